@@ -1,0 +1,52 @@
+"""What visits needs the hospital's own system to be told, and how it answers.
+
+The wire behind this port is described in ``docs/his.md``, "Commands out".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+CommandKind = Literal["mark", "unmark", "post", "abandon", "exclude", "settle", "refund"]
+Outcome = Literal["done", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class HisCommand:
+    """One decision the HIS must take over; the same ``key`` always means the same decision.
+
+    Args:
+        key: idempotency key, stable over every attempt to deliver.
+        kind: what was decided.
+        encounters: the HIS's encounter numbers, at least one.
+        at: when it was decided, aware.
+        data: the fields of that kind; money in whole fen.
+    """
+
+    key: str
+    kind: CommandKind
+    encounters: Sequence[str]
+    at: datetime
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HisAnswer:
+    """What the HIS said; ``refused`` is final, ``reason`` is the HIS's own code (``performed``, ``amount_differs`` …)."""
+
+    outcome: Outcome
+    reason: str | None = None
+
+
+class HisCommands(Protocol):
+    """Tells the hospital's system what was decided."""
+
+    async def send(self, command: HisCommand) -> HisAnswer:
+        """Deliver one command once.
+
+        Raises:
+            kernel.outside.Unknown: nobody knows whether it was taken; send the same command again later.
+            kernel.outside.NotConfigured: this hospital has no HIS address or key.
+        """
+        ...

@@ -1,0 +1,138 @@
+"""What the hospital's system does when Houfu tells it something: each command once in effect, however often it arrives.
+
+``take`` answers ``done`` or ``refused`` with one of these reasons: ``no_such_encounter``, ``no_such_order``,
+``no_such_charge``, ``no_such_settlement``, ``performed``, ``amount_differs``, ``total_differs``, ``not_performed``,
+``already_settled``, ``reversed``. Houfu ought never to earn most of them; each such refusal is also a complaint.
+"""
+
+import json
+
+from sandbox.his.books import Books, Encounter
+from sandbox.his.wire import Command, Json
+
+_HONEST = {"performed", "already_settled", "reversed"}  # can happen to a careful partner: the two raced
+
+
+def take(books: Books, body: Json) -> Json:
+    """Do one command and answer it; a repeated key is answered as before and does nothing.
+
+    Raises:
+        pydantic.ValidationError: the body does not follow ``docs/his.md``.
+    """
+    command = Command.model_validate(body)
+    if command.key in books.commands:
+        before, answer = books.commands[command.key]
+        if _meaning(before) != _meaning(body):
+            books.complaints.append(f"key {command.key} came again with another meaning")
+        return answer
+    reason = _refusal(books, command)
+    answer = {"key": command.key, "outcome": "refused", "reason": reason} if reason else _done(command.key)
+    if reason and reason not in _HONEST:
+        books.complaints.append(f"{command.kind} {command.key} refused: {reason}")
+    books.keep_command(body, answer)
+    if reason is None and command.kind == "abandon":
+        cancel(books, body["data"]["order_no"], reason="patient", by="Houfu")
+    return answer
+
+
+def cancel(books: Books, order_no: str, reason: str, by: str) -> bool:
+    """Cancel an order nobody has performed; False, and nothing happens, when it is cancelled already."""
+    enc = books.encounter(order_no)
+    if order_no in enc.cancelled:
+        return False
+    data = {"order_no": order_no, "by": by, "reason": reason, "at": books.now().isoformat()}
+    books.record("order.cancelled", enc.no, data)
+    return True
+
+
+def _done(key: str) -> Json:
+    return {"key": key, "outcome": "done"}
+
+
+def _meaning(body: Json) -> str:
+    return json.dumps({k: body[k] for k in ("kind", "encounters", "data")}, sort_keys=True)
+
+
+def _refusal(books: Books, command: Command) -> str | None:
+    if any(no not in books.encounters for no in command.encounters):
+        return "no_such_encounter"
+    match command.kind:
+        case "abandon":
+            return _abandon(books, command.data["order_no"])
+        case "exclude":
+            charge = command.data.get("charge_no")
+            return "no_such_charge" if charge is not None and _of_charge(books, charge) is None else None
+        case "post":
+            return _post(books, command.data)
+        case "settle":
+            return _settle(books, command.data)
+        case "refund":
+            return _refund(books, command.data)
+        case _:
+            return None
+
+
+def _of_charge(books: Books, charge_no: str) -> Encounter | None:
+    enc = books.encounters.get(books.encounter_of.get(charge_no, ""))
+    return enc if enc is not None and charge_no in enc.charges else None
+
+
+def _abandon(books: Books, order_no: str) -> str | None:
+    enc = books.encounters.get(books.encounter_of.get(order_no, ""))
+    if enc is None or order_no not in enc.orders:
+        return "no_such_order"
+    return "performed" if books.is_performed(enc, order_no) else None
+
+
+def _post(books: Books, data: Json) -> str | None:
+    for line in data["charges"]:
+        enc = _of_charge(books, line["charge_no"])
+        if enc is None:
+            return "no_such_charge"
+        if enc.charges[line["charge_no"]]["amount_fen"] != line["amount_fen"]:
+            return "amount_differs"
+    return None
+
+
+def _settle(books: Books, data: Json) -> str | None:
+    if data["settlement_no"] in books.settlements:
+        same = books.settlements[data["settlement_no"]]["charges"] == data["charges"]
+        return None if same else "already_settled"
+    if sum(line["self_fen"] for line in data["charges"]) != data["total_fen"]:
+        return "total_differs"
+    reasons = [_unpayable(books, line["charge_no"], line["self_fen"]) for line in data["charges"]]
+    return next((r for r in reasons if r is not None), None)
+
+
+def _unpayable(books: Books, charge_no: str, self_fen: int) -> str | None:
+    """Why this line cannot be paid; the patient may pay the personal account's part in cash, never the fund's."""
+    enc = _of_charge(books, charge_no)
+    if enc is None:
+        return "no_such_charge"
+    if charge_no in books.settled or charge_no in enc.at_window:
+        return "already_settled"
+    if charge_no in enc.reversed:
+        return "reversed"
+    if charge_no not in enc.executed:
+        return "not_performed"
+    charge = enc.charges[charge_no]
+    split = charge["split"]
+    fits = split["self_fen"] <= self_fen <= charge["amount_fen"] - split["fund_fen"]
+    return None if fits else "amount_differs"
+
+
+def _refund(books: Books, data: Json) -> str | None:
+    if data["refund_no"] in books.refunds:
+        return None
+    settlement = books.settlements.get(data["settlement_no"])
+    if settlement is None:
+        return "no_such_settlement"
+    paid = {line["charge_no"]: line["self_fen"] for line in settlement["charges"]}
+    if sum(line["self_fen"] for line in data["charges"]) != data["total_fen"]:
+        return "total_differs"
+    for line in data["charges"]:
+        if books.settled.get(line["charge_no"]) != data["settlement_no"]:
+            return "no_such_charge"
+        if line["self_fen"] > paid[line["charge_no"]]:
+            return "amount_differs"
+    return None

@@ -7,7 +7,7 @@ The books are the oracle of the rehearsal: ``right_bill`` says what each visit t
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -87,6 +87,7 @@ class Books:
         self.refunds: dict[str, Json] = {}
         self.settled: dict[str, str] = {}  # charge -> settlement that paid it and was not refunded
         self.complaints: list[str] = []  # what Houfu did that no careful partner does
+        self.changed: Callable[[], None] = lambda: None  # rung whenever something new waits for Houfu
         self._numbers: Counter[str] = Counter()
         self._journal: IO[str] | None = None
         if journal is not None:
@@ -160,12 +161,14 @@ class Books:
         self._apply(item)
         self.outbox[item["id"]] = item
         self._write({"k": "event", "item": item})
+        self.changed()
         return item
 
     def noise(self, item: Json) -> None:
         """Queue an item that is no new fact (a repetition, a mistake) without entering it."""
         self.outbox[item["id"]] = item
         self._write({"k": "noise", "item": item})
+        self.changed()
 
     def _apply(self, item: Json) -> None:
         kind, subject, data = item["type"], item["subject"], item["data"]

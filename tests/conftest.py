@@ -1,0 +1,98 @@
+"""What every test may ask for: a real PostgreSQL, and a fresh database with all tables in it."""
+
+import fcntl
+import hashlib
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from houfu import migrate
+from houfu.embedded import EmbeddedPostgres
+
+ROOT = Path(__file__).resolve().parent.parent
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """The server of ordinary tests; it does not survive a power cut, which makes it quick.
+
+    Runs that overlap share it, the last one stops it, and its data stay for the next run. A test that kills servers
+    makes its own in ``server_home``.
+    """
+    quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+    with EmbeddedPostgres(ROOT / ".cache" / "test-pg", settings=quick) as server:
+        _drop_leftovers(server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: EmbeddedPostgres) -> str:
+    """Address of the server's own empty database."""
+    return postgres.url()
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres: EmbeddedPostgres) -> str:
+    """Name of a database brought to the newest revision by the real migrations, to be copied by each test."""
+    content = hashlib.sha256()
+    for file in sorted((ROOT / "migrations").rglob("*.py")):
+        content.update(file.read_bytes())
+    name = f"template_{content.hexdigest()[:16]}"
+    with (ROOT / ".cache" / "test-template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if name not in _databases(postgres):
+            unfinished = f"unfinished_{name}"
+            postgres.drop_database(unfinished)
+            migrate.upgrade(postgres.ensure_database(unfinished))
+            _execute(postgres, f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
+    return name
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+    """Address of a database of this test alone, with all tables, empty."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    yield postgres.ensure_database(name, template=template_database)
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+    """Address of a database that the tests of one file share."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    yield postgres.ensure_database(name, template=template_database)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def server_home() -> Iterator[Path]:
+    """A folder for a PostgreSQL of this test alone; ``tmp_path`` will not do, the server's account may not enter it."""
+    home = Path(tempfile.mkdtemp(prefix="houfu-test-"))
+    yield home
+    EmbeddedPostgres(home / "pg").stop(force=True)
+    shutil.rmtree(home)
+
+
+def _databases(server: EmbeddedPostgres) -> list[str]:
+    return [row[0] for row in _execute(server, "SELECT datname FROM pg_database")]
+
+
+def _execute(server: EmbeddedPostgres, statement: str) -> list[tuple[str]]:
+    address = server.url("postgres").replace("+psycopg", "", 1)
+    with psycopg.connect(address, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def _drop_leftovers(server: EmbeddedPostgres) -> None:
+    for name in _databases(server):
+        if name.startswith("test_") and not psutil.pid_exists(int(name.split("_")[1])):
+            server.drop_database(name)

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -59,17 +60,22 @@ def template_database(postgres: EmbeddedPostgres) -> str:
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
     """Address of a database of this test alone, with all tables, empty."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    yield postgres.ensure_database(name, template=template_database)
-    postgres.drop_database(name)
+    with _fresh_database(postgres, template_database) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def module_database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
     """Address of a database that the tests of one file share."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    yield postgres.ensure_database(name, template=template_database)
-    postgres.drop_database(name)
+    with _fresh_database(postgres, template_database) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """Address of a database of this test alone, without any table."""
+    with _fresh_database(postgres, None) as url:
+        yield url
 
 
 @pytest.fixture
@@ -79,6 +85,13 @@ def server_home() -> Iterator[Path]:
     yield home
     EmbeddedPostgres(home / "pg").stop(force=True)
     shutil.rmtree(home)
+
+
+@contextmanager
+def _fresh_database(server: EmbeddedPostgres, template: str | None) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    yield server.ensure_database(name, template=template)
+    server.drop_database(name)
 
 
 def _databases(server: EmbeddedPostgres) -> list[str]:

@@ -62,7 +62,8 @@ class Actor:
             case "identify":
                 self.clinic.identify(encounter, self.identities[run.patient])
             case "pay":
-                for order in [run.orders[n] for n in rest] or [None]:
+                wanted: list[str | None] = [run.orders[n] for n in rest]
+                for order in wanted or [None]:
                     self.clinic.pay_at_window(encounter, order)
             case "finish":
                 self.clinic.finish(encounter)

@@ -1,0 +1,211 @@
+"""The database: one transaction per fact, opened and committed here and nowhere else.
+
+``Database.begin()`` opens a ``Tx``. Everything a use case does goes through it: rows, ``tx.now`` (read once), events to
+the packages above (``emit``), jobs that exist only if the transaction commits (``enqueue``), and feed rows to announce
+after the commit (``ring``). A ``Tx`` that leaves its block by an exception leaves nothing behind.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import DateTime, LargeBinary, MetaData, inspect, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import BigInteger
+
+from kernel.clock import Clock, ServerClock
+from kernel.crypto import Vault
+from kernel.events import Event
+
+Row = TypeVar("Row", bound="Base")
+Handler = Callable[["Tx", Any], Awaitable[None]]
+Subscribers = Mapping[type[Event], Sequence[Handler]]
+
+_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Base of all tables. Every column names its privacy level (1 public … 5 most sensitive) in ``info``."""
+
+    metadata = MetaData(naming_convention=_CONVENTION)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own declaration style
+        datetime: DateTime(timezone=True),
+        bytes: LargeBinary,
+        int: BigInteger,
+        dict[str, Any]: JSONB,
+        list[str]: JSONB,
+    }
+
+
+def column(level: int, *args: Any, **options: Any) -> Mapped[Any]:
+    """``mapped_column`` that cannot forget the privacy level (``docs/privacy.md``)."""
+    return mapped_column(*args, info={"level": level}, **options)
+
+
+class Jobs(Protocol):
+    """Puts a job into the caller's own transaction."""
+
+    async def enqueue(self, connection: psycopg.AsyncConnection[Any], name: str, arguments: Mapping[str, Any]) -> None:
+        """Write the job row on this open connection; nothing is committed."""
+        ...
+
+
+class Tx:
+    """One open transaction.
+
+    Attributes:
+        now: the moment this transaction began, aware UTC.
+        vault: seals and opens sensitive fields.
+        session: SQLAlchemy's session, for queries.
+        rung: what is announced after the commit, in order.
+    """
+
+    def __init__(self, session: AsyncSession, now: datetime, database: "Database") -> None:
+        self.session = session
+        self.now = now
+        self.vault = database.vault
+        self.rung: list[object] = []
+        self._database = database
+        self._held: dict[tuple[type[Base], Any], Base | None] = {}
+        self._locked: set[tuple[type[Base], Any]] = set()
+
+    async def get(self, model: type[Row], key: Any, *, lock: bool = False) -> Row | None:
+        """The row with this primary key or ``None``; asked once per transaction, and once more to ``lock`` it."""
+        place = (model, key)
+        if place in self._held and (not lock or place in self._locked):
+            return self._held[place]  # type: ignore[return-value]
+        row = await self.session.get(model, key, with_for_update=True if lock else None, populate_existing=lock)
+        self._held[place] = row
+        if lock and row is not None:
+            self._locked.add(place)
+        return row
+
+    async def preload(self, model: type[Row], keys: Iterable[Any], *, lock: bool = False) -> list[Row]:
+        """Fetch many rows by their single-column key in one query, locked in key order when asked; remembers absence."""
+        wanted = sorted({k for k in keys if lock or (model, k) not in self._held})
+        if not wanted:
+            return []
+        primary = inspect(model).primary_key[0]
+        query = select(model).where(primary.in_(wanted)).order_by(primary)
+        if lock:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        rows = list((await self.session.scalars(query)).all())
+        for key in wanted:
+            self._held[model, key] = None
+        for row in rows:
+            self._held[model, _key(row)] = row
+            if lock:
+                self._locked.add((model, _key(row)))
+        return rows
+
+    def hold(self, rows: Iterable[Base]) -> None:
+        """Remember rows that came by another query, so that ``get`` finds them without asking."""
+        for row in rows:
+            self._held[type(row), _key(row)] = row
+
+    def add(self, row: Row) -> Row:
+        """Store a new row (its primary key is set by us, never by the database)."""
+        self.session.add(row)
+        self._held[type(row), _key(row)] = row
+        self._locked.add((type(row), _key(row)))  # nobody else can see it yet
+        return row
+
+    def forget(self) -> None:
+        """After a savepoint was rolled back: what we remember may be untrue, ask again."""
+        self._held.clear()
+        self.session.expire_all()
+
+    async def emit(self, event: Event) -> None:
+        """Tell the packages above, in the order of the SUBSCRIBERS table, inside this transaction."""
+        for handler in self._database.subscribers.get(type(event), ()):
+            await handler(self, event)
+
+    async def enqueue(self, job: str, **arguments: Any) -> None:
+        """Have a job of the JOBS table run soon after the commit; it vanishes with a rollback.
+
+        Arguments are JSON values; UUIDs are written as text.
+        """
+        connection = await self.session.connection()
+        raw = (await connection.get_raw_connection()).driver_connection
+        if not isinstance(raw, psycopg.AsyncConnection):
+            raise TypeError("jobs need psycopg")
+        plain = {k: str(v) if isinstance(v, UUID) else v for k, v in arguments.items()}
+        await self._database.jobs.enqueue(raw, job, plain)
+
+    def ring(self, item: object) -> None:
+        """Announce ``item`` (a feed row, a closed grant) once the transaction has committed."""
+        self.rung.append(item)
+
+
+def _key(row: Base) -> Any:
+    parts = inspect(type(row)).primary_key_from_instance(row)
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+class NoJobs:
+    """For tools that never enqueue; refuses loudly if one tries."""
+
+    async def enqueue(self, connection: psycopg.AsyncConnection[Any], name: str, arguments: Mapping[str, Any]) -> None:
+        """Always an error here."""
+        raise RuntimeError(f"no job queue here, but {name} was enqueued")
+
+
+class Database:
+    """Opens transactions.
+
+    Args:
+        engine: async SQLAlchemy engine on psycopg.
+        vault: the keys.
+        clock: where ``tx.now`` comes from.
+        subscribers: event → handlers, in order.
+        jobs: the queue.
+        announce: called after each commit with what was rung; must not raise or block.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        vault: Vault,
+        clock: Clock | None = None,
+        subscribers: Subscribers | None = None,
+        jobs: Jobs | None = None,
+        announce: Callable[[Sequence[object]], None] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.vault = vault
+        self.clock: Clock = clock or ServerClock()
+        self.subscribers: Subscribers = subscribers or {}
+        self.jobs: Jobs = jobs or NoJobs()
+        self.announce = announce
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Tx]:
+        """One transaction: commits when the block ends, rolls back when it raises; announces after the commit."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            async with session.begin():
+                tx = Tx(session, await self.clock.now(session), self)
+                yield tx
+            if tx.rung and self.announce is not None:
+                self.announce(tx.rung)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.engine.dispose()
+
+
+def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
+    """An engine for ``postgresql+psycopg://…``; a lost server is noticed before use, a full pool answers in 5 s."""
+    return create_async_engine(
+        url, pool_size=pool_size, max_overflow=5, pool_timeout=5, pool_pre_ping=True, connect_args={"connect_timeout": 5}
+    )

@@ -1,0 +1,83 @@
+"""Writing to a feed and reading what a viewer missed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from kernel.db import Tx
+from notices.models import Feed, FeedRow
+from notices.rules import Row
+from people.rules import Audience
+
+READ_AT_MOST = 500
+
+
+async def open_feed(tx: Tx, subject: UUID, kind: str, patient_id: UUID) -> Feed:
+    """Begin the feed of a new subject; numbering starts at 1."""
+    return tx.add(Feed(subject=subject, kind=kind, patient_id=patient_id, last_seq=0, last_rank=0))
+
+
+async def lock(tx: Tx, subject: UUID) -> Feed:
+    """Take the subject's turn: whoever changes a visit or writes to a feed does this first, and only then reads.
+
+    Raises:
+        LookupError: there is no such feed.
+    """
+    feed = await tx.get(Feed, subject, lock=True)
+    if feed is None:
+        raise LookupError(f"no feed {subject}")
+    return feed
+
+
+def next_rank(feed: Feed, now: datetime) -> int:
+    """A number for ordering newest first that grows within a feed and tells nothing but about when (microseconds)."""
+    feed.last_rank = max(feed.last_rank + 1, int(now.timestamp() * 1_000_000))
+    return feed.last_rank
+
+
+async def append(
+    tx: Tx, subject: UUID, kind: str, payload: Mapping[str, Any], *, audience: Audience, category: str | None = None
+) -> Row:
+    """Write the next row of a feed and have it announced after the commit.
+
+    Args:
+        payload: JSON values; what the row shows to a viewer who may see everything.
+        audience: the depth a viewer needs.
+        category: the sensitive category it belongs to, if any.
+    """
+    feed = await lock(tx, subject)
+    feed.last_seq += 1
+    row = Row(subject, feed.last_seq, tx.now, kind, audience, category, payload)
+    tx.session.add(
+        FeedRow(
+            subject=subject, seq=row.seq, at=row.at, kind=kind, audience=int(audience), category=category, payload=payload
+        )
+    )
+    tx.ring(row)
+    return row
+
+
+async def position(tx: Tx, subject: UUID) -> int:
+    """The number of the last row; 0 for a feed without rows."""
+    last = await tx.session.scalar(select(Feed.last_seq).where(Feed.subject == subject))
+    return last or 0
+
+
+async def positions(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, int]:
+    """The last numbers of many feeds in one question."""
+    found = await tx.session.execute(select(Feed.subject, Feed.last_seq).where(Feed.subject.in_(subjects)))
+    return {subject: seq for subject, seq in found}
+
+
+async def since(tx: Tx, subject: UUID, after: int, limit: int = READ_AT_MOST) -> list[Row]:
+    """The rows after a position, oldest first, at most ``limit``."""
+    query = (
+        select(FeedRow).where(FeedRow.subject == subject, FeedRow.seq > after).order_by(FeedRow.seq).limit(limit)
+    )
+    return [
+        Row(r.subject, r.seq, r.at, r.kind, Audience(r.audience), r.category, r.payload)
+        for r in await tx.session.scalars(query)
+    ]

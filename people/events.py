@@ -1,0 +1,31 @@
+"""Facts about people that other packages react to."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class GrantMade(Event):
+    """A relative may now see or do something."""
+
+    grant_id: UUID
+    patient_id: UUID
+    person_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class GrantEnded(Event):
+    """A relative may no longer; open streams of this pair stop at once."""
+
+    grant_id: UUID
+    patient_id: UUID
+    person_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ViewsChanged(Event):
+    """Rung, not emitted: whoever streams something of this patient must have the view decided anew."""
+
+    patient_id: UUID

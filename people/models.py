@@ -1,0 +1,169 @@
+"""The tables of people: hospitals and their staff, patients and relatives, sessions, and who may see whom."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped
+
+from kernel.db import Base, column
+
+
+class Hospital(Base):
+    """A hospital that uses the service; ``settings`` holds its ``HospitalSettings``."""
+
+    __tablename__ = "hospital"
+    id: Mapped[UUID] = column(2, primary_key=True)
+    code: Mapped[str] = column(1, unique=True)
+    name: Mapped[str] = column(1)
+    city: Mapped[str] = column(1)
+    phone: Mapped[str] = column(1)
+    address: Mapped[str] = column(1)
+    his_url: Mapped[str] = column(2)
+    settings: Mapped[dict[str, Any]] = column(2)
+
+
+class HisKey(Base):
+    """A key for talking with the hospital's system; several inbound ones may be valid at once (rotation)."""
+
+    __tablename__ = "his_key"
+    __table_args__ = (CheckConstraint("direction IN ('in', 'out')", name="direction"),)
+    id: Mapped[str] = column(2, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    direction: Mapped[str] = column(2)
+    secret_sealed: Mapped[bytes] = column(5)
+
+
+class Department(Base):
+    """A department; ``sensitive`` is the category its things fall into unless an order says otherwise."""
+
+    __tablename__ = "department"
+    __table_args__ = (UniqueConstraint("hospital_id", "code"),)
+    id: Mapped[UUID] = column(1, primary_key=True)
+    hospital_id: Mapped[UUID] = column(1, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    code: Mapped[str] = column(1)
+    name: Mapped[str] = column(1)
+    kind: Mapped[str] = column(1)
+    place: Mapped[str] = column(1)
+    sensitive: Mapped[str | None] = column(1)
+
+
+class Staff(Base):
+    """A member of staff; logs in with a name and a PIN."""
+
+    __tablename__ = "staff"
+    __table_args__ = (UniqueConstraint("hospital_id", "login"),)
+    id: Mapped[UUID] = column(2, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    login: Mapped[str] = column(3)
+    name: Mapped[str] = column(3)
+    role: Mapped[str] = column(2)
+    department: Mapped[str | None] = column(2)
+    pin_hash: Mapped[bytes] = column(5)
+
+
+class Person(Base):
+    """A patient or a relative; one row per human being as far as we can know."""
+
+    __tablename__ = "person"
+    __table_args__ = (
+        Index("ix_person_phone_index", "phone_index"),
+        CheckConstraint("sex IN ('F', 'M') OR sex IS NULL", name="sex"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    name_sealed: Mapped[bytes] = column(4)
+    name_masked: Mapped[str] = column(3)
+    id_number_sealed: Mapped[bytes | None] = column(5)
+    id_number_index: Mapped[bytes | None] = column(5, unique=True)
+    phone_sealed: Mapped[bytes | None] = column(4)
+    phone_index: Mapped[bytes | None] = column(4)
+    birth_date: Mapped[date | None] = column(4)
+    sex: Mapped[str | None] = column(3)
+    care_mode: Mapped[bool] = column(3, server_default=text("false"))
+    created_at: Mapped[datetime] = column(2)
+
+
+class PatientNumber(Base):
+    """The number under which a hospital knows a person."""
+
+    __tablename__ = "patient_number"
+    id: Mapped[UUID] = column(3, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    number: Mapped[str] = column(4)
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), index=True)
+
+
+class WeChatLogin(Base):
+    """The WeChat identity of a person in one official account or mini-program."""
+
+    __tablename__ = "wechat_login"
+    openid_index: Mapped[bytes] = column(5, primary_key=True)
+    appid: Mapped[str] = column(1)
+    openid_sealed: Mapped[bytes] = column(5)
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), index=True)
+
+
+class Session(Base):
+    """A login of a person or a member of staff; the cookie holds the token, we hold its digest."""
+
+    __tablename__ = "session"
+    __table_args__ = (CheckConstraint("(person_id IS NULL) <> (staff_id IS NULL)", name="whose"),)
+    token_digest: Mapped[bytes] = column(5, primary_key=True)
+    person_id: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), index=True)
+    staff_id: Mapped[UUID | None] = column(2, ForeignKey("staff.id", ondelete="RESTRICT"))
+    created_at: Mapped[datetime] = column(2)
+    expires_at: Mapped[datetime] = column(2)
+    ended_at: Mapped[datetime | None] = column(2)
+
+
+class LoginCode(Base):
+    """A code sent by SMS: short-lived, single use, few tries, kept as a digest."""
+
+    __tablename__ = "login_code"
+    __table_args__ = (Index("ix_login_code_phone_sent", "phone_index", "sent_at"),)
+    id: Mapped[UUID] = column(2, primary_key=True)
+    phone_index: Mapped[bytes] = column(4)
+    code_digest: Mapped[bytes] = column(5)
+    purpose: Mapped[str] = column(2)
+    sent_at: Mapped[datetime] = column(2)
+    expires_at: Mapped[datetime] = column(2)
+    tries: Mapped[int] = column(2)
+    used_at: Mapped[datetime | None] = column(2)
+
+
+class Grant(Base):
+    """What one relative may see and do for one patient; ``visit_id`` empty means standing."""
+
+    __tablename__ = "grant"
+    __table_args__ = (
+        Index("ix_grant_pair", "patient_id", "person_id"),
+        Index("ix_grant_person", "person_id"),
+        CheckConstraint("patient_id <> person_id", name="not_oneself"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    kind: Mapped[str] = column(3)
+    relation: Mapped[str] = column(3)
+    depth: Mapped[int] = column(3)
+    opened: Mapped[list[str]] = column(4)
+    visit_id: Mapped[UUID | None] = column(3)
+    until: Mapped[datetime | None] = column(3)
+    state: Mapped[str] = column(3)
+    created_at: Mapped[datetime] = column(3)
+    ended_at: Mapped[datetime | None] = column(3)
+
+
+class Look(Base):
+    """One look of somebody at somebody else's visit; the patient can read these."""
+
+    __tablename__ = "look"
+    __table_args__ = (Index("ix_look_patient", "patient_id", "at"),)
+    id: Mapped[UUID] = column(3, primary_key=True)
+    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    viewer: Mapped[str] = column(3)
+    viewer_name: Mapped[str] = column(3)
+    visit_id: Mapped[UUID | None] = column(3)
+    page: Mapped[str] = column(2)
+    at: Mapped[datetime] = column(3)

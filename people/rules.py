@@ -1,0 +1,193 @@
+"""Who may see what of whom, decided without asking anybody: grants in, a view out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import IntEnum, StrEnum
+from uuid import UUID
+
+FULL_AGE = 18
+ALONE_FROM_AGE = 14  # product.md: from 14 a person signs and goes alone
+
+
+class GrantKind(StrEnum):
+    """What a relative was given."""
+
+    PAY = "pay"  # sees amount and hospital, may pay (亲情付)
+    WATCH = "watch"  # follows the visit (云伴诊), to a depth
+    SIGN = "sign"  # may sign the letter ahead for the patient
+    GUARD = "guard"  # stands for somebody who cannot act: everything, and the debt
+
+
+class GrantState(StrEnum):
+    """A grant is active until withdrawn or expired; it never comes back, a new one is made."""
+
+    ACTIVE = "active"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+class Depth(IntEnum):
+    """How much of a visit a viewer sees; each level includes those before."""
+
+    NOTHING = 0
+    STEPS = 1
+    BILL = 2
+    RESULTS = 3
+    ALL = 4
+
+
+class Audience(IntEnum):
+    """The depth a feed row asks of its viewer."""
+
+    STEPS = 1
+    BILL = 2
+    RESULTS = 3
+    PATIENT = 4  # the patient and her guardian only
+    PAYERS = 5  # the patient's side and whoever may pay
+
+
+class ActorKind(StrEnum):
+    """Who is calling."""
+
+    PERSON = "person"
+    STAFF = "staff"
+
+
+class Role(StrEnum):
+    """What a member of staff does."""
+
+    DOCTOR = "doctor"
+    DESK = "desk"
+    COUNTER = "counter"
+    GUIDE = "guide"
+    FINANCE = "finance"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The caller of a use case: a person, or a member of staff of one hospital."""
+
+    kind: ActorKind
+    id: UUID
+    hospital_id: UUID | None = None
+    role: Role | None = None
+    department: str | None = None
+
+    @property
+    def viewer(self) -> str:
+        """The name under which feed positions are made."""
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The visit somebody wants to look at."""
+
+    patient_id: UUID
+    hospital_id: UUID
+    visit_id: UUID
+    ended: bool
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one viewer may see of one visit; equal views see byte-identical things.
+
+    ``opened`` are the sensitive categories open to the viewer; ``None`` opens all. ``pays``: is told the payable total
+    whatever the categories. ``owner``: acts for the patient (the patient, or a guardian).
+    """
+
+    depth: Depth
+    opened: frozenset[str] | None
+    pays: bool
+    owner: bool
+    staff: bool = False
+
+    def knows(self, category: str | None) -> bool:
+        """Whether things of this sensitive category exist for the viewer."""
+        return category is None or self.opened is None or category in self.opened
+
+    def shows(self, audience: Audience, category: str | None) -> bool:
+        """Whether a feed row with these marks is for this viewer."""
+        if audience is Audience.PAYERS:
+            return self.owner or self.pays or self.staff
+        return self.depth >= int(audience) and self.knows(category)
+
+    @property
+    def blind(self) -> bool:
+        """Sees nothing at all: the visit does not exist for this viewer."""
+        return self.depth is Depth.NOTHING and not self.pays
+
+
+NOTHING = View(Depth.NOTHING, frozenset(), pays=False, owner=False)
+OWNER = View(Depth.ALL, None, pays=True, owner=True)
+STAFF_VIEW = View(Depth.BILL, None, pays=False, owner=False, staff=True)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantFact:
+    """A grant as the decision needs it; ``visit_id`` empty means standing."""
+
+    kind: GrantKind
+    depth: Depth
+    opened: frozenset[str]
+    visit_id: UUID | None
+    until: datetime | None
+
+
+def view_from(grants: Iterable[GrantFact], subject: Subject, now: datetime) -> View:
+    """Join the live grants of one relative on one patient into the view of one visit.
+
+    A watcher's grant shuts when the visit has ended; a payer keeps amount and hospital until it is settled, and a
+    guardian keeps everything.
+    """
+    depth, opened, pays, owner = Depth.NOTHING, set[str](), False, False
+    for grant in grants:
+        if grant.until is not None and grant.until <= now:
+            continue
+        if grant.visit_id not in (None, subject.visit_id):
+            continue
+        if grant.kind is GrantKind.GUARD:
+            owner = True
+        elif grant.kind is GrantKind.PAY:
+            pays = True
+            if not subject.settled:
+                depth = max(depth, min(grant.depth, Depth.RESULTS))
+                opened |= grant.opened
+        elif grant.kind is GrantKind.WATCH and not subject.ended:
+            depth = max(depth, min(grant.depth, Depth.RESULTS))
+            opened |= grant.opened
+    return OWNER if owner else View(depth, frozenset(opened), pays, owner=False)
+
+
+def age_on(birth: date, day: date) -> int:
+    """Whole years on a day."""
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+def mask_name(name: str) -> str:
+    """Show a name to others: first character, the rest stars (``朱桂芳`` → ``朱**``); 复姓 keep one character too."""
+    return name[:1] + "*" * max(1, len(name) - 1) if name else "**"
+
+
+def mask_phone(phone: str) -> str:
+    """``13800001234`` → ``138****1234``."""
+    return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 8 else "****"
+
+
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+def is_id_number(text: str) -> bool:
+    """Whether this is a resident identity number: 17 digits and the check character of GB 11643-1999."""
+    if len(text) != 18 or not (text[:17].isascii() and text[:17].isdigit()):
+        return False
+    return "10X98765432"[sum(w * int(c) for w, c in zip(_WEIGHTS, text[:17], strict=True)) % 11] == text[17].upper()
+
+
+def is_phone(text: str) -> bool:
+    """A mainland mobile number: eleven digits beginning with 1."""
+    return len(text) == 11 and text.isascii() and text.isdigit() and text[0] == "1"

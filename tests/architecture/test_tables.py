@@ -1,12 +1,8 @@
 """Tables: each column says how private it is, and the migrations build exactly what the models say."""
 
-import pytest
 from sqlalchemy import Column, create_engine, inspect
 
 from houfu import migrate
-from tests.architecture.source import ROOT
-
-pytestmark = pytest.mark.skipif(not (ROOT / "kernel" / "db.py").exists(), reason="there is no kernel.db yet")
 
 
 def columns() -> list[tuple[str, Column[object]]]:

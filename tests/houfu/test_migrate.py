@@ -1,5 +1,6 @@
 """Bringing the tables up to date: once, whoever asks and however many ask together."""
 
+import os
 import subprocess
 import sys
 from urllib.parse import quote
@@ -22,7 +23,7 @@ def test_processes_that_start_together_take_turns(empty_database_url: str) -> No
 
 def test_addresses_with_odd_characters(postgres: EmbeddedPostgres) -> None:
     """A per cent sign in the address (a password has one easily) does not confuse the migration."""
-    name = "test_0_odd % name"
+    name = f"test_{os.getpid()}_odd % name"
     postgres.ensure_database(name)
     try:
         url = postgres.url(quote(name))

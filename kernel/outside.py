@@ -21,7 +21,7 @@ class OutsideError(HoufuError):
     kind = Kind.UNAVAILABLE
 
 
-class Rejected(OutsideError):  # noqa: N818 - the name says what happened, like its three siblings
+class Rejected(OutsideError):
     """A definite no to this request: it had no effect, and repeating it unchanged is pointless.
 
     Args:
@@ -41,7 +41,7 @@ class Rejected(OutsideError):  # noqa: N818 - the name says what happened, like 
         return f"{self.reason}: {self.message}" if self.message else self.reason
 
 
-class Unknown(OutsideError):  # noqa: N818
+class Unknown(OutsideError):
     """It may or may not have happened (timeout, 5xx, unsigned or unverifiable answer): only a query may follow."""
 
     code = "outside.unknown"
@@ -54,7 +54,7 @@ class Unknown(OutsideError):  # noqa: N818
         return self.why or self.code
 
 
-class Throttled(OutsideError):  # noqa: N818
+class Throttled(OutsideError):
     """It did not happen, and the same request is right a little later (rate limit, bulkhead full, breaker open)."""
 
     code = "outside.throttled"
@@ -68,7 +68,7 @@ class Throttled(OutsideError):  # noqa: N818
         return self.why or self.code
 
 
-class NotConfigured(OutsideError):  # noqa: N818
+class NotConfigured(OutsideError):
     """This hospital has no key, address or permission for what was asked; nothing was sent.
 
     Args:

@@ -1,0 +1,222 @@
+"""The sandbox's key cabinet: every key and certificate of the made-up outside world, made once into one directory.
+
+``make(directory)`` writes ``keys.json`` (mode 0600) on first use and reads it afterwards. None of it is worth
+anything outside this machine; nothing here may ever be a real hospital's.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_FILE = "keys.json"
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatKeys:
+    """The official account's and the mini-program's identities."""
+
+    appid: str
+    secret: str
+    mini_appid: str
+    mini_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatPayKeys:
+    """Both ends of WeChat Pay: the merchant's (``private_key`` …) and the platform's (``platform_private_key``)."""
+
+    mchid: str
+    cert_serial: str
+    private_key: str
+    merchant_public_key: str
+    apiv3_key: str
+    public_key_id: str
+    public_key: str
+    platform_private_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SmsKeys:
+    """Tencent Cloud's API key pair and the application the templates belong to."""
+
+    secret_id: str
+    secret_key: str
+    sdk_app_id: str
+    sign_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampKeys:
+    """The time stamping authority: its CA (to be trusted), its certificate and key, all PEM."""
+
+    ca_cert: str
+    tsa_cert: str
+    tsa_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxKeys:
+    """Everything; ``client_*`` give the production side's half as plain values, addresses to be added there."""
+
+    wechat: WeChatKeys
+    wechat_pay: WeChatPayKeys
+    sms: SmsKeys
+    timestamp: TimestampKeys
+
+    def client_wechat(self, base_url: str) -> dict[str, str]:
+        """Values for ``adapters.wechat.WeChatSettings``."""
+        return {**asdict(self.wechat), "api_base_url": base_url, "open_base_url": base_url}
+
+    def client_wechat_pay(self, base_url: str, notify_url: str, refund_notify_url: str) -> dict[str, str]:
+        """Values for ``adapters.wechat_pay.WeChatPaySettings``."""
+        pay = self.wechat_pay
+        return {
+            "mchid": pay.mchid,
+            "appid": self.wechat.appid,
+            "mini_appid": self.wechat.mini_appid,
+            "cert_serial": pay.cert_serial,
+            "private_key": pay.private_key,
+            "apiv3_key": pay.apiv3_key,
+            "public_key_id": pay.public_key_id,
+            "public_key": pay.public_key,
+            "base_url": base_url,
+            "notify_url": notify_url,
+            "refund_notify_url": refund_notify_url,
+        }
+
+    def client_sms(self, base_url: str) -> dict[str, str]:
+        """Values for ``adapters.sms.SmsSettings``."""
+        return {**asdict(self.sms), "base_url": base_url}
+
+    def client_timestamp(self, url: str) -> dict[str, str]:
+        """Values for ``adapters.timestamp.TimestampSettings``."""
+        return {"url": url, "ca_cert": self.timestamp.ca_cert}
+
+
+def make(directory: Path) -> SandboxKeys:
+    """Read the cabinet, or fill it on first use (about a second)."""
+    file = directory / _FILE
+    if file.exists():
+        read = json.loads(file.read_text("utf-8"))
+        return SandboxKeys(
+            WeChatKeys(**read["wechat"]),
+            WeChatPayKeys(**read["wechat_pay"]),
+            SmsKeys(**read["sms"]),
+            TimestampKeys(**read["timestamp"]),
+        )
+    keys = fresh()
+    directory.mkdir(parents=True, exist_ok=True)
+    fresh_file = directory / f"{_FILE}.{os.getpid()}"
+    with os.fdopen(os.open(fresh_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+        json.dump(asdict(keys), out, indent=1)
+    fresh_file.replace(file)
+    return keys
+
+
+def fresh() -> SandboxKeys:
+    """A new world, nothing written."""
+    return SandboxKeys(
+        WeChatKeys(
+            "wx" + secrets.token_hex(8), secrets.token_hex(16), "wx" + secrets.token_hex(8), secrets.token_hex(16)
+        ),
+        wechat_pay_keys(),
+        SmsKeys("AKID" + secrets.token_urlsafe(24), secrets.token_urlsafe(24), "1400000001", "后付演示医院"),
+        _timestamp_keys(),
+    )
+
+
+def wechat_pay_keys(platform: WeChatPayKeys | None = None) -> WeChatPayKeys:
+    """A merchant; give an existing one to stand under the same platform key (a second hospital)."""
+    key = _rsa()
+    if platform is None:
+        platform_key = _rsa()
+        public_key_id = "PUB_KEY_ID_" + "".join(secrets.choice("0123456789") for _ in range(28))
+        public_key, private_key = _public_pem(platform_key), _private_pem(platform_key)
+    else:
+        public_key_id = platform.public_key_id
+        public_key, private_key = platform.public_key, platform.platform_private_key
+    return WeChatPayKeys(
+        mchid="19" + "".join(secrets.choice("0123456789") for _ in range(8)),
+        cert_serial=secrets.token_hex(20).upper(),
+        private_key=_private_pem(key),
+        merchant_public_key=_public_pem(key),
+        apiv3_key=secrets.token_hex(16),
+        public_key_id=public_key_id,
+        public_key=public_key,
+        platform_private_key=private_key,
+    )
+
+
+def _timestamp_keys() -> TimestampKeys:
+    ca_key, tsa_key = _rsa(), _rsa()
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Houfu sandbox CA")])
+    tsa_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Houfu sandbox time stamping")])
+    ca = (
+        _certificate(ca_name, ca_name, ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(sign_certificates=True), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    tsa = (
+        _certificate(tsa_name, ca_name, tsa_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(sign_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    return TimestampKeys(ca.public_bytes(pem).decode(), tsa.public_bytes(pem).decode(), _private_pem(tsa_key))
+
+
+def _certificate(subject: x509.Name, issuer: x509.Name, public: rsa.RSAPublicKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        # Wide on both sides: the demo moves its clock.
+        .not_valid_before(now - timedelta(days=400))
+        .not_valid_after(now + timedelta(days=3650))
+    )
+
+
+def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not sign_certificates,
+        content_commitment=not sign_certificates,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign_certificates,
+        crl_sign=sign_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _rsa() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def _private_pem(key: rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def _public_pem(key: rsa.RSAPrivateKey) -> str:
+    return (
+        key.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )

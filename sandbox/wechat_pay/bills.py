@@ -1,0 +1,91 @@
+"""WeChat Pay's daily bill in the sandbox: the official CSV with its backticks, gzipped, made from the sandbox's books.
+
+27 columns (bill type ALL), CRLF, a BOM, every cell prefixed with a backtick, amounts in yuan; then the totals.
+"""
+
+import gzip
+import hashlib
+from datetime import date, datetime, time, timedelta
+
+from kernel.money import fen_of_yuan
+from sandbox.wechat_pay.books import BEIJING, Books, Order, Refund
+from sandbox.wechat_pay.wire import Refusal
+
+HEADER = (
+    "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,"
+    "应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,"
+    "手续费,费率,订单金额,申请退款金额,费率备注"
+)
+TOTALS = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额"
+
+
+def rows(books: Books, mchid: str, day: date, now: datetime) -> list[list[str]]:
+    """The lines of a past day in Beijing.
+
+    Raises:
+        Refusal: the day is not over, its bill is not ready before ten, or nothing happened.
+    """
+    ready = datetime.combine(day + timedelta(days=1), time(10), BEIJING)
+    if day >= now.astimezone(BEIJING).date():
+        raise Refusal(400, "INVALID_REQUEST", "账单日期有误")
+    if now < ready:
+        raise Refusal(400, "STATEMENT_CREATING", "账单生成中")
+    lines: list[tuple[datetime, list[str]]] = []
+    for order in books.orders.values():
+        if order.mchid == mchid and order.paid_at is not None and order.paid_at.astimezone(BEIJING).date() == day:
+            lines.append((order.paid_at, _payment(order)))
+    for refund in books.refunds.values():
+        if refund.mchid == mchid and refund.created.astimezone(BEIJING).date() == day:
+            lines.append((refund.created, _refund(books.orders[mchid, refund.out_trade_no], refund)))
+    if not lines:
+        raise Refusal(400, "NO_STATEMENT_EXIST", "账单不存在")
+    return [line for _, line in sorted(lines, key=lambda pair: pair[0])]
+
+
+def spoil(lines: list[list[str]], how: str) -> list[list[str]]:
+    """Get one line wrong: ``missing``, ``extra`` or ``differing`` (its amount by one fen)."""
+    first = lines[0]
+    if how == "missing":
+        return lines[1:]
+    if how == "extra":
+        return [*lines, [*first[:5], "4200" + "9" * 24, "EXTRA" + "0" * 10, *first[7:]]]
+    changed = [*first]
+    changed[12] = changed[24] = _yuan(fen_of_yuan(first[24]) + 1)
+    return [changed, *lines[1:]]
+
+
+def packed(lines: list[list[str]]) -> tuple[bytes, str]:
+    """The gzip file and the SHA-1 of what is inside."""
+    fen = [[fen_of_yuan(line[i]) for i in (12, 16, 24, 25)] for line in lines]
+    settled, returned, ordered, asked = (sum(column) for column in zip(*fen, strict=True)) if fen else (0, 0, 0, 0)
+    totals = [str(len(lines)), _yuan(settled), _yuan(returned), "0.00", "0.00000", _yuan(ordered), _yuan(asked)]
+    text = "\r\n".join([HEADER, *(_line(line) for line in lines), TOTALS, _line(totals)]) + "\r\n"
+    plain = b"\xef\xbb\xbf" + text.encode()
+    # SHA-1 is what the platform uses here.
+    return gzip.compress(plain), hashlib.sha1(plain, usedforsecurity=False).hexdigest()
+
+
+def _line(cells: list[str]) -> str:
+    return ",".join("`" + cell for cell in cells)
+
+
+def _yuan(fen: int) -> str:
+    return f"{fen // 100}.{fen % 100:02d}"
+
+
+def _payment(order: Order) -> list[str]:
+    at = order.paid_at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S") if order.paid_at else ""
+    head = [at, order.appid, order.mchid, "0", "", order.transaction_id or "", order.out_trade_no, order.payer or ""]
+    total = _yuan(order.total)
+    middle = [order.trade_type, "SUCCESS", "OTHERS", "CNY", total, "0.00", "0", "0", "0.00", "0.00", "", ""]
+    return [*head, *middle, order.description, order.attach, "0.00000", "0.00%", total, "0.00", ""]
+
+
+def _refund(order: Order, refund: Refund) -> list[str]:
+    at = refund.created.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    head = [at, order.appid, order.mchid, "0", "", refund.transaction_id, order.out_trade_no, order.payer or ""]
+    back = _yuan(refund.amount)
+    middle = [order.trade_type, "REFUND", "OTHERS", "CNY", "0.00", "0.00", refund.refund_id, refund.out_refund_no]
+    # The status is a snapshot at acceptance, as on the real bill.
+    kind = [back, "0.00", "ORIGINAL", "PROCESSING"]
+    return [*head, *middle, *kind, order.description, order.attach, "0.00000", "0.00%", "0.00", back, ""]

@@ -1,0 +1,184 @@
+"""The payer's side and the puppeteer's: paying by bridge, the H5 cashier, scanning, misbehaviour, the books.
+
+======================== ====================================================================================
+POST /control/pay        ``{"openid", "params": {appId, timeStamp, nonceStr, package, signType, paySign}}`` →
+                         ``{"err_msg": "get_brand_wcpay_request:ok" | ":fail" | ":cancel", "reason"?}``;
+                         ``"cancel": true`` backs out
+GET  …/checkmweb         the H5 cashier page (``h5_url``; ``&redirect_url=`` leads back); POST pays
+POST /control/scan       ``{"code_url", "openid"}`` pays a NATIVE order; without ``openid`` only shows it
+POST /control/behave     a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``
+POST /control/notify     ``{"out_trade_no", "spoil"?, "overrides"?, "wrong_key"?, "url"?, "event_type"?}`` sends one
+                         notice, paid or not; ``{"replay": id}`` sends recorded bytes again → ``{"id", "status"}``
+POST /control/refund     ``{"out_refund_no", "status"}`` ends a refund that is stuck
+GET  /control/books      the oracle: orders, payments, refunds, sums in fen
+GET  /control/notifies   every try of every notice
+======================== ====================================================================================
+"""
+
+import html
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from kernel.money import yuan
+from sandbox.page import page
+from sandbox.wechat_pay.books import Order
+from sandbox.wechat_pay.notifier import transaction
+from sandbox.wechat_pay.wire import Refusal
+from sandbox.wechat_pay.world import World
+from words import sandbox_wechat as words
+
+_SAY = {
+    "BANK_DECLINED": words.DECLINED,
+    "PREPAY_EXPIRED": words.LINK_DEAD,
+    "ORDERPAID": words.ALREADY_PAID,
+    "ORDER_CLOSED": words.CLOSED,
+}
+
+
+def control_routes(world: World) -> list[BaseRoute]:
+    """All routes of this page."""
+    control = Control(world)
+    return [
+        Route("/control/pay", control.pay, methods=["POST"]),
+        Route("/control/scan", control.scan, methods=["POST"]),
+        Route("/control/behave", control.behave, methods=["POST"]),
+        Route("/control/notify", control.notify, methods=["POST"]),
+        Route("/control/refund", control.refund, methods=["POST"]),
+        Route("/control/books", control.books, methods=["GET"]),
+        Route("/control/notifies", control.notifies, methods=["GET"]),
+        Route("/cgi-bin/mmpayweb-bin/checkmweb", control.cashier, methods=["GET", "POST"]),
+    ]
+
+
+class Control:
+    """The endpoints around one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def pay(self, request: Request) -> Response:
+        """The phone's bridge."""
+        asked = await request.json()
+        if asked.get("cancel"):
+            return JSONResponse({"err_msg": "get_brand_wcpay_request:cancel"})
+        try:
+            self.world.pay_by_bridge(asked.get("params", {}), str(asked.get("openid")))
+        except Refusal as no:
+            return JSONResponse({"err_msg": "get_brand_wcpay_request:fail", "reason": no.code})
+        return JSONResponse({"err_msg": "get_brand_wcpay_request:ok"})
+
+    async def scan(self, request: Request) -> Response:
+        """The phone's camera on a desk screen."""
+        asked = await request.json()
+        order = self.world.books.by_link(str(asked.get("code_url", "")).partition("?pr=")[2])
+        if order is None or order.trade_type != "NATIVE":
+            return JSONResponse({"code": "ORDER_NOT_EXIST"}, 404)
+        shown = {"description": order.description, "total": order.total, "mchid": order.mchid}
+        if "openid" not in asked:
+            return JSONResponse(shown)
+        try:
+            self.world.take(order, str(asked["openid"]))
+        except Refusal as no:
+            return JSONResponse({"code": no.code}, no.status)
+        return JSONResponse({**shown, "code": "OK"})
+
+    async def behave(self, request: Request) -> Response:
+        """Add rules, or behave again."""
+        asked = await request.json()
+        rules = asked if isinstance(asked, list) else asked.get("rules", [])
+        if isinstance(asked, dict) and asked.get("reset"):
+            self.world.behaviour.forget()
+        try:
+            self.world.behaviour.plan(rules)
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse({"rules": len(self.world.behaviour.rules)})
+
+    async def notify(self, request: Request) -> Response:
+        """Send one notice of any kind, or an old one again."""
+        asked: dict[str, Any] = await request.json()
+        post = self.world.notifier
+        if "replay" in asked:
+            if asked["replay"] not in post.sent:
+                return JSONResponse({"code": "NOTICE_NOT_SENT"}, 404)
+            return JSONResponse({"id": asked["replay"], "status": await post.replay(asked["replay"])})
+        order = next((o for o in self.world.books.orders.values() if o.out_trade_no == asked.get("out_trade_no")), None)
+        if order is None:
+            return JSONResponse({"code": "ORDER_NOT_EXIST"}, 404)
+        merchant = self.world.merchants[order.mchid]
+        if asked.get("wrong_key"):
+            merchant = type(merchant)(merchant.mchid, "", merchant.public_key, "0" * 32, merchant.appids)
+        content = _merged(transaction(order), asked.get("overrides", {}))
+        event = str(asked.get("event_type", "TRANSACTION.SUCCESS"))
+        body = post.envelope(merchant, event, "支付成功", "transaction", content)
+        status = await post.post(str(asked.get("url", order.notify_url)), body, asked.get("spoil"))
+        return JSONResponse({"id": body["id"], "status": status})
+
+    async def refund(self, request: Request) -> Response:
+        """End a stuck refund."""
+        asked = await request.json()
+        refund = next(
+            (r for r in self.world.books.refunds.values() if r.out_refund_no == asked.get("out_refund_no")), None
+        )
+        if refund is None or asked.get("status") not in ("SUCCESS", "ABNORMAL", "CLOSED"):
+            return JSONResponse({"code": "PARAM_ERROR"}, 400)
+        self.world.finish_refund(self.world.merchants[refund.mchid], refund, asked["status"])
+        return JSONResponse({"status": refund.status})
+
+    async def books(self, _: Request) -> Response:
+        """The oracle."""
+        return Response(json.dumps(self.world.books.dump(), ensure_ascii=False), media_type="application/json")
+
+    async def notifies(self, _: Request) -> Response:
+        """The postman's log."""
+        return JSONResponse(self.world.notifier.dump())
+
+    async def cashier(self, request: Request) -> Response:
+        """The page an H5 payer sees."""
+        order = self.world.books.by_link(request.query_params.get("package", ""))
+        if order is None or order.trade_type != "MWEB" or order.prepay_id != request.query_params.get("prepay_id"):
+            return self._say(words.LINK_DEAD, None, 404)
+        back = request.query_params.get("redirect_url")
+        if back is not None and urlsplit(back).scheme not in ("http", "https"):
+            back = None
+        if request.method == "GET":
+            if self.world.require_referer and not request.headers.get("referer"):
+                return self._say(words.LINK_DEAD, None, 403)
+            return HTMLResponse(self._till(order, back))
+        openid = str((await request.form()).get("openid"))
+        try:
+            self.world.take(order, openid)
+        except Refusal as no:
+            return self._say(_SAY.get(no.code, words.LINK_DEAD), back, no.status)
+        return self._say(f"{words.PAID.format(amount=yuan(order.total))}{words.PAID_NEXT}", back)
+
+    def _till(self, order: Order, back: str | None) -> str:
+        choices = "".join(
+            f'<option value="{html.escape(p.openids[order.appid])}">{html.escape(p.name)}</option>'
+            for p in self.world.payers
+            if order.appid in p.openids
+        )
+        leave = f'<a class="plain" href="{html.escape(back)}">{words.LEAVE}</a>' if back else ""
+        return page(
+            words.CASHIER,
+            f'<p class="amount">¥{yuan(order.total)}</p><p>{words.PAYEE}：{html.escape(order.description)}</p>'
+            f'<form method="post"><label>{words.WHO_PAYS} <select name="openid">{choices}</select></label>'
+            f"<button>{words.PAY}</button></form>{leave}<p class='note'>{words.CASHIER_NOTE}</p>",
+        )
+
+    def _say(self, text: str, back: str | None, status: int = 200) -> Response:
+        link = f'<a class="button" href="{html.escape(back)}">{words.BACK}</a>' if back else ""
+        return HTMLResponse(page(words.CASHIER, f"<p>{text}</p>{link}"), status)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        known = merged.get(key)
+        merged[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,120 @@
+"""One made-up WeChat Pay: its merchants, books, postman, and the way to make it misbehave."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sandbox.wechat_pay.behave import Behaviour
+from sandbox.wechat_pay.books import Books, Order, Refund
+from sandbox.wechat_pay.notifier import Notifier
+from sandbox.wechat_pay.wire import Merchant, Refusal, Wire, verifies
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """A person who can pay: one name, one openid per app (``openids`` maps appid to openid)."""
+
+    name: str
+    openids: dict[str, str]
+
+
+class World:
+    """The state behind one server.
+
+    Args:
+        merchants: who may ask.
+        platform_key: PEM of the platform's private key; public_key_id: its announced id.
+        payers: who can pay; an order for an openid outside this list is refused.
+        now: the world's clock, for expiry, dates and the age of notices.
+        scale: factor on all pauses (notice retries, refunds).
+        wall: real seconds, for request and answer signatures (the merchant's library signs with the real clock).
+        refund_seconds: pause before a refund reaches the payer, times ``scale``.
+        require_referer: H5 pages opened without a Referer are refused, as the real one does.
+    """
+
+    def __init__(
+        self,
+        merchants: Iterable[Merchant],
+        platform_key: str,
+        public_key_id: str,
+        payers: Iterable[Payer],
+        now: Callable[[], datetime],
+        *,
+        scale: float = 1.0,
+        wall: Callable[[], float] = time.time,
+        refund_seconds: float = 3.0,
+        require_referer: bool = True,
+    ) -> None:
+        self.merchants = {m.mchid: m for m in merchants}
+        self.wire = Wire(platform_key, public_key_id)
+        self.payers = list(payers)
+        self.now, self.wall = now, wall
+        self.books = Books()
+        self.behaviour = Behaviour()
+        self.notifier = Notifier(self.wire, self.behaviour, now, scale)
+        self.files: dict[str, tuple[str, bytes]] = {}
+        self.refund_seconds = refund_seconds
+        self.require_referer = require_referer
+
+    def knows(self, appid: str, openid: str) -> bool:
+        """Whether the openid is somebody's under this app."""
+        return any(p.openids.get(appid) == openid for p in self.payers)
+
+    def pay_by_bridge(self, params: dict[str, str], openid: str) -> Order:
+        """Pay as the phone does with the parameters the merchant's page handed to the bridge.
+
+        Raises:
+            Refusal: a parameter, its signature, the payer, the order or the bank says no.
+        """
+        package = params.get("package", "")
+        order = self.books.by_prepay(package.removeprefix("prepay_id="))
+        if not package.startswith("prepay_id=") or order is None or order.trade_type != "JSAPI":
+            raise Refusal(400, "PREPAY_NOT_EXIST", "支付凭证不存在")
+        text = "".join(str(params.get(k, "")) + "\n" for k in ("appId", "timeStamp", "nonceStr", "package"))
+        merchant = self.merchants[order.mchid]
+        if params.get("appId") != order.appid or params.get("signType") != "RSA":
+            raise Refusal(400, "PARAM_ERROR", "支付参数有误")
+        if not str(params.get("timeStamp", "")).isdigit() or not verifies(
+            merchant.key, text.encode(), params.get("paySign", "")
+        ):
+            raise Refusal(401, "SIGN_ERROR", "支付验证签名失败")
+        return self.take(order, openid)
+
+    def take(self, order: Order, openid: str) -> Order:
+        """Let the bank decide, take the money, begin to tell the merchant.
+
+        Raises:
+            Refusal: no money was taken.
+        """
+        if not self.knows(order.appid, openid):
+            raise Refusal(403, "OPENID_MISMATCH", "openid 与 appid 不匹配")
+        self.books.touch(order, self.now())
+        if order.state == "NOTPAY" and self.behaviour.now("pay", order.out_trade_no, order.total):
+            raise Refusal(403, "BANK_DECLINED", "银行拒绝了这次付款")
+        self.books.pay(order, openid, self.now())
+        self.notifier.paid(self.merchants[order.mchid], order)
+        return order
+
+    def begin_refund(self, merchant: Merchant, data: dict[str, object]) -> Refund:
+        """Accept a refund and let the money travel."""
+        known = (merchant.mchid, str(data.get("out_refund_no"))) in self.books.refunds
+        refund = self.books.refund(merchant, data, self.now())
+        if not known:
+            rule = self.behaviour.now("refunding", refund.out_trade_no, refund.amount)
+            do = rule.do if rule else None
+            if do != "stuck":
+                status = {"abnormal": "ABNORMAL", "closed": "CLOSED"}.get(do or "", "SUCCESS")
+                self.notifier.soon(self._arrive(merchant, refund, status))
+        return refund
+
+    async def _arrive(self, merchant: Merchant, refund: Refund, status: str) -> None:
+        await asyncio.sleep(self.refund_seconds * self.notifier.scale)
+        self.finish_refund(merchant, refund, status)
+
+    def finish_refund(self, merchant: Merchant, refund: Refund, status: str) -> None:
+        """The bank has answered: SUCCESS, ABNORMAL or CLOSED; the merchant is told once."""
+        if refund.status == "PROCESSING":
+            self.books.settle_refund(refund, status, self.now())
+            self.notifier.refunded(merchant, refund)

@@ -1,0 +1,117 @@
+// What the pages do beyond plain HTML. Every page works without this file; it only makes things quicker and calmer.
+(() => {
+  const policy = window.trustedTypes?.createPolicy('app', {
+    createHTML: (s) => s,
+    createScriptURL: (s) => { if (s !== '/sw.js') throw new TypeError('no such script'); return s; },
+  }) ?? { createHTML: (s) => s, createScriptURL: (s) => s };
+  class NoEval { constructor() { throw new Error('eval is not allowed'); } }
+  htmx.registerExtension('tt', { init: (api) => api.initSecurity(policy, NoEval, NoEval) });
+
+  const $ = (q, from = document) => from.querySelector(q);
+  const all = (q, from = document) => [...from.querySelectorAll(q)];
+  const on = (type, f, to = document) => to.addEventListener(type, f);
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+  if ('serviceWorker' in navigator && !$('html').matches('[data-no-sw]')) {
+    navigator.serviceWorker.register(policy.createScriptURL('/sw.js')).catch(() => {});
+  }
+
+  // The page says when it was made; the worker shows that line on a kept copy, we show it when the line drops.
+  const age = $('#age');
+  const kept = age && !age.hidden;
+  const line = () => { if (age && !kept) age.hidden = navigator.onLine; if (kept && navigator.onLine) setTimeout(() => location.reload(), 1500); };
+  on('offline', line, window); on('online', line, window);
+  if (!navigator.onLine && age) age.hidden = false;
+
+  // Live rows wait in #incoming; each goes to its list at the place its rank gives it, so a replay changes nothing.
+  function place() {
+    for (const row of all('#incoming > [data-list]')) {
+      const list = document.getElementById(`list-${row.dataset.list}`);
+      const old = list && all(`[id="${CSS.escape(row.id)}"]`).find((e) => e !== row);
+      if (!list) { row.remove(); continue; }
+      const details = old && $('details', old);
+      if (details?.open && $('details', row)) $('details', row).open = true;
+      const moved = !old || old.parentNode !== list;
+      if (old?.contains(document.activeElement)) row.dataset.focus = '';
+      old?.remove();
+      const up = 'asc' in list.dataset ? -1 : 1;
+      const next = [...list.children].find((e) => (row.dataset.rank - e.dataset.rank) * up > 0);
+      list.insertBefore(row, next ?? null);
+      if ('focus' in row.dataset) { $('summary,a,button', row)?.focus(); delete row.dataset.focus; }
+      if (moved && !still) { row.classList.add('fresh'); on('animationend', (e) => { if (e.animationName === 'glow') row.removeAttribute('data-new'), row.classList.remove('fresh'); }, row); }
+      htmx.trigger(document.body, `placed-${row.dataset.list}`);
+    }
+  }
+  // One announcement per new fact: a replay after reconnecting repeats the same key and stays silent.
+  let said = '';
+  function announce() {
+    const note = $('#note > [data-key]');
+    if (!note || note.dataset.key === said) return;
+    said = note.dataset.key;
+    const say = $('#say');
+    if (say) { say.textContent = note.textContent; }
+  }
+  on('htmx:sse:after:message', () => { place(); announce(); });
+  on('htmx:sse:error', (e) => { if ([401, 403, 404, 410].includes(e.detail.status)) location.reload(); });
+  on('htmx:sse:after:connection', () => all('[data-live]').forEach((e) => { e.hidden = false; }));
+  on('htmx:sse:close', () => all('[data-live]').forEach((e) => { e.hidden = true; }));
+  on('reload', () => location.reload(), document.body);
+
+  // 长辈版: switch at once, tell the server, then let it draw its own pages.
+  on('submit', (e) => {
+    const form = e.target;
+    if (form.matches('[data-elder]')) {
+      e.preventDefault();
+      fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) }).finally(() => location.reload());
+      $('html').classList.toggle('elder'); $('html').classList.toggle('s140');
+    }
+    // The key is stored before anything is sent, so a lost answer is asked for again under the same key.
+    const once = form.dataset.once, key = form.elements._idem;
+    if (once && key) {
+      if (form.dataset.sent) { e.preventDefault(); return; }
+      form.dataset.sent = '1';
+      try { sessionStorage.setItem(`once:${once}`, key.value); } catch { /* private mode: the page's own key serves */ }
+      setTimeout(() => { delete form.dataset.sent; }, 8000);
+    }
+  });
+  for (const form of all('form[data-once]')) {
+    try { const key = sessionStorage.getItem(`once:${form.dataset.once}`); if (key) form.elements._idem.value = key; } catch { /* as above */ }
+  }
+  all('[data-done]').forEach((e) => { try { sessionStorage.removeItem(`once:${e.dataset.done}`); } catch { /* as above */ } });
+
+  // Read aloud.
+  for (const button of all('[data-speak]')) {
+    if (!window.speechSynthesis) break;
+    button.hidden = false;
+    on('click', () => {
+      if (speechSynthesis.speaking) { speechSynthesis.cancel(); return; }
+      const text = all('[data-read]').map((e) => e.innerText).join('。') || $('main').innerText;
+      const speech = new SpeechSynthesisUtterance(text);
+      speech.lang = 'zh-CN'; speech.rate = 0.85;
+      speechSynthesis.speak(speech);
+    }, button);
+  }
+
+  // The live pass: a fresh picture every few seconds; when that fails the kept one, and the page says so.
+  for (const img of all('img[data-renew]')) {
+    const grade = (live) => { $('#pass-live').hidden = !live; $('#pass-kept').hidden = live; };
+    const renew = () => {
+      if (document.hidden) return;
+      const fresh = new Image();
+      fresh.onload = () => { img.src = fresh.src; grade(true); };
+      fresh.onerror = () => { img.src = img.dataset.kept; grade(false); };
+      fresh.src = `${img.dataset.live}?t=${Date.now()}`;
+    };
+    setInterval(renew, img.dataset.renew * 1000);
+    on('visibilitychange', renew);
+  }
+
+  on('click', (e) => {
+    const b = e.target.closest('[data-open],[data-close],[data-share]');
+    if (!b) return;
+    if (b.dataset.open) { e.preventDefault(); document.getElementById(b.dataset.open)?.showModal(); }
+    if ('close' in b.dataset) b.closest('dialog').close();
+    if (b.dataset.share) navigator.share?.({ title: document.title, url: b.dataset.share }).catch(() => {});
+  });
+  if (navigator.share) all('[data-share]').forEach((b) => { b.hidden = false; });
+})();

@@ -1,0 +1,19 @@
+// The desk's scanner types like a keyboard: whatever is typed lands in the scan field; arrows walk the list.
+(() => {
+  const scan = document.getElementById('scan');
+  if (!scan) return;
+  const rows = () => [...document.querySelectorAll('tbody tr')].map((r) => r.querySelector('button,a')).filter(Boolean);
+  scan.focus();
+  document.addEventListener('keydown', (e) => {
+    const typing = e.target.matches('input,textarea,select');
+    if (e.key === 'Escape') { scan.focus(); scan.select(); return; }
+    if (e.key === 'ArrowDown' || e.key === 'ArrowUp') {
+      const list = rows(), at = list.indexOf(document.activeElement);
+      const next = list[at + (e.key === 'ArrowDown' ? 1 : -1)];
+      if (next || at === 0) { e.preventDefault(); (next ?? scan).focus(); }
+      return;
+    }
+    if (!typing && e.key.length === 1 && !e.ctrlKey && !e.metaKey && !e.altKey && e.key !== ' ') scan.focus();
+  });
+  document.addEventListener('htmx:after:swap', () => { if (document.activeElement === document.body) scan.focus(); });
+})();

@@ -1,0 +1,81 @@
+// Keep what was last seen, so that the pass, the bill and the guide open without a network.
+// Never touches anything but GET of pages and hashed files: no POST, no stream, no API.
+const STATIC = 'static-__BUILD__';
+const PAGES = 'pages-1';
+const WAIT = 2500;
+const FIRST_KEPT = /^\/visits\/[^/]+\/pass$|^\/visits\/[^/]+\/pass\/kept\.png$/;
+const FIRST_FRESH = /^\/$|^\/visits(\/[^/]+\/(bill|guide))?$/;
+
+self.addEventListener('install', (e) => {
+  e.waitUntil(caches.open(STATIC).then((c) => c.addAll([...__FILES__, '/offline'])).then(() => self.skipWaiting()));
+});
+self.addEventListener('activate', (e) => {
+  e.waitUntil(caches.keys()
+    .then((names) => Promise.all(names.filter((n) => n !== STATIC && n !== PAGES).map((n) => caches.delete(n))))
+    .then(() => self.clients.claim()));
+});
+
+const timeout = (ms) => new Promise((_, no) => setTimeout(no, ms));
+async function fetchAndKeep(request) {
+  const answer = await fetch(request);
+  const type = answer.headers.get('Content-Type') || '';
+  if (answer.ok && !answer.redirected && /text\/html|image\/png/.test(type)) {
+    await (await caches.open(PAGES)).put(request.url, answer.clone());
+  }
+  if (answer.status === 401 || answer.redirected) await caches.delete(PAGES);
+  return answer;
+}
+// The page carries its own "saved at" line, hidden; a kept copy shows it.
+async function aged(kept) {
+  if (!(kept.headers.get('Content-Type') || '').includes('text/html')) return kept;
+  const html = (await kept.text()).replace('<p id="age" class="age" role="status" hidden>', '<p id="age" class="age" role="status">');
+  return new Response(html, { headers: kept.headers });
+}
+async function offline(request) {
+  const kept = await caches.match(request.url, { cacheName: PAGES });
+  if (kept) return aged(kept);
+  return (await caches.match('/offline')) || Response.error();
+}
+async function keptFirst(e) {
+  const kept = await caches.match(e.request.url, { cacheName: PAGES });
+  const fresh = fetchAndKeep(e.request);
+  if (!kept) return fresh.catch(() => offline(e.request));
+  e.waitUntil(fresh.catch(() => {}));
+  return navigator.onLine ? kept : aged(kept);
+}
+async function freshFirst(e) {
+  const fresh = fetchAndKeep(e.request);
+  const kept = await caches.match(e.request.url, { cacheName: PAGES });
+  try {
+    return await (kept ? Promise.race([fresh, timeout(WAIT)]) : fresh);
+  } catch {
+    e.waitUntil(fresh.catch(() => {}));
+    return offline(e.request);
+  }
+}
+
+self.addEventListener('fetch', (e) => {
+  const { request } = e;
+  const url = new URL(request.url);
+  if (request.method !== 'GET' || url.origin !== location.origin) return;
+  if ((request.headers.get('Accept') || '').includes('text/event-stream') || request.headers.has('HX-Request')) return;
+  if (url.pathname.startsWith('/api/')) return;
+  if (url.pathname.startsWith('/static/')) {
+    e.respondWith(caches.match(request).then((hit) => hit || fetch(request)));
+  } else if (FIRST_KEPT.test(url.pathname)) {
+    e.respondWith(keptFirst(e));
+  } else if (FIRST_FRESH.test(url.pathname)) {
+    e.respondWith(freshFirst(e));
+  } else if (request.mode === 'navigate') {
+    e.respondWith(fetch(request).catch(() => offline(request)));
+  }
+});
+self.addEventListener('push', (e) => {
+  const note = e.data ? e.data.json() : {};
+  if (note.title) e.waitUntil(self.registration.showNotification(note.title, { body: note.body, tag: note.tag, data: note.url, icon: '/static/icon-192.png' }));
+});
+self.addEventListener('notificationclick', (e) => {
+  e.notification.close();
+  const url = new URL(e.notification.data || '/', location.origin);
+  if (url.origin === location.origin) e.waitUntil(self.clients.openWindow(url.href));
+});

@@ -1,0 +1,115 @@
+"""Where each page lives; the one list that templates and routes share."""
+
+
+class Urls:
+    """Paths of the PWA. Ids are opaque and never name a person."""
+
+    home = "/"
+    login = "/login"
+    login_code = "/login/code"
+    logout = "/logout"
+    prefs = "/prefs"
+    visits = "/visits"
+    family = "/family"
+    invite = "/family/invite"
+    settings = "/settings"
+    person = "/person"
+    desk = "/desk"
+    desk_login = "/desk/login"
+    desk_scan = "/desk/scan"
+    demo = "/demo"
+
+    @staticmethod
+    def bill(visit: str) -> str:
+        """The live bill."""
+        return f"/visits/{visit}/bill"
+
+    @staticmethod
+    def guide(visit: str) -> str:
+        """The guide."""
+        return f"/visits/{visit}/guide"
+
+    @staticmethod
+    def pass_(visit: str) -> str:
+        """The visit pass."""
+        return f"/visits/{visit}/pass"
+
+    @staticmethod
+    def companion(visit: str) -> str:
+        """The companion's story of the visit."""
+        return f"/visits/{visit}/story"
+
+    @staticmethod
+    def pay(visit: str) -> str:
+        """The pay sheet; POST starts a payment."""
+        return f"/visits/{visit}/pay"
+
+    @staticmethod
+    def ask_family(visit: str) -> str:
+        """Ask a relative to pay."""
+        return f"/visits/{visit}/ask"
+
+    @staticmethod
+    def leave(visit: str) -> str:
+        """Leave now: settle what is done, release what is not."""
+        return f"/visits/{visit}/leave"
+
+    @staticmethod
+    def dispute(visit: str, line: str) -> str:
+        """Dispute one line."""
+        return f"/visits/{visit}/lines/{line}/dispute"
+
+    @staticmethod
+    def abandon(visit: str, order: str) -> str:
+        """Give up one order that is not done yet."""
+        return f"/visits/{visit}/orders/{order}/abandon"
+
+    @staticmethod
+    def receipt(payment: str) -> str:
+        """The receipt of a payment."""
+        return f"/payments/{payment}/receipt"
+
+    @staticmethod
+    def withdraw_grant(grant: str) -> str:
+        """End a grant."""
+        return f"/family/{grant}/withdraw"
+
+    @staticmethod
+    def bind(token: str) -> str:
+        """Accept an invitation."""
+        return f"/bind/{token}"
+
+    @staticmethod
+    def open_letter(hospital: str) -> str:
+        """Begin reading the letter of a hospital (GET shows, POST opens the reading)."""
+        return f"/consent/new/{hospital}"
+
+    @staticmethod
+    def letter(reading: str) -> str:
+        """The letter being read."""
+        return f"/consent/{reading}"
+
+    @staticmethod
+    def beat(reading: str) -> str:
+        """Three seconds of reading went by."""
+        return f"/consent/{reading}/beat"
+
+    @staticmethod
+    def sign(reading: str) -> str:
+        """Sign; POST stores the strokes."""
+        return f"/consent/{reading}/sign"
+
+    @staticmethod
+    def sign_code(reading: str) -> str:
+        """Send a code to sign by name and SMS."""
+        return f"/consent/{reading}/code"
+
+    @staticmethod
+    def withdraw_contract(hospital: str) -> str:
+        """Withdraw the standing contract."""
+        return f"/consent/withdraw/{hospital}"
+
+    @staticmethod
+    def desk_order(order: str) -> str:
+        """Act on an order at the desk (POST ``do``)."""
+        return f"/desk/orders/{order}"

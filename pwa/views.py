@@ -1,0 +1,646 @@
+"""What each page shows, already decided: plain values a template can print without asking anyone.
+
+Ids are strings, money is integer fen, times are aware datetimes. Routes in ``pwa.pages`` fill these; templates and
+``pwa.fragments`` read them. Rows of the visit feed become the same values through ``Line.of``, ``Step.of`` and so on,
+so a page drawn afresh and a page grown by pushes are one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from markupsafe import Markup
+
+Row = Mapping[str, Any]
+
+
+def _at(value: object) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Nav:
+    """The bar at the bottom: which tab is open (``home|bill|guide|pass|family``) and of which visit."""
+
+    active: str
+    visit_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitHead:
+    """Whose visit, where, when: the line under every title. ``patient`` is masked where the viewer may not know it."""
+
+    id: str
+    hospital: str
+    patient: str
+    department: str | None
+    at: datetime
+    room: str | None = None
+    doctor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The bill in seven numbers (fen), filtered for the viewer; fund + account + self = done."""
+
+    done_fen: int
+    payable_fen: int
+    fund_fen: int
+    account_fen: int
+    self_fen: int
+    planned_fen: int
+    paid_fen: int
+
+    @classmethod
+    def of(cls, row: Row) -> "Sums":
+        """From ``sums`` of a feed row."""
+        return cls(**{name: int(row[name]) for name in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the bill with its proof trail. ``state`` is the charge's own word (billable, disputed, settled, …)."""
+
+    id: str
+    name: str
+    department: str
+    amount_fen: int
+    fund_fen: int
+    account_fen: int
+    self_fen: int
+    pile: Literal["done", "ordered", "cancelled"]
+    state: str
+    rank: int
+    order_id: str | None = None
+    quantity: str = "1"
+    insurance_class: str | None = None
+    ordered_by: str | None = None
+    ordered_at: datetime | None = None
+    executed_by: str | None = None
+    executed_at: datetime | None = None
+    executed_where: str | None = None
+    category: str | None = None
+    can_dispute: bool = False
+    can_abandon: bool = False
+
+    @classmethod
+    def of(cls, row: Row) -> "Line":
+        """From ``line`` of a ``bill.line`` feed row."""
+        known = {name: row[name] for name in cls.__slots__ if name in row}
+        for name in ("id", "order_id", "quantity"):
+            if known.get(name) is not None:
+                known[name] = str(known[name])
+        for name in ("ordered_at", "executed_at"):
+            known[name] = _at(known.get(name))
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do in the hospital. ``preparation`` are whole sentences; ``ahead`` people wait before the patient."""
+
+    id: str
+    kind: str
+    name: str
+    department: str
+    place: str
+    state: str
+    rank: int
+    preparation: tuple[str, ...] = ()
+    note: str | None = None
+    ahead: int | None = None
+    room: str | None = None
+    result_flag: str | None = None
+    at: datetime | None = None
+
+    @classmethod
+    def of(cls, row: Row) -> "Step":
+        """From ``step`` of a ``step`` feed row."""
+        known = {name: row[name] for name in cls.__slots__ if name in row}
+        known["id"] = str(known["id"])
+        known["preparation"] = tuple(known.get("preparation") or ())
+        known["at"] = _at(known.get("at"))
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class VisitState:
+    """How the visit stands: ``state`` open|ended|settled, ``mode`` DEFERRED|UPFRONT, until when to pay."""
+
+    state: str
+    mode: str
+    due_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @classmethod
+    def of(cls, row: Row) -> "VisitState":
+        """From ``visit`` of a ``visit`` feed row."""
+        return cls(row["state"], row["mode"], _at(row.get("due_at")), _at(row.get("ended_at")))
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentNote:
+    """The latest payment of the visit: offered|unknown|paid|settled|closed|refunded, by whom ("您女儿")."""
+
+    state: str
+    amount_fen: int
+    payer_label: str
+    at: datetime | None = None
+
+    @classmethod
+    def of(cls, row: Row) -> "PaymentNote":
+        """From ``payment`` of a ``payment`` feed row."""
+        return cls(row["state"], int(row["amount_fen"]), row["payer_label"], _at(row.get("at")))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody the viewer may act for; ``label`` as the viewer calls them (本人, 妈妈)."""
+
+    id: str
+    label: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class VisitCard:
+    """One visit in a list."""
+
+    id: str
+    hospital: str
+    department: str
+    at: datetime
+    state: str
+    mode: str
+    payable_fen: int
+    paid_fen: int = 0
+    due_at: datetime | None = None
+    overdue: bool = False
+    next_step: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """``sign_offer`` holds the hospital's id when signing is offered; ``why_not`` a whole sentence when it is not."""
+
+    person: Person
+    people: Sequence[Person]
+    today: Sequence[VisitCard]
+    past: Sequence[VisitCard]
+    hospital: str | None = None
+    sign_offer: str | None = None
+    why_not: str | None = None
+    invitations: Sequence["Invitation"] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """Something a relative asked of the viewer: pay a bill (``pay``), be bound (``bind``), watch a visit (``watch``)."""
+
+    kind: Literal["pay", "bind", "watch"]
+    href: str
+    who: str
+    amount_fen: int | None = None
+    hospital: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """``sent_to`` is the masked phone once the code has gone out; ``wechat_url`` is there when WeChat login is."""
+
+    phone: str = ""
+    sent_to: str | None = None
+    error: str | None = None
+    wechat_url: str | None = None
+    next: str = "/"
+
+
+Surface = Literal["bill", "guide", "story", "pass"]
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """For whom and on which page a row of the feed is drawn.
+
+    ``surface`` is the open page: ``bill``, ``guide``, ``story`` (the companion's) or ``pass``. ``money`` False leaves
+    amounts out of a companion's story. One rendering may serve every viewer with an equal ``Show``.
+    """
+
+    visit_id: str
+    now: datetime
+    surface: Surface
+    may_act: bool = False
+    may_pay: bool = False
+    may_ask: bool = False
+    money: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Lines of each pile sorted by ``rank``, highest first. ``stream_url`` starts after the position drawn here."""
+
+    visit: VisitHead
+    status: VisitState
+    sums: Sums
+    done: Sequence[Line]
+    ordered: Sequence[Line]
+    cancelled: Sequence[Line]
+    stream_url: str | None
+    payment: PaymentNote | None = None
+    can_pay: bool = True
+    can_ask_family: bool = True
+    can_leave: bool = False
+    can_act: bool = True
+    insured: bool = True
+
+    def show(self, now: datetime) -> Show:
+        """The ``Show`` a push to this page must be drawn with."""
+        return Show(self.visit.id, now, "bill", may_act=self.can_act, may_pay=self.can_pay, may_ask=self.can_ask_family)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question before something is done: 这项我没做, 不想做了, 现在就走, withdraw, unbind.
+
+    ``choices`` are (value, sentence) radio answers under ``choice_label``; ``hidden`` are extra form values.
+    """
+
+    title: str
+    lines: Sequence[str]
+    action: str
+    button: str
+    back: str
+    choices: Sequence[tuple[str, str]] = ()
+    choice_label: str = ""
+    note_label: str | None = None
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    once: str | None = None
+    danger: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """``now`` is the step to do next; ``way`` its route in words; ``map`` trusted SVG drawn by the server."""
+
+    visit: VisitHead
+    now: Step | None
+    steps: Sequence[Step]
+    stream_url: str | None
+    way: Sequence[str] = ()
+    walk_minutes: int | None = None
+    wait_minutes: int | None = None
+    map: Markup | None = None
+    step_free: bool = False
+    sheet_url: str | None = None
+
+    def show(self, now: datetime) -> Show:
+        """The ``Show`` a push to this page must be drawn with."""
+        return Show(self.visit.id, now, "guide")
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The QR: ``live_url`` renewed every ``renew_seconds`` while online, ``kept_url`` good for the day."""
+
+    visit: VisitHead
+    number: str
+    kept_url: str
+    live_url: str | None = None
+    renew_seconds: int = 5
+    valid_until: datetime | None = None
+    deferred: bool = False
+    ahead: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayPart:
+    """One source money comes from before the payer's own: ``fund``, ``account``, ``mutual_aid``, ``relative``, ``paid``."""
+
+    source: str
+    amount_fen: int
+    who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayChoice:
+    """One way to pay the cash part: ``wechat``, ``wechat_insurance``, ``family``, ``counter``; ``why_not`` when closed."""
+
+    code: str
+    chosen: bool = False
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaySheet:
+    """What will be taken from where, before anything is taken."""
+
+    visit: VisitHead
+    total_fen: int
+    parts: Sequence[PayPart]
+    cash_fen: int
+    ways: Sequence[PayChoice]
+    attempt: str
+    lines: int
+    for_other: bool = False
+    open_in_wechat: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """A payment on its way. ``invoke`` are WeChat's bridge parameters, ``h5_url`` the way outside WeChat."""
+
+    payment_id: str
+    visit: VisitHead
+    state: Literal["offered", "unknown", "paid", "closed", "already"]
+    amount_fen: int
+    check_url: str
+    stream_url: str | None = None
+    invoke: Mapping[str, str] | None = None
+    h5_url: str | None = None
+    payer_label: str | None = None
+    back: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Paid. ``settling`` while the hospital has not booked it yet; ``once`` is the key the pay sheet used."""
+
+    visit: VisitHead
+    amount_fen: int
+    parts: Sequence[PayPart]
+    lines: Sequence[Line]
+    paid_at: datetime
+    payer_label: str
+    number: str | None = None
+    settling: bool = False
+    pdf_url: str | None = None
+    once: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantCard:
+    """Who may see or pay what. ``depth`` steps|bill|results; ``cap_fen`` per payment; ``ask_first`` above it."""
+
+    id: str
+    who: str
+    relation: str
+    pays: bool
+    watches: bool
+    depth: str | None = None
+    cap_fen: int | None = None
+    until: datetime | None = None
+    opened: Sequence[str] = ()
+    state: str = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look by somebody at something, as the patient reads it."""
+
+    who: str
+    what: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Those who may see and pay for ``person``, those ``person`` may act for, and who looked."""
+
+    person: Person
+    grants: Sequence[GrantCard]
+    acting_for: Sequence[GrantCard]
+    looks: Sequence[Look]
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """An invitation: before it is made (``url`` None) the choices, then QR and link."""
+
+    person: Person
+    url: str | None = None
+    qr_url: str | None = None
+    until: datetime | None = None
+    relations: Sequence[tuple[str, str]] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """The relative's side of an invitation: whose, and what it opens."""
+
+    token: str
+    patient: str
+    relation: str
+    pays: bool
+    watches: bool
+    depth: str | None
+    cap_fen: int | None
+    until: datetime | None
+    needs_name: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoryEntry:
+    """One thing that happened, newest on top (``rank`` = milliseconds of its time)."""
+
+    id: str
+    rank: int
+    at: datetime
+    title: str
+    detail: str | None = None
+    amount_fen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """The story of a visit for somebody far away. ``shared`` False says so instead of showing anything."""
+
+    visit: VisitHead
+    who: str
+    status: str
+    entries: Sequence[StoryEntry]
+    stream_url: str | None
+    shared: bool = True
+    sums: Sums | None = None
+    can_pay: bool = False
+    phone: str | None = None
+
+    def show(self, now: datetime) -> Show:
+        """The ``Show`` a push to this page must be drawn with."""
+        return Show(self.visit.id, now, "story", may_pay=self.can_pay, money=self.sums is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """Past visits of one person."""
+
+    person: Person
+    visits: Sequence[VisitCard]
+    older_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the person can change; ``contracts`` are standing signatures (hospital id, hospital, since)."""
+
+    phone: str
+    contracts: Sequence[tuple[str, str, datetime]] = ()
+    people: Sequence[Person] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One part of the letter; ``body`` is trusted HTML of a stored, versioned template."""
+
+    code: Literal["told", "patient", "sign", "proxy", "doctor"]
+    title: str
+    body: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Reading. ``left`` and ``total`` are seconds by the server's clock; ``single`` shows one region (no JavaScript)."""
+
+    reading_id: str
+    hospital: str
+    title: str
+    version: str
+    regions: Sequence[Region]
+    left: int
+    total: int
+    single: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Signing. ``may_proxy`` when a relative may sign for the patient; ``sent_to`` once a code went to the phone."""
+
+    reading_id: str
+    hospital: str
+    patient: str
+    phone: str
+    may_proxy: bool = False
+    relations: Sequence[tuple[str, str]] = ()
+    sent_to: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Signed: what it means from now on."""
+
+    hospital: str
+    visit_id: str | None
+    pdf_url: str | None
+    due_hours: int
+    countersign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeskOrder:
+    """One order at the desk. ``action`` check_in|confirm|undo or None, when nothing is to do here."""
+
+    id: str
+    patient: str
+    name: str
+    number: str
+    state: str
+    at: datetime
+    action: str | None
+    amount_fen: int
+    deferred: bool
+    pending_his: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HisCall:
+    """A call to the HIS that has not been answered yet."""
+
+    id: str
+    what: str
+    since: datetime
+    tries: int
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The department's one list."""
+
+    hospital: str
+    department: str
+    staff: str
+    orders: Sequence[DeskOrder]
+    calls: Sequence[HisCall]
+    stream_url: str | None = None
+    found: str | None = None
+    error: str | None = None
+    undo: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskLogin:
+    """Staff sign in."""
+
+    hospital: str
+    name: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskPay:
+    """The counter's NATIVE QR for one visit."""
+
+    visit: VisitHead
+    amount_fen: int
+    qr_url: str | None
+    state: str
+    stream_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """What happened, what to do: from ``words.errors``. ``status`` is for the answer, not for the person."""
+
+    code: str
+    title: str
+    sentence: str
+    status: int = 400
+    back: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One screen on the stage."""
+
+    title: str
+    src: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """``/demo``: the screens side by side and the hand that moves them; forms post ``do=play|pause|next|speed``."""
+
+    frames: Sequence[Frame]
+    caption: str
+    step: int
+    total: int
+    playing: bool
+    speed: int
+    control_url: str
+    stream_url: str | None = None
+    speeds: Sequence[int] = (1, 4, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """Nothing kept for this address."""
+
+    pass_url: str | None = None

@@ -1,0 +1,81 @@
+"""The browser of these tests: Debian's Chromium, a phone's window, no motion, nothing but loopback."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from pwa.preview import serve
+
+ARGS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One way a page is looked at."""
+
+    name: str
+    query: str
+    dark: bool = False
+    width: int = 390
+    height: int = 844
+
+
+MODES = (
+    Mode("standard", ""),
+    Mode("elder", "?elder=1"),
+    Mode("dark", "", dark=True),
+    Mode("small", "?scale=180&elder=1", width=320, height=720),
+)
+WIDE = {"desk", "desk-empty", "desk_pay", "desk_login", "stage"}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser that ends with the block."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def window(browser: Browser, mode: Mode, name: str = "", *, bypass_csp: bool = False) -> BrowserContext:
+    """A phone (or a desk's screen) in one mode."""
+    wide = name in WIDE and mode.name != "small"
+    return browser.new_context(
+        viewport={"width": 1600 if name == "stage" and wide else 1280 if wide else mode.width, "height": 900 if wide else mode.height},
+        device_scale_factor=2 if not wide else 1,
+        is_mobile=not wide,
+        has_touch=not wide,
+        locale="zh-CN",
+        color_scheme="dark" if mode.dark else "light",
+        reduced_motion="reduce",
+        service_workers="block",
+        bypass_csp=bypass_csp,
+    )
+
+
+@contextmanager
+def preview() -> Iterator[str]:
+    """The preview server on a free loopback port; yields its address."""
+    server = serve()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)

@@ -1,0 +1,95 @@
+"""Every refusal in a sentence: what happened, what it means, what to do. Code → sentence, kind as the fallback."""
+
+from collections import defaultdict
+
+KINDS = {
+    "invalid": "有一处没填对。请看一下再试。",
+    "unauthenticated": "请先登录，登录后接着办。",
+    "forbidden": "这件事您这边办不了。请本人来办，或到窗口问一下。",
+    "not_found": "没有找到。可能已经取消，请回首页看看。",
+    "conflict": "刚才有变化。请回上一页看最新的，再办一次。",
+    "too_early": "还早一点。请稍等再试。",
+    "too_many": "试得太快了。请过几分钟再试。",
+    "unavailable": "现在连不上医院。没有扣款，请过一会儿再试。",
+}
+TITLES = {
+    "invalid": "请改一下",
+    "unauthenticated": "请先登录",
+    "forbidden": "这里办不了",
+    "not_found": "没有找到",
+    "conflict": "刚才有变化",
+    "too_early": "再等一下",
+    "too_many": "请歇一会儿",
+    "unavailable": "暂时连不上",
+}
+CODES = {
+    "error": KINDS["invalid"],
+    "unauthenticated": KINDS["unauthenticated"],
+    "forbidden": KINDS["forbidden"],
+    "not_found": KINDS["not_found"],
+    "illegal_transition": KINDS["conflict"],
+    "internal": "我们这边出了错，已经记下。没有扣款，请过一会儿再试。",
+    "csrf": "这一页放得太久了。请回上一页刷新，再办一次。",
+    "payload_too_large": "送来的内容太大了，没有收下。",
+    "validation": KINDS["invalid"],
+    # signing in
+    "wrong_code": "验证码不对。请看一下短信，再填一次。",
+    "code_expired": "验证码过期了。请再发一次。",
+    "too_many_codes": "今天发得太多了。请明天再试，或到窗口办。",
+    "bad_phone": "手机号要 11 位数字。请看一下再填。",
+    "patient_not_proven": "姓名和证件号对不上。请看一下再填，或到窗口办。",
+    # consent
+    "read_delay": "请再看 {seconds} 秒。这一页说的是要在什么时候付钱。",
+    "reading_expired": "这份同意书放得太久了。请从头再看一遍。",
+    "letter_changed": "同意书有了新的内容。请再看一遍。",
+    "strokes_missing": "还没有写名字。请在白框里写。",
+    "not_eligible": "这次不能用“看完病再付”，因为{reason}。照常就诊，缴费后检查即可。有疑问请到 1 号窗口。",
+    "guardian_needed": "未满 14 岁要请监护人来签。",
+    "already_signed": "已经签过了，不用再签。",
+    "not_signed": "还没有签过“看完病再付”。",
+    "suspended": "“看完病再付”先停了，因为有一笔没付清。付清就能恢复。",
+    # billing
+    "not_payable": "现在没有要付的。做完的项目才收钱。",
+    "line_not_disputable": "这一项不能再提。有疑问请到窗口。",
+    "line_already_disputed": "已经收到过了。这一项先不收，等医院答复。",
+    "order_already_performed": "这一项已经做完，不能取消了。没做的话请点“这项我没做”。",
+    # payments
+    "already_paid": "已经付好了，不用再付。您这边没有扣款。",
+    "attempt_in_progress": "家人正在付这一笔。请稍等，不用再付。",
+    "amount_changed": "金额变了，现在是 {amount}。请看清楚再付。",
+    "payment_unknown": "还不知道有没有付成。请别再付，1 分钟内告诉您。",
+    "payment_closed": "这次没有付成，没有扣款。想付可以再来一次。",
+    "over_cap": "超过了一次最多付的金额。请本人付，或请对方改一下。",
+    "insurance_only_in_wechat": "用医保要在微信里付。请点“去微信里付”。",
+    "idempotency_conflict": "这次的内容和刚才不一样。请回上一页再办。",
+    # family
+    "invite_expired": "这个邀请过期了。请家人再发一次。",
+    "invite_used": "这个邀请已经用过了。请家人再发一次。",
+    "own_invite": "这是您自己的邀请，请发给家人。",
+    "not_shared": "这次没有开放给您看。",
+    # desk and HIS
+    "pass_expired": "就诊码过期了。请患者打开手机刷新。",
+    "pass_forged": "这个码不是本院的就诊码。",
+    "wrong_department": "这个项目不在本科室做。",
+    "his_unavailable": "医院系统没有回话。已经记下，会自动再送。",
+    "signature_invalid": "签名不对，没有收下。",
+    "replayed": "这条已经收过，没有重复处理。",
+}
+
+
+class _Blank(defaultdict[str, object]):
+    """A missing value leaves a gap, never an exception in front of a person."""
+
+    def __missing__(self, key: str) -> object:
+        return ""
+
+
+def sentence(code: str, kind: str = "invalid", **params: object) -> str:
+    """The sentence of an error code, filled with ``params``; an unknown code falls back to its kind."""
+    text = CODES.get(code) or KINDS.get(kind) or KINDS["invalid"]
+    return text.format_map(_Blank(None, params))
+
+
+def title(kind: str) -> str:
+    """The few words above the sentence."""
+    return TITLES.get(kind, TITLES["invalid"])

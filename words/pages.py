@@ -1,0 +1,29 @@
+"""All page words under one name, the way templates reach them: ``w.bill.title``."""
+
+from words import desk as desk_words
+from words import letters, patient
+
+
+class Pages:
+    """One attribute per page."""
+
+    common = patient.Common
+    home = patient.Home
+    login = patient.Login
+    bill = patient.Bill
+    ask = patient.Ask
+    guide = patient.Guide
+    visit_pass = patient.Pass
+    pay = patient.Pay
+    family = patient.Family
+    companion = patient.Companion
+    visits = patient.Visits
+    settings = patient.Settings
+    letter = letters.Letter
+    sign = letters.Sign
+    signed = letters.Signed
+    desk = desk_words.Desk
+    desk_login = desk_words.DeskLogin
+    desk_pay = desk_words.DeskPay
+    stage = desk_words.Stage
+    offline = desk_words.Offline

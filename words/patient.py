@@ -1,0 +1,441 @@
+"""The sentences of the patient's and the family's pages."""
+
+from words.money import rmb
+
+
+class Common:
+    """Words on every page."""
+
+    service = "看完病再付"
+    official = "本服务的正式名称：先诊疗后付费（信用就医）"
+    elder = "长辈版"
+    standard = "标准版"
+    back = "返回"
+    skip = "跳到正文"
+    speak = "读给我听"
+    close = "关闭"
+    more = "详情"
+    new = "有新内容"
+    nav = "主要页面"
+    tabs = {"home": "首页", "bill": "账单", "guide": "导诊", "pass": "就诊码", "family": "家人"}
+    settings = "设置"
+    share = "发给家人"
+    save = "保存"
+
+    @staticmethod
+    def kept(at: str) -> str:
+        """The banner of a page kept on the phone."""
+        return f"网络不通，下面是 {at} 保存的内容。就诊码照样能用。"
+
+    @staticmethod
+    def help(phone: str) -> str:
+        """The hospital's telephone, always in the same place."""
+        return f"有事打电话 {phone}"
+
+
+class Home:
+    """The first page."""
+
+    title = "今天看病"
+    whose = "替谁看"
+    me = "本人"
+    today = "今天的就诊"
+    past = "以前的就诊"
+    all_past = "看全部"
+    none = "今天还没有就诊。挂号后，这里会出现就诊码和账单。"
+    offer_title = "看完病一次付清"
+    offer = "签一次就行。以后看病中途不用交钱，看完再付。随时可以不用。"
+    offer_go = "看一看，去签"
+    not_now = "这次不能用“看完病再付”"
+    pass_go = "出示就诊码"
+    bill_go = "看账单"
+    guide_go = "下一步去哪"
+    next = "下一步"
+    pay_go = "去付款"
+    invited = {
+        "pay": "请您付一笔医药费",
+        "bind": "想把您加为家人",
+        "watch": "请您一起看这次就诊",
+    }
+    state = {"open": "就诊中", "ended": "看完了，等您付款", "settled": "付清了"}
+    upfront = "这次先缴费，再做项目"
+
+
+class Login:
+    """Signing in."""
+
+    title = "登录"
+    hello = "您好"
+    why = "登录后能看到您和家人的账单。"
+    wechat = "微信登录"
+    or_phone = "或者用手机号"
+    phone = "手机号"
+    send = "发验证码"
+    code = "短信里的 6 位数字"
+    enter = "登录"
+    again = "没收到，再发一次"
+    other = "换一个手机号"
+
+    @staticmethod
+    def sent(to: str) -> str:
+        """After the code went out."""
+        return f"验证码已发到 {to}，10 分钟内有效。"
+
+
+class Bill:
+    """The live bill."""
+
+    title = "账单"
+    total = "现在要付"
+    total_later = "到现在一共"
+    paid_all = "都付清了"
+    fund = "医保基金"
+    account = "医保个人账户"
+    own = "自己付"
+    paid = "已付"
+    live = "随时更新"
+    not_insured = "这次没有用医保"
+    piles = {"done": "做完的", "ordered": "还没做的", "cancelled": "取消的"}
+    pile_says = {
+        "done": "科室做完才计入，看完病一起付。",
+        "ordered": "还没做，不收钱。不想做可以取消。",
+        "cancelled": "不做了，不收钱。",
+    }
+    empty = {
+        "done": "还没有做完的项目，现在不用付钱。",
+        "ordered": "没有等着做的项目。",
+        "cancelled": "没有取消的项目。",
+    }
+    tags = {
+        "planned": "还没做",
+        "billable": "已做完",
+        "covered": "正在付",
+        "settled": "已付",
+        "disputed": "在核对，先不收",
+        "aborted": "不做了",
+        "reversed": "已退回",
+        "refunded": "已退款",
+        "settled_elsewhere": "窗口已付",
+    }
+    proof = {
+        "department": "科室",
+        "ordered_by": "谁开的",
+        "ordered_at": "什么时候开",
+        "executed_by": "谁做的",
+        "executed_at": "什么时候做",
+        "where": "在哪里做",
+        "price": "价钱",
+        "fund": "医保基金付",
+        "account": "个人账户付",
+        "own": "自己付",
+        "class": "医保类别",
+    }
+    classes = {"A": "甲类，全部按医保算", "B": "乙类，自己先付一部分", "C": "丙类，医保不付"}
+    not_done = "还没做"
+    dispute = "这项我没做"
+    abandon = "不想做了"
+    leave = "现在就走"
+    pay = "去付款"
+    family = "请家人付"
+    nothing_yet = "现在不用付钱"
+    again = "以前付的，收据在“我的账单”。"
+
+    @staticmethod
+    def due(at: str) -> str:
+        """Until when to pay."""
+        return f"请在{at} 前付。"
+
+    due_open = "看完病再付，中途不用交钱。"
+    upfront = "这次先缴费，再做项目。请到窗口或自助机缴费。"
+
+    @staticmethod
+    def planned(fen: int) -> str:
+        """What may still come."""
+        return f"还没做的 {rmb(fen)}，现在不收。"
+
+    @staticmethod
+    def payment(state: str, fen: int, who: str) -> str:
+        """What became of the latest payment."""
+        return {
+            "offered": f"{who}正在付 {rmb(fen)}。您不用再付。",
+            "unknown": f"还不知道 {rmb(fen)} 有没有付成。请别再付，1 分钟内告诉您。",
+            "paid": f"钱已付到。医院正在入账，稍等一下，不用重复付。",
+            "settled": f"{who}付好了，{rmb(fen)}。",
+            "closed": "刚才那笔没有付成，没有扣款。",
+            "refunded": f"{rmb(fen)} 已退回原来的账户。",
+        }[state]
+
+
+class Ask:
+    """Questions before something is done."""
+
+    dispute_title = "这项我没做"
+    dispute = ("告诉医院后，这一项先不收。", "医院核对完给您答复，其余照常。")
+    dispute_button = "告诉医院"
+    dispute_why = "是哪一种"
+    dispute_reasons = (("not_done", "这项根本没做"), ("not_all", "只做了一部分"), ("twice", "同一项收了两次"), ("price", "价钱不对"))
+    abandon_title = "不想做了"
+    abandon = ("取消后不收钱。", "想再做，要请医生重新开。", "这项检查可能关系到诊断，不确定就先问医生。")
+    abandon_button = "取消这一项"
+    leave_title = "现在就走"
+    leave_button = "就这样，去付款"
+    note = "想说的话（可以不填）"
+    keep = "先不了，返回"
+
+    @staticmethod
+    def leave(done_fen: int, planned_fen: int) -> tuple[str, ...]:
+        """What leaving now means."""
+        return (f"做完的要付 {rmb(done_fen)}。", f"没做的 {rmb(planned_fen)} 全部取消，不收钱。", "取消的项目想再做，要请医生重新开。")
+
+
+class Guide:
+    """Where next."""
+
+    title = "导诊"
+    now = "现在去"
+    none = "现在没有要去的地方。有新的安排，这里会告诉您。"
+    all = "今天要做的"
+    way = "怎么走"
+    map = "地图"
+    ready = "要先准备"
+    place = "在"
+    sheet = "打印指引单"
+    step_free = "这条路没有台阶"
+    states = {
+        "placed": "还没做",
+        "checked_in": "已报到，等叫号",
+        "called": "叫到您了",
+        "performed": "做完了",
+        "cancelled": "不做了",
+        "result": "结果出来了",
+    }
+    flags = {"normal": "结果正常", "abnormal": "有几项不在正常范围，请回诊室给医生看", "critical": "请马上去找医生"}
+    empty = "医生还没有开项目。"
+
+    @staticmethod
+    def ahead(n: int) -> str:
+        """How many wait before."""
+        return f"前面 {n} 人" if n else "前面没有人"
+
+    @staticmethod
+    def walk(minutes: int) -> str:
+        """How far."""
+        return f"走过去约 {minutes} 分钟"
+
+    @staticmethod
+    def wait(minutes: int) -> str:
+        """How long."""
+        return f"约等 {minutes} 分钟"
+
+
+class Pass:
+    """The visit pass."""
+
+    title = "就诊码"
+    live = "看病中途不用交钱"
+    upfront = "先缴费，再做项目"
+    fresh = "几秒换一次，当面出示"
+    kept = "这是保存的码，今天有效。窗口会核对姓名。"
+    hint = "到诊室、检查、取药时出示。长按图片存到相册，没有网络也能用。"
+    number = "就诊号"
+    name = "姓名"
+    where = "科室"
+    doctor = "医生"
+    queue = "排队"
+    alt = "就诊码图片"
+
+
+class Pay:
+    """The pay sheet and what follows."""
+
+    title = "付款"
+    check = "付之前，先看清楚"
+    for_whom = "替谁付"
+    hospital = "医院"
+    items = "项目"
+    total = "做完的项目一共"
+    sources = {
+        "fund": "医保基金付",
+        "account": "医保个人账户付",
+        "mutual_aid": "家人的医保账户付",
+        "relative": "家人付",
+        "paid": "以前已付",
+        "wechat": "微信付",
+        "counter": "窗口付",
+    }
+    yours = "您付"
+    how = "怎么付"
+    ways = {
+        "wechat": "微信支付",
+        "wechat_insurance": "微信支付，同时用医保",
+        "mutual_aid": "用家人的医保账户",
+        "family": "请家人付",
+        "counter": "到窗口付",
+    }
+    insurance_in_wechat = "用医保要在微信里付。"
+    to_wechat = "去微信里付"
+    see_items = "看每一项"
+    no_more = "确认后才会扣款。只扣这一次。"
+    waiting = {
+        "offered": "等您付款",
+        "unknown": "还不知道有没有付成",
+        "paid": "钱已付到",
+        "closed": "这次没有付成",
+        "already": "已经付好了",
+    }
+    waiting_says = {
+        "offered": "请在微信里付。付好后这里会自己变。",
+        "unknown": "请别再付，1 分钟内告诉您。",
+        "paid": "医院正在入账，稍等一下，不用重复付。",
+        "closed": "没有扣款。想付可以再来一次。",
+        "already": "不用再付。您这边没有扣款。",
+    }
+    open_wechat = "打开微信付款"
+    i_paid = "我付过了，看结果"
+    try_again = "回账单"
+    receipt = "收据"
+    receipt_says = "收据存在“我的账单”。"
+    settling = "钱已付到。医院正在入账，不用重复付。"
+    receipt_no = "收据号"
+    paid_at = "付款时间"
+    payer = "谁付的"
+    pdf = "下载收据"
+    items_of = "付的是这些"
+
+    @staticmethod
+    def go(fen: int) -> str:
+        """The one green button."""
+        return f"付 {rmb(fen)}"
+
+    @staticmethod
+    def paid(fen: int) -> str:
+        """The sentence of success."""
+        return f"付好了，{rmb(fen)}"
+
+    @staticmethod
+    def other_paid(who: str) -> str:
+        """Somebody else was quicker."""
+        return f"{who}已经付好了"
+
+    @staticmethod
+    def count(n: int) -> str:
+        """How many lines."""
+        return f"{n} 项"
+
+
+class Family:
+    """Who may see and pay what."""
+
+    title = "家人"
+    who = "谁能看、谁能付"
+    none = "还没有加家人。加了以后，家人可以替您付款，也可以看您走到哪一步。"
+    acting = "我帮着看的"
+    add = "加一位家人"
+    looks = "谁看过"
+    no_looks = "还没有人看过。"
+    pays = "能付款"
+    watches = "能看就诊"
+    depth = {"steps": "只看走到哪一步", "bill": "看步骤和账单", "results": "看步骤、账单和结果"}
+    ask_first = "每次先问我"
+    end = "不再让看"
+    ended = "已停止"
+    until_end = "这次看完病就停"
+    waiting = "等对方同意"
+    relation = "是您的"
+    call = "怎么称呼"
+    what = "让对方做什么"
+    pay_choice = "替我付款"
+    cap = "一次最多付多少（元）"
+    depth_label = "看到多少"
+    no_watch = "不让看"
+    make = "做好二维码"
+    scan = "请家人用微信扫"
+    scan_says = "扫完在对方手机上点同意就行。也可以把链接发过去。"
+    hidden = "妇科、心理、传染病的项目不会给家人看，除非您另外打开。"
+    link = "链接"
+
+    @staticmethod
+    def cap_says(fen: int) -> str:
+        """The cap of one payment."""
+        return f"一次最多 {rmb(fen)}"
+
+    @staticmethod
+    def until(at: str) -> str:
+        """When it ends by itself."""
+        return f"到{at}"
+
+    bind_title = "成为家人"
+    bind_yes = "我同意"
+    bind_no = "不是我，返回"
+    bind_says = "同意后您能做这些："
+    bind_pay = "替对方付医药费。每次付之前都会先给您看金额。"
+    bind_see = "对方随时可以停止，您看过什么对方都知道。"
+    your_name = "您的姓名"
+
+    @staticmethod
+    def bind_who(patient: str, relation: str) -> str:
+        """Who asks."""
+        return f"{patient}请您做家人，称呼是“{relation}”。"
+
+
+class Companion:
+    """Watching from afar."""
+
+    title = "一起看病"
+    story = "今天的经过"
+    none = "还没有开始。到了医院，这里会告诉您。"
+    closed = "这次没有开放账单。"
+    not_shared = "这次没有开放给您看。"
+    sum = "做完的一共"
+    pay = "替家人付"
+    call = "打电话"
+    logged = "您看过什么，对方都能看到。"
+    events = {
+        "placed": "医生开了{name}",
+        "checked_in": "到了，等叫号：{name}",
+        "called": "正在做：{name}",
+        "performed": "做完了：{name}",
+        "cancelled": "不做了：{name}",
+        "result": "结果出来了：{name}",
+    }
+    charged = "{name}已做完，记入账单"
+    uncharged = "{name}不收钱了"
+    payments = {
+        "offered": "{who}正在付款",
+        "unknown": "还在等付款结果",
+        "paid": "钱已付到，医院正在入账",
+        "settled": "{who}付好了",
+        "closed": "刚才那笔没有付成，没有扣款",
+        "refunded": "退款已退回",
+    }
+    visits = {"open": "到了医院，开始看病", "ended": "看完了", "settled": "账都付清了"}
+
+
+class Visits:
+    """Past visits."""
+
+    title = "我的账单"
+    none = "还没有以前的就诊。"
+    paid = "已付"
+    owed = "还要付"
+    older = "更早的"
+
+
+class Settings:
+    """What the person can change."""
+
+    title = "设置"
+    size = "字的大小"
+    sizes = {"100": "标准", "120": "大", "140": "长辈版", "180": "最大"}
+    theme = "颜色"
+    themes = {"auto": "跟手机一样", "light": "总是浅色"}
+    save = "就用这个"
+    phone = "手机号"
+    contracts = "“看完病再付”"
+    no_contracts = "还没有签过。"
+    since = "签于"
+    withdraw = "不用了"
+    logout = "退出登录"
+    logout_says = "退出后，这台手机上保存的内容会清掉。"
+    people = "我能替谁看病"
+    push = "消息提醒"

@@ -126,7 +126,10 @@ class EmbeddedPostgres:
             if not force and self._used_by_others():
                 return False
             if self.pid is not None:
+                socket_dir = self._socket_dir()
                 self._run("pg_ctl", "stop", "--wait", "--mode=fast", "--pgdata", str(self.cluster))
+                with suppress(OSError):
+                    socket_dir.rmdir()
         return True
 
     def url(self, database: str = MAIN_DATABASE) -> str:

@@ -156,6 +156,7 @@ def test_long_and_odd_folder_names(server_home: Path) -> None:
         assert Path(socket_dir).stat().st_mode & 0o077 == 0
     finally:
         server.stop(force=True)
+    assert not Path(socket_dir).exists()
 
 
 def test_copies_of_a_template(server_home: Path) -> None:

@@ -43,6 +43,7 @@ class Sender:
         key: the inbound key Houfu gave this hospital.
         size: items per batch, 1 to 500.
         timeout: seconds to wait for an answer.
+        signing_now: the clock of the signatures; the books' clock by default.
     """
 
     def __init__(
@@ -56,10 +57,12 @@ class Sender:
         noise: Noise | None = None,
         size: int = 100,
         timeout: float = 10.0,
+        signing_now: wire.Now | None = None,
     ) -> None:
         self.books, self.key, self.noise, self.size = books, key, noise, size
         self.behaviour = behaviour or Behaviour()
         self._client, self._timeout = client, timeout
+        self._signing_now = signing_now or books.now
         self._url = url.rstrip("/") + "/api/his/events"
         self._batch: _Batch | None = None
         self._news = asyncio.Event()
@@ -89,7 +92,7 @@ class Sender:
         return "again"
 
     def _headers(self, body: bytes) -> dict[str, str]:
-        key, now = self.key, self.books.now()
+        key, now = self.key, self._signing_now()
         if self.behaviour.take("bad_signature"):
             key = Key(key.id, key.secret + "x")
         if self.behaviour.take("stale"):

@@ -45,6 +45,8 @@ class His:
         inbound: the key we sign events with (Houfu's ``inbound_keys``).
         outbound: the keys Houfu may sign commands with.
         journal: file that survives a restart, or None.
+        now: the clock of what happens in the hospital; may be simulated.
+        signing_now: the clock of signatures when that differs (a simulated day against a Houfu on real time).
     """
 
     def __init__(
@@ -55,18 +57,27 @@ class His:
         *,
         journal: Path | None = None,
         now: wire.Now = wire.real_now,
+        signing_now: wire.Now | None = None,
         catalogue: catalogues.Catalogue | None = None,
         noise: Noise | None = None,
     ) -> None:
         self.catalogue = catalogue or catalogues.load()
-        self.now = now
+        self.now, self.signing_now = now, signing_now or now
         self.books = Books(self.catalogue.code, now, journal)
         self.clinic = Clinic(self.books, self.catalogue)
         self.player = Player(self.clinic)
         self.behaviour = Behaviour()
         self.outbound = {k.id: k for k in outbound}
         self._client = httpx.AsyncClient(trust_env=False)
-        self.sender = Sender(self.books, self._client, houfu_url, inbound, behaviour=self.behaviour, noise=noise)
+        self.sender = Sender(
+            self.books,
+            self._client,
+            houfu_url,
+            inbound,
+            behaviour=self.behaviour,
+            noise=noise,
+            signing_now=self.signing_now,
+        )
 
     async def close(self) -> None:
         """Stop what plays, let go of connections and the journal."""
@@ -89,7 +100,7 @@ class _Houfu:
         ]
 
     def _signed(self, request: Request, body: bytes) -> bool:
-        return wire.is_signed(request.headers, body, self.his.outbound, self.his.now())
+        return wire.is_signed(request.headers, body, self.his.outbound, self.his.signing_now())
 
     async def _ill(self, kind: str | None) -> Response | None:
         """Be down, silent or slow when told to."""
@@ -133,8 +144,9 @@ class _Houfu:
         return JSONResponse(answer)
 
     async def _question(self, request: Request) -> Response | None:
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        if not self._signed(request, path.encode()):
+        path: bytes = request.scope["raw_path"]
+        query: bytes = request.scope["query_string"]
+        if not self._signed(request, path + b"?" + query if query else path):
             return JSONResponse({"error": "signature"}, 401)
         return await self._ill(None)
 

@@ -1,0 +1,190 @@
+"""Our side of the line to a hospital's own system: telling it what was decided, asking it what it knows.
+
+The wire contract is ``docs/his.md``, "Commands out" and "Questions out". Every request is signed with the hospital's
+outbound key; every answer is checked before it is believed.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import TracebackType
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlencode
+
+import httpx
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from kernel.outside import Guard, NotConfigured, Rejected, Unknown
+from visits.ports import HisAnswer, HisCommand
+
+ANSWER_SECONDS = 5.0  # docs/his.md: "no answer within 5 s" is unknown
+_MOST = 4 * 1024 * 1024  # a snapshot longer than this is not one visit
+
+
+@dataclass(frozen=True, slots=True)
+class HisAccess:
+    """Where one hospital's system is and the key we sign with; either empty means not configured."""
+
+    base_url: str
+    key_id: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"HisAccess({self.base_url!r}, {self.key_id!r}, secret=…)"
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    key: str
+    outcome: Literal["done", "refused"]
+    reason: str | None = None
+
+
+class Slot(BaseModel):
+    """One bookable time of a doctor; ``free`` places are left."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True, frozen=True)
+    id: str
+    department: str
+    doctor: str
+    begins: Annotated[AwareDatetime, Field(alias="from")]
+    until: AwareDatetime
+    free: Annotated[int, Field(ge=0)]
+
+
+class _Slots(BaseModel):
+    slots: list[Slot]
+
+
+class HisClient:
+    """Speaks to one hospital's system; implements ``visits.ports.HisCommands``.
+
+    Args:
+        access: address and outbound key.
+        clock: gives aware UTC, for the signature's timestamp.
+        transport: for tests that stay in the process; None is the network.
+        answer_seconds: how long to wait before the outcome counts as unknown.
+    """
+
+    def __init__(
+        self,
+        access: HisAccess,
+        clock: Callable[[], datetime],
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._access, self._clock = access, clock
+        self._base = access.base_url.rstrip("/")
+        self._guard = Guard("his", deadline=answer_seconds)
+        self._http = httpx.AsyncClient(
+            transport=transport, timeout=answer_seconds, trust_env=False, follow_redirects=False
+        )
+
+    async def __aenter__(self) -> "HisClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def send(self, command: HisCommand) -> HisAnswer:
+        """Deliver one command once; the caller's outbox repeats it under the same key until an answer comes.
+
+        Raises:
+            Unknown: no answer in time, not 200, not the contract, or an answer to another key.
+            Throttled: the hospital does not answer at the moment; nothing was sent.
+            NotConfigured: no address or key.
+        """
+        body = {
+            "key": command.key,
+            "kind": command.kind,
+            "encounters": list(command.encounters),
+            "at": command.at.isoformat(),
+            "data": dict(command.data),
+        }
+        raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        return await self._guard.call(lambda: self._send(command.key, raw))
+
+    async def _send(self, key: str, raw: bytes) -> HisAnswer:
+        answer = await self._ask("POST", "/houfu/commands", raw)
+        if answer.status_code != 200:
+            raise Unknown(f"his: command answered {answer.status_code}")
+        try:
+            said = _Answer.model_validate_json(answer.content)
+        except ValidationError:
+            raise Unknown("his: command answered with something else than the contract") from None
+        if said.key != key:
+            raise Unknown("his: answered for another key")
+        return HisAnswer(said.outcome, said.reason if said.outcome == "refused" else None)
+
+    async def snapshot(self, encounter: str) -> dict[str, Any]:
+        """Everything the HIS has of one encounter: the unchecked ``data`` of a ``visit.snapshot``; intake checks it.
+
+        Raises:
+            Rejected: ``no_such_encounter``.
+            Unknown, Throttled, NotConfigured: as ``send``.
+        """
+        path = f"/houfu/encounters/{quote(encounter, safe='')}/snapshot"
+        answer = await self._guard.call(lambda: self._question(path, "no_such_encounter"))
+        try:
+            data = answer.json()
+        except ValueError:
+            raise Unknown("his: snapshot is no JSON") from None
+        if not isinstance(data, dict):
+            raise Unknown("his: snapshot is no object")
+        return data
+
+    async def slots(self, department: str, day: date) -> list[Slot]:
+        """The bookable times of a department (its code) on one day of the hospital's calendar.
+
+        Raises:
+            Rejected: ``no_such_department``.
+            Unknown, Throttled, NotConfigured: as ``send``.
+        """
+        path = "/houfu/slots?" + urlencode({"department": department, "day": day.isoformat()})
+        answer = await self._guard.call(lambda: self._question(path, "no_such_department"))
+        try:
+            return _Slots.model_validate_json(answer.content).slots
+        except ValidationError:
+            raise Unknown("his: slots answered with something else than the contract") from None
+
+    async def _question(self, path: str, absent: str) -> httpx.Response:
+        answer = await self._ask("GET", path, b"")
+        if answer.status_code == 404:
+            raise Rejected(absent)
+        if answer.status_code != 200:
+            raise Unknown(f"his: question answered {answer.status_code}")
+        return answer
+
+    async def _ask(self, method: str, path: str, body: bytes) -> httpx.Response:
+        for name in ("base_url", "key_id", "secret"):
+            if not getattr(self._access, name):
+                raise NotConfigured(f"his.{name}")
+        headers = dict(self._signature(body if method == "POST" else path.encode()))
+        if method == "POST":
+            headers["Content-Type"] = "application/json"
+        try:
+            answer = await self._http.request(method, self._base + path, content=body or None, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unknown(f"his: {type(error).__name__}") from None
+        if len(answer.content) > _MOST:
+            raise Unknown("his: the answer is too long")
+        return answer
+
+    def _signature(self, message: bytes) -> Mapping[str, str]:
+        timestamp = str(int(self._clock().timestamp()))
+        mac = hmac.new(self._access.secret.encode(), timestamp.encode() + b"." + message, hashlib.sha256)
+        return {
+            "X-Houfu-Key": self._access.key_id,
+            "X-Houfu-Timestamp": timestamp,
+            "X-Houfu-Signature": mac.hexdigest(),
+        }

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from sandbox import keys
+from tests.adapters.pay_stand import Stand, a_stand
 
 
 class MovableClock:
@@ -120,3 +121,10 @@ async def until(true: Callable[[], bool | Awaitable[bool]], seconds: float = 5.0
 def until_fixture() -> Callable[..., Awaitable[None]]:
     """``await until(lambda: …)``."""
     return until
+
+
+@pytest.fixture
+async def stand(world_keys: keys.SandboxKeys, clock: MovableClock, serving: Any) -> AsyncIterator[Stand]:
+    """A merchant, its client and the sandbox's WeChat Pay."""
+    async with a_stand(world_keys, clock, serving) as made:
+        yield made

@@ -1,145 +1,18 @@
 """Our WeChat Pay client against the sandbox's WeChat Pay, over real HTTP with real signatures."""
 
 import asyncio
-import json
-import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from adapters.wechat_pay import WeChatPay, WeChatPaySettings
+from adapters.wechat_pay import WeChatPay
 from kernel.outside import Breaker, Guard, NotConfigured, Rejected, Throttled, Unknown
-from payments.ports import (
-    CashChannel,
-    CashNotice,
-    CashOrder,
-    ForgedNotice,
-    RefundOrder,
-    RefundStatus,
-    TradeState,
-)
-from sandbox import wechat_pay as sandbox
-from sandbox.keys import SandboxKeys
-
-MOTHER, DAUGHTER, STRANGER = "oMother", "oDaughter", "oStranger"
-MINI_MOTHER = "mMother"
-TLS = ssl.create_default_context()
-
-
-@dataclass
-class House:
-    """Our side's callback address: decodes with the real client and keeps what came."""
-
-    notices: list[CashNotice] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    raw: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    answer: int = 200
-    pay: WeChatPay | None = None
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-    def app(self) -> Starlette:
-        async def callback(request: Request) -> Response:
-            raw = await request.body()
-            self.raw.append((dict(request.headers), raw))
-            assert self.pay is not None
-            try:
-                notice = self.pay.decode_notify(request.headers, raw, self.now())
-            except ForgedNotice as error:
-                self.refused.append(error.why)
-                return Response(json.dumps({"code": "FAIL", "message": "refused"}), 401)
-            self.notices.append(notice)
-            return Response(status_code=self.answer)
-
-        return Starlette(
-            routes=[
-                Route("/pay/notify", callback, methods=["POST"]),
-                Route("/pay/refund", callback, methods=["POST"]),
-            ]
-        )
-
-
-@dataclass
-class Stand:
-    """Both ends of the line and a plain HTTP client for the payer's side."""
-
-    world: sandbox.World
-    pay: WeChatPay
-    house: House
-    http: httpx.AsyncClient
-    settings: WeChatPaySettings
-    number: int = 0
-
-    def order(self, channel: CashChannel = CashChannel.JSAPI, amount: int = 7760, **over: Any) -> CashOrder:
-        self.number += 1
-        order = CashOrder(
-            out_trade_no=f"HF{self.number:06d}",
-            amount_fen=amount,
-            description="后付演示医院 就诊费",
-            channel=channel,
-            expires_at=self.world.now() + timedelta(minutes=30),
-            payer_openid=MOTHER if channel is CashChannel.JSAPI else None,
-            payer_ip="10.0.0.8" if channel is CashChannel.H5 else None,
-            attach="attempt",
-        )
-        return replace(order, **over)
-
-    async def post(self, path: str, body: Any) -> Any:
-        return (await self.http.post(path, json=body)).json()
-
-    async def bridge(self, params: Any, openid: str = MOTHER) -> Any:
-        return await self.post("/control/pay", {"openid": openid, "params": dict(params)})
-
-    async def paid(self, amount: int = 7760) -> CashOrder:
-        order = self.order(amount=amount)
-        prepared = await self.pay.create(order)
-        assert await self.bridge(prepared.client_params) == {"err_msg": "get_brand_wcpay_request:ok"}
-        return order
-
-
-@asynccontextmanager
-async def a_stand(keys: SandboxKeys, clock: Any, serving: Any, guard: Guard | None = None) -> AsyncIterator[Stand]:
-    appid, mini = keys.wechat.appid, keys.wechat.mini_appid
-    mine = keys.wechat_pay
-    world = sandbox.World(
-        [
-            sandbox.Merchant(
-                mine.mchid, mine.cert_serial, mine.merchant_public_key, mine.apiv3_key, frozenset({appid, mini})
-            )
-        ],
-        mine.platform_private_key,
-        mine.public_key_id,
-        [
-            sandbox.Payer("妈妈", {appid: MOTHER, mini: MINI_MOTHER}),
-            sandbox.Payer("女儿", {appid: DAUGHTER}),
-        ],
-        clock,
-        scale=0.001,
-    )
-    house = House(now=clock)
-    async with serving(house.app()) as ours, serving(sandbox.build(world)) as theirs:
-        settings = WeChatPaySettings(**keys.client_wechat_pay(theirs, f"{ours}/pay/notify", f"{ours}/pay/refund"))
-        async with (
-            WeChatPay(settings, guard or Guard("wechat_pay", deadline=0.6), timeout=(0.3, 0.5)) as pay,
-            httpx.AsyncClient(base_url=theirs, trust_env=False, verify=TLS) as http,
-        ):
-            house.pay = pay
-            yield Stand(world, pay, house, http, settings)
-            await world.notifier.stop()
-
-
-@pytest.fixture
-async def stand(world_keys: SandboxKeys, clock: Any, serving: Any) -> AsyncIterator[Stand]:
-    async with a_stand(world_keys, clock, serving) as made:
-        yield made
+from payments.ports import CashChannel, RefundOrder, RefundStatus, TradeState
+from sandbox.keys import SandboxKeys, wechat_pay_keys
+from tests.adapters.pay_stand import DAUGHTER, MINI_MOTHER, MOTHER, STRANGER, Stand, a_stand
 
 
 async def test_a_patient_pays_inside_wechat(stand: Stand, until: Any) -> None:
@@ -448,121 +321,8 @@ async def test_magic_amounts(stand: Stand, until: Any) -> None:
     assert stand.house.raw == []
 
 
-async def test_a_lost_notice_comes_again_on_the_real_schedule(stand: Stand, until: Any) -> None:
-    """Two tries are lost, the third is refused by us with 500, the fourth is taken; then silence. One id throughout."""
-    await stand.post("/control/behave", [{"on": "notify", "do": "drop", "times": 2}])
-    stand.house.answer = 500
-    await stand.paid()
-    await until(lambda: len(stand.house.notices) == 1)
-    stand.house.answer = 204
-    await until(lambda: len(stand.house.notices) == 2)
-    await stand.world.notifier.quiet()
-    tries = (await stand.http.get("/control/notifies")).json()
-    assert [(t["attempt"], t["spoilt"], t["status"]) for t in tries] == [
-        (1, "drop", None),
-        (2, "drop", None),
-        (3, None, 500),
-        (4, None, 204),
-    ]
-    assert len({n.id for n in stand.house.notices}) == 1
-
-
-async def test_the_retry_schedule_is_the_published_one(stand: Stand) -> None:
-    """15 pauses, a day and four minutes in all."""
-    from sandbox.wechat_pay.notifier import PAUSES
-
-    assert len(PAUSES) == 15
-    assert timedelta(seconds=sum(PAUSES)) == timedelta(hours=24, minutes=4)
-
-
-async def test_notices_may_double_and_overtake(stand: Stand, until: Any) -> None:
-    """A doubled notice carries the same id; a held-back one arrives after the next."""
-    await stand.post("/control/behave", [{"on": "notify", "do": "reorder"}, {"on": "notify", "do": "duplicate"}])
-    first = await stand.paid()
-    second = await stand.paid()
-    await until(lambda: len(stand.house.notices) == 3)
-    numbers = [n.payment.out_trade_no for n in stand.house.notices if n.payment]
-    assert numbers == [second.out_trade_no, second.out_trade_no, first.out_trade_no]
-    assert stand.house.notices[0].id == stand.house.notices[1].id != stand.house.notices[2].id
-
-
-@pytest.mark.parametrize("do", ["wrong_serial", "tamper", "stale", "signtest"])
-async def test_a_spoilt_notice_is_refused_and_the_true_one_follows(stand: Stand, until: Any, do: str) -> None:
-    """Foreign key id, changed body, a day old, or WeChat's own probe: 4xx and nothing booked; then the genuine try."""
-    await stand.post("/control/behave", [{"on": "notify", "do": do}])
-    order = await stand.paid()
-    await until(lambda: len(stand.house.notices) == 1)
-    assert len(stand.house.refused) == 1
-    assert stand.house.notices[0].payment is not None
-    assert stand.house.notices[0].payment.out_trade_no == order.out_trade_no
-
-
-@pytest.mark.parametrize(
-    "forged",
-    [
-        {"spoil": "bad_signature"},
-        {"spoil": "unsigned"},
-        {"spoil": "stale"},
-        {"spoil": "tamper"},
-        {"wrong_key": True},
-        {"overrides": {"mchid": "1900000000"}},
-        {"overrides": {"appid": "wxforeign"}},
-        {"overrides": {"trade_state": "HEAVEN"}},
-        {"overrides": {"amount": {"total": 77.6}}},
-        {"overrides": {"trade_state": "SUCCESS", "success_time": "2026-11-22T10:00:00"}},
-    ],
-)
-async def test_forged_notices_are_refused(stand: Stand, forged: dict[str, Any]) -> None:
-    """Whatever is not a genuine, fresh, well-formed notice for this merchant is answered 401 and tells us nothing."""
-    order = stand.order()
-    await stand.pay.create(order)
-    answer = await stand.post("/control/notify", {"out_trade_no": order.out_trade_no, **forged})
-    assert answer["status"] == 401
-    assert stand.house.notices == []
-    assert len(stand.house.refused) == 1
-
-
-async def test_a_genuine_notice_with_a_wrong_amount_shows_it(stand: Stand) -> None:
-    """The signature holds, the amount is not the ordered one: the caller is given the figure to judge."""
-    order = stand.order()
-    await stand.pay.create(order)
-    over = {"trade_state": "SUCCESS", "amount": {"total": 1}, "transaction_id": "4200"}
-    await stand.post("/control/notify", {"out_trade_no": order.out_trade_no, "overrides": over})
-    notice = stand.house.notices[0].payment
-    assert notice is not None
-    assert (notice.amount_fen, notice.trade_state) == (1, TradeState.SUCCESS)
-    assert (await stand.pay.query(order.out_trade_no)).trade_state is TradeState.NOTPAY
-
-
-async def test_a_recorded_notice_keeps_its_id_and_goes_stale(stand: Stand, until: Any, clock: Any) -> None:
-    """Replayed at once it has the same id (the caller dedupes); replayed after five minutes it is refused."""
-    await stand.paid()
-    await until(lambda: len(stand.house.notices) == 1)
-    known = stand.house.notices[0].id
-    assert (await stand.post("/control/notify", {"replay": known}))["status"] == 200
-    assert [n.id for n in stand.house.notices] == [known, known]
-    clock.move(minutes=6)
-    assert (await stand.post("/control/notify", {"replay": known}))["status"] == 401
-    assert stand.house.refused == ["not fresh"]
-
-
-async def test_a_notice_dated_ahead_is_refused(stand: Stand, until: Any) -> None:
-    """Age is judged in both directions."""
-    await stand.paid()
-    await until(lambda: len(stand.house.raw) == 1)
-    headers, raw = stand.house.raw[0]
-    with pytest.raises(ForgedNotice, match="not fresh"):
-        stand.pay.decode_notify(headers, raw, stand.world.now() - timedelta(minutes=6))
-    for missing in ("wechatpay-timestamp", "wechatpay-signature", "wechatpay-serial", "wechatpay-signature-type"):
-        with pytest.raises(ForgedNotice):
-            stand.pay.decode_notify({k: v for k, v in headers.items() if k != missing}, raw, stand.world.now())
-    assert stand.pay.decode_notify(headers, raw, stand.world.now()).payment is not None
-
-
 async def test_the_platform_refuses_what_is_not_signed_by_the_merchant(stand: Stand, world_keys: SandboxKeys) -> None:
     """Wrong key, wrong serial, no User-Agent, a repeated nonce: 401 or 400, unsigned."""
-    from sandbox.keys import wechat_pay_keys
-
     other = wechat_pay_keys(world_keys.wechat_pay)
     for bad in (
         replace(stand.settings, private_key=other.private_key),

@@ -169,12 +169,16 @@ class HisClient:
         for name in ("base_url", "key_id", "secret"):
             if not getattr(self._access, name):
                 raise NotConfigured(f"his.{name}")
-        headers = dict(self._signature(body if method == "POST" else path.encode()))
+        try:
+            url = httpx.URL(self._base + path)
+        except httpx.InvalidURL:
+            raise NotConfigured("his.base_url") from None
+        headers = dict(self._signature(body if method == "POST" else url.raw_path))
         if method == "POST":
             headers["Content-Type"] = "application/json"
         try:
-            answer = await self._http.request(method, self._base + path, content=body or None, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            answer = await self._http.request(method, url, content=body or None, headers=headers)
+        except httpx.HTTPError as error:
             raise Unknown(f"his: {type(error).__name__}") from None
         if len(answer.content) > _MOST:
             raise Unknown("his: the answer is too long")

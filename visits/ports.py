@@ -33,7 +33,7 @@ class HisCommand:
 
 @dataclass(frozen=True, slots=True)
 class HisAnswer:
-    """What the HIS said; ``refused`` is final, ``reason`` is the HIS's own code (``performed``, ``amount_differs`` …)."""
+    """What the HIS said; ``refused`` is final, ``reason`` is the HIS's own code (``performed`` …)."""
 
     outcome: Outcome
     reason: str | None = None

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from kernel.clock import wall_clock
 from sandbox.his import wire
 from sandbox.his.wire import Json
 
@@ -73,7 +74,7 @@ class Books:
         journal: a JSON-lines file to survive a restart, or None for memory only.
     """
 
-    def __init__(self, hospital: str, now: wire.Now = wire.real_now, journal: Path | None = None) -> None:
+    def __init__(self, hospital: str, now: wire.Now = wall_clock, journal: Path | None = None) -> None:
         self.hospital, self.now = hospital, now
         self.encounters: dict[str, Encounter] = {}
         self.encounter_of: dict[str, str] = {}  # order or charge number -> encounter

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-CHINA = ZoneInfo("Asia/Shanghai")
+from kernel.clock import CHINA
+
 FOLDER = Path(__file__).parent.parent / "hospital"
 HOSPITAL_FILE = FOLDER / "demo.json"
 PEOPLE_FILE = FOLDER / "people.json"

@@ -4,11 +4,11 @@ Scripts, the rehearsal and the stage's buttons all act through here, so that wha
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
+from kernel.clock import china_day
 from sandbox.his import commands, insurance
 from sandbox.his.books import Books, Encounter
-from sandbox.his.catalogue import CHINA, Catalogue, PatientCard
+from sandbox.his.catalogue import Catalogue, PatientCard
 from sandbox.his.wire import Json
 
 
@@ -26,8 +26,7 @@ class Clinic:
         return self.books.now().isoformat()
 
     def _day(self) -> str:
-        now: datetime = self.books.now()
-        return f"{now.astimezone(CHINA):%Y%m%d}"
+        return f"{china_day(self.books.now()):%Y%m%d}"
 
     def register(
         self, patient: PatientCard, department: str, emergency: bool = False, doctor: str | None = None

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from kernel.clock import wall_clock
 from sandbox.his import catalogue as catalogues
 from sandbox.his import commands, wire
 from sandbox.his.behave import Behaviour
@@ -56,7 +57,7 @@ class His:
         outbound: Sequence[Key],
         *,
         journal: Path | None = None,
-        now: wire.Now = wire.real_now,
+        now: wire.Now = wall_clock,
         signing_now: wire.Now | None = None,
         catalogue: catalogues.Catalogue | None = None,
         noise: Noise | None = None,

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
@@ -16,11 +16,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, Str
 Now = Callable[[], datetime]
 Json = dict[str, Any]
 SKEW_SECONDS = 300
-
-
-def real_now() -> datetime:
-    """The machine's clock, aware UTC: the default of everything in this package."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class DeskPay:
         "closed": "这次没有付成",
     }
     alt = "付款二维码"
-    no_qr = "付款码没有生成，请重试或改收现金。"
+    no_qr = "付款码没有生成。请再试一次，或改收现金。"
 
 
 class Stage:

@@ -14,9 +14,11 @@ class Common:
     skip = "跳到正文"
     speak = "读给我听"
     close = "关闭"
+    call = "打电话"
     more = "详情"
     new = "有新内容"
     nav = "主要页面"
+    dock = "现在可以做的"
     tabs = {"home": "首页", "bill": "账单", "guide": "导诊", "pass": "就诊码", "family": "家人"}
     settings = "设置"
     share = "发给家人"

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from kernel.clock import wall_clock
+from sandbox.his import commands
 from sandbox.his.clinic import Clinic
 from sandbox.his.generate import Clock, Day
 from sandbox.his.noise import CALM, ROUGH, STORM, Noise, Weather
 from sandbox.his.player import Player
 from sandbox.his.sender import Sender, StuckError
+from sandbox.his.server import His, create_app
 from sandbox.his.wire import Key
 from tests.sandbox.houfu_stub import SECRET, HoufuStub, payable
 
@@ -214,3 +217,47 @@ def test_a_day_has_everything_in_it(clinic: Clinic, clock: Clock) -> None:
     executions = [i["data"] for i in clinic.books.outbox.values() if i["type"] == "execution.confirmed"]
     assert any("order_no" not in e for e in executions)
     assert any("charge_nos" in e and "order_no" in e for e in executions)
+
+
+async def test_the_server_sends_while_it_lives(serving: Any, houfu: HoufuStub, clock: Clock, tmp_path: Path) -> None:
+    """The whole HIS on a simulated day , real signatures: what happens arrives, after a restart the rest."""
+    async with serving(houfu) as url:
+        first = His(url, INBOUND, [], now=clock, signing_now=wall_clock, journal=tmp_path / "his.jsonl")
+        async with create_app(first).router.lifespan_context(None):
+            child_visit(first.clinic)
+            async with asyncio.timeout(2):
+                while first.books.outbox:
+                    await asyncio.sleep(0.01)
+            first.behaviour.be("hold", times=None)
+            await asyncio.sleep(0.05)
+            late = first.clinic.register(first.catalogue.by_key["elder"], "GMED")
+            await asyncio.sleep(0.05)
+        assert late not in {i["subject"] for i in houfu.items.values()}
+
+        second = His(url, INBOUND, [], now=clock, signing_now=wall_clock, journal=tmp_path / "his.jsonl")
+        async with create_app(second).router.lifespan_context(None):
+            async with asyncio.timeout(2):
+                while second.books.outbox:
+                    await asyncio.sleep(0.01)
+        assert [i["type"] for i in houfu.items.values() if i["subject"] == late] == ["encounter.started"]
+        assert len({i["id"] for b in houfu.batches for i in b}) == sum(len(b) for b in houfu.batches)
+
+
+def test_a_day_obeys_what_is_abandoned_in_between(clinic: Clinic, clock: Clock) -> None:
+    """Houfu abandons every third order as soon as it is placed: none of those is performed later, and the day ends."""
+    day = Day(clinic, clock, seed=9, visits=60)
+    seen: set[str] = set()
+    abandoned: set[str] = set()
+    while day.advance() is not None:
+        fresh = [i for i in clinic.books.outbox.values() if i["type"] == "order.placed" and i["id"] not in seen]
+        for item in fresh:
+            seen.add(item["id"])
+            if len(seen) % 3 == 0:
+                order = item["data"]["order_no"]
+                body = {"key": order, "kind": "abandon", "encounters": [item["subject"]], "data": {"order_no": order}}
+                answer = commands.take(clinic.books, body | {"at": clock.at.isoformat()})
+                abandoned |= {order} if answer["outcome"] == "done" else set()
+    performed = {o for e in clinic.books.encounters.values() for o in e.performed_orders}
+    assert len(abandoned) > 50
+    assert performed & abandoned == set()
+    assert clinic.books.complaints == []

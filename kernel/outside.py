@@ -157,7 +157,9 @@ class Guard:
         """
         self.breaker.enter()
         try:
-            await asyncio.wait_for(self._places.acquire(), self._wait)
+            # Not wait_for: on Python 3.11 it may swallow the caller's cancellation.
+            async with asyncio.timeout(self._wait):
+                await self._places.acquire()
         except TimeoutError:
             self.breaker.left()
             raise Throttled(f"{self.name}: no free place") from None

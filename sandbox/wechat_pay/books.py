@@ -8,6 +8,7 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import urlsplit
 
 from sandbox.wechat_pay.wire import Merchant, Refusal, nonce
 
@@ -99,6 +100,7 @@ class Books:
             if now - known.prepaid >= (H5_LIFE if kind == "h5" else PREPAY_LIFE):
                 known.prepay_id, known.link, known.prepaid = _prepay_id(now), nonce(24), now
             return known
+        _check_expiry(data.get("time_expire"), now)
         expires = datetime.fromisoformat(data["time_expire"]) if "time_expire" in data else now + ORDER_LIFE
         order = Order(
             mchid=merchant.mchid,
@@ -285,18 +287,24 @@ def _check_order(merchant: Merchant, kind: str, data: dict[str, Any], now: datet
     if not isinstance(amount, dict) or not _fen(amount.get("total")) or amount.get("currency", "CNY") != "CNY":
         raise Refusal(400, "PARAM_ERROR", "金额必须是大于 0 的整数分")
     notify_url = str(data.get("notify_url", ""))
-    # Loopback addresses may be plain http: the sandbox stands where the internet would.
-    if not notify_url.startswith(("https://", "http://127.0.0.1", "http://localhost")) or "?" in notify_url:
+    if not _reachable(notify_url):
         raise Refusal(400, "PARAM_ERROR", "notify_url 必须是不带参数的 https 地址")
     if len(str(data.get("attach", ""))) > 128:
         raise Refusal(400, "PARAM_ERROR", "attach 过长")
-    _check_expiry(data.get("time_expire"), now)
     if kind == "jsapi" and not isinstance(data.get("payer", {}).get("openid"), str):
         raise Refusal(400, "PARAM_ERROR", "缺少 payer.openid")
     if kind == "h5":
         scene = data.get("scene_info", {})
         if not scene.get("payer_client_ip") or not scene.get("h5_info", {}).get("type"):
             raise Refusal(400, "PARAM_ERROR", "缺少 scene_info.payer_client_ip 或 h5_info.type")
+
+
+def _reachable(notify_url: str) -> bool:
+    parts = urlsplit(notify_url)
+    host = parts.hostname or ""
+    # Loopback addresses may be plain http: the sandbox stands where the internet would.
+    near = host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost")
+    return (parts.scheme == "https" or (parts.scheme == "http" and near)) and bool(host) and not parts.query
 
 
 def _check_expiry(text: object, now: datetime) -> None:

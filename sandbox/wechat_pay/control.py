@@ -3,7 +3,9 @@
 ======================== ====================================================================================
 POST /control/pay        ``{"openid", "params": {appId, timeStamp, nonceStr, package, signType, paySign}}`` →
                          ``{"err_msg": "get_brand_wcpay_request:ok" | ":fail" | ":cancel", "reason"?}``;
-                         ``"cancel": true`` backs out
+                         ``"cancel": true`` backs out; ``"preview": true`` → ``{"amount", "description"}``
+GET  /control/bridge.js  ``?openid=`` a ``WeixinJSBridge`` for a page of this person, to be injected where the real
+                         WeChat would inject its own: shows a sheet, then pays
 GET  …/checkmweb         the H5 cashier page (``h5_url``; ``&redirect_url=`` leads back); POST pays
 POST /control/scan       ``{"code_url", "openid"}`` pays a NATIVE order; without ``openid`` only shows it
 POST /control/behave     a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``
@@ -17,6 +19,7 @@ GET  /control/notifies   every try of every notice
 
 import html
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +35,7 @@ from sandbox.wechat_pay.wire import Refusal
 from sandbox.wechat_pay.world import World
 from words import sandbox_wechat as words
 
+_BRIDGE = Path(__file__).with_name("bridge.js")
 _SAY = {
     "BANK_DECLINED": words.DECLINED,
     "PREPAY_EXPIRED": words.LINK_DEAD,
@@ -45,6 +49,7 @@ def control_routes(world: World) -> list[BaseRoute]:
     control = Control(world)
     return [
         Route("/control/pay", control.pay, methods=["POST"]),
+        Route("/control/bridge.js", control.bridge, methods=["GET"]),
         Route("/control/scan", control.scan, methods=["POST"]),
         Route("/control/behave", control.behave, methods=["POST"]),
         Route("/control/notify", control.notify, methods=["POST"]),
@@ -67,10 +72,26 @@ class Control:
         if asked.get("cancel"):
             return JSONResponse({"err_msg": "get_brand_wcpay_request:cancel"})
         try:
+            if asked.get("preview"):
+                order = self.world.ticket(asked.get("params", {}))
+                return JSONResponse({"amount": yuan(order.total), "description": order.description})
             self.world.pay_by_bridge(asked.get("params", {}), str(asked.get("openid")))
         except Refusal as no:
             return JSONResponse({"err_msg": "get_brand_wcpay_request:fail", "reason": no.code})
         return JSONResponse({"err_msg": "get_brand_wcpay_request:ok"})
+
+    async def bridge(self, request: Request) -> Response:
+        """The script the made-up WeChat injects."""
+        say = {"title": words.CASHIER, "pay": words.PAY, "leave": words.LEAVE, "note": words.CASHIER_NOTE}
+        filled = {
+            "{{base}}": f"{request.url.scheme}://{request.headers.get('host', '')}",
+            "{{openid}}": request.query_params.get("openid", ""),
+            "{{words}}": say,
+        }
+        script = _BRIDGE.read_text("utf-8")
+        for place, value in filled.items():
+            script = script.replace(place, json.dumps(value, ensure_ascii=False))
+        return Response(script, media_type="text/javascript; charset=utf-8")
 
     async def scan(self, request: Request) -> Response:
         """The phone's camera on a desk screen."""

@@ -68,6 +68,14 @@ class World:
         Raises:
             Refusal: a parameter, its signature, the payer, the order or the bank says no.
         """
+        return self.take(self.ticket(params), openid)
+
+    def ticket(self, params: dict[str, str]) -> Order:
+        """Check the parameters a page handed to the bridge, before anything is shown to the payer.
+
+        Raises:
+            Refusal: a parameter or its signature does not hold.
+        """
         package = params.get("package", "")
         order = self.books.by_prepay(package.removeprefix("prepay_id="))
         if not package.startswith("prepay_id=") or order is None or order.trade_type != "JSAPI":
@@ -80,7 +88,7 @@ class World:
             merchant.key, text.encode(), params.get("paySign", "")
         ):
             raise Refusal(401, "SIGN_ERROR", "支付验证签名失败")
-        return self.take(order, openid)
+        return order
 
     def take(self, order: Order, openid: str) -> Order:
         """Let the bank decide, take the money, begin to tell the merchant.

@@ -124,6 +124,14 @@ async def test_a_paid_order_cannot_be_opened_or_closed(stand: Stand) -> None:
         assert no.value.reason == "ORDER_PAID"
 
 
+async def test_a_late_repetition_of_a_paid_order_still_says_paid(stand: Stand, clock: Any) -> None:
+    """Past its time_expire the same create answers ORDER_PAID, not that the time is wrong."""
+    order = await stand.paid()
+    clock.move(hours=1)
+    with pytest.raises(Rejected, match="ORDER_PAID"):
+        await stand.pay.create(order)
+
+
 async def test_closing_twice_is_closing_once(stand: Stand) -> None:
     """Close is reentrant; a closed order can be neither paid nor opened again."""
     order = stand.order()

@@ -1,0 +1,50 @@
+// The made-up WeChat inside a page: what the real one injects, for frames of the stage and for journeys.
+// Placeholders in double braces are filled by the server: words, the person's openid, our own address.
+(() => {
+  const here = {{base}}, openid = {{openid}}, words = {{words}};
+  const post = async (body) =>
+    (await fetch(here + "/control/pay", {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
+    })).json();
+
+  const sheet = (shown) => new Promise((decide) => {
+    const host = document.createElement("div");
+    host.id = "wechat-sheet";
+    host.setAttribute("role", "dialog");
+    host.setAttribute("aria-label", words.title);
+    const root = host.attachShadow({ mode: "open" });
+    root.innerHTML =
+      "<style>.s{position:fixed;inset:auto 0 0 0;z-index:99999;background:#fff;padding:20px 16px 28px;" +
+      "font:17px/1.5 system-ui,sans-serif;color:#111;text-align:center;border-radius:12px 12px 0 0}" +
+      ".v{position:fixed;inset:0;z-index:99998;background:rgba(0,0,0,.5)}.a{font-size:34px;font-weight:600}" +
+      "button{display:block;width:100%;padding:12px;margin-top:12px;border:0;border-radius:8px;font:inherit}" +
+      ".p{background:#018942;color:#fff}.n{color:#666;font-size:14px}</style><div class=v></div><div class=s>" +
+      "<div class=d></div><div class=a></div><button class=p></button><button class=l></button><p class=n></p></div>";
+    root.querySelector(".d").textContent = shown.description;
+    root.querySelector(".a").textContent = "¥" + shown.amount;
+    root.querySelector(".p").textContent = words.pay;
+    root.querySelector(".l").textContent = words.leave;
+    root.querySelector(".n").textContent = words.note;
+    const done = (yes) => { host.remove(); decide(yes); };
+    root.querySelector(".p").onclick = () => done(true);
+    root.querySelector(".l").onclick = () => done(false);
+    document.body.append(host);
+    root.querySelector(".p").focus();
+  });
+
+  const request = async (params) => {
+    const shown = await post({ preview: true, params });
+    if (!shown.amount) return { err_msg: "get_brand_wcpay_request:fail", reason: shown.reason };
+    if (!(await sheet(shown))) return post({ cancel: true });
+    return post({ openid, params });
+  };
+
+  window.WeixinJSBridge = {
+    invoke(name, params, callback) {
+      if (name !== "getBrandWCPayRequest") return callback({ err_msg: name + ":fail" });
+      request(params).then(callback, () => callback({ err_msg: "get_brand_wcpay_request:fail" }));
+    },
+    on() {}, call() {},
+  };
+  document.dispatchEvent(new Event("WeixinJSBridgeReady"));
+})();

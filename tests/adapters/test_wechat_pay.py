@@ -7,6 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from adapters.wechat_pay import WeChatPay
 from kernel.outside import Breaker, Guard, NotConfigured, Rejected, Throttled, Unknown
@@ -223,6 +227,36 @@ async def test_an_answer_that_proves_nothing_is_unknown(stand: Stand, do: str) -
     else:
         with pytest.raises(Rejected, match="ORDER_NOT_EXIST"):
             await stand.pay.query(order.out_trade_no)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (500, '{"code": "PARAM_ERROR"}', Unknown),
+        (502, "<html>bad gateway</html>", Unknown),
+        (403, "<html>blocked by a proxy</html>", Unknown),
+        (404, "[]", Unknown),
+        (408, '{"code": "PARAM_ERROR"}', Unknown),
+        (400, '{"code": "SYSTEMERROR"}', Unknown),
+        (302, "", Unknown),
+        (200, '{"trade_state": "SUCCESS"}', Unknown),
+        (429, '{"code": "RATELIMIT_EXCEEDED"}', Throttled),
+        (403, '{"code": "FREQUENCY_LIMITED"}', Throttled),
+        (404, '{"code": "ORDERNOTEXIST", "message": "no"}', Rejected),
+    ],
+)
+async def test_whatever_else_may_stand_on_the_line(
+    stand: Stand, serving: Any, status: int, body: str, kind: type[Exception]
+) -> None:
+    """Only the platform's own coded 4xx is a no; a proxy's page, a 5xx of any content or an unsigned yes is unknown."""
+
+    async def answer(_: Request) -> Response:
+        return Response(body, status, media_type="application/json")
+
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
+    async with serving(app) as base, WeChatPay(replace(stand.settings, base_url=base)) as pay:
+        with pytest.raises(kind):
+            await pay.query("HF000001")
 
 
 async def test_close_and_refund_survive_an_error_after_the_fact(stand: Stand) -> None:

@@ -1,4 +1,4 @@
-"""Turn a few exact third-party files and our own small ones into what a phone downloads: pruned, joined, hashed, packed.
+"""Turn a few exact third-party files and our own small ones into what a phone downloads: pruned, hashed, packed.
 
 ``python -m pwa.build`` reads ``pwa/node_modules`` (from ``npm ci``), ``pwa/src`` and ``pwa/templates`` and writes
 ``pwa/static`` together with ``assets.json``: logical name -> file, sizes, SRI. A deployed server needs no Node.

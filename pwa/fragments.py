@@ -105,7 +105,11 @@ def _visit(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> lis
     state = VisitState.of(data["visit"])
     if show.surface == "story":
         return _story(row, show, draw)
-    note = _note(draw, f"v-{state.state}-{state.mode}", live.visit(state.state, money.when(state.due_at, show.now) if state.due_at else None))
+    note = _note(
+        draw,
+        f"v-{state.state}-{state.mode}",
+        live.visit(state.state, money.when(state.due_at, show.now) if state.due_at else None),
+    )
     if show.surface == "bill":
         return [_partial("visit", _macro(draw, "_bill.html", "visit", state, show)), note]
     return [note]
@@ -117,8 +121,16 @@ def _payment(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> l
         return [*_story(row, show, draw), *_money_parts(data, show, draw)]
     if show.surface == "bill":
         # The strip itself is a live region's neighbour; it is said once through #note.
-        said = _note(draw, f"p-{payment.state}-{payment.at}", Pages.bill.payment(payment.state, payment.amount_fen, payment.payer_label))
-        return [_partial("payment", _macro(draw, "_bill.html", "payment", payment, show)), *_money_parts(data, show, draw), said]
+        said = _note(
+            draw,
+            f"p-{payment.state}-{payment.at}",
+            Pages.bill.payment(payment.state, payment.amount_fen, payment.payer_label),
+        )
+        return [
+            _partial("payment", _macro(draw, "_bill.html", "payment", payment, show)),
+            *_money_parts(data, show, draw),
+            said,
+        ]
     return []
 
 

@@ -26,13 +26,15 @@ TYPES = {
 }
 
 
-def draw(name: str, *, elder: bool = False, scale: int = 100, first: bool = False, draw_with: Renderer | None = None) -> tuple[bytes, dict[str, str]]:
+def draw(
+    name: str, *, elder: bool = False, scale: int = 100, first: bool = False, draw_with: Renderer | None = None
+) -> tuple[bytes, dict[str, str]]:
     """One sample page and its headers."""
     sample = samples()[name]
     prefs = Prefs(
         now=NOW,
         elder=elder,
-        scale=cast(Literal[100, 120, 140, 180], scale),
+        scale=cast("Literal[100, 120, 140, 180]", scale),
         csrf="preview",
         first_visit=first,
         path=f"/{name}",
@@ -40,7 +42,9 @@ def draw(name: str, *, elder: bool = False, scale: int = 100, first: bool = Fals
         worker=False,
     )
     painter = draw_with or renderer()
-    return painter.page(sample.template, sample.view, prefs, sample.nav), painter.headers(prefs, ("'self'",) if name == "stage" else ())
+    return painter.page(sample.template, sample.view, prefs, sample.nav), painter.headers(
+        prefs, ("'self'",) if name == "stage" else ()
+    )
 
 
 def qr_png(text: str = "houfu:preview") -> bytes:
@@ -63,7 +67,9 @@ class Preview(BaseHTTPRequestHandler):
         if name == "qr.png":
             self.answer(qr_png(), {"Content-Type": "image/png"})
         elif name in samples():
-            body, headers = draw(name, elder="elder" in query, scale=int(query.get("scale", "100")), first="first" in query)
+            body, headers = draw(
+                name, elder="elder" in query, scale=int(query.get("scale", "100")), first="first" in query
+            )
             self.answer(body, headers)
         elif name.startswith("static/") or name in {"sw.js", "manifest.webmanifest"}:
             file = renderer().assets.folder / Path(name).name
@@ -73,7 +79,15 @@ class Preview(BaseHTTPRequestHandler):
                 self.answer(b"", {}, 404)
         elif name == "frame":
             body, headers = draw("home")
-            self.answer(body, {**headers, "Content-Security-Policy": headers["Content-Security-Policy"].replace("frame-ancestors 'none'", "frame-ancestors 'self'")})
+            self.answer(
+                body,
+                {
+                    **headers,
+                    "Content-Security-Policy": headers["Content-Security-Policy"].replace(
+                        "frame-ancestors 'none'", "frame-ancestors 'self'"
+                    ),
+                },
+            )
         elif not name:
             links = "".join(f'<li><a href="/{n}">{n}</a> <a href="/{n}?elder=1">elder</a></li>' for n in samples())
             self.answer(f"<!doctype html><meta charset=utf-8><ul>{links}</ul>".encode(), {"Content-Type": "text/html"})
@@ -89,7 +103,7 @@ class Preview(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class names it so
+    def log_message(self, format: str, *args: object) -> None:
         """Stay quiet."""
 
 
@@ -108,10 +122,10 @@ def main() -> int:
         args.out.mkdir(parents=True, exist_ok=True)
         for name in samples():
             (args.out / f"{name}.html").write_bytes(draw(name)[0])
-        print(f"{len(samples())} pages in {args.out}")
+        sys.stdout.write(f"{len(samples())} pages in {args.out}\n")
         return 0
     server = serve(args.port)
-    print(f"http://127.0.0.1:{server.server_port}/", file=sys.stderr)
+    sys.stderr.write(f"http://127.0.0.1:{server.server_port}/\n")
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -127,9 +127,16 @@ class Renderer:
             lstrip_blocks=True,
         )
         self.env.filters.update(
-            rmb=money.rmb, yuan=lambda fen: money.rmb(fen)[1:], masked=money.masked, clock=money.clock, when=money.when, day=money.day
+            rmb=money.rmb,
+            yuan=lambda fen: money.rmb(fen)[1:],
+            masked=money.masked,
+            clock=money.clock,
+            when=money.when,
+            day=money.day,
         )
-        self.env.globals.update(w=Pages, u=Urls, asset=self.assets.url, sri=self.assets.sri, fresh_key=lambda: str(uuid4()))
+        self.env.globals.update(
+            w=Pages, u=Urls, asset=self.assets.url, sri=self.assets.sri, fresh_key=lambda: str(uuid4())
+        )
 
     def page(self, template: str, view: object, prefs: Prefs, nav: object | None = None) -> bytes:
         """A whole page as UTF-8.

@@ -1,4 +1,4 @@
-"""Believable pages of an invented morning at an invented hospital, for looking at and for tests; nobody here is real."""
+"""Believable pages of an invented morning at an invented hospital, to look at and to test with; nobody here is real."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,8 +55,9 @@ def line_row(n: int, name: str, fen: int, pile: str, state: str, **more: Any) ->
 def step_row(n: int, name: str, place: str, state: str, **more: Any) -> dict[str, Any]:
     """The ``step`` of a ``step`` feed row."""
     row: dict[str, Any] = {
-        "id": str(n), "kind": "lab", "name": name, "department": "检验科", "place": place, "state": state, "preparation": [],
-        "note": None, "ahead": None, "room": None, "result_flag": None, "at": at(9, 10 + n).isoformat(), "rank": n,
+        "id": str(n), "kind": "lab", "name": name, "department": "检验科", "place": place, "state": state,
+        "preparation": [], "note": None, "ahead": None, "room": None, "result_flag": None,
+        "at": at(9, 10 + n).isoformat(), "rank": n,
     }  # fmt: skip
     return {**row, **more}
 
@@ -71,13 +72,23 @@ ORDERED = [v.Line.of(line_row(6, "心脏彩超", 24000, "ordered", "planned", de
 CANCELLED = [v.Line.of(line_row(5, "尿常规", 800, "cancelled", "aborted"))]
 STEPS = [
     v.Step.of(step_row(1, "看医生", "3 楼 302 诊室", "performed")),
-    v.Step.of(step_row(2, "抽血", "2 楼抽血处", "checked_in", ahead=3, preparation=["不能吃早饭，可以喝几口白水。", "袖子挽到手肘以上。"])),
+    v.Step.of(
+        step_row(
+            2,
+            "抽血",
+            "2 楼抽血处",
+            "checked_in",
+            ahead=3,
+            preparation=["不能吃早饭，可以喝几口白水。", "袖子挽到手肘以上。"],
+        )
+    ),
     v.Step.of(step_row(3, "心脏彩超", "2 楼超声科", "placed", room="5 号", ahead=6)),
     v.Step.of(step_row(4, "心电图", "1 楼功能科", "result", result_flag="abnormal")),
     v.Step.of(step_row(5, "尿常规", "2 楼检验窗口", "cancelled")),
 ]
 MAP = Markup(
-    '<svg viewBox="0 0 320 200" role="img" aria-label="去 2 楼抽血处的路线图"><rect width="320" height="200" fill="#f1f4f6"/>'
+    '<svg viewBox="0 0 320 200" role="img" aria-label="去 2 楼抽血处的路线图">'
+    '<rect width="320" height="200" fill="#f1f4f6"/>'
     '<g fill="#fff" stroke="#a9b4bf" stroke-width="1.5"><rect x="8" y="8" width="108" height="72" rx="4"/>'
     '<rect x="8" y="120" width="108" height="72" rx="4"/><rect x="168" y="120" width="144" height="72" rx="4"/></g>'
     '<rect x="168" y="8" width="144" height="72" rx="4" fill="#dcf2e4" stroke="#018942" stroke-width="2"/>'
@@ -87,19 +98,26 @@ MAP = Markup(
     '<text x="62" y="162">超声科</text><text x="240" y="48">抽血处</text><text x="240" y="162">候诊区</text></g></svg>'
 )
 CARDS = [
-    v.VisitCard("v0", HOSPITAL, "骨科", at(14, 5, -12), "ended", "DEFERRED", 7760, due_at=at(16, 20, -11), overdue=True),
+    v.VisitCard(
+        "v0", HOSPITAL, "骨科", at(14, 5, -12), "ended", "DEFERRED", 7760, due_at=at(16, 20, -11), overdue=True
+    ),
     v.VisitCard("v9", HOSPITAL, "眼科", at(9, 40, -40), "settled", "DEFERRED", 0, 12350),
     v.VisitCard("v8", HOSPITAL, "呼吸内科", at(9, 40, -330), "settled", "UPFRONT", 0, 8600),
 ]
 TOLD = Markup(
-    "<p>签了以后，挂号、检查、取药<b>中途不用交钱</b>，看完病一次付清。</p><ol><li>当天看完病后 <b>24 小时内</b>付清。</li>"
+    "<p>签了以后，挂号、检查、取药<b>中途不用交钱</b>，看完病一次付清。</p>"
+    "<ol><li>当天看完病后 <b>24 小时内</b>付清。</li>"
     "<li>到时候没付，会发短信；7 天后会打电话问。</li><li>超过 <b>30 天</b>没付，“看完病再付”先停用，付清后恢复。</li>"
     "<li>每一项，科室做完才记到账单上。</li><li>可以<b>随时不用</b>，以后想用再签。</li></ol>"
     "<p>这些情况不能用：打架、吸毒等违法行为产生的费用；非医学需要的人流、引产；车祸等应由别人负担的费用；有恶意欠费记录。</p>"
 )
 REGIONS = [
     v.Region("told", "一、告诉您的事", TOLD),
-    v.Region("patient", "二、患者信息", Markup("<p>姓名：示例甲</p><p>证件号：3206**********0023</p><p>手机：138****6027</p>")),
+    v.Region(
+        "patient",
+        "二、患者信息",
+        Markup("<p>姓名：示例甲</p><p>证件号：3206**********0023</p><p>手机：138****6027</p>"),
+    ),
     v.Region("sign", "三、签名", Markup("<p>读完后手写签名，也可以用姓名和短信验证码签。</p>")),
     v.Region("proxy", "四、家属代签", Markup("<p>患者不方便时，可由患者同意的家人代签。</p>")),
     v.Region("doctor", "五、医生签名", Markup("<p>由接诊医生在诊间签。</p>")),
@@ -129,14 +147,25 @@ def _patient() -> dict[str, Sample]:
     today = v.VisitCard("v1", HOSPITAL, "心血管内科", at(9, 0), "open", "DEFERRED", 0, next_step="2 楼抽血处，抽血")
     nav = v.Nav("bill", "v1")
     open_ = v.VisitState("open", "DEFERRED")
-    bill = v.Bill(HEAD, v.VisitState("ended", "DEFERRED", at(16, 20, 1), at(16, 20)), SUMS, DONE, ORDERED, CANCELLED, None, can_leave=True)
+    bill = v.Bill(
+        HEAD,
+        v.VisitState("ended", "DEFERRED", at(16, 20, 1), at(16, 20)),
+        SUMS,
+        DONE,
+        ORDERED,
+        CANCELLED,
+        None,
+        can_leave=True,
+    )
     unknown = v.PaymentNote("unknown", 7760, "您女儿", at(10, 20))
     zero = v.Sums(0, 0, 0, 0, 0, 0, 0)
     return {
         "home": Sample("home.html", v.Home(ME, (ME, MOTHER), (today,), CARDS, HOSPITAL), v.Nav("home", "v1")),
         "home-empty": Sample(
             "home.html",
-            v.Home(ME, (ME,), (), (), HOSPITAL, "h1", invitations=(v.Invitation("pay", "/a", "您妈妈", 7760, HOSPITAL),)),
+            v.Home(
+                ME, (ME,), (), (), HOSPITAL, "h1", invitations=(v.Invitation("pay", "/a", "您妈妈", 7760, HOSPITAL),)
+            ),
             v.Nav("home"),
         ),
         "login": Sample("login.html", v.Login(wechat_url="/wechat")),
@@ -146,26 +175,70 @@ def _patient() -> dict[str, Sample]:
         "bill-unknown": Sample("bill.html", v.Bill(HEAD, open_, SUMS, DONE, (), (), None, unknown), nav),
         "dispute": Sample(
             "ask.html",
-            v.Ask(Pages.ask.dispute_title, ("肝肾功能 + 血脂，¥126.00。", *Pages.ask.dispute), "/x", Pages.ask.dispute_button, "/y",
-                  Pages.ask.dispute_reasons, Pages.ask.dispute_why, Pages.ask.note, once="dispute:3"),
+            v.Ask(
+                Pages.ask.dispute_title,
+                ("肝肾功能 + 血脂，¥126.00。", *Pages.ask.dispute),
+                "/x",
+                Pages.ask.dispute_button,
+                "/y",
+                Pages.ask.dispute_reasons,
+                Pages.ask.dispute_why,
+                Pages.ask.note,
+                once="dispute:3",
+            ),
         ),
-        "leave": Sample("ask.html", v.Ask(Pages.ask.leave_title, Pages.ask.leave(19400, 24000), "/x", Pages.ask.leave_button, "/y", once="leave:v1")),
+        "leave": Sample(
+            "ask.html",
+            v.Ask(
+                Pages.ask.leave_title,
+                Pages.ask.leave(19400, 24000),
+                "/x",
+                Pages.ask.leave_button,
+                "/y",
+                once="leave:v1",
+            ),
+        ),
         "guide": Sample(
             "guide.html",
-            v.Guide(HEAD, STEPS[1], STEPS, None, ("出电梯，直走 20 米。", "到十字路口右转，走 40 米。", "左手边就是抽血处。"), 2, 10, MAP, True, "/sheet"),
+            v.Guide(
+                HEAD,
+                STEPS[1],
+                STEPS,
+                None,
+                ("出电梯，直走 20 米。", "到十字路口右转，走 40 米。", "左手边就是抽血处。"),
+                2,
+                10,
+                MAP,
+                True,
+                "/sheet",
+            ),
             v.Nav("guide", "v1"),
         ),
         "guide-empty": Sample("guide.html", v.Guide(HEAD, None, (), None), v.Nav("guide", "v1")),
-        "pass": Sample("pass.html", v.Pass(HEAD, "8426 1093 55", "/qr.png", "/qr.png", deferred=True, ahead=2), v.Nav("pass", "v1")),
+        "pass": Sample(
+            "pass.html", v.Pass(HEAD, "8426 1093 55", "/qr.png", "/qr.png", deferred=True, ahead=2), v.Nav("pass", "v1")
+        ),
         "pass-kept": Sample("pass.html", v.Pass(HEAD, "8426 1093 55", "/qr.png"), v.Nav("pass", "v1")),
-        "pay": Sample("pay.html", v.PaySheet(HEAD_MASKED, 19400, PARTS, 7760, WAYS, "a1", 4, open_in_wechat="weixin://dl/business")),
-        "paying": Sample("paying.html", v.Paying("a1", HEAD, "offered", 7760, "/c", invoke={"appId": "wx0"}, h5_url="/h5")),
+        "pay": Sample(
+            "pay.html",
+            v.PaySheet(HEAD_MASKED, 19400, PARTS, 7760, WAYS, "a1", 4, open_in_wechat="weixin://dl/business"),
+        ),
+        "paying": Sample(
+            "paying.html", v.Paying("a1", HEAD, "offered", 7760, "/c", invoke={"appId": "wx0"}, h5_url="/h5")
+        ),
         "paying-unknown": Sample("paying.html", v.Paying("a1", HEAD, "unknown", 7760, "/c")),
         "paying-already": Sample("paying.html", v.Paying("a1", HEAD, "already", 7760, "/c", payer_label="您女儿")),
-        "receipt": Sample("receipt.html", v.Receipt(HEAD, 7760, (*PARTS, v.PayPart("wechat", 7760)), DONE, NOW, "您女儿", "R20261120-0007", pdf_url="/r")),
+        "receipt": Sample(
+            "receipt.html",
+            v.Receipt(
+                HEAD, 7760, (*PARTS, v.PayPart("wechat", 7760)), DONE, NOW, "您女儿", "R20261120-0007", pdf_url="/r"
+            ),
+        ),
         "visits": Sample("visits.html", v.Visits(ME, CARDS, "/older")),
-        "settings": Sample("settings.html", v.Settings("138****6027", (("h1", HOSPITAL, at(9, 0, -20)),), (ME, MOTHER))),
-    }  # fmt: skip
+        "settings": Sample(
+            "settings.html", v.Settings("138****6027", (("h1", HOSPITAL, at(9, 0, -20)),), (ME, MOTHER))
+        ),
+    }
 
 
 def _family() -> dict[str, Sample]:
@@ -177,20 +250,41 @@ def _family() -> dict[str, Sample]:
         v.StoryEntry("v-open", 1, at(9, 0), "到了医院，开始看病"),
     ]
     return {
-        "family": Sample("family.html", v.Family(ME, GRANTS, (GRANTS[1],), (v.Look("女儿", "看了账单", at(10, 2)),)), v.Nav("family", "v1")),
+        "family": Sample(
+            "family.html",
+            v.Family(ME, GRANTS, (GRANTS[1],), (v.Look("女儿", "看了账单", at(10, 2)),)),
+            v.Nav("family", "v1"),
+        ),
         "family-empty": Sample("family.html", v.Family(ME, (), (), ()), v.Nav("family", "v1")),
         "invite": Sample("invite.html", v.Invite(ME, relations=RELATIONS)),
         "invite-qr": Sample("invite.html", v.Invite(ME, "http://127.0.0.1/bind/k3v9", "/qr.png", at(10, 24, 1))),
         "bind": Sample("bind.html", v.Bind("k3v9", "示例甲", "女儿", True, True, "bill", 50000, None, True)),
-        "companion": Sample("companion.html", v.Companion(HEAD, "妈妈", "到了，等叫号：抽血 · 前面 3 人", entries, None, True, SUMS, True, "13800000000")),
+        "companion": Sample(
+            "companion.html",
+            v.Companion(HEAD, "妈妈", "到了，等叫号：抽血 · 前面 3 人", entries, None, True, SUMS, True, "13800000000"),
+        ),
         "companion-closed": Sample("companion.html", v.Companion(HEAD, "妈妈", "", (), None, False)),
-        "letter": Sample("letter.html", v.Letter("r1", HOSPITAL, "先诊疗后付费信用承诺书", "2026 年 1 版", REGIONS, 8, 20)),
+        "letter": Sample(
+            "letter.html", v.Letter("r1", HOSPITAL, "先诊疗后付费信用承诺书", "2026 年 1 版", REGIONS, 8, 20)
+        ),
         "letter-single": Sample(
             "letter.html",
-            v.Letter("r1", HOSPITAL, "先诊疗后付费信用承诺书", "2026 年 1 版", REGIONS, 8, 20, 0, errors.sentence("read_delay", seconds=8)),
+            v.Letter(
+                "r1",
+                HOSPITAL,
+                "先诊疗后付费信用承诺书",
+                "2026 年 1 版",
+                REGIONS,
+                8,
+                20,
+                0,
+                errors.sentence("read_delay", seconds=8),
+            ),
         ),
         "sign": Sample("sign.html", v.Sign("r1", HOSPITAL, "示例甲", "138****6027")),
-        "sign-code": Sample("sign.html", v.Sign("r1", HOSPITAL, "示例甲", "138****6027", True, RELATIONS, "138****6027")),
+        "sign-code": Sample(
+            "sign.html", v.Sign("r1", HOSPITAL, "示例甲", "138****6027", True, RELATIONS, "138****6027")
+        ),
         "signed": Sample("signed.html", v.Signed(HOSPITAL, "v1", "/p", 24, True)),
     }
 
@@ -199,12 +293,18 @@ def _system() -> dict[str, Sample]:
     frames = [v.Frame(t, "/frame") for t in ("妈妈的手机", "女儿的手机", "陪着看的人", "抽血处工作台")]
     return {
         "desk": Sample("desk.html", v.Desk(HOSPITAL, "检验科", "3 号", ORDERS, CALLS, undo=("4", "血糖已执行。"))),
-        "desk-empty": Sample("desk.html", v.Desk(HOSPITAL, "检验科", "3 号", (), (), error=errors.sentence("pass_expired"))),
+        "desk-empty": Sample(
+            "desk.html", v.Desk(HOSPITAL, "检验科", "3 号", (), (), error=errors.sentence("pass_expired"))
+        ),
         "desk_login": Sample("desk_login.html", v.DeskLogin(HOSPITAL)),
         "desk_pay": Sample("desk_pay.html", v.DeskPay(HEAD, 7760, "/qr.png", "offered")),
         "offline": Sample("offline.html", v.Offline("/visits/v1/pass")),
-        "error": Sample("error.html", v.ErrorPage("already_paid", errors.title("conflict"), errors.sentence("already_paid"), 409)),
-        "stage": Sample("stage.html", v.Stage(frames, "抽血做完了，女儿的手机上马上看到。", 7, 18, False, 1, "/demo/do")),
+        "error": Sample(
+            "error.html", v.ErrorPage("already_paid", errors.title("conflict"), errors.sentence("already_paid"), 409)
+        ),
+        "stage": Sample(
+            "stage.html", v.Stage(frames, "抽血做完了，女儿的手机上马上看到。", 7, 18, False, 1, "/demo/do")
+        ),
     }
 
 

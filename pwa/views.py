@@ -1,24 +1,68 @@
 """What each page shows, already decided: plain values a template can print without asking anyone.
 
 Ids are strings, money is integer fen, times are aware datetimes. Routes in ``pwa.pages`` fill these; templates and
-``pwa.fragments`` read them. Rows of the visit feed become the same values through ``Line.of``, ``Step.of`` and so on,
-so a page drawn afresh and a page grown by pushes are one.
+``pwa.fragments`` read them. Rows of the feed are in ``pwa.rows``, staff screens in ``pwa.desk_views``; all are
+reachable from here.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from markupsafe import Markup
 
-Row = Mapping[str, Any]
+from pwa.desk_views import Desk, DeskLogin, DeskOrder, DeskPay, ErrorPage, Frame, HisCall, Offline, Stage
+from pwa.rows import Line, PaymentNote, Row, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
 
-
-def _at(value: object) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(str(value))
+__all__ = [
+    "Ask",
+    "Bill",
+    "Bind",
+    "Companion",
+    "Desk",
+    "DeskLogin",
+    "DeskOrder",
+    "DeskPay",
+    "ErrorPage",
+    "Family",
+    "Frame",
+    "GrantCard",
+    "Guide",
+    "HisCall",
+    "Home",
+    "Invitation",
+    "Invite",
+    "Letter",
+    "Line",
+    "Login",
+    "Look",
+    "Nav",
+    "Offline",
+    "Pass",
+    "PayChoice",
+    "PayPart",
+    "PaySheet",
+    "Paying",
+    "PaymentNote",
+    "Person",
+    "Receipt",
+    "Region",
+    "Row",
+    "Settings",
+    "Show",
+    "Sign",
+    "Signed",
+    "Stage",
+    "Step",
+    "StoryEntry",
+    "Sums",
+    "Surface",
+    "VisitCard",
+    "VisitHead",
+    "VisitState",
+    "Visits",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,133 +71,6 @@ class Nav:
 
     active: str
     visit_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VisitHead:
-    """Whose visit, where, when: the line under every title. ``patient`` is masked where the viewer may not know it."""
-
-    id: str
-    hospital: str
-    patient: str
-    department: str | None
-    at: datetime
-    room: str | None = None
-    doctor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """The bill in seven numbers (fen), filtered for the viewer; fund + account + self = done."""
-
-    done_fen: int
-    payable_fen: int
-    fund_fen: int
-    account_fen: int
-    self_fen: int
-    planned_fen: int
-    paid_fen: int
-
-    @classmethod
-    def of(cls, row: Row) -> "Sums":
-        """From ``sums`` of a feed row."""
-        return cls(**{name: int(row[name]) for name in cls.__slots__})
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the bill with its proof trail. ``state`` is the charge's own word (billable, disputed, settled, …)."""
-
-    id: str
-    name: str
-    department: str
-    amount_fen: int
-    fund_fen: int
-    account_fen: int
-    self_fen: int
-    pile: Literal["done", "ordered", "cancelled"]
-    state: str
-    rank: int
-    order_id: str | None = None
-    quantity: str = "1"
-    insurance_class: str | None = None
-    ordered_by: str | None = None
-    ordered_at: datetime | None = None
-    executed_by: str | None = None
-    executed_at: datetime | None = None
-    executed_where: str | None = None
-    category: str | None = None
-    can_dispute: bool = False
-    can_abandon: bool = False
-
-    @classmethod
-    def of(cls, row: Row) -> "Line":
-        """From ``line`` of a ``bill.line`` feed row."""
-        known = {name: row[name] for name in cls.__slots__ if name in row}
-        for name in ("id", "order_id", "quantity"):
-            if known.get(name) is not None:
-                known[name] = str(known[name])
-        for name in ("ordered_at", "executed_at"):
-            known[name] = _at(known.get(name))
-        return cls(**known)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to do in the hospital. ``preparation`` are whole sentences; ``ahead`` people wait before the patient."""
-
-    id: str
-    kind: str
-    name: str
-    department: str
-    place: str
-    state: str
-    rank: int
-    preparation: tuple[str, ...] = ()
-    note: str | None = None
-    ahead: int | None = None
-    room: str | None = None
-    result_flag: str | None = None
-    at: datetime | None = None
-
-    @classmethod
-    def of(cls, row: Row) -> "Step":
-        """From ``step`` of a ``step`` feed row."""
-        known = {name: row[name] for name in cls.__slots__ if name in row}
-        known["id"] = str(known["id"])
-        known["preparation"] = tuple(known.get("preparation") or ())
-        known["at"] = _at(known.get("at"))
-        return cls(**known)
-
-
-@dataclass(frozen=True, slots=True)
-class VisitState:
-    """How the visit stands: ``state`` open|ended|settled, ``mode`` DEFERRED|UPFRONT, until when to pay."""
-
-    state: str
-    mode: str
-    due_at: datetime | None = None
-    ended_at: datetime | None = None
-
-    @classmethod
-    def of(cls, row: Row) -> "VisitState":
-        """From ``visit`` of a ``visit`` feed row."""
-        return cls(row["state"], row["mode"], _at(row.get("due_at")), _at(row.get("ended_at")))
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentNote:
-    """The latest payment of the visit: offered|unknown|paid|settled|closed|refunded, by whom ("您女儿")."""
-
-    state: str
-    amount_fen: int
-    payer_label: str
-    at: datetime | None = None
-
-    @classmethod
-    def of(cls, row: Row) -> "PaymentNote":
-        """From ``payment`` of a ``payment`` feed row."""
-        return cls(row["state"], int(row["amount_fen"]), row["payer_label"], _at(row.get("at")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +115,7 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """Something a relative asked of the viewer: pay a bill (``pay``), be bound (``bind``), watch a visit (``watch``)."""
+    """Something a relative asked: pay a bill (``pay``), be bound (``bind``), watch a visit (``watch``)."""
 
     kind: Literal["pay", "bind", "watch"]
     href: str
@@ -216,26 +133,6 @@ class Login:
     error: str | None = None
     wechat_url: str | None = None
     next: str = "/"
-
-
-Surface = Literal["bill", "guide", "story", "pass"]
-
-
-@dataclass(frozen=True, slots=True)
-class Show:
-    """For whom and on which page a row of the feed is drawn.
-
-    ``surface`` is the open page: ``bill``, ``guide``, ``story`` (the companion's) or ``pass``. ``money`` False leaves
-    amounts out of a companion's story. One rendering may serve every viewer with an equal ``Show``.
-    """
-
-    visit_id: str
-    now: datetime
-    surface: Surface
-    may_act: bool = False
-    may_pay: bool = False
-    may_ask: bool = False
-    money: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +215,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class PayPart:
-    """One source money comes from before the payer's own: ``fund``, ``account``, ``mutual_aid``, ``relative``, ``paid``."""
+    """One source before the payer's own money: ``fund``, ``account``, ``mutual_aid``, ``relative``, ``paid``."""
 
     source: str
     amount_fen: int
@@ -327,7 +224,7 @@ class PayPart:
 
 @dataclass(frozen=True, slots=True)
 class PayChoice:
-    """One way to pay the cash part: ``wechat``, ``wechat_insurance``, ``family``, ``counter``; ``why_not`` when closed."""
+    """One way to pay in cash: ``wechat``, ``wechat_insurance``, ``family``, ``counter``; ``why_not`` when closed."""
 
     code: str
     chosen: bool = False
@@ -446,18 +343,6 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
-class StoryEntry:
-    """One thing that happened, newest on top (``rank`` = milliseconds of its time)."""
-
-    id: str
-    rank: int
-    at: datetime
-    title: str
-    detail: str | None = None
-    amount_fen: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Companion:
     """The story of a visit for somebody far away. ``shared`` False says so instead of showing anything."""
 
@@ -505,7 +390,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Reading. ``left`` and ``total`` are seconds by the server's clock; ``single`` shows one region (no JavaScript)."""
+    """Reading. ``left`` and ``total`` are the server's seconds; ``single`` shows one region (no JavaScript)."""
 
     reading_id: str
     hospital: str
@@ -541,106 +426,3 @@ class Signed:
     pdf_url: str | None
     due_hours: int
     countersign: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DeskOrder:
-    """One order at the desk. ``action`` check_in|confirm|undo or None, when nothing is to do here."""
-
-    id: str
-    patient: str
-    name: str
-    number: str
-    state: str
-    at: datetime
-    action: str | None
-    amount_fen: int
-    deferred: bool
-    pending_his: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HisCall:
-    """A call to the HIS that has not been answered yet."""
-
-    id: str
-    what: str
-    since: datetime
-    tries: int
-    last_error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The department's one list."""
-
-    hospital: str
-    department: str
-    staff: str
-    orders: Sequence[DeskOrder]
-    calls: Sequence[HisCall]
-    stream_url: str | None = None
-    found: str | None = None
-    error: str | None = None
-    undo: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeskLogin:
-    """Staff sign in."""
-
-    hospital: str
-    name: str = ""
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeskPay:
-    """The counter's NATIVE QR for one visit."""
-
-    visit: VisitHead
-    amount_fen: int
-    qr_url: str | None
-    state: str
-    stream_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorPage:
-    """What happened, what to do: from ``words.errors``. ``status`` is for the answer, not for the person."""
-
-    code: str
-    title: str
-    sentence: str
-    status: int = 400
-    back: str = "/"
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One screen on the stage."""
-
-    title: str
-    src: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """``/demo``: the screens side by side and the hand that moves them; forms post ``do=play|pause|next|speed``."""
-
-    frames: Sequence[Frame]
-    caption: str
-    step: int
-    total: int
-    playing: bool
-    speed: int
-    control_url: str
-    stream_url: str | None = None
-    speeds: Sequence[int] = (1, 4, 20)
-
-
-@dataclass(frozen=True, slots=True)
-class Offline:
-    """Nothing kept for this address."""
-
-    pass_url: str | None = None

@@ -8,7 +8,16 @@ class Desk:
     go = "找"
     list = "今天的项目"
     none = "现在没有要做的项目。扫就诊码可以找到患者。"
-    cols = {"patient": "患者", "number": "单号", "name": "项目", "state": "状态", "at": "时间", "amount": "价钱", "mode": "付费", "act": "操作"}
+    cols = {
+        "patient": "患者",
+        "number": "单号",
+        "name": "项目",
+        "state": "状态",
+        "at": "时间",
+        "amount": "价钱",
+        "mode": "付费",
+        "act": "操作",
+    }
     states = {
         "placed": "未报到",
         "checked_in": "已报到",

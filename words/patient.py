@@ -161,7 +161,7 @@ class Bill:
         return {
             "offered": f"{who}正在付 {rmb(fen)}。您不用再付。",
             "unknown": f"还不知道 {rmb(fen)} 有没有付成。请别再付，1 分钟内告诉您。",
-            "paid": f"钱已付到。医院正在入账，稍等一下，不用重复付。",
+            "paid": "钱已付到。医院正在入账，稍等一下，不用重复付。",
             "settled": f"{who}付好了，{rmb(fen)}。",
             "closed": "刚才那笔没有付成，没有扣款。",
             "refunded": f"{rmb(fen)} 已退回原来的账户。",
@@ -175,7 +175,12 @@ class Ask:
     dispute = ("告诉医院后，这一项先不收。", "医院核对完给您答复，其余照常。")
     dispute_button = "告诉医院"
     dispute_why = "是哪一种"
-    dispute_reasons = (("not_done", "这项根本没做"), ("not_all", "只做了一部分"), ("twice", "同一项收了两次"), ("price", "价钱不对"))
+    dispute_reasons = (
+        ("not_done", "这项根本没做"),
+        ("not_all", "只做了一部分"),
+        ("twice", "同一项收了两次"),
+        ("price", "价钱不对"),
+    )
     abandon_title = "不想做了"
     abandon = ("取消后不收钱。", "想再做，要请医生重新开。", "这项检查可能关系到诊断，不确定就先问医生。")
     abandon_button = "取消这一项"
@@ -187,7 +192,11 @@ class Ask:
     @staticmethod
     def leave(done_fen: int, planned_fen: int) -> tuple[str, ...]:
         """What leaving now means."""
-        return (f"做完的要付 {rmb(done_fen)}。", f"没做的 {rmb(planned_fen)} 全部取消，不收钱。", "取消的项目想再做，要请医生重新开。")
+        return (
+            f"做完的要付 {rmb(done_fen)}。",
+            f"没做的 {rmb(planned_fen)} 全部取消，不收钱。",
+            "取消的项目想再做，要请医生重新开。",
+        )
 
 
 class Guide:

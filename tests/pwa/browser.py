@@ -55,7 +55,10 @@ def window(browser: Browser, mode: Mode, name: str = "", *, bypass_csp: bool = F
     """A phone (or a desk's screen) in one mode."""
     wide = name in WIDE and mode.name != "small"
     return browser.new_context(
-        viewport={"width": 1600 if name == "stage" and wide else 1280 if wide else mode.width, "height": 900 if wide else mode.height},
+        viewport={
+            "width": 1600 if name == "stage" and wide else 1280 if wide else mode.width,
+            "height": 900 if wide else mode.height,
+        },
         device_scale_factor=2 if not wide else 1,
         is_mobile=not wide,
         has_touch=not wide,

@@ -38,7 +38,7 @@ def _tags(html: bytes) -> list[tuple[str, dict[str, str | None]]]:
 
 
 def test_first_load_fits_thirty_kilobytes() -> None:
-    """Somebody opens the bill for the first time: page, style, script and icon together stay under 30 KB, 5 requests."""
+    """Somebody opens the bill for the first time: page, style and script together stay under 30 KB, 5 requests."""
     assets = renderer().assets.all
     for name in samples():
         html, _ = draw(name, first=True)
@@ -53,7 +53,11 @@ def test_scripts_and_styles_keep_their_budget() -> None:
     assets = renderer().assets.all
     assert assets["app.js"]["br"] <= 20_000
     assert assets["app.css"]["br"] <= 6_000
-    own = [line for line in (PWA / "src/app.js").read_text("utf-8").splitlines() if line.strip() and not line.strip().startswith("//")]
+    own = [
+        line
+        for line in (PWA / "src/app.js").read_text("utf-8").splitlines()
+        if line.strip() and not line.strip().startswith("//")
+    ]
     assert len(own) <= 120
 
 
@@ -63,15 +67,17 @@ def test_no_inline_script_or_style(name: str) -> None:
     html, headers = draw(name)
     for tag, attrs in _tags(html):
         assert tag != "style"
-        assert tag != "script" or attrs.get("src", "") and "integrity" in attrs
+        assert tag != "script" or (attrs.get("src", "") and "integrity" in attrs)
         for key, value in attrs.items():
             assert key != "style", f"{tag} {attrs}"
             assert not re.match(r"on[a-z]+$|hx-on|hx-vals", key), f"{tag} {key}"
-            assert "js:" not in (value or "") and "javascript:" not in (value or "")
+            assert "js:" not in (value or ""), f"{tag} {key}"
+            assert "javascript:" not in (value or ""), f"{tag} {key}"
             assert key != "hx-trigger" or "[" not in (value or ""), "a trigger filter needs eval"
     policy = headers["Content-Security-Policy"]
     assert "unsafe" not in policy
-    assert "trusted-types app" in policy and "require-trusted-types-for 'script'" in policy
+    assert "trusted-types app" in policy
+    assert "require-trusted-types-for 'script'" in policy
     assert "frame-ancestors 'none'" in policy
 
 
@@ -101,7 +107,9 @@ def test_every_weui_class_in_the_pages_exists_in_the_sheet() -> None:
 
 def test_no_variable_of_the_sheet_is_without_a_value() -> None:
     """A colour that is asked for but never set is black on black at night: every variable used is defined."""
-    css = renderer().assets.css + (renderer().assets.folder / str(renderer().assets.all["desk.css"]["file"])).read_text("utf-8")
+    css = renderer().assets.css + (renderer().assets.folder / str(renderer().assets.all["desk.css"]["file"])).read_text(
+        "utf-8"
+    )
     assert set(re.findall(r"var\((--[\w-]+)", css)) <= set(re.findall(r"(--[\w-]+):", css))
 
 
@@ -137,5 +145,9 @@ def test_pruning_keeps_what_is_used_and_grows_with_the_reader() -> None:
 
 def test_all_scripts_of_pages_are_built() -> None:
     """Every script a template names is one the build makes."""
-    named = set(re.findall(r"asset\('([\w.-]+\.js)'\)", "".join(p.read_text("utf-8") for p in (PWA / "templates").rglob("*.html"))))
+    named = set(
+        re.findall(
+            r"asset\('([\w.-]+\.js)'\)", "".join(p.read_text("utf-8") for p in (PWA / "templates").rglob("*.html"))
+        )
+    )
     assert named == set(SCRIPTS)

@@ -19,7 +19,15 @@ from pwa.samples import HEAD, NOW, line_row, step_row
 from pwa.views import Bill, Companion, Guide, Line, PaymentNote, Show, Step, Sums, VisitState
 from tests.pwa.browser import MODES, chromium, window
 
-ZERO = {"done_fen": 0, "payable_fen": 0, "fund_fen": 0, "account_fen": 0, "self_fen": 0, "planned_fen": 0, "paid_fen": 0}
+ZERO = {
+    "done_fen": 0,
+    "payable_fen": 0,
+    "fund_fen": 0,
+    "account_fen": 0,
+    "self_fen": 0,
+    "planned_fen": 0,
+    "paid_fen": 0,
+}
 # What a reader sees, without what only the wire needs and without what the reader opened or heard.
 SEEN = """() => {
   const copy = document.body.cloneNode(true);
@@ -45,6 +53,10 @@ class Hospital:
             self.rows.append({"kind": kind, "data": data, "at": NOW.isoformat()})
             self.bell.notify_all()
 
+    def wait_past(self, at: int, cut: int) -> None:
+        """Until there is a row after ``at``, or the streams are cut; the caller holds the bell."""
+        self.bell.wait_for(lambda: len(self.rows) > at or self.cut != cut, 20)
+
     def latest(self, kind: str, key: str) -> list[Any]:
         """The newest of each thing."""
         found = {row["data"][key].get("id"): row["data"][key] for row in self.rows if row["kind"] == kind}
@@ -57,18 +69,22 @@ class Hospital:
         sums = Sums.of(next((r["data"]["sums"] for r in reversed(self.rows) if "sums" in r["data"]), ZERO))
         visit = VisitState.of((self.latest("visit", "visit") or [{"state": "open", "mode": "DEFERRED"}])[0])
         paid = self.latest("payment", "payment")
-        piles = ([x for x in lines if x.pile == p] for p in ("done", "ordered", "cancelled"))
+        done, ordered, cancelled = ([x for x in lines if x.pile == p] for p in ("done", "ordered", "cancelled"))
         steps = sorted((Step.of(x) for x in self.latest("step", "step")), key=lambda x: x.rank)
         status = [s for r in self.rows if r["kind"] == "step" and (s := status_line(Step.of(r["data"]["step"])))]
         story = {e.id: e for r in self.rows if (e := story_entry(r, Show("v1", NOW, "story")))}
         view: object
         if surface == "bill":
-            view = Bill(HEAD, visit, sums, *piles, stream, PaymentNote.of(paid[0]) if paid else None)
+            view = Bill(HEAD, visit, sums, done, ordered, cancelled, stream, PaymentNote.of(paid[0]) if paid else None)
         elif surface == "guide":
-            view = Guide(HEAD, next((s for s in steps if s.state in {"placed", "checked_in", "called"}), None), steps, stream)
+            view = Guide(
+                HEAD, next((s for s in steps if s.state in {"placed", "checked_in", "called"}), None), steps, stream
+            )
         else:
             newest = sorted(story.values(), key=lambda e: -e.rank)
-            view = Companion(HEAD, "妈妈", status[-1] if status else "还没有开始", newest, stream, sums=sums, can_pay=True)
+            view = Companion(
+                HEAD, "妈妈", status[-1] if status else "还没有开始", newest, stream, sums=sums, can_pay=True
+            )
         name = {"bill": "bill.html", "guide": "guide.html", "story": "companion.html"}[surface]
         return renderer().page(name, view, Prefs(now=NOW, csrf="t", worker=False))
 
@@ -105,7 +121,7 @@ def hospital() -> Iterator[tuple[str, Hospital]]:
                 cut = visit.cut
             while True:
                 with visit.bell:
-                    visit.bell.wait_for(lambda: len(visit.rows) > at or visit.cut != cut, 20)
+                    visit.wait_past(at, cut)
                     if visit.cut != cut:
                         return
                     rows, at0 = visit.rows[at:], at
@@ -139,7 +155,15 @@ def browser() -> Iterator[Browser]:
 
 def _sums(done: int, planned: int, paid: int = 0) -> dict[str, int]:
     fund = done // 2
-    return {**ZERO, "done_fen": done, "fund_fen": fund, "self_fen": done - fund, "payable_fen": done - fund - paid, "planned_fen": planned, "paid_fen": paid}
+    return {
+        **ZERO,
+        "done_fen": done,
+        "fund_fen": fund,
+        "self_fen": done - fund,
+        "payable_fen": done - fund - paid,
+        "planned_fen": planned,
+        "paid_fen": paid,
+    }
 
 
 def _until(page: Page, expression: str) -> None:
@@ -165,7 +189,8 @@ def _open(browser: Browser, address: str, visit: Hospital) -> tuple[Any, Page]:
     page.on("pageerror", lambda e: said.append(str(e)))
     page.add_init_script(
         "addEventListener('DOMContentLoaded', () => { window.heard = []; const s = document.getElementById('say');"
-        "if (s) new MutationObserver(() => s.textContent && heard.push(s.textContent)).observe(s, {childList: true}); })"
+        "if (s) new MutationObserver(() => s.textContent && heard.push(s.textContent))"
+        ".observe(s, {childList: true}); })"
     )
     page.goto(address)
     until = time.monotonic() + 10
@@ -185,7 +210,9 @@ def _morning(visit: Hospital) -> None:
     visit.push("bill.line", line=line_row(3, "尿常规", 800, "cancelled", "aborted", rank=6), sums=_sums(5000, 0))
     # A change inside its pile keeps the rank, and so the place: below 血常规.
     visit.push("bill.line", line=line_row(2, "心电图", 3000, "done", "disputed", rank=4), sums=_sums(2000, 0))
-    visit.push("visit", visit={"state": "ended", "mode": "DEFERRED", "due_at": NOW.isoformat(), "ended_at": NOW.isoformat()})
+    visit.push(
+        "visit", visit={"state": "ended", "mode": "DEFERRED", "due_at": NOW.isoformat(), "ended_at": NOW.isoformat()}
+    )
 
 
 @pytest.mark.browser
@@ -202,7 +229,11 @@ def test_bill_grown_by_pushes_equals_a_fresh_one(browser: Browser) -> None:
             assert page.locator("#list-ordered > li").count() == 0
             assert page.locator("#paybar").inner_text().split("去付款")[1].strip() == "¥10.00"
             _same(browser, page, address)
-            visit.push("payment", payment={"state": "settled", "amount_fen": 1000, "payer_label": "您女儿", "at": NOW.isoformat()}, sums=_sums(2000, 0, 1000))
+            visit.push(
+                "payment",
+                payment={"state": "settled", "amount_fen": 1000, "payer_label": "您女儿", "at": NOW.isoformat()},
+                sums=_sums(2000, 0, 1000),
+            )
             _until(page, "document.querySelector('#payment').textContent.includes('付好了')")
             _same(browser, page, address)
 
@@ -235,7 +266,12 @@ def test_replay_after_a_cut_changes_and_says_nothing_twice(browser: Browser) -> 
                 page.wait_for_timeout(50)
             visit.push("bill.line", line=line_row(9, "血糖", 600, "done", "billable", rank=9), sums=_sums(2600, 0))
             _until(page, "document.querySelector('#c9')")
-            assert page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id).filter((x, i, all) => all.indexOf(x) !== i)") == []
+            assert (
+                page.evaluate(
+                    "[...document.querySelectorAll('[id]')].map(e => e.id).filter((x, i, all) => all.indexOf(x) !== i)"
+                )
+                == []
+            )
             _same(browser, page, address)
 
 
@@ -263,14 +299,27 @@ def test_guide_and_story_grown_by_pushes_equal_fresh_ones(browser: Browser) -> N
             visit.connections = 0
             opened.append((surface, *_open(browser, f"{base}/visits/v1/{surface}", visit)))
         for n, (step, name, state) in enumerate(
-            [(1, "抽血", "placed"), (2, "心电图", "placed"), (1, "抽血", "checked_in"), (1, "抽血", "called"), (1, "抽血", "performed")]
+            [
+                (1, "抽血", "placed"),
+                (2, "心电图", "placed"),
+                (1, "抽血", "checked_in"),
+                (1, "抽血", "called"),
+                (1, "抽血", "performed"),
+            ]
         ):
             at = NOW.replace(minute=n).isoformat()
             visit.push("step", step=step_row(step, name, "2 楼抽血处", state, at=at, ahead=2))
-        visit.push("bill.line", line=line_row(1, "抽血", 2000, "done", "billable", rank=1, executed_at=NOW.replace(minute=9).isoformat()), sums=_sums(2000, 0))
+        visit.push(
+            "bill.line",
+            line=line_row(1, "抽血", 2000, "done", "billable", rank=1, executed_at=NOW.replace(minute=9).isoformat()),
+            sums=_sums(2000, 0),
+        )
         for surface, context, page in opened:
             with context:
-                last = {"guide": "document.querySelector('#now').textContent.includes('心电图')", "story": "document.querySelector('#t-c1-billable')"}
+                last = {
+                    "guide": "document.querySelector('#now').textContent.includes('心电图')",
+                    "story": "document.querySelector('#t-c1-billable')",
+                }
                 _until(page, last[surface])
                 _same(browser, page, f"{base}/visits/v1/{surface}")
                 if surface == "story":
@@ -281,10 +330,18 @@ def test_guide_and_story_grown_by_pushes_equal_fresh_ones(browser: Browser) -> N
 
 def test_message_is_one_line_and_names_its_targets() -> None:
     """An SSE message must be one line; a companion without the bill gets no amount from any row."""
-    row = {"kind": "bill.line", "data": {"line": line_row(1, "血常规", 2000, "done", "billable"), "sums": _sums(2000, 0)}}
+    row = {
+        "kind": "bill.line",
+        "data": {"line": line_row(1, "血常规", 2000, "done", "billable"), "sums": _sums(2000, 0)},
+    }
     html = render_row(row, Show("v1", NOW, "bill", may_act=True, may_pay=True))
     assert "\n" not in html
-    assert [t for t in ("incoming", "sums", "paybar", "note") if f'hx-target="#{t}"' in html] == ["incoming", "sums", "paybar", "note"]
+    assert [t for t in ("incoming", "sums", "paybar", "note") if f'hx-target="#{t}"' in html] == [
+        "incoming",
+        "sums",
+        "paybar",
+        "note",
+    ]
     assert render_row(row, Show("v1", NOW, "story", money=False)) == ""
     assert "20.00" not in render_row(row, Show("v1", NOW, "guide", money=False))
     assert render_row(row, Show("v1", NOW, "bill", may_act=False)).count("/dispute") == 0

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from pwa.samples import samples
 from tests.pwa.browser import MODES, Mode, chromium, preview, window
@@ -14,23 +14,33 @@ AXE = Path(__file__).parents[2] / "pwa/node_modules/axe-core/axe.min.js"
 LOOK = """() => {
   const bad = [], root = parseFloat(getComputedStyle(document.documentElement).fontSize);
   const elder = document.documentElement.classList.contains('elder');
-  const shown = (e) => e.getClientRects().length && !e.closest('.sr,dialog:not([open]),[hidden],details:not([open]) > :not(summary)');
-  if (document.documentElement.scrollWidth > innerWidth) bad.push('page scrolls sideways: ' + document.documentElement.scrollWidth);
+  const hidden = '.sr,dialog:not([open]),[hidden],details:not([open]) > :not(summary)';
+  const shown = (e) => e.getClientRects().length && !e.closest(hidden);
+  const wide = document.documentElement.scrollWidth;
+  if (wide > innerWidth) bad.push('page scrolls sideways: ' + wide);
   for (const e of document.body.querySelectorAll('*')) {
     if (!shown(e) || e.closest('svg,iframe')) continue;
-    const style = getComputedStyle(e), where = e.tagName + '.' + e.className + ' ' + (e.textContent || '').trim().slice(0, 20);
+    const style = getComputedStyle(e);
+    const where = e.tagName + '.' + e.className + ' ' + (e.textContent || '').trim().slice(0, 20);
     const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
     const box = e.getBoundingClientRect();
     if (own && !e.closest('.wide') && (box.right > innerWidth + 1 || box.left < -1)) bad.push('outside: ' + where);
-    if (e.scrollWidth > e.clientWidth + 1 && e.clientWidth && style.display !== 'inline' && !e.matches('.wide,input,textarea,select')) bad.push('clipped: ' + where);
+    const cut = e.scrollWidth > e.clientWidth + 1 && e.clientWidth && style.display !== 'inline';
+    if (cut && !e.matches('.wide,input,textarea,select')) bad.push('clipped: ' + where);
     if (own && elder && parseFloat(style.fontSize) < 18) bad.push('small type ' + style.fontSize + ': ' + where);
-    if (e.matches('a,button,summary,.pick,select,input:not([type=hidden]):not([type=radio]):not([type=checkbox]),textarea') && !e.matches('p a,.sr,.skip')) {
-      const least = elder ? 60 : 44;
-      if (box.height < least - 0.5 || box.width < 43.5) bad.push(`target ${Math.round(box.width)}x${Math.round(box.height)}: ` + where);
+    const thumb = 'a,button,summary,.pick,select,textarea,.box,.weui-input';
+    if (e.matches(thumb) && !e.matches('p.strip a,.sr,.skip')) {
+      const least = elder ? 60 : 44, size = `${Math.round(box.width)}x${Math.round(box.height)}`;
+      if (box.height < least - 0.5 || box.width < 43.5) bad.push(`target ${size}: ` + where);
     }
   }
   return bad;
 }"""
+
+
+def _listen(page: Page, said: list[str]) -> None:
+    page.on("console", lambda m: said.append(m.text) if m.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda e: said.append(str(e)))
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +69,7 @@ def test_nothing_is_clipped_or_too_small(browser: Browser, base: str, mode: Mode
         with window(browser, mode, name) as context:
             page = context.new_page()
             said: list[str] = []
-            page.on("console", lambda m, said=said: said.append(m.text) if m.type in {"error", "warning"} else None)
-            page.on("pageerror", lambda e, said=said: said.append(str(e)))
+            _listen(page, said)
             page.goto(f"{base}/{name}{mode.query}")
             found = page.evaluate(LOOK)
             found += said
@@ -85,7 +94,10 @@ def test_axe_finds_nothing(browser: Browser, base: str, mode: Mode) -> None:
             if page.locator("dialog").count():
                 page.locator("[data-open]").first.click()
             result = page.evaluate("() => axe.run(document, {iframes: false})")
-            found = [f"{x['id']}: {x['nodes'][0]['html'][:120]} {x['nodes'][0]['failureSummary'][:200]}" for x in result["violations"]]
+            found = [
+                f"{x['id']}: {x['nodes'][0]['html'][:120]} {x['nodes'][0]['failureSummary'][:200]}"
+                for x in result["violations"]
+            ]
             if found:
                 bad[name] = found
     assert bad == {}

@@ -1,4 +1,4 @@
-"""Pictures of every page in four modes, into the ignored folder ``pictures/``, to be looked at before a page is done."""
+"""Pictures of every page in four modes, into the ignored ``pictures/``, to be looked at before a page is done."""
 
 from pathlib import Path
 

@@ -52,4 +52,5 @@ def test_templates_hold_no_sentence(name: str) -> None:
         bare = re.sub(r"\{#.*?#\}", "", file.read_text("utf-8"), flags=re.S)
         assert re.findall("[\u4e00-\u9fff]+", bare) == [], file.name
     html = draw(name)[0].decode()
-    assert "Undefined" not in html and "None" not in html
+    assert "Undefined" not in html
+    assert "None" not in html

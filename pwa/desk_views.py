@@ -1,0 +1,110 @@
+"""What the hospital's own screens, the stage and the error pages show; filled by routes like ``pwa.views``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pwa.rows import VisitHead
+
+
+@dataclass(frozen=True, slots=True)
+class DeskOrder:
+    """One order at the desk. ``action`` check_in|confirm|undo or None, when nothing is to do here."""
+
+    id: str
+    patient: str
+    name: str
+    number: str
+    state: str
+    at: datetime
+    action: str | None
+    amount_fen: int
+    deferred: bool
+    pending_his: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HisCall:
+    """A call to the HIS that has not been answered yet."""
+
+    id: str
+    what: str
+    since: datetime
+    tries: int
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The department's one list."""
+
+    hospital: str
+    department: str
+    staff: str
+    orders: Sequence[DeskOrder]
+    calls: Sequence[HisCall]
+    stream_url: str | None = None
+    found: str | None = None
+    error: str | None = None
+    undo: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskLogin:
+    """Staff sign in."""
+
+    hospital: str
+    name: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskPay:
+    """The counter's NATIVE QR for one visit."""
+
+    visit: VisitHead
+    amount_fen: int
+    qr_url: str | None
+    state: str
+    stream_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """What happened, what to do: from ``words.errors``. ``status`` is for the answer, not for the person."""
+
+    code: str
+    title: str
+    sentence: str
+    status: int = 400
+    back: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One screen on the stage."""
+
+    title: str
+    src: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """``/demo``: the screens side by side and the hand that moves them; forms post ``do=play|pause|next|speed``."""
+
+    frames: Sequence[Frame]
+    caption: str
+    step: int
+    total: int
+    playing: bool
+    speed: int
+    control_url: str
+    stream_url: str | None = None
+    speeds: Sequence[int] = (1, 4, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """Nothing kept for this address."""
+
+    pass_url: str | None = None

@@ -69,6 +69,7 @@ class Tx:
         vault: seals and opens sensitive fields.
         session: SQLAlchemy's session, for queries.
         rung: what is announced after the commit, in order.
+        memo: what use cases of this transaction have already looked up, by keys of their own.
     """
 
     def __init__(self, session: AsyncSession, now: datetime, database: "Database") -> None:
@@ -76,6 +77,7 @@ class Tx:
         self.now = now
         self.vault = database.vault
         self.rung: list[object] = []
+        self.memo: dict[Any, Any] = {}
         self._database = database
         self._held: dict[tuple[type[Base], Any], Base | None] = {}
         self._locked: set[tuple[type[Base], Any]] = set()
@@ -124,6 +126,8 @@ class Tx:
     def forget(self) -> None:
         """After a savepoint was rolled back: what we remember may be untrue, ask again."""
         self._held.clear()
+        self._locked.clear()
+        self.memo.clear()
         self.session.expire_all()
 
     async def emit(self, event: Event) -> None:

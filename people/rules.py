@@ -47,6 +47,28 @@ class Audience(IntEnum):
     PAYERS = 5  # the patient's side and whoever may pay
 
 
+@dataclass(frozen=True, slots=True)
+class HospitalSettings:
+    """What a hospital or its city may decide, with the defaults of product.md ("Rules with numbers")."""
+
+    due_hours: int = 24
+    fallback_end_hours: int = 12
+    read_chars_per_second: int = 5
+    read_chars_per_second_elder: int = 3
+    read_seconds_min: int = 10
+    registration_free_days: int = 3
+    registration_upfront: bool = False
+    minimum_age: int = 14
+    zero_threshold: bool = False
+    call_after_days: int = 7
+    suspend_after_days: int = 30
+    pass_refresh_seconds: int = 20
+    caller_code_digits: int = 4
+    dispute_answer_hours: int = 8
+    countersign: bool = False
+    hidden_categories: tuple[str, ...] = ("gynaecology", "psychiatry", "infection")
+
+
 class ActorKind(StrEnum):
     """Who is calling."""
 

@@ -1,0 +1,111 @@
+"""The tables of visits: a patient's day at a hospital, its encounters and orders, and what we owe the HIS an answer for."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped
+
+from kernel.db import Base, column
+
+
+class Visit(Base):
+    """All encounters of one patient at one hospital on one day: one bill."""
+
+    __tablename__ = "visit"
+    __table_args__ = (
+        UniqueConstraint("hospital_id", "patient_id", "day"),
+        Index("ix_visit_patient", "patient_id", "day"),
+        CheckConstraint("mode IN ('UPFRONT', 'DEFERRED')", name="mode"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    day: Mapped[date] = column(3)
+    number: Mapped[str] = column(3)
+    mode: Mapped[str] = column(3)
+    mode_reason: Mapped[str | None] = column(5)
+    state: Mapped[str] = column(3)
+    opened_at: Mapped[datetime] = column(3)
+    ended_at: Mapped[datetime | None] = column(3)
+    due_at: Mapped[datetime | None] = column(3, index=True)
+    settled_at: Mapped[datetime | None] = column(3)
+
+
+class Encounter(Base):
+    """One encounter as the HIS numbers it."""
+
+    __tablename__ = "encounter"
+    id: Mapped[UUID] = column(3, primary_key=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    number: Mapped[str] = column(3)
+    klass: Mapped[str] = column(3)
+    department: Mapped[str] = column(3)
+    doctor: Mapped[str | None] = column(3)
+    insurance_status: Mapped[str] = column(4)
+    insurance_scheme: Mapped[str | None] = column(4)
+    started_at: Mapped[datetime] = column(3)
+    finished_at: Mapped[datetime | None] = column(3)
+    sequence: Mapped[int] = column(2)
+
+
+class Order(Base):
+    """A doctor's order: one step of the visit. ``rank`` orders the steps newest change first."""
+
+    __tablename__ = "order"
+    __table_args__ = (Index("ix_order_department_open", "department", postgresql_where=text("state IN ('placed', 'checked_in')")),)
+    id: Mapped[UUID] = column(3, primary_key=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    encounter_id: Mapped[UUID] = column(3, ForeignKey("encounter.id", ondelete="RESTRICT"))
+    number: Mapped[str] = column(3)
+    kind: Mapped[str] = column(3)
+    name: Mapped[str] = column(5)
+    department: Mapped[str] = column(3)
+    department_name: Mapped[str] = column(3)
+    place: Mapped[str] = column(3)
+    preparation: Mapped[list[str]] = column(4)
+    note: Mapped[str | None] = column(5)
+    category: Mapped[str | None] = column(5)
+    ordered_by: Mapped[str | None] = column(3)
+    ordered_at: Mapped[datetime] = column(3)
+    state: Mapped[str] = column(3)
+    ahead: Mapped[int | None] = column(3)
+    called: Mapped[bool] = column(3)
+    room: Mapped[str | None] = column(3)
+    queue_at: Mapped[datetime | None] = column(3)
+    checked_in_at: Mapped[datetime | None] = column(3)
+    performed_at: Mapped[datetime | None] = column(3)
+    performed_by: Mapped[str | None] = column(3)
+    performed_where: Mapped[str | None] = column(3)
+    covers_all: Mapped[bool] = column(2)
+    gone_at: Mapped[datetime | None] = column(3)
+    result_state: Mapped[str] = column(4)
+    result_flag: Mapped[str | None] = column(5)
+    result_at: Mapped[datetime | None] = column(4)
+    result_sealed: Mapped[bytes | None] = column(5)
+    paper_code: Mapped[str] = column(4, unique=True)
+    sequence: Mapped[int] = column(2)
+    rank: Mapped[int] = column(2)
+
+
+class HisCall(Base):
+    """Something the HIS must be told, exactly once in effect; ``turn`` keeps the order within a visit."""
+
+    __tablename__ = "his_call"
+    __table_args__ = (
+        Index("ix_his_call_pending", "next_at", postgresql_where=text("state = 'pending'")),
+        Index("ix_his_call_visit", "visit_id", "turn"),
+    )
+    key: Mapped[str] = column(2, primary_key=True)
+    turn: Mapped[int] = column(2, Identity())
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"))
+    kind: Mapped[str] = column(2)
+    data: Mapped[dict[str, Any]] = column(4)
+    state: Mapped[str] = column(2)
+    queued_at: Mapped[datetime] = column(2)
+    next_at: Mapped[datetime] = column(2)
+    tries: Mapped[int] = column(2)
+    answered_at: Mapped[datetime | None] = column(2)
+    trouble: Mapped[str | None] = column(2)

@@ -1,0 +1,167 @@
+"""What a visit and an order are, how they move, and until when a visit is to be paid."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from kernel.errors import HoufuError, Kind
+from kernel.lifecycle import Lifecycle
+
+ENDS_BY_ITSELF_AFTER = timedelta(hours=12)  # the stated fallback when the HIS never says that a visit ended
+
+
+class PaymentMode(StrEnum):
+    """How a visit is paid; changes only by a recorded reason."""
+
+    UPFRONT = "UPFRONT"
+    DEFERRED = "DEFERRED"
+
+
+class VisitState(StrEnum):
+    """Where a visit stands."""
+
+    OPEN = "open"
+    ENDED = "ended"
+    SETTLED = "settled"
+
+
+class OrderState(StrEnum):
+    """Where a doctor's order stands."""
+
+    PLACED = "placed"
+    CHECKED_IN = "checked_in"
+    PERFORMED = "performed"
+    ABANDONED = "abandoned"
+    CANCELLED = "cancelled"
+
+
+class ResultState(StrEnum):
+    """How far the report of an order is."""
+
+    PENDING = "pending"
+    PARTIAL = "partial"
+    FINAL = "final"
+    AMENDED = "amended"
+
+
+class CallState(StrEnum):
+    """A call to the HIS: until it answers it is pending, however often it was tried."""
+
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class ModeChange(StrEnum):
+    """Why the payment mode of a visit changed."""
+
+    CONTRACT = "contract"  # signed, or a standing contract applied
+    WITHDRAWN = "withdrawn"
+    EXCLUDED = "excluded"  # sealed: relatives and companions never see it
+    INELIGIBLE = "ineligible"
+
+
+class Exclusion(StrEnum):
+    """Why fees or a visit cannot be paid afterwards (product.md, rules with numbers)."""
+
+    UNLAWFUL_ACT = "UNLAWFUL_ACT"
+    ABORTION = "ABORTION"
+    THIRD_PARTY_LIABILITY = "THIRD_PARTY_LIABILITY"
+    DEFAULT_RECORD = "DEFAULT_RECORD"
+    OTHER = "OTHER"
+
+
+VISIT = Lifecycle[VisitState](
+    "Visit",
+    {
+        (None, VisitState.OPEN): "VisitOpened",
+        (VisitState.OPEN, VisitState.ENDED): "VisitEnded",
+        (VisitState.ENDED, VisitState.OPEN): "VisitReopened",
+        (VisitState.ENDED, VisitState.SETTLED): "VisitSettled",
+        (VisitState.SETTLED, VisitState.OPEN): "VisitReopened",
+        (VisitState.SETTLED, VisitState.ENDED): "VisitOwedAgain",
+    },
+)
+
+MODE = Lifecycle[PaymentMode](
+    "Payment mode of a visit",
+    {
+        (None, PaymentMode.UPFRONT): "VisitOpened",
+        (PaymentMode.UPFRONT, PaymentMode.DEFERRED): "VisitMarked",
+        (PaymentMode.DEFERRED, PaymentMode.UPFRONT): "VisitUnmarked",
+    },
+)
+
+ORDER = Lifecycle[OrderState](
+    "Order",
+    {
+        (None, OrderState.PLACED): "OrderPlaced",
+        (OrderState.PLACED, OrderState.CHECKED_IN): "OrderCheckedIn",
+        (OrderState.PLACED, OrderState.PERFORMED): "OrderPerformed",
+        (OrderState.CHECKED_IN, OrderState.PERFORMED): "OrderPerformed",
+        (OrderState.PLACED, OrderState.ABANDONED): "OrderAbandoned",
+        (OrderState.CHECKED_IN, OrderState.ABANDONED): "OrderAbandoned",
+        (OrderState.PLACED, OrderState.CANCELLED): "OrderCancelled",
+        (OrderState.CHECKED_IN, OrderState.CANCELLED): "OrderCancelled",
+        (OrderState.ABANDONED, OrderState.CANCELLED): "OrderCancelled",
+        # The performing department's word stands above a cancel or an abandon that crossed it on the way.
+        (OrderState.ABANDONED, OrderState.PERFORMED): "OrderPerformed",
+        (OrderState.CANCELLED, OrderState.PERFORMED): "OrderPerformed",
+    },
+)
+
+RESULT = Lifecycle[ResultState](
+    "Result",
+    {
+        (None, ResultState.PENDING): "OrderPlaced",
+        (ResultState.PENDING, ResultState.PARTIAL): "ResultPartial",
+        (ResultState.PENDING, ResultState.FINAL): "ResultReady",
+        (ResultState.PARTIAL, ResultState.FINAL): "ResultReady",
+        (ResultState.PENDING, ResultState.AMENDED): "ResultAmended",
+        (ResultState.PARTIAL, ResultState.AMENDED): "ResultAmended",
+        (ResultState.FINAL, ResultState.AMENDED): "ResultAmended",
+        (ResultState.AMENDED, ResultState.AMENDED): "ResultAmended",
+    },
+)
+
+CALL = Lifecycle[CallState](
+    "Call to the HIS",
+    {
+        (None, CallState.PENDING): "CallQueued",
+        (CallState.PENDING, CallState.DONE): "CallDone",
+        (CallState.PENDING, CallState.REFUSED): "CallRefused",
+    },
+)
+
+OPEN_ORDER = frozenset({OrderState.PLACED, OrderState.CHECKED_IN})
+GONE_ORDER = frozenset({OrderState.ABANDONED, OrderState.CANCELLED})
+
+
+class OrderGoneError(HoufuError):
+    """The order is no longer open: performed, cancelled or abandoned already."""
+
+    code = "order_not_open"
+    kind = Kind.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How long to wait before the next try of a call."""
+
+    tries: int
+
+    @property
+    def until_next(self) -> timedelta:
+        """0.5 s, then doubling to at most five minutes."""
+        return timedelta(seconds=min(300.0, 0.5 * 2 ** min(self.tries, 12)))
+
+
+def due_at(ended: datetime, hours: int) -> datetime:
+    """Until when a visit that ended then is to be paid."""
+    return ended + timedelta(hours=hours)
+
+
+def visit_number(seed: bytes) -> str:
+    """Ten digits people read aloud, in groups of 4-4-2, made from random bytes (at least 8)."""
+    digits = f"{int.from_bytes(seed[:8], 'big') % 10**10:010d}"
+    return f"{digits[:4]} {digits[4:8]} {digits[8:]}"

@@ -1,0 +1,242 @@
+"""A visit opens with its first encounter of the day, is paid first or afterwards, ends, and may open again."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from consent.service import standing
+from kernel.clock import china_day
+from kernel.db import Tx
+from kernel.ids import derive
+from notices.service import append, lock, open_feed
+from people.models import Hospital
+from people.rules import Audience
+from people.service import hospitals
+from visits.events import VisitEnded, VisitMarked, VisitOpened, VisitReopened, VisitSettled, VisitUnmarked
+from visits.models import Encounter, Visit
+from visits.rules import MODE, VISIT, Exclusion, ModeChange, PaymentMode, VisitState, due_at, visit_number
+from visits.service.calls import tell
+
+
+@dataclass(frozen=True, slots=True)
+class EncounterFact:
+    """An encounter as the HIS told it; times aware."""
+
+    number: str
+    patient_id: UUID
+    klass: str
+    department: str
+    doctor: str | None
+    insurance_status: str
+    insurance_scheme: str | None
+    started_at: datetime
+    sequence: int
+
+
+def encounter_id(hospital_id: UUID, number: str) -> UUID:
+    """The id of an encounter by the HIS's number."""
+    return derive(hospital_id, "encounter", number)
+
+
+def visit_id(hospital_id: UUID, patient_id: UUID, day: date) -> UUID:
+    """The id of a patient's day at a hospital."""
+    return derive(hospital_id, "visit", f"{patient_id}/{day}")
+
+
+async def start(tx: Tx, hospital: Hospital, fact: EncounterFact) -> Visit:
+    """Take an encounter that began: the first of the day opens the visit, a later one joins it (and reopens it)."""
+    identity = visit_id(hospital.id, fact.patient_id, china_day(fact.started_at))
+    visit = await tx.get(Visit, identity)
+    if visit is None:
+        visit = await _open(tx, hospital, fact, identity)
+    else:
+        await lock(tx, visit.id)
+    encounter = await tx.get(Encounter, encounter_id(hospital.id, fact.number))
+    if encounter is None:
+        await _join(tx, hospital, visit, fact)
+    elif fact.sequence > encounter.sequence:
+        encounter.department, encounter.doctor, encounter.klass = fact.department, fact.doctor, fact.klass
+        encounter.insurance_status, encounter.insurance_scheme = fact.insurance_status, fact.insurance_scheme
+        encounter.sequence = fact.sequence
+    return visit
+
+
+async def _open(tx: Tx, hospital: Hospital, fact: EncounterFact, identity: UUID) -> Visit:
+    await open_feed(tx, identity, "visit", fact.patient_id)
+    VISIT.move(None, VisitState.OPEN)
+    visit = tx.add(
+        Visit(
+            id=identity,
+            hospital_id=hospital.id,
+            patient_id=fact.patient_id,
+            day=china_day(fact.started_at),
+            number=visit_number(identity.bytes),
+            mode=PaymentMode.UPFRONT,
+            state=VisitState.OPEN,
+            opened_at=fact.started_at,
+        )
+    )
+    return visit
+
+
+async def _join(tx: Tx, hospital: Hospital, visit: Visit, fact: EncounterFact) -> None:
+    first = visit.mode_reason is None and visit.mode == PaymentMode.UPFRONT
+    tx.add(
+        Encounter(
+            id=encounter_id(hospital.id, fact.number),
+            visit_id=visit.id,
+            number=fact.number,
+            klass=fact.klass,
+            department=fact.department,
+            doctor=fact.doctor,
+            insurance_status=fact.insurance_status,
+            insurance_scheme=fact.insurance_scheme,
+            started_at=fact.started_at,
+            sequence=fact.sequence,
+        )
+    )
+    if visit.state != VisitState.OPEN:
+        VISIT.move(VisitState(visit.state), VisitState.OPEN)
+        visit.state, visit.ended_at, visit.due_at, visit.settled_at = VisitState.OPEN, None, None, None
+        await tx.emit(VisitReopened(visit.id))
+    elif first:
+        await tx.emit(VisitOpened(visit.id))
+    if first:
+        await offer_mark(tx, visit, fact.insurance_status)
+    elif visit.mode == PaymentMode.DEFERRED:
+        await tell(tx, visit, "mark", f"mark:{visit.id.hex}:{fact.number}")
+    await announce(tx, visit)
+
+
+async def offer_mark(tx: Tx, visit: Visit, insurance_status: str) -> bool:
+    """Mark the visit as paid afterwards when a contract stands and this visit is eligible; otherwise leave it.
+
+    Returns: whether it is marked now.
+    """
+    if visit.mode == PaymentMode.DEFERRED:
+        return True
+    if visit.mode_reason == ModeChange.EXCLUDED or visit.state == VisitState.SETTLED:
+        return False
+    if not await standing.covers(tx, visit.hospital_id, visit.patient_id, insurance_status):
+        return False
+    MODE.move(PaymentMode(visit.mode), PaymentMode.DEFERRED)
+    visit.mode, visit.mode_reason = PaymentMode.DEFERRED, ModeChange.CONTRACT
+    await tell(tx, visit, "mark", f"mark:{visit.id.hex}:{tx.now.timestamp():.6f}")
+    await announce(tx, visit)
+    await tx.emit(VisitMarked(visit.id))
+    return True
+
+
+async def mark_open_visits(tx: Tx, hospital_id: UUID, patient_id: UUID) -> None:
+    """A contract was signed during a visit: what is open today becomes paid afterwards, if eligible."""
+    query = select(Visit).where(
+        Visit.hospital_id == hospital_id, Visit.patient_id == patient_id, Visit.state == VisitState.OPEN
+    )
+    for visit in list(await tx.session.scalars(query)):
+        await lock(tx, visit.id)
+        await offer_mark(tx, visit, await insurance_status_of(tx, visit.id))
+
+
+async def insurance_status_of(tx: Tx, visit: UUID) -> str:
+    """The status the latest encounter of a visit came with."""
+    query = select(Encounter.insurance_status).where(Encounter.visit_id == visit).order_by(Encounter.started_at.desc())
+    return (await tx.session.scalar(query.limit(1))) or "none"
+
+
+async def unmark(tx: Tx, visit: Visit, reason: ModeChange) -> None:
+    """Back to pay-first; why is sealed. Nothing happens to a visit that is not marked, but the reason is kept."""
+    await lock(tx, visit.id)
+    visit.mode_reason = reason
+    if visit.mode == PaymentMode.UPFRONT:
+        return
+    MODE.move(PaymentMode(visit.mode), PaymentMode.UPFRONT)
+    visit.mode = PaymentMode.UPFRONT
+    await tell(tx, visit, "unmark", f"unmark:{visit.id.hex}:{tx.now.timestamp():.6f}")
+    await announce(tx, visit)
+    await tx.emit(VisitUnmarked(visit.id))
+
+
+async def exclude(tx: Tx, visit: Visit, why: Exclusion) -> None:
+    """The whole visit turns pay-first (an exclusion became known); no relative or companion ever sees why."""
+    await lock(tx, visit.id)
+    await tell(tx, visit, "exclude", f"exclude:{visit.id.hex}:{why}")
+    await unmark(tx, visit, ModeChange.EXCLUDED)
+
+
+async def finish(tx: Tx, hospital: Hospital, number: str, finished_at: datetime) -> None:
+    """An encounter is over; when it was the last open one, the visit ends and the due time is set."""
+    encounter = await tx.get(Encounter, encounter_id(hospital.id, number))
+    if encounter is None or encounter.finished_at is not None:
+        return
+    visit = await tx.get(Visit, encounter.visit_id)
+    if visit is None:
+        raise LookupError("an encounter without a visit")
+    await lock(tx, visit.id)
+    encounter.finished_at = finished_at
+    await tx.session.flush()
+    still_open = select(Encounter.id).where(Encounter.visit_id == visit.id, Encounter.finished_at.is_(None)).limit(1)
+    if await tx.session.scalar(still_open) is None and visit.state == VisitState.OPEN:
+        await end(tx, hospital, visit, finished_at)
+
+
+async def end(tx: Tx, hospital: Hospital, visit: Visit, at: datetime) -> None:
+    """The visit's day is over: from here the time to pay runs."""
+    VISIT.move(VisitState(visit.state), VisitState.ENDED)
+    visit.state, visit.ended_at = VisitState.ENDED, at
+    if visit.mode == PaymentMode.DEFERRED:
+        visit.due_at = due_at(at, hospitals.settings_of(hospital).due_hours)
+    await announce(tx, visit)
+    await tx.emit(VisitEnded(visit.id))
+
+
+async def end_forgotten(tx: Tx, limit: int = 100) -> int:
+    """The stated fallback: visits the HIS never finished end by themselves. Returns how many did."""
+    ended = 0
+    for hospital in await hospitals.everyone(tx):
+        latest = tx.now - timedelta(hours=hospitals.settings_of(hospital).fallback_end_hours)
+        query = (
+            select(Visit.id)
+            .where(Visit.hospital_id == hospital.id, Visit.state == VisitState.OPEN, Visit.opened_at < latest)
+            .limit(limit)
+        )
+        for identity in list(await tx.session.scalars(query)):
+            await lock(tx, identity)
+            visit = await tx.get(Visit, identity)
+            if visit is not None and visit.state == VisitState.OPEN:
+                await end(tx, hospital, visit, tx.now)
+                ended += 1
+    return ended
+
+
+async def settled(tx: Tx, visit: Visit) -> None:
+    """Nothing payable is left of an ended visit (billing says so)."""
+    VISIT.move(VisitState(visit.state), VisitState.SETTLED)
+    visit.state, visit.settled_at = VisitState.SETTLED, tx.now
+    await announce(tx, visit)
+    await tx.emit(VisitSettled(visit.id))
+
+
+async def owed_again(tx: Tx, visit: Visit) -> None:
+    """Something became payable after the visit was settled."""
+    VISIT.move(VisitState(visit.state), VisitState.ENDED)
+    visit.state, visit.settled_at = VisitState.ENDED, None
+    await announce(tx, visit)
+
+
+async def announce(tx: Tx, visit: Visit) -> None:
+    """Write the visit's state to its feed."""
+    await append(tx, visit.id, "visit", visit_payload(visit), audience=Audience.STEPS)
+
+
+def visit_payload(visit: Visit) -> dict[str, object]:
+    """What a phone shows of a visit's state; never why a mode changed."""
+    return {
+        "visit": {
+            "state": visit.state,
+            "mode": visit.mode,
+            "due_at": visit.due_at.isoformat() if visit.due_at else None,
+            "ended_at": visit.ended_at.isoformat() if visit.ended_at else None,
+        }
+    }

@@ -21,7 +21,10 @@ def _at(value: object) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The bill in seven numbers (fen), filtered for the viewer; fund + account + self = done."""
+    """The bill in seven numbers (fen), filtered for the viewer; fund + account + self = done.
+
+    ``payable_fen`` is what a new payment would take now: 0 while a payment is under way, so no button invites a second.
+    """
 
     done_fen: int
     payable_fen: int

@@ -1,7 +1,7 @@
 """Believable pages of an invented morning at an invented hospital, to look at and to test with; nobody here is real."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -172,7 +172,11 @@ def _patient() -> dict[str, Sample]:
         "login-code": Sample("login.html", v.Login("13800006027", "138****6027", errors.sentence("wrong_code"))),
         "bill": Sample("bill.html", bill, nav),
         "bill-empty": Sample("bill.html", v.Bill(HEAD, open_, zero, (), (), (), None, insured=False), nav),
-        "bill-unknown": Sample("bill.html", v.Bill(HEAD, open_, SUMS, DONE, (), (), None, unknown), nav),
+        "bill-unknown": Sample(
+            "bill.html",
+            v.Bill(HEAD, open_, replace(SUMS, payable_fen=0, planned_fen=0), DONE, (), (), None, unknown),
+            nav,
+        ),
         "dispute": Sample(
             "ask.html",
             v.Ask(

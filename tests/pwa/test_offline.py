@@ -1,0 +1,84 @@
+"""The network goes away in the cellar of the hospital: what was seen once is there, with its age; money never is."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import ThreadingHTTPServer
+
+import pytest
+
+from pwa.preview import Preview, qr_png
+from pwa.render import Prefs, renderer
+from pwa.samples import NOW, samples
+from pwa.views import Pass
+from tests.pwa.browser import MODES, chromium
+
+PATHS = {"/visits/v1/bill": "bill", "/visits/v1/pay": "pay", "/offline": "offline"}
+
+
+class Answers(Preview):
+    """Pages with the worker on, at their real addresses."""
+
+    posts = 0
+
+    def do_GET(self) -> None:
+        """A page, the pass, its picture, or what the preview knows."""
+        prefs = Prefs(now=NOW, csrf="t", path=self.path)
+        if self.path == "/visits/v1/pass":
+            view = samples()["pass"].view
+            assert isinstance(view, Pass)
+            kept = "/visits/v1/pass/kept.png"
+            body = renderer().page("pass.html", replace(view, live_url=None, kept_url=kept), prefs)
+            self.answer(body, renderer().headers(prefs))
+        elif self.path == "/visits/v1/pass/kept.png":
+            self.answer(qr_png(), {"Content-Type": "image/png"})
+        elif self.path in PATHS:
+            sample = samples()[PATHS[self.path]]
+            self.answer(renderer().page(sample.template, sample.view, prefs), renderer().headers(prefs))
+        else:
+            super().do_GET()
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    """The server that will go away."""
+    opened = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=opened.serve_forever, daemon=True)
+    thread.start()
+    yield opened
+    opened.shutdown()
+    opened.server_close()
+    thread.join(5)
+
+
+@pytest.mark.browser
+def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(server: ThreadingHTTPServer) -> None:
+    """Seen: pass and bill. Then no network: both open with the age line; the pay sheet does not, it says offline."""
+    base = f"http://127.0.0.1:{server.server_port}"
+    with chromium() as browser:
+        mode = MODES[0]
+        with browser.new_context(viewport={"width": mode.width, "height": mode.height}, locale="zh-CN") as context:
+            page = context.new_page()
+            page.goto(f"{base}/visits/v1/pass")
+            page.evaluate("() => navigator.serviceWorker.ready.then(() => 1)")
+            for path in ("/visits/v1/pass", "/visits/v1/bill", "/visits/v1/pay"):
+                page.goto(base + path)
+                assert page.locator("#age").is_hidden()
+            kept = page.evaluate(
+                "async () => (await Promise.all((await caches.keys()).map(async (n) =>"
+                " (await (await caches.open(n)).keys()).map((r) => new URL(r.url).pathname)))).flat()"
+            )
+            assert "/visits/v1/pass" in kept
+            assert "/visits/v1/pass/kept.png" in kept
+            assert "/visits/v1/bill" in kept
+            assert "/visits/v1/pay" not in kept
+            context.set_offline(True)
+            server.shutdown()
+            for path in ("/visits/v1/pass", "/visits/v1/bill"):
+                page.goto(base + path)
+                assert page.locator("#age").is_visible()
+                assert "今天 10:24 保存的内容" in page.locator("#age").inner_text()
+            page.goto(f"{base}/visits/v1/pass")
+            assert page.evaluate("() => document.querySelector('.qr img').naturalWidth") > 100
+            page.goto(f"{base}/visits/v1/pay")
+            assert page.locator("h1").inner_text() == "网络不通"

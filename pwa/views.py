@@ -249,7 +249,12 @@ class PaySheet:
 
 @dataclass(frozen=True, slots=True)
 class Paying:
-    """A payment on its way. ``invoke`` are WeChat's bridge parameters, ``h5_url`` the way outside WeChat."""
+    """A payment on its way. ``invoke`` are WeChat's bridge parameters, ``h5_url`` the way outside WeChat.
+
+    While ``unknown`` or ``paid`` the page asks ``check_url`` every three seconds; once settled, answer such a request
+    (it carries ``HX-Request``) with the header ``HX-Redirect: <receipt>``, a plain one with a redirect. ``once`` is the
+    pay sheet's key, ``pay:{attempt}:{amount}``, forgotten when the payment is over.
+    """
 
     payment_id: str
     visit: VisitHead
@@ -261,6 +266,7 @@ class Paying:
     h5_url: str | None = None
     payer_label: str | None = None
     back: str = "/"
+    once: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

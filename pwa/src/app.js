@@ -77,7 +77,8 @@
   for (const form of all('form[data-once]')) {
     try { const key = sessionStorage.getItem(`once:${form.dataset.once}`); if (key) form.elements._idem.value = key; } catch { /* as above */ }
   }
-  all('[data-done]').forEach((e) => { try { sessionStorage.removeItem(`once:${e.dataset.done}`); } catch { /* as above */ } });
+  const forget = () => all('[data-done]').forEach((e) => { try { sessionStorage.removeItem(`once:${e.dataset.done}`); } catch { /* as above */ } });
+  forget(); on('htmx:after:swap', forget);
 
   // Read aloud.
   for (const button of all('[data-speak]')) {

@@ -106,3 +106,36 @@ def test_pages_work_without_javascript(browser: Browser, base: str) -> None:
         page.locator("summary").click()
         assert page.locator("details form button").is_visible()
         assert page.locator("[data-pad]").is_hidden()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("answer", "how"), [("ok", "ok"), ("cancel", "cancel"), ("fail", "fail"), ("other", "fail")])
+def test_wechat_bridge_is_asked_and_the_server_decides(browser: Browser, base: str, answer: str, how: str) -> None:
+    """Inside WeChat she taps the button: the bridge gets our parameters, and whatever it says, the server is asked."""
+    bridge = (
+        "window.WeixinJSBridge = {invoke(name, params, done) { localStorage.asked = JSON.stringify([name, params]);"
+        f" done({{err_msg: 'get_brand_wcpay_request:{answer}'}}); }}}};"
+    )
+    with window(browser, MODES[0]) as context:
+        page = context.new_page()
+        page.add_init_script(bridge)
+        page.route("**/c?r=*", lambda route: route.fulfill(body="asked", content_type="text/plain"))
+        page.goto(f"{base}/paying")
+        assert page.locator("[data-no-bridge]").is_hidden()
+        page.locator("[data-pay-now]").click()
+        page.wait_for_url(f"{base}/c?r={how}", timeout=8000)
+        assert page.evaluate("localStorage.asked") == '["getBrandWCPayRequest",{"appId":"wx0"}]'
+
+
+@pytest.mark.browser
+def test_key_is_stored_before_the_form_is_sent(browser: Browser, base: str) -> None:
+    """The answer to a payment is lost and she opens the sheet again: the form goes out under the same key."""
+    with window(browser, MODES[0]) as context:
+        page = context.new_page()
+        page.route("**/visits/v1/pay", lambda route: route.abort())
+        page.goto(f"{base}/pay")
+        first = page.locator("form#pay input[name=_idem]").input_value()
+        page.locator(".bar button").click()
+        page.wait_for_timeout(200)
+        page.goto(f"{base}/pay")
+        assert page.locator("form#pay input[name=_idem]").input_value() == first

@@ -24,6 +24,14 @@ class Hospital(Base):
     settings: Mapped[dict[str, Any]] = column(2)
 
 
+class Catalogue(Base):
+    """What a hospital's file says beside its people and places (desks, prices, orders, slots); read seldom, whole."""
+
+    __tablename__ = "catalogue"
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"), primary_key=True)
+    document: Mapped[dict[str, Any]] = column(2)
+
+
 class HisKey(Base):
     """A key for talking with the hospital's system; several inbound ones may be valid at once (rotation)."""
 
@@ -33,6 +41,7 @@ class HisKey(Base):
     hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
     direction: Mapped[str] = column(2)
     secret_sealed: Mapped[bytes] = column(5)
+    active: Mapped[bool] = column(2, server_default=text("true"))
 
 
 class Department(Base):
@@ -47,10 +56,11 @@ class Department(Base):
     kind: Mapped[str] = column(1)
     place: Mapped[str] = column(1)
     sensitive: Mapped[str | None] = column(1)
+    active: Mapped[bool] = column(1, server_default=text("true"))
 
 
 class Staff(Base):
-    """A member of staff; logs in with a name and a PIN."""
+    """A member of staff; logs in with a name and a PIN. ``pin_hash`` empty: none chosen yet, nobody gets in."""
 
     __tablename__ = "staff"
     __table_args__ = (UniqueConstraint("hospital_id", "login"),)
@@ -61,10 +71,18 @@ class Staff(Base):
     role: Mapped[str] = column(2)
     department: Mapped[str | None] = column(2)
     pin_hash: Mapped[bytes] = column(5)
+    active: Mapped[bool] = column(2, server_default=text("true"))
+    failures: Mapped[int] = column(2, server_default=text("0"))
+    failed_at: Mapped[datetime | None] = column(2)
 
 
 class Person(Base):
-    """A patient or a relative; one row per human being as far as we can know."""
+    """A patient or a relative; one row per human being as far as we can know.
+
+    ``id_number_index`` is there only when the number is proven (said by a hospital); what somebody merely claims
+    stands in ``claimed_index``. ``twin_of`` flags for staff that another row holds the same identity number: we never
+    merge rows ourselves.
+    """
 
     __tablename__ = "person"
     __table_args__ = (
@@ -76,6 +94,8 @@ class Person(Base):
     name_masked: Mapped[str] = column(3)
     id_number_sealed: Mapped[bytes | None] = column(5)
     id_number_index: Mapped[bytes | None] = column(5, unique=True)
+    claimed_index: Mapped[bytes | None] = column(5, index=True)
+    twin_of: Mapped[UUID | None] = column(3)
     phone_sealed: Mapped[bytes | None] = column(4)
     phone_index: Mapped[bytes | None] = column(4)
     birth_date: Mapped[date | None] = column(4)
@@ -104,6 +124,14 @@ class WeChatLogin(Base):
     person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), index=True)
 
 
+class WeChatClaim(Base):
+    """A return from WeChat's login page is taken once: the first to write its state down may exchange the code."""
+
+    __tablename__ = "wechat_claim"
+    state_digest: Mapped[bytes] = column(5, primary_key=True)
+    at: Mapped[datetime] = column(2)
+
+
 class Session(Base):
     """A login of a person or a member of staff; the cookie holds the token, we hold its digest."""
 
@@ -130,10 +158,14 @@ class LoginCode(Base):
     expires_at: Mapped[datetime] = column(2)
     tries: Mapped[int] = column(2)
     used_at: Mapped[datetime | None] = column(2)
+    finished_at: Mapped[datetime | None] = column(2)
 
 
 class Grant(Base):
-    """What one relative may see and do for one patient; ``visit_id`` empty means standing."""
+    """What one relative may see and do for one patient; ``visit_id`` empty means standing.
+
+    ``cap_fen`` and ``ask_first`` bind payments under it; ``proof`` says how it came about (invitation, desk, his).
+    """
 
     __tablename__ = "grant"
     __table_args__ = (
@@ -149,6 +181,9 @@ class Grant(Base):
     depth: Mapped[int] = column(3)
     opened: Mapped[list[str]] = column(4)
     visit_id: Mapped[UUID | None] = column(3)
+    cap_fen: Mapped[int | None] = column(4)
+    ask_first: Mapped[bool] = column(3, server_default=text("false"))
+    proof: Mapped[str] = column(3, server_default=text("'invitation'"))
     until: Mapped[datetime | None] = column(3)
     state: Mapped[str] = column(3)
     created_at: Mapped[datetime] = column(3)

@@ -119,7 +119,9 @@ class View:
     """What one viewer may see of one visit; equal views see byte-identical things.
 
     ``opened`` are the sensitive categories open to the viewer; ``None`` opens all. ``pays``: is told the payable total
-    whatever the categories. ``owner``: acts for the patient (the patient, or a guardian).
+    whatever the categories. ``owner``: acts for the patient (the patient, or a guardian). ``shallow``: categories
+    that were opened less deep than ``depth``, each with its own depth (one grant's depth never meets another's
+    categories).
     """
 
     depth: Depth
@@ -127,16 +129,29 @@ class View:
     pays: bool
     owner: bool
     staff: bool = False
+    shallow: frozenset[tuple[str, Depth]] = frozenset()
+
+    def depth_of(self, category: str | None) -> Depth:
+        """How deep the viewer sees things of this sensitive category; ``None`` is everything that is not sensitive."""
+        if category is None or self.opened is None:
+            return self.depth
+        if category not in self.opened:
+            return Depth.NOTHING
+        return next((depth for name, depth in self.shallow if name == category), self.depth)
 
     def knows(self, category: str | None) -> bool:
         """Whether things of this sensitive category exist for the viewer."""
         return category is None or self.opened is None or category in self.opened
 
+    def sees(self, depth: Depth, category: str | None) -> bool:
+        """Whether the viewer sees things of this category to this depth."""
+        return self.depth_of(category) >= depth
+
     def shows(self, audience: Audience, category: str | None) -> bool:
         """Whether a feed row with these marks is for this viewer."""
         if audience is Audience.PAYERS:
             return self.owner or self.pays or self.staff
-        return self.depth >= int(audience) and self.knows(category)
+        return self.depth_of(category) >= int(audience)
 
     @property
     def blind(self) -> bool:
@@ -164,25 +179,101 @@ def view_from(grants: Iterable[GrantFact], subject: Subject, now: datetime) -> V
     """Join the live grants of one relative on one patient into the view of one visit.
 
     A watcher's grant shuts when the visit has ended; a payer keeps amount and hospital until it is settled, and a
-    guardian keeps everything.
+    guardian keeps everything. Each category is seen as deep as the deepest grant *that opened it* goes.
     """
-    depth, opened, pays, owner = Depth.NOTHING, set[str](), False, False
+    depth, pays, owner = Depth.NOTHING, False, False
+    opened: dict[str, Depth] = {}
     for grant in grants:
         if grant.until is not None and grant.until <= now:
             continue
         if grant.visit_id not in (None, subject.visit_id):
             continue
-        if grant.kind is GrantKind.GUARD:
-            owner = True
-        elif grant.kind is GrantKind.PAY:
-            pays = True
-            if not subject.settled:
-                depth = max(depth, min(grant.depth, Depth.RESULTS))
-                opened |= grant.opened
-        elif grant.kind is GrantKind.WATCH and not subject.ended:
-            depth = max(depth, min(grant.depth, Depth.RESULTS))
-            opened |= grant.opened
-    return OWNER if owner else View(depth, frozenset(opened), pays, owner=False)
+        owner = owner or grant.kind is GrantKind.GUARD
+        pays = pays or grant.kind is GrantKind.PAY
+        if (grant.kind is GrantKind.PAY and not subject.settled) or (
+            grant.kind is GrantKind.WATCH and not subject.ended
+        ):
+            reach = min(grant.depth, Depth.RESULTS)
+            depth = max(depth, reach)
+            for category in grant.opened:
+                opened[category] = max(opened.get(category, Depth.NOTHING), reach)
+    if owner:
+        return OWNER
+    seen = {c: d for c, d in opened.items() if d > Depth.NOTHING}
+    shallow = frozenset((c, d) for c, d in seen.items() if d < depth)
+    return View(depth, frozenset(seen), pays, owner=False, shallow=shallow)
+
+
+class Action(StrEnum):
+    """What somebody may want to do with a visit, or for a patient."""
+
+    SEE_STEPS = "see_steps"
+    SEE_BILL = "see_bill"
+    SEE_RESULTS = "see_results"
+    SEE_TOTAL = "see_total"
+    SHOW_PASS = "show_pass"  # noqa: S105 - the visit pass
+    ABANDON = "abandon"
+    DISPUTE = "dispute"
+    LEAVE = "leave"
+    PAY = "pay"
+    ASK_FAMILY = "ask_family"
+    SIGN = "sign"
+    WITHDRAW = "withdraw"
+    SHARE = "share"
+    READ_LOOKS = "read_looks"
+    CHECK_IN = "check_in"
+    CONFIRM = "confirm"
+    TAKE_PAYMENT = "take_payment"
+    COUNTERSIGN = "countersign"
+    EXCLUDE = "exclude"
+    ANSWER_DISPUTE = "answer_dispute"
+
+
+_DEPTHS = {Action.SEE_STEPS: Depth.STEPS, Action.SEE_BILL: Depth.BILL, Action.SEE_RESULTS: Depth.RESULTS}
+_OWNERS = frozenset(
+    {Action.SHOW_PASS, Action.ABANDON, Action.DISPUTE, Action.LEAVE, Action.ASK_FAMILY, Action.WITHDRAW, Action.SHARE,
+     Action.READ_LOOKS}
+)  # fmt: skip
+_ROLES: dict[Action, frozenset[Role]] = {
+    Action.SHOW_PASS: frozenset({Role.COUNTER, Role.GUIDE}),
+    Action.ABANDON: frozenset({Role.DESK, Role.DOCTOR}),
+    Action.CHECK_IN: frozenset({Role.DESK, Role.GUIDE}),
+    Action.CONFIRM: frozenset({Role.DESK, Role.DOCTOR}),
+    Action.TAKE_PAYMENT: frozenset({Role.COUNTER}),
+    Action.COUNTERSIGN: frozenset({Role.DOCTOR}),
+    Action.EXCLUDE: frozenset({Role.DOCTOR, Role.COUNTER, Role.FINANCE}),
+    Action.ANSWER_DISPUTE: frozenset({Role.DESK, Role.COUNTER, Role.FINANCE}),
+}
+ROLES_WITH_VIEW = frozenset({Role.DOCTOR, Role.DESK, Role.COUNTER, Role.GUIDE, Role.FINANCE})
+
+
+def may(action: Action, view: View, *, role: Role | None = None, signs: bool = False) -> bool:
+    """The one policy: whether a caller with this view may do this.
+
+    Args:
+        view: what the caller sees of the visit (``OWNER`` for a patient's own affairs outside a visit).
+        role: of a member of staff.
+        signs: whether the patient let this relative sign ahead.
+    """
+    if view.staff:
+        if action is Action.SEE_TOTAL or action in (Action.SEE_STEPS, Action.SEE_BILL):
+            return True
+        return role in _ROLES.get(action, frozenset())
+    if action in _DEPTHS:
+        return view.depth >= _DEPTHS[action]
+    if action in (Action.PAY, Action.SEE_TOTAL):
+        return view.pays or view.owner
+    if action is Action.SIGN:
+        return view.owner or signs
+    return view.owner and action in _OWNERS
+
+
+def alone_until(birth: date) -> date:
+    """The day from which a child goes alone: guardianship by age ends there (born on 29 February: 1 March)."""
+    try:
+        return birth.replace(year=birth.year + ALONE_FROM_AGE)
+    except ValueError:
+        return date(birth.year + ALONE_FROM_AGE, 3, 1)
 
 
 def age_on(birth: date, day: date) -> int:

@@ -1,0 +1,154 @@
+"""Everything an operator may set, in one object made at the start and never changed; the domain never reads it.
+
+Each setting is an environment variable: ``HOUFU_`` and the field's name in capitals. A name nobody knows is refused,
+because a misspelt setting that is silently ignored is found on the worst day. A key or certificate may be given as PEM
+text or as the path of a file.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "HOUFU_"
+
+
+class SettingsError(Exception):
+    """A setting is unknown or cannot be used; the text says which and what to do, for the operator."""
+
+
+def _pem(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text or text.lstrip().startswith("-----BEGIN"):
+        return value
+    try:
+        return SecretStr(Path(text).read_text())
+    except OSError as error:
+        raise ValueError(f"neither a PEM text nor a readable file ({error.strerror})") from None
+
+
+Pem = Annotated[SecretStr, AfterValidator(_pem)]
+NONE = SecretStr("")
+
+
+class Settings(BaseSettings):
+    """All settings; see each field's description (``houfu doctor --settings`` prints the table)."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    database_url: str | None = Field(
+        None,
+        description="PostgreSQL 15 or newer, `postgresql://user:password@host/name`; empty: the one that comes along",
+    )
+    database_pool: int = Field(10, ge=2, le=200, description="connections kept open for requests")
+    data_dir: Path = Field(Path(".houfu"), description="database that comes along, keys, the demo's own things")
+    key_file: Path | None = Field(
+        None, description="master keys; empty: `keys` in the data folder, made on first start"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on; a proxy with TLS stands in front")
+    port: int = Field(8000, ge=1, le=65535, description="port to listen on")
+    public_url: str = Field("", description="how phones and providers reach us, `https://…`; empty: host and port")
+    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="origins that may show our pages in a frame, separated by spaces"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="`text` for people, `json` for collectors")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="from which level on to log")
+
+    wechat_appid: str = Field("", description="official account; empty: no login by WeChat")
+    wechat_secret: SecretStr = Field(NONE, description="its secret")
+    wechat_mini_appid: str = Field("", description="mini-program, where there is one")
+    wechat_mini_secret: SecretStr = Field(NONE, description="its secret")
+    wechat_api_base_url: str = Field("https://api.weixin.qq.com", description="WeChat's API")
+    wechat_open_base_url: str = Field("https://open.weixin.qq.com", description="WeChat's login page")
+    wechat_script: str = Field("", description="one extra script of our own origin for pages (the demo's bridge)")
+
+    wechat_pay_mchid: str = Field("", description="merchant number; empty: no payment by WeChat")
+    wechat_pay_appid: str = Field("", description="the app the merchant is bound to; empty: `wechat_appid`")
+    wechat_pay_cert_serial: str = Field("", description="serial number of the merchant's certificate")
+    wechat_pay_private_key: Pem = Field(NONE, description="the merchant's private key (PEM or file)")
+    wechat_pay_apiv3_key: SecretStr = Field(NONE, description="APIv3 key, 32 characters")
+    wechat_pay_public_key_id: str = Field("", description="id of WeChat Pay's public key")
+    wechat_pay_public_key: Pem = Field(NONE, description="WeChat Pay's public key (PEM or file)")
+    wechat_pay_notify_url: str = Field("", description="empty: `/api/callbacks/wechat-pay` under the public address")
+    wechat_pay_refund_notify_url: str = Field(
+        "", description="empty: `/api/callbacks/wechat-pay/refund` under the public address"
+    )
+    wechat_pay_base_url: str = Field("https://api.mch.weixin.qq.com", description="WeChat Pay's API")
+
+    sms_secret_id: str = Field("", description="Tencent Cloud API key; empty: no text messages")
+    sms_secret_key: SecretStr = Field(NONE, description="its secret")
+    sms_sdk_app_id: str = Field("", description="SMS application")
+    sms_sign_name: str = Field("", description="approved signature (签名)")
+    sms_template_code: str = Field("", description="approved template of a login code: code, minutes")
+    sms_base_url: str = Field("https://sms.tencentcloudapi.com", description="the gateway")
+    sms_region: str = Field("ap-guangzhou", description="its region")
+
+    timestamp_url: str = Field("", description="time stamping authority (RFC 3161); empty: letters wait for one")
+    timestamp_ca_cert: Pem = Field(NONE, description="CA its certificate must chain to (PEM or file)")
+
+    @field_validator("frame_ancestors", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _driver(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        scheme, found, rest = value.partition("://")
+        if not found or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+            raise ValueError("Houfu runs on PostgreSQL only: postgresql://user:password@host/name")
+        return f"postgresql+psycopg://{rest}"
+
+    @property
+    def base_url(self) -> str:
+        """The public address without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def keys(self) -> Path:
+        """Where the key file is."""
+        return self.key_file or self.data_dir / "keys"
+
+    def group(self, prefix: str) -> dict[str, str]:
+        """The settings of one outside system as plain texts, without the prefix: ``group("sms")["secret_id"]``."""
+        found = {n[len(prefix) + 1 :]: getattr(self, n) for n in type(self).model_fields if n.startswith(f"{prefix}_")}
+        return {n: v.get_secret_value() if isinstance(v, SecretStr) else str(v) for n, v in found.items()}
+
+
+def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """Read the settings; what is ``given`` stands above the environment.
+
+    Raises:
+        SettingsError: an unknown ``HOUFU_`` name, or a value that cannot be used.
+    """
+    names = os.environ if environment is None else environment
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    for name in sorted(names):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, 1, 0.5)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"There is no setting {name}.{hint} `houfu doctor --settings` lists all.")
+    values = {n[len(PREFIX) :].lower(): v for n, v in names.items() if n.upper().startswith(PREFIX) and v}
+    try:
+        return Settings(**{**(values if environment is not None else {}), **given})
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        name = PREFIX + str(wrong["loc"][0]).upper() if wrong["loc"] else "settings"
+        raise SettingsError(f"{name}: {str(wrong['msg']).removeprefix('Value error, ')}") from None
+
+
+def table() -> list[tuple[str, str, str]]:
+    """(variable, default, description) of every setting, for the README and ``houfu doctor --settings``."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        text = default.get_secret_value() if isinstance(default, SecretStr) else default
+        shown = "" if text in (None, (), "") else str(text)
+        rows.append((f"{PREFIX}{name}".upper(), shown, field.description or ""))
+    return rows

@@ -47,7 +47,6 @@ class Reading(Base):
     needed: Mapped[dict[str, Any]] = column(2)
     steps: Mapped[dict[str, Any]] = column(3)
     seen: Mapped[dict[str, Any]] = column(3)
-    nonce_digest: Mapped[bytes] = column(5)
     opened_at: Mapped[datetime] = column(3)
     expires_at: Mapped[datetime] = column(3)
     closed_at: Mapped[datetime | None] = column(3)
@@ -74,6 +73,8 @@ class SignCode(Base):
 class Contract(Base):
     """A signed letter: stands between patient and hospital until withdrawn; a new signing is a new contract.
 
+    ``signer_id`` is empty for a relative at the bedside who is known only by the name in the evidence; ``witness_id``
+    is the member of staff who held the tablet and checked who signed.
     ``guardian_until``: a guardian's signature for a minor carries until that day (full age). ``seal_*`` count the tries
     of signing and timestamping the documents.
     """
@@ -90,6 +91,8 @@ class Contract(Base):
         Index("ix_contract_unsealed", "seal_at", postgresql_where=text("seal_at IS NOT NULL")),
         CheckConstraint("state IN ('signed', 'sealed', 'suspended', 'withdrawn')", name="state"),
         CheckConstraint("role IN ('patient', 'proxy', 'guardian')", name="role"),
+        CheckConstraint("role <> 'patient' OR signer_id = patient_id", name="own_hand"),
+        CheckConstraint("signer_id IS NOT NULL OR witness_id IS NOT NULL", name="known_or_witnessed"),
         CheckConstraint("method IN ('strokes', 'code')", name="method"),
     )
     id: Mapped[UUID] = column(3, primary_key=True)
@@ -97,7 +100,8 @@ class Contract(Base):
     patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
     letter_id: Mapped[UUID] = column(1, ForeignKey("letter.id", ondelete="RESTRICT"))
     reading_id: Mapped[UUID] = column(3, ForeignKey("reading.id", ondelete="RESTRICT"), unique=True)
-    signer_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), index=True)
+    signer_id: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), index=True)
+    witness_id: Mapped[UUID | None] = column(3, ForeignKey("staff.id", ondelete="RESTRICT"))
     role: Mapped[str] = column(3)
     relation: Mapped[str | None] = column(3)
     method: Mapped[str] = column(3)

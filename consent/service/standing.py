@@ -44,7 +44,7 @@ async def covers(tx: Tx, hospital_id: UUID, patient_id: UUID, insurance_status: 
         return False
     if insurance_status == NORMAL and not found.serious:
         return True
-    return hospitals.settings_of(await hospitals.get(tx, hospital_id)).zero_threshold
+    return hospitals.settings_of(await hospitals.by_id(tx, hospital_id)).zero_threshold
 
 
 def _alive(contract: Contract, day: date) -> bool:

@@ -45,6 +45,8 @@ class Reading(Base):
     elder: Mapped[bool] = column(3)
     state: Mapped[str] = column(3)
     needed: Mapped[dict[str, Any]] = column(2)
+    rate: Mapped[int] = column(2)
+    minimum: Mapped[int] = column(2)
     steps: Mapped[dict[str, Any]] = column(3)
     seen: Mapped[dict[str, Any]] = column(3)
     opened_at: Mapped[datetime] = column(3)

@@ -69,7 +69,7 @@ async def require(
 
 
 async def question_for(tx: Tx, hospital_id: UUID, patient_id: UUID) -> CreditQuestion | None:
-    """What to ask the platform now; ``None`` when the city asks nothing, the answer is fresh, or who it is is unproven."""
+    """What to ask the platform now; ``None``: nothing is asked here, the answer is fresh, identity is unproven."""
     settings = hospitals.settings_of(await hospitals.by_id(tx, hospital_id))
     if settings.zero_threshold:
         return None

@@ -96,6 +96,8 @@ async def open_reading(
             elder=device.elder,
             state=ReadingState.READING,
             needed=needed_seconds(texts, rate, settings.read_seconds_min),
+            rate=rate,
+            minimum=settings.read_seconds_min,
             steps={TIMED[0]: {"shown": iso(tx.now)}},
             seen={"beats": 0, "visible_ms": 0, "regions": [], "end": False},
             opened_at=tx.now,
@@ -159,7 +161,7 @@ async def require_live(tx: Tx, reading: Reading) -> None:
 
 
 async def beat(tx: Tx, actor: Actor, reading_id: UUID, *, end: bool, regions: list[str]) -> int:
-    """The page says it is on screen; kept as evidence, never believed. Returns the seconds left by the server's clock."""
+    """The page says it is on screen: evidence, never believed. Returns the seconds left by the server's clock."""
     reading, _ = await of(tx, actor, reading_id, lock=True)
     await require_live(tx, reading)
     seen = dict(reading.seen)

@@ -165,13 +165,6 @@ class GuardianNeededError(ConsentError):
     kind = Kind.FORBIDDEN
 
 
-class MayNotSignError(ConsentError):
-    """The caller has no right to sign for this patient."""
-
-    code = "may_not_sign"
-    kind = Kind.FORBIDDEN
-
-
 class NotSignedError(ConsentError):
     """There is no standing contract."""
 
@@ -196,6 +189,13 @@ class CodeError(ConsentError):
     kind = Kind.INVALID
 
 
+class NameMismatchError(ConsentError):
+    """The name typed is not the signer's."""
+
+    code = "name_mismatch"
+    kind = Kind.INVALID
+
+
 class TooManyCodesError(ConsentError):
     """Codes are asked for too fast, or too many today."""
 
@@ -206,7 +206,7 @@ class TooManyCodesError(ConsentError):
 class FieldMissingError(ConsentError):
     """Relation, reason or name is missing where it must be recorded."""
 
-    code = "validation"
+    code = "signer_not_said"
     kind = Kind.INVALID
 
 

@@ -164,7 +164,8 @@ class LoginCode(Base):
 class Grant(Base):
     """What one relative may see and do for one patient; ``visit_id`` empty means standing.
 
-    ``cap_fen`` and ``ask_first`` bind payments under it; ``proof`` says how it came about (invitation, desk, his).
+    ``cap_fen`` and ``ask_first`` bind payments under it; ``proof`` says how it came about (invitation, desk, his);
+    grants that were made together share a ``bond`` and are ended together.
     """
 
     __tablename__ = "grant"
@@ -184,6 +185,7 @@ class Grant(Base):
     cap_fen: Mapped[int | None] = column(4)
     ask_first: Mapped[bool] = column(3, server_default=text("false"))
     proof: Mapped[str] = column(3, server_default=text("'invitation'"))
+    bond: Mapped[UUID] = column(3, index=True)
     until: Mapped[datetime | None] = column(3)
     state: Mapped[str] = column(3)
     created_at: Mapped[datetime] = column(3)

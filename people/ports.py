@@ -30,3 +30,10 @@ class WeChatIdentity(Protocol):
 
     async def jssdk_config(self, url: str) -> dict[str, str | int]:
         """``{appId, timestamp, nonceStr, signature}`` for ``wx.config`` on exactly this page address."""
+
+
+class CodeSender(Protocol):
+    """Brings a code to a phone, by text message and the approved template. Raises ``kernel.outside`` errors."""
+
+    async def __call__(self, phone: str, digits: str, minutes: int) -> None:
+        """Send the digits and for how many minutes they are good."""

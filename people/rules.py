@@ -6,6 +6,8 @@ from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
+from kernel.lifecycle import Lifecycle
+
 FULL_AGE = 18
 ALONE_FROM_AGE = 14  # product.md: from 14 a person signs and goes alone
 
@@ -25,6 +27,16 @@ class GrantState(StrEnum):
     ACTIVE = "active"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+
+
+GRANT = Lifecycle[GrantState](
+    "Grant",
+    {
+        (None, GrantState.ACTIVE): "GrantMade",
+        (GrantState.ACTIVE, GrantState.WITHDRAWN): "GrantEnded",
+        (GrantState.ACTIVE, GrantState.EXPIRED): "GrantEnded",
+    },
+)
 
 
 class Depth(IntEnum):
@@ -299,6 +311,14 @@ def is_id_number(text: str) -> bool:
     if len(text) != 18 or not (text[:17].isascii() and text[:17].isdigit()):
         return False
     return "10X98765432"[sum(w * int(c) for w, c in zip(_WEIGHTS, text[:17], strict=True)) % 11] == text[17].upper()
+
+
+def birth_of(id_number: str) -> date | None:
+    """The day of birth in an identity number; ``None`` when there is no such day."""
+    try:
+        return date(int(id_number[6:10]), int(id_number[10:12]), int(id_number[12:14]))
+    except ValueError:
+        return None
 
 
 def is_phone(text: str) -> bool:

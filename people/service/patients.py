@@ -206,6 +206,14 @@ async def by_id(tx: Tx, person_id: UUID) -> Person:
     return person
 
 
+async def with_handle(tx: Tx, handle: str) -> list[Person]:
+    """The people somebody means by a phone, or by a proven identity number."""
+    handle = handle.strip().upper()
+    column = Person.phone_index if is_phone(handle) else Person.id_number_index
+    value = phone_index(tx, handle) if is_phone(handle) else id_number_index(tx, handle)
+    return list(await tx.session.scalars(select(Person).where(column == value)))
+
+
 def name_of(tx: Tx, person: Person) -> str:
     """The whole name, for the person's own side and for staff."""
     return tx.vault.open(person.name_sealed, "person", "name", person.id)

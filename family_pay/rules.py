@@ -1,0 +1,140 @@
+"""What a patient may offer a relative, and how long an invitation is good."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from kernel.errors import HoufuError, Kind
+from kernel.lifecycle import Lifecycle
+from people.rules import Depth
+
+CODE_LIVES = timedelta(minutes=10)
+LINK_LIVES = timedelta(hours=24)
+CODE_CHARACTERS = 6  # of 32: 30 bits
+CODE_TRIES = 5
+GUESSES_A_DAY = 20
+OPEN_AT_MOST = 10
+
+
+class Relation(StrEnum):
+    """What the relative is to the patient."""
+
+    DAUGHTER = "daughter"
+    SON = "son"
+    SPOUSE = "spouse"
+    PARENT = "parent"
+    SIBLING = "sibling"
+    GRANDCHILD = "grandchild"
+    FRIEND = "friend"
+    OTHER = "other"
+
+
+class InvitationState(StrEnum):
+    """Where an invitation stands."""
+
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    WITHDRAWN = "withdrawn"
+
+
+INVITATION = Lifecycle[InvitationState](
+    "Invitation",
+    {
+        (None, InvitationState.OFFERED): "InvitationOffered",
+        (InvitationState.OFFERED, InvitationState.ACCEPTED): "InvitationAccepted",
+        (InvitationState.OFFERED, InvitationState.WITHDRAWN): "InvitationWithdrawn",
+    },
+)
+
+
+class EmptyOfferError(HoufuError):
+    """Nothing was offered, or something nobody can offer."""
+
+    code = "empty_offer"
+
+
+class InviteExpiredError(HoufuError):
+    """Too old, withdrawn, or never there: all answered alike."""
+
+    code = "invite_expired"
+    kind = Kind.CONFLICT
+
+
+class InviteUsedError(HoufuError):
+    """Somebody has accepted it already."""
+
+    code = "invite_used"
+    kind = Kind.CONFLICT
+
+
+class OwnInviteError(HoufuError):
+    """One cannot be one's own relative."""
+
+    code = "own_invite"
+    kind = Kind.CONFLICT
+
+
+class WrongInviteCodeError(HoufuError):
+    """No live invitation of this patient has this code."""
+
+    code = "wrong_invite_code"
+
+
+class TooManyGuessesError(HoufuError):
+    """Twenty codes tried today."""
+
+    code = "too_many_tries"
+    kind = Kind.TOO_MANY
+
+
+class TooManyInvitesError(HoufuError):
+    """Ten invitations are waiting already."""
+
+    code = "too_many_invites"
+    kind = Kind.TOO_MANY
+
+
+class GuardianRefusedError(HoufuError):
+    """From fourteen on a person who can act stands for themselves."""
+
+    code = "guardian_refused"
+    kind = Kind.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a patient opens for a relative.
+
+    Attributes:
+        relation: what the relative is to the patient.
+        pays: may pay, at most ``cap_fen`` a payment, asked first each time when ``ask_first``.
+        depth: how much of the visit the relative watches; ``NOTHING`` for not at all.
+        opened: sensitive categories opened one by one; only with a depth.
+        signs: may sign the letter ahead.
+    """
+
+    relation: Relation
+    pays: bool = False
+    cap_fen: int | None = None
+    ask_first: bool = False
+    depth: Depth = Depth.NOTHING
+    opened: frozenset[str] = frozenset()
+    signs: bool = False
+
+    def checked(self, categories: frozenset[str]) -> "Offer":
+        """The offer itself, when it can be made.
+
+        Raises:
+            EmptyOfferError: nothing in it, a depth only the patient has, an unknown category, a cap that is no money.
+        """
+        nothing = not (self.pays or self.signs or self.depth > Depth.NOTHING)
+        idle = bool(self.opened) and self.depth is Depth.NOTHING
+        poor = self.cap_fen is not None and (self.cap_fen <= 0 or not self.pays)
+        if nothing or idle or poor or self.depth > Depth.RESULTS or not self.opened <= categories:
+            raise EmptyOfferError
+        return self
+
+
+def plain_code(text: str) -> str:
+    """A code as somebody typed it: blanks, dashes and small letters do not matter."""
+    return "".join(c for c in text.upper() if c.isalnum())

@@ -1,0 +1,113 @@
+"""What stands between a patient and a relative: listed for both, ended at once by either, shut when the visit ends."""
+
+from datetime import datetime, time
+from uuid import UUID
+
+from family_pay.rules import GuardianRefusedError, Relation
+from family_pay.service.news import tell
+from kernel.clock import CHINA, china_day
+from kernel.db import Tx
+from kernel.errors import ForbiddenError, NotFoundError
+from kernel.ids import new_id
+from notices.service import lock
+from people.events import ViewsChanged
+from people.rules import ALONE_FROM_AGE, Action, Actor, ActorKind, GrantKind, GrantState, Role, age_on, alone_until
+from people.service import access, grants, patients
+from people.service.grants import Grant, Terms
+from visits.events import VisitEnded, VisitReopened, VisitSettled
+
+_MAY_SET_GUARDIANS = frozenset({Role.COUNTER, Role.GUIDE, Role.DESK})
+
+
+async def withdraw(tx: Tx, actor: Actor, bond: UUID) -> list[Grant]:
+    """End a bond, or one grant of it, at once: by the patient or guardian, or by the relative themselves.
+
+    A guardian's own grant is ended only by the guardian or at the desk.
+
+    Raises:
+        NotFoundError: absent, ended, or between other people.
+    """
+    live = await grants.live_of_bond(tx, bond)
+    mine = [g for g in live if await _may_end(tx, actor, g)]
+    if not mine:
+        raise NotFoundError
+    await grants.end_all(tx, mine)
+    first = mine[0]
+    patient, relative = await patients.by_id(tx, first.patient_id), await patients.by_id(tx, first.person_id)
+    news = {"what": "ended", "bond": str(first.bond), "relation": first.relation}
+    await tell(
+        tx,
+        {
+            patient.id: {"family": {**news, "who": relative.name_masked}},
+            relative.id: {"family": {**news, "who": patient.name_masked}},
+        },
+    )
+    return mine
+
+
+async def _may_end(tx: Tx, actor: Actor, grant: Grant) -> bool:
+    if actor.kind is not ActorKind.PERSON:
+        return False
+    if actor.id == grant.person_id:
+        return True
+    return grant.kind != GrantKind.GUARD and await access.can_for(tx, actor, Action.SHARE, grant.patient_id)
+
+
+async def set_guardian(
+    tx: Tx, staff: Actor, patient_id: UUID, guardian_id: UUID, relation: Relation, *, cannot_act: bool = False
+) -> Grant:
+    """The desk, having seen the papers, writes down who stands for a child, or for an adult who cannot act.
+
+    A child's guardian stands until the fourteenth birthday; an adult's until the desk ends it.
+
+    Raises:
+        ForbiddenError: this member of staff does not do that.
+        GuardianRefusedError: the patient is fourteen or older and can act, or is the guardian.
+        NotFoundError: no such people.
+    """
+    if staff.kind is not ActorKind.STAFF or staff.role not in _MAY_SET_GUARDIANS:
+        raise ForbiddenError
+    return await _guard(tx, patient_id, guardian_id, relation, proof="desk", cannot_act=cannot_act)
+
+
+async def guardian_from_record(tx: Tx, patient_id: UUID, guardian_id: UUID, relation: Relation) -> Grant:
+    """The hospital's record names a child's guardian.
+
+    Raises:
+        GuardianRefusedError: not a child, or their own guardian.
+    """
+    return await _guard(tx, patient_id, guardian_id, relation, proof="his", cannot_act=False)
+
+
+async def _guard(
+    tx: Tx, patient_id: UUID, guardian_id: UUID, relation: Relation, *, proof: str, cannot_act: bool
+) -> Grant:
+    patient, guardian = await patients.by_id(tx, patient_id), await patients.by_id(tx, guardian_id)
+    born, today = patient.birth_date, china_day(tx.now)
+    child = born is not None and age_on(born, today) < ALONE_FROM_AGE
+    if patient.id == guardian.id or not (child or cannot_act):
+        raise GuardianRefusedError
+    until = None
+    if child and born is not None:
+        until = datetime.combine(alone_until(born), time(), CHINA)
+    bond = new_id()
+    terms = [Terms(GrantKind.GUARD)]
+    (made,) = await grants.make(
+        tx, patient.id, guardian.id, terms, bond=bond, relation=relation, proof=proof, until=until
+    )
+    news = {"what": "guardian", "bond": str(bond), "relation": relation, "who": patient.name_masked}
+    await tell(tx, {guardian.id: {"family": news}})
+    return made
+
+
+async def visit_moved(tx: Tx, event: VisitEnded | VisitReopened) -> None:
+    """A visit ended or opened again: what watchers see of it is decided anew (subscriber)."""
+    feed = await lock(tx, event.visit_id)
+    tx.ring(ViewsChanged(feed.patient_id))
+
+
+async def visit_settled(tx: Tx, event: VisitSettled) -> None:
+    """All is paid: what was given for this visit only has done its work (subscriber)."""
+    feed = await lock(tx, event.visit_id)
+    await grants.end_all(tx, await grants.of_visit(tx, event.visit_id), GrantState.EXPIRED)
+    tx.ring(ViewsChanged(feed.patient_id))

@@ -1,0 +1,280 @@
+"""A patient invites a relative; the relative proves who they are, sees what is offered, and accepts."""
+
+import base64
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from family_pay.models import Guesses, Invitation
+from family_pay.rules import (
+    CODE_CHARACTERS,
+    CODE_LIVES,
+    CODE_TRIES,
+    GUESSES_A_DAY,
+    INVITATION,
+    LINK_LIVES,
+    OPEN_AT_MOST,
+    InvitationState,
+    InviteExpiredError,
+    InviteUsedError,
+    Offer,
+    OwnInviteError,
+    Relation,
+    TooManyInvitesError,
+    plain_code,
+)
+from family_pay.service.news import tell
+from kernel.clock import china_day
+from kernel.crypto import Vault, digest
+from kernel.db import Tx
+from kernel.errors import ForbiddenError, NotFoundError
+from kernel.ids import new_id, short_code
+from people.rules import Action, Actor, Depth, GrantKind
+from people.service import access, hospitals, patients
+from people.service.grants import Grant, Terms, make
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A fresh invitation. The code is here and nowhere else; the token can be made again by its patient."""
+
+    id: UUID
+    token: str = field(repr=False)
+    code: str = field(repr=False)
+    code_expires_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What the relative is shown before accepting; ``patient`` masked."""
+
+    id: UUID
+    patient_id: UUID
+    patient: str
+    offer: Offer
+    visit_id: UUID | None
+    expires_at: datetime
+
+
+async def invite(tx: Tx, actor: Actor, patient_id: UUID, offer: Offer, visit_id: UUID | None = None) -> Invited:
+    """Offer something to a relative: for one visit, or standing when ``visit_id`` is empty.
+
+    Raises:
+        ForbiddenError: only the patient and her guardian offer.
+        EmptyOfferError: see ``Offer.checked``.
+        TooManyInvitesError: ten are waiting.
+    """
+    if not await access.can_for(tx, actor, Action.SHARE, patient_id):
+        raise ForbiddenError
+    offer.checked(await categories(tx))
+    await patients.by_id(tx, patient_id)
+    waiting = select(func.count()).where(
+        Invitation.patient_id == patient_id,
+        Invitation.state == InvitationState.OFFERED,
+        Invitation.expires_at > tx.now,
+    )
+    if (await tx.session.scalar(waiting) or 0) >= OPEN_AT_MOST:
+        raise TooManyInvitesError
+    INVITATION.move(None, InvitationState.OFFERED)
+    identity, code = new_id(), short_code(CODE_CHARACTERS)
+    made = Invited(identity, link_token(tx.vault, identity), code, tx.now + CODE_LIVES, tx.now + LINK_LIVES)
+    tx.add(
+        Invitation(
+            id=identity,
+            patient_id=patient_id,
+            made_by=actor.id,
+            token_digest=digest(made.token),
+            code_digest=_code_digest(tx, identity, code),
+            code_tries=0,
+            code_expires_at=made.code_expires_at,
+            expires_at=made.expires_at,
+            relation=offer.relation,
+            pays=offer.pays,
+            cap_fen=offer.cap_fen,
+            ask_first=offer.ask_first,
+            depth=int(offer.depth),
+            opened=sorted(offer.opened),
+            signs=offer.signs,
+            visit_id=visit_id,
+            state=InvitationState.OFFERED,
+            created_at=tx.now,
+        )
+    )
+    return made
+
+
+async def categories(tx: Tx) -> frozenset[str]:
+    """The sensitive categories of all hospitals: what can be opened one by one."""
+    return frozenset(c for h in await hospitals.everyone(tx) for c in hospitals.settings_of(h).hidden_categories)
+
+
+def link_token(vault: Vault, invitation_id: UUID) -> str:
+    """The token of an invitation's link: 132 bits that only our keys can make, so that it need not be kept."""
+    key = vault.key("invitation-link")
+    return base64.urlsafe_b64encode(hmac.digest(key, invitation_id.bytes, "sha256"))[:22].decode()
+
+
+async def token_of(tx: Tx, actor: Actor, invitation_id: UUID) -> str:
+    """The link's token again, for the patient's own page.
+
+    Raises:
+        NotFoundError: absent, somebody else's, or no longer waiting.
+    """
+    found = await tx.get(Invitation, invitation_id)
+    if found is None or found.state != InvitationState.OFFERED or found.expires_at <= tx.now:
+        raise NotFoundError
+    if not await access.can_for(tx, actor, Action.SHARE, found.patient_id):
+        raise NotFoundError
+    return link_token(tx.vault, found.id)
+
+
+async def waiting_of(tx: Tx, patient_id: UUID) -> list[Invitation]:
+    """The patient's invitations nobody has accepted yet, newest first."""
+    query = select(Invitation).where(
+        Invitation.patient_id == patient_id,
+        Invitation.state == InvitationState.OFFERED,
+        Invitation.expires_at > tx.now,
+    )
+    return list(await tx.session.scalars(query.order_by(Invitation.created_at.desc(), Invitation.id)))
+
+
+async def withdraw_invitation(tx: Tx, actor: Actor, invitation_id: UUID) -> None:
+    """Take an invitation back before anybody accepted it.
+
+    Raises:
+        NotFoundError: absent, or somebody else's.
+        InviteUsedError: accepted in the meantime; end the grant instead.
+    """
+    found = await tx.get(Invitation, invitation_id, lock=True)
+    if found is None or not await access.can_for(tx, actor, Action.SHARE, found.patient_id):
+        raise NotFoundError
+    if found.state == InvitationState.ACCEPTED:
+        raise InviteUsedError
+    if found.state == InvitationState.OFFERED:
+        INVITATION.move(InvitationState.OFFERED, InvitationState.WITHDRAWN)
+        found.state, found.ended_at = InvitationState.WITHDRAWN, tx.now
+
+
+async def seen(tx: Tx, actor: Actor, token: str) -> Offered:
+    """What an invitation offers to the person who opened its link.
+
+    Raises:
+        InviteExpiredError, InviteUsedError, OwnInviteError: it cannot be accepted.
+    """
+    return await _offered(tx, await _open_one(tx, actor, token, lock=False))
+
+
+async def accept(tx: Tx, actor: Actor, token: str) -> list[Grant]:
+    """Accept: the grants begin, and both sides are told. Of two who accept at once, one does.
+
+    Raises:
+        InviteExpiredError, InviteUsedError, OwnInviteError: nothing was changed.
+    """
+    found = await _open_one(tx, actor, token, lock=True)
+    offer = _offer(found)
+    INVITATION.move(InvitationState.OFFERED, InvitationState.ACCEPTED)
+    found.state, found.accepted_by, found.ended_at = InvitationState.ACCEPTED, actor.id, tx.now
+    terms = []
+    if offer.pays:
+        terms.append(Terms(GrantKind.PAY, cap_fen=offer.cap_fen, ask_first=offer.ask_first))
+    if offer.depth > Depth.NOTHING:
+        terms.append(Terms(GrantKind.WATCH, offer.depth, tuple(offer.opened)))
+    if offer.signs:
+        terms.append(Terms(GrantKind.SIGN))
+    made = await make(
+        tx,
+        found.patient_id,
+        actor.id,
+        terms,
+        bond=found.id,
+        relation=offer.relation,
+        proof="invitation",
+        visit_id=found.visit_id,
+    )
+    patient, relative = await patients.by_id(tx, found.patient_id), await patients.by_id(tx, actor.id)
+    news = {"what": "bound", "bond": str(found.id), "relation": offer.relation}
+    await tell(
+        tx,
+        {
+            patient.id: {"family": {**news, "who": relative.name_masked}},
+            relative.id: {"family": {**news, "who": patient.name_masked}},
+        },
+    )
+    return made
+
+
+async def _open_one(tx: Tx, actor: Actor, token: str, *, lock: bool) -> Invitation:
+    query = select(Invitation).where(Invitation.token_digest == digest(token))
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    found = await tx.session.scalar(query)
+    if found is None or found.state == InvitationState.WITHDRAWN:
+        raise InviteExpiredError
+    if actor.id in (found.patient_id, found.made_by):
+        raise OwnInviteError
+    if found.state == InvitationState.ACCEPTED:
+        raise InviteUsedError
+    if found.expires_at <= tx.now:
+        raise InviteExpiredError
+    return found
+
+
+async def _offered(tx: Tx, row: Invitation) -> Offered:
+    patient = await patients.by_id(tx, row.patient_id)
+    return Offered(row.id, patient.id, patient.name_masked, _offer(row), row.visit_id, row.expires_at)
+
+
+def _offer(row: Invitation) -> Offer:
+    return Offer(
+        Relation(row.relation), row.pays, row.cap_fen, row.ask_first, Depth(row.depth), frozenset(row.opened), row.signs
+    )
+
+
+async def try_code(tx: Tx, actor: Actor, handle: str, code: str) -> tuple[bool, str | None]:
+    """Try a spoken code of the patient with this phone or identity number; the try counts when this commits.
+
+    Returns: whether trying is still allowed today, and the invitation's token when the code was right.
+    """
+    day = china_day(tx.now)
+    counted = (
+        insert(Guesses)
+        .values(person_id=actor.id, day=day, tries=1)
+        .on_conflict_do_update(
+            index_elements=["person_id", "day"], set_={"tries": Guesses.tries + 1}, where=Guesses.tries < GUESSES_A_DAY
+        )
+        .returning(Guesses.tries)
+    )
+    if (await tx.session.execute(counted)).first() is None:
+        return False, None
+    meant = [p.id for p in await patients.with_handle(tx, handle)]
+    claim = (
+        update(Invitation)
+        .where(
+            or_(Invitation.patient_id.in_(meant), Invitation.made_by.in_(meant)),
+            Invitation.patient_id != actor.id,
+            Invitation.made_by != actor.id,
+            Invitation.state == InvitationState.OFFERED,
+            Invitation.code_expires_at > tx.now,
+            Invitation.code_tries < CODE_TRIES,
+        )
+        .values(code_tries=Invitation.code_tries + 1)
+        .returning(Invitation.id, Invitation.code_digest)
+        .execution_options(synchronize_session=False)
+    )
+    given = plain_code(code)
+    for row in (await tx.session.execute(claim)).all():
+        if hmac.compare_digest(row.code_digest, _code_digest(tx, row.id, given)):
+            # Right: the code is spent, what follows goes by the link's token.
+            spent = update(Invitation).where(Invitation.id == row.id).values(code_expires_at=tx.now)
+            await tx.session.execute(spent.execution_options(synchronize_session=False))
+            return True, link_token(tx.vault, row.id)
+    return True, None
+
+
+def _code_digest(tx: Tx, invitation_id: UUID, code: str) -> bytes:
+    return tx.vault.index("invitation-code", f"{invitation_id}/{code}")

@@ -1,0 +1,174 @@
+"""Logging in, step by step: what was counted is committed before we say no, and outsiders are asked in between."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from kernel.db import Database
+from kernel.ids import token
+from kernel.outside import Rejected
+from people.ports import CodeSender, WeChatIdentity
+from people.rules import mask_name
+from people.service import codes, pins, sessions
+from people.service.codes import Purpose
+from people.service.patients import name_of
+from people.service.sessions import LoggedIn, LoginExpiredError, Ticket, WrongPinError
+
+STATE_LIVES = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class MustChoose:
+    """Several people share this phone: who is it? (id, masked name)."""
+
+    ticket: str = field(repr=False)
+    people: tuple[tuple[UUID, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MustEnrol:
+    """Nobody we know has this phone: name and identity number come next."""
+
+    ticket: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MustProvePhone:
+    """WeChat says who it is, but we have not met: phone and code come once."""
+
+    ticket: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatStart:
+    """Where to send the browser, and the cookie that must come back with it."""
+
+    url: str
+    cookie: str = field(repr=False)
+
+
+async def send_code(db: Database, send: CodeSender, phone: str, purpose: Purpose = Purpose.LOGIN) -> None:
+    """Make a code, commit it, and have it sent; answers alike whoever the phone belongs to.
+
+    Raises:
+        BadPhoneError, TooManyCodesError: nothing was sent.
+        Rejected: the gateway refuses this number; it does not count.
+        Unknown: it may have gone out, and stays good.
+    """
+    async with db.begin() as tx:
+        fresh = await codes.make(tx, phone, purpose)
+    try:
+        await send(phone, fresh.digits, int(codes.LIVES.total_seconds() // 60))
+    except Rejected:
+        async with db.begin() as tx:
+            await codes.void(tx, fresh.id)
+        raise
+
+
+async def log_in(
+    db: Database, phone: str, code: str, wechat_ticket: str | None = None
+) -> LoggedIn | MustChoose | MustEnrol:
+    """Prove a phone by its code, and be let in if one known person has it.
+
+    Args:
+        wechat_ticket: of ``MustProvePhone``: the WeChat identity is linked when the login is complete.
+
+    Raises:
+        WrongCodeError, CodeExpiredError: the try was counted.
+        LoginExpiredError: the WeChat ticket is too old.
+    """
+    async with db.begin() as tx:
+        came = sessions.open_ticket(tx.vault, wechat_ticket, tx.now) if wechat_ticket else Ticket()
+        tried = await codes.check(tx, phone, code, Purpose.LOGIN)
+    code_id = tried.or_raise()
+    ticket = Ticket(phone, code_id, came.appid, came.openid)
+    async with db.begin() as tx:
+        found = await sessions.with_phone(tx, phone)
+        if len(found) == 1:
+            return await sessions.enter(tx, ticket, found[0])
+        sealed = sessions.seal_ticket(tx.vault, ticket, tx.now + sessions.TICKET_LIVES)
+        if not found:
+            return MustEnrol(sealed)
+        return MustChoose(sealed, tuple((p.id, mask_name(name_of(tx, p))) for p in found))
+
+
+async def choose(db: Database, sealed: str, person_id: UUID) -> LoggedIn:
+    """Say which of the people with this phone one is.
+
+    Raises:
+        LoginExpiredError: forged, too old or used ticket, or somebody who does not have this phone.
+    """
+    async with db.begin() as tx:
+        ticket = sessions.open_ticket(tx.vault, sealed, tx.now)
+        found = await sessions.with_phone(tx, ticket.phone or "")
+        chosen = next((p for p in found if p.id == person_id), None)
+        if chosen is None:
+            raise LoginExpiredError
+        return await sessions.enter(tx, ticket, chosen)
+
+
+async def enrol(db: Database, sealed: str, name: str, id_number: str) -> LoggedIn:
+    """Say for the first time who one is; see ``sessions.enrol``.
+
+    Raises:
+        BadIdNumberError, TooYoungError: the same ticket may be tried again.
+        LoginExpiredError: forged, too old or used ticket.
+    """
+    async with db.begin() as tx:
+        ticket = sessions.open_ticket(tx.vault, sealed, tx.now)
+        person = await sessions.enrol(tx, ticket, name, id_number)
+        await tx.session.flush()
+        return await sessions.enter(tx, ticket, person)
+
+
+async def begin_wechat(db: Database, wechat: WeChatIdentity, redirect_uri: str, go_on: str) -> WeChatStart:
+    """Start WeChat's login. The state is in the address and, sealed, in a cookie: only this browser can come back."""
+    state = token()
+    async with db.begin() as tx:
+        cookie = sessions.seal_json(tx.vault, {"state": state, "next": go_on}, tx.now + STATE_LIVES, "wechat-state")
+    return WeChatStart(wechat.authorize_url(redirect_uri, state), cookie)
+
+
+async def finish_wechat(
+    db: Database, wechat: WeChatIdentity, appid: str, cookie: str, state: str, code: str
+) -> tuple[LoggedIn | MustProvePhone, str]:
+    """Come back from WeChat: claim the state, ask WeChat who it is, and let them in if we have met.
+
+    Returns: the outcome, and where the person wanted to go.
+
+    Raises:
+        LoginExpiredError: another browser's or an old state, or one that came back before.
+        Rejected, Unknown: WeChat does not know the code, or did not answer; begin again.
+    """
+    async with db.begin() as tx:
+        kept = sessions.open_json(tx.vault, cookie, tx.now, "wechat-state")
+        if kept["state"] != state or not await sessions.claim_state(tx, state):
+            raise LoginExpiredError
+    subject = await wechat.exchange(code)
+    async with db.begin() as tx:
+        person = await sessions.by_wechat(tx, subject.openid, appid)
+        if person is not None:
+            return await sessions.begin(tx, person), str(kept["next"])
+        ticket = Ticket(appid=appid, openid=subject.openid)
+        return MustProvePhone(sessions.seal_ticket(tx.vault, ticket, tx.now + sessions.TICKET_LIVES)), str(kept["next"])
+
+
+async def staff_log_in(db: Database, hospital_code: str | None, login: str, pin: str) -> LoggedIn:
+    """Let a member of staff in. The try is counted first, the slow comparison runs outside any transaction.
+
+    Args:
+        hospital_code: may be left out where the login is unique.
+
+    Raises:
+        WrongPinError: also when there is nobody by that login, after the same time.
+        TooManyTriesError: five wrong ones; rest for a quarter of an hour.
+    """
+    async with db.begin() as tx:
+        found = await sessions.claim_pin_try(tx, hospital_code, login)
+    staff_id, kept = found or (None, pins.NO_PIN)
+    right = await asyncio.to_thread(pins.is_pin, pin, kept)
+    if staff_id is None or not right:
+        raise WrongPinError
+    async with db.begin() as tx:
+        return await sessions.begin_staff(tx, staff_id)

@@ -35,7 +35,8 @@ HEARD = 10_000
 
 Draw = Callable[[Row, View, Hashable], str | None]
 """(row, view, face) → the text of one message, or None when this viewer is not to know of the row."""
-Look = Callable[[Tx, Actor, UUID], Awaitable[View]]
+Look = Callable[[Tx, Actor, UUID], Awaitable[tuple[View, UUID]]]
+"""(tx, caller, visit) → what the caller may see of it, and whose visit it is; absent and foreign are both blind."""
 
 
 class TooManyStreamsError(HoufuError):
@@ -92,7 +93,7 @@ class Hub:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._next_slot = 0
         self._closing = False
-        self.changed = asyncio.Event()
+        self._bells: list[asyncio.Event] = []
         self.delivered = 0
         self.slow = 0
 
@@ -117,7 +118,7 @@ class Hub:
                 self.decide_anew(patient)
             for row in rows:
                 self._row(row)
-            self.changed.set()
+            self.ring_bells()
             if self._relay is not None and (rows or patients):
                 newest: dict[UUID, int] = {}
                 for row in rows:
@@ -125,6 +126,17 @@ class Hub:
                 self._relay.tell(newest, patients)
         except Exception:
             log.exception("hub.announce")
+
+    def bell(self) -> asyncio.Event:
+        """A bell that rings whenever anything was announced, here or by another process; who waits for it clears it."""
+        made = asyncio.Event()
+        self._bells.append(made)
+        return made
+
+    def ring_bells(self) -> None:
+        """Something has changed somewhere."""
+        for bell in self._bells:
+            bell.set()
 
     def hear(self, subject: UUID, seq: int) -> None:
         """Another process has written up to here."""
@@ -215,7 +227,7 @@ class Hub:
                 if self._db is None:
                     raise LookupError("no database")
                 async with self._db.begin() as tx:
-                    view = await self._look(tx, stream.actor, stream.subject)
+                    view, _ = await self._look(tx, stream.actor, stream.subject)
             except Exception as error:
                 log.warning("hub.decide", error=type(error).__name__)
                 stream.end(RELOAD)

@@ -1,11 +1,16 @@
 """What every request has at hand: the database, the settings, the lines to the outside, and who is listening."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
-from api.hub import Hub
+from fastapi import Request
+from starlette.responses import Response
+
+from api.hub import Hub, Look
+from api.metrics import Metrics
+from api.problems import Problem
 from consent.ports import Timestamps
 from kernel.db import Database, Tx
 from kernel.jobs import Queue
@@ -13,7 +18,7 @@ from kernel.settings import Settings
 from notices.ports import Sms, WeChatMessages
 from payments.ports import CashPay
 from people.ports import WeChatIdentity
-from people.rules import Actor, View
+from people.rules import Actor
 
 
 class HisClients(Protocol):
@@ -38,10 +43,8 @@ class Ports:
 
 Who = Callable[[Tx, str], Awaitable[Actor | None]]
 """The holder of a session token, or None."""
-Look = Callable[[Tx, Actor, UUID], Awaitable[View]]
-"""What a caller may see of one visit; absent and foreign alike give ``people.rules.NOTHING``."""
-ErrorPage = Callable[[int, str, str, Mapping[str, str]], tuple[bytes, Mapping[str, str]]]
-"""(status, title, sentence, request headers) → an HTML page and its headers."""
+ErrorPage = Callable[[Request, Problem], Response]
+"""A refusal as a page in plain words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +58,7 @@ class World:
     ports: Ports
     who: Who
     look: Look
+    metrics: Metrics
+    revision: str | None = None
     error_page: ErrorPage | None = None
     extras: dict[str, Any] = field(default_factory=dict)

@@ -94,7 +94,7 @@ class Tx:
         return row
 
     async def preload(self, model: type[Row], keys: Iterable[Any], *, lock: bool = False) -> list[Row]:
-        """Fetch many rows by their single-column key in one query, locked in key order when asked; remembers absence."""
+        """Fetch many rows by their single-column key in one query, locked in key order if asked; remembers absence."""
         wanted = sorted({k for k in keys if lock or (model, k) not in self._held})
         if not wanted:
             return []
@@ -209,7 +209,13 @@ class Database:
 
 
 def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine for ``postgresql+psycopg://…``; a lost server is noticed before use, a full pool answers in 5 s."""
+    """An engine for ``postgresql+psycopg://…``: a lost server is noticed before use, a full pool answers in 5 s."""
     return create_async_engine(
-        url, pool_size=pool_size, max_overflow=5, pool_timeout=5, pool_pre_ping=True, connect_args={"connect_timeout": 5}
+        url,
+        pool_size=pool_size,
+        max_overflow=5,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        hide_parameters=True,  # an error's text goes to the log, and what was being written does not
+        connect_args={"connect_timeout": 5},
     )

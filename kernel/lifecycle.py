@@ -10,7 +10,7 @@ from kernel.errors import IllegalTransitionError
 S = TypeVar("S", bound=StrEnum)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: typing writes to an instance of a generic
 class Lifecycle(Generic[S]):
     """The states of one kind of thing and how it may move between them.
 

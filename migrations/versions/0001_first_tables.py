@@ -193,6 +193,7 @@ def upgrade() -> None:
         sa.Column("cap_fen", sa.BigInteger(), nullable=True),
         sa.Column("ask_first", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("proof", sa.String(), server_default=sa.text("'invitation'"), nullable=False),
+        sa.Column("bond", sa.Uuid(), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -202,8 +203,17 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_grant_person_id"), ondelete="RESTRICT"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grant")),
     )
+    op.create_index(op.f("ix_grant_bond"), "grant", ["bond"], unique=False)
     op.create_index("ix_grant_pair", "grant", ["patient_id", "person_id"], unique=False)
     op.create_index("ix_grant_person", "grant", ["person_id"], unique=False)
+    op.create_table(
+        "guesses",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("tries", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_guesses_person_id"), ondelete="RESTRICT"),
+        sa.PrimaryKeyConstraint("person_id", "day", name=op.f("pk_guesses")),
+    )
     op.create_table(
         "his_key",
         sa.Column("id", sa.String(), nullable=False),
@@ -216,6 +226,44 @@ def upgrade() -> None:
             ["hospital_id"], ["hospital.id"], name=op.f("fk_his_key_hospital_id"), ondelete="RESTRICT"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_his_key")),
+    )
+    op.create_table(
+        "invitation",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("made_by", sa.Uuid(), nullable=False),
+        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("code_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("code_tries", sa.BigInteger(), nullable=False),
+        sa.Column("code_expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("pays", sa.Boolean(), nullable=False),
+        sa.Column("cap_fen", sa.BigInteger(), nullable=True),
+        sa.Column("ask_first", sa.Boolean(), nullable=False),
+        sa.Column("depth", sa.BigInteger(), nullable=False),
+        sa.Column("opened", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("signs", sa.Boolean(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_by", sa.Uuid(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(accepted_by IS NULL) = (state <> 'accepted')", name=op.f("ck_invitation_accepted_by_somebody")
+        ),
+        sa.ForeignKeyConstraint(
+            ["accepted_by"], ["person.id"], name=op.f("fk_invitation_accepted_by"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(["made_by"], ["person.id"], name=op.f("fk_invitation_made_by"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["patient_id"], ["person.id"], name=op.f("fk_invitation_patient_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_invitation_token_digest")),
+    )
+    op.create_index(
+        "ix_invitation_open", "invitation", ["patient_id"], unique=False, postgresql_where=sa.text("state = 'offered'")
     )
     op.create_table(
         "letter",
@@ -393,6 +441,8 @@ def upgrade() -> None:
         sa.Column("elder", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("needed", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("rate", sa.BigInteger(), nullable=False),
+        sa.Column("minimum", sa.BigInteger(), nullable=False),
         sa.Column("steps", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("seen", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
@@ -607,9 +657,13 @@ def downgrade() -> None:
     op.drop_index("ix_look_patient", table_name="look")
     op.drop_table("look")
     op.drop_table("letter")
+    op.drop_index("ix_invitation_open", table_name="invitation", postgresql_where=sa.text("state = 'offered'"))
+    op.drop_table("invitation")
     op.drop_table("his_key")
+    op.drop_table("guesses")
     op.drop_index("ix_grant_person", table_name="grant")
     op.drop_index("ix_grant_pair", table_name="grant")
+    op.drop_index(op.f("ix_grant_bond"), table_name="grant")
     op.drop_table("grant")
     op.drop_table("feed_row")
     op.drop_table("evidence_head")

@@ -1,0 +1,119 @@
+"""The lines to the outside, laid from the settings: what is not set is not there, and says so when it is needed."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from adapters.his import HisAccess, HisClient
+from api.world import Ports
+from kernel.clock import wall_clock
+from kernel.db import Database
+from kernel.settings import Settings
+from people.service import hospitals
+
+
+@dataclass(slots=True)
+class _Kept:
+    access: HisAccess
+    client: HisClient
+
+
+class HisLines:
+    """``api.world.HisClients``: one client per hospital, made anew when its address or key has changed."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._kept: dict[UUID, _Kept] = {}
+        self._turn = asyncio.Lock()
+
+    async def of(self, hospital_id: UUID) -> HisClient:
+        """The client of one hospital."""
+        async with self._db.begin() as tx:
+            access = HisAccess(*await hospitals.his_access(tx, await hospitals.by_id(tx, hospital_id)))
+        async with self._turn:
+            kept = self._kept.get(hospital_id)
+            if kept is None or kept.access != access:
+                if kept is not None:
+                    await kept.client.aclose()
+                kept = self._kept[hospital_id] = _Kept(access, HisClient(access, wall_clock))
+            return kept.client
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for kept in self._kept.values():
+            await kept.client.aclose()
+        self._kept.clear()
+
+
+def lay(settings: Settings, db: Database) -> Ports:
+    """Make the clients of everything that is configured; heavy libraries are imported only then."""
+    wechat = _wechat(settings)
+    return Ports(
+        his=HisLines(db),
+        wechat=wechat,
+        messages=wechat,
+        pay=_wechat_pay(settings),
+        sms=_sms(settings),
+        timestamps=_timestamps(settings),
+    )
+
+
+async def open_lines(ports: Ports, stack: AsyncExitStack) -> None:
+    """Open what wants opening, and have it closed with the stack."""
+    lines: list[Any] = [ports.his, ports.wechat, ports.pay, ports.sms, ports.timestamps]
+    for line in lines:
+        if hasattr(line, "__aenter__"):
+            await stack.enter_async_context(line)
+        elif hasattr(line, "close"):
+            stack.push_async_callback(line.close)
+
+
+def _wechat(settings: Settings) -> Any:
+    given = settings.group("wechat")
+    if not given["appid"]:
+        return None
+    from adapters.wechat import WeChat, WeChatSettings
+
+    return WeChat(
+        WeChatSettings(
+            given["appid"],
+            given["secret"],
+            given["mini_appid"] or None,
+            given["mini_secret"] or None,
+            given["api_base_url"],
+            given["open_base_url"],
+        )
+    )
+
+
+def _wechat_pay(settings: Settings) -> Any:
+    given = settings.group("wechat_pay")
+    if not given["mchid"]:
+        return None
+    from adapters.wechat_pay import WeChatPay, WeChatPaySettings
+
+    notify = f"{settings.base_url}/api/callbacks/wechat-pay"
+    given["appid"] = given["appid"] or settings.wechat_appid
+    given["notify_url"] = given["notify_url"] or notify
+    given["refund_notify_url"] = given["refund_notify_url"] or f"{notify}/refund"
+    return WeChatPay(WeChatPaySettings(**given, mini_appid=settings.wechat_mini_appid or None))
+
+
+def _sms(settings: Settings) -> Any:
+    given = settings.group("sms")
+    if not given["secret_id"]:
+        return None
+    from adapters.sms import SmsSettings, TencentSms
+
+    return TencentSms(SmsSettings(**{n: v for n, v in given.items() if not n.startswith("template_")}))
+
+
+def _timestamps(settings: Settings) -> Any:
+    given = settings.group("timestamp")
+    if not given["url"]:
+        return None
+    from adapters.timestamp import Rfc3161, TimestampSettings
+
+    return Rfc3161(TimestampSettings(**given))

@@ -1,0 +1,114 @@
+"""Puts the house together: settings in, a world out in which everything knows its neighbours."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Hashable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+from uuid import UUID
+
+from api.hub import Hub
+from api.metrics import Metrics
+from api.world import Ports, World
+from houfu import lines, migrate, tables
+from houfu.relay import PostgresRelay
+from kernel.clock import Clock
+from kernel.crypto import load_vault
+from kernel.db import Database, Tx, connect
+from kernel.errors import NotFoundError
+from kernel.jobs import Queue
+from kernel.settings import Settings, SettingsError
+from notices.rules import Row
+from people.rules import NOTHING, Actor, View
+from people.service import sessions
+from people.service.access import view_of
+from visits.service.subjects import subject_of_visit
+
+NOBODY = UUID(int=0)
+
+
+def build(settings: Settings, *, clock: Clock | None = None, ports: Ports | None = None) -> World:
+    """Assemble one process's world; nothing is opened yet.
+
+    Args:
+        clock: another clock than the database's (tests, rehearsals).
+        ports: other lines to the outside than those of the settings.
+
+    Raises:
+        SettingsError: there is no database address (start the one that comes along first).
+        kernel.outside.NotConfigured: an outside system is configured by half.
+    """
+    if settings.database_url is None:
+        raise SettingsError("HOUFU_DATABASE_URL is empty, and the database that comes along was not started")
+    vault = load_vault(settings.keys)
+    metrics = Metrics()
+    hub = Hub(vault.key("feed-position"), draw, look)
+    queue = Queue(settings.database_url, tables.JOBS, watch=metrics.job)
+    engine = connect(settings.database_url, pool_size=settings.database_pool)
+    db = Database(engine, vault, clock, tables.SUBSCRIBERS, queue, hub.announce)
+    world = World(
+        settings=settings,
+        db=db,
+        queue=queue,
+        hub=hub,
+        ports=ports or lines.lay(settings, db),
+        who=sessions.caller_of,
+        look=look,
+        metrics=metrics,
+        revision=migrate.head(),
+        error_page=_error_page(),
+    )
+    queue.bind(world)
+    return world
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[World]:
+    """Open the lines and let the hub run; everything is closed at the end."""
+    url = world.settings.database_url or ""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(world.db.close)
+        await lines.open_lines(world.ports, stack)
+        relay = PostgresRelay(url, world.hub)
+        world.hub.connect(world.db, relay)
+        tasks = [asyncio.create_task(relay.run(), name="relay"), asyncio.create_task(world.hub.run(), name="hub")]
+        try:
+            yield world
+        finally:
+            world.hub.close()
+            for task in tasks:
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def look(tx: Tx, actor: Actor, visit_id: UUID) -> tuple[View, UUID]:
+    """What a caller may see of one visit, and whose it is; absent is as blind as foreign."""
+    try:
+        subject = await subject_of_visit(tx, visit_id)
+    except NotFoundError:
+        return NOTHING, NOBODY
+    return await view_of(tx, actor, subject), subject.patient_id
+
+
+def draw(row: Row, view: View, face: Hashable) -> str | None:
+    """One row as one message: JSON, or HTML for the page it goes to."""
+    payload = tables.see(row, view)
+    if payload is None:
+        return None
+    form, surface = face if isinstance(face, tuple) else ("json", None)
+    if form == "html":
+        from pwa.live import draw_row
+
+        return draw_row(row, payload, view, str(surface))
+    return _json({"kind": row.kind, "at": row.at.isoformat(), "data": payload})
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _error_page() -> Any:
+    from pwa.errors import error_page
+
+    return error_page

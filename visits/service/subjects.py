@@ -1,0 +1,29 @@
+"""Which visit is meant, as the decision who may see it needs to know."""
+
+from uuid import UUID
+
+from kernel.db import Tx
+from kernel.errors import NotFoundError
+from people.rules import Subject
+from visits.models import Visit
+from visits.rules import VisitState
+
+__all__ = ["Subject", "subject_of", "subject_of_visit"]
+
+
+def subject_of(visit: Visit) -> Subject:
+    """A visit row as a subject."""
+    over = visit.state in (VisitState.ENDED, VisitState.SETTLED)
+    return Subject(visit.patient_id, visit.hospital_id, visit.id, ended=over, settled=visit.state == VisitState.SETTLED)
+
+
+async def subject_of_visit(tx: Tx, visit_id: UUID) -> Subject:
+    """The subject of a visit.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    visit = await tx.get(Visit, visit_id)
+    if visit is None:
+        raise NotFoundError
+    return subject_of(visit)

@@ -154,6 +154,21 @@ async def finish_wechat(
         return MustProvePhone(sessions.seal_ticket(tx.vault, ticket, tx.now + sessions.TICKET_LIVES)), str(kept["next"])
 
 
+async def mini_log_in(db: Database, wechat: WeChatIdentity, appid: str, js_code: str) -> LoggedIn | MustProvePhone:
+    """Log in from the mini-program; its code comes from the program itself, so no state is needed.
+
+    Raises:
+        Rejected, Unknown: WeChat does not know the code, or did not answer.
+    """
+    subject = await wechat.mini_session(js_code)
+    async with db.begin() as tx:
+        person = await sessions.by_wechat(tx, subject.openid, appid)
+        if person is not None:
+            return await sessions.begin(tx, person)
+        ticket = Ticket(appid=appid, openid=subject.openid)
+        return MustProvePhone(sessions.seal_ticket(tx.vault, ticket, tx.now + sessions.TICKET_LIVES))
+
+
 async def staff_log_in(db: Database, hospital_code: str | None, login: str, pin: str) -> LoggedIn:
     """Let a member of staff in. The try is counted first, the slow comparison runs outside any transaction.
 

@@ -33,6 +33,7 @@ __all__ = [
     "Home",
     "Invitation",
     "Invite",
+    "InviteCode",
     "Letter",
     "Line",
     "Login",
@@ -126,13 +127,20 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """``sent_to`` is the masked phone once the code has gone out; ``wechat_url`` is there when WeChat login is."""
+    """``sent_to`` is the masked phone once the code has gone out; ``wechat_url`` is there when WeChat login is.
+
+    ``ticket`` carries what was proved so far; then ``people`` (id, masked name) asks which of them it is, and ``enrol``
+    asks for name and identity number.
+    """
 
     phone: str = ""
     sent_to: str | None = None
     error: str | None = None
     wechat_url: str | None = None
     next: str = "/"
+    ticket: str = ""
+    people: Sequence[tuple[str, str]] = ()
+    enrol: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +307,8 @@ class GrantCard:
     until: datetime | None = None
     opened: Sequence[str] = ()
     state: str = "active"
+    signs: bool = False
+    guards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +340,9 @@ class Invite:
     until: datetime | None = None
     relations: Sequence[tuple[str, str]] = ()
     error: str | None = None
+    code: str | None = None
+    categories: Sequence[tuple[str, str]] = ()
+    visit_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +358,16 @@ class Bind:
     cap_fen: int | None
     until: datetime | None
     needs_name: bool = False
+    error: str | None = None
+    signs: bool = False
+    opened: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InviteCode:
+    """Where a spoken code is typed in; ``who`` is the inviter's phone or identity number."""
+
+    who: str = ""
     error: str | None = None
 
 

@@ -35,7 +35,12 @@ CODES = {
     # signing in
     "wrong_code": "验证码不对。请看一下短信，再填一次。",
     "code_expired": "验证码过期了。请再发一次。",
-    "too_many_codes": "今天发得太多了。请明天再试，或到窗口办。",
+    "too_many_codes": "发得太多了。请过一小时再试，或到窗口办。",
+    "login_expired": "这一步放得太久了。请回到登录页，再来一次。",
+    "bad_id_number": "姓名或身份证号没填对。请看一下再填。",
+    "too_young": "未满 14 岁请监护人用自己的手机号登录，再替孩子看。",
+    "wrong_pin": "工号或密码不对。请看一下再填。",
+    "too_many_tries": "试得太多了。请歇一会儿再试，或到窗口办。",
     "bad_phone": "手机号要 11 位数字。请看一下再填。",
     "patient_not_proven": "姓名和证件号对不上。请看一下再填，或到窗口办。",
     # consent
@@ -69,6 +74,10 @@ CODES = {
     # family
     "invite_expired": "这个邀请过期了。请家人再发一次。",
     "invite_used": "这个邀请已经用过了。请家人再发一次。",
+    "empty_offer": "还没有选让家人做什么。请选一样，再做二维码。",
+    "too_many_invites": "还有 10 个邀请没人回。请先等一等，或停掉几个。",
+    "wrong_invite_code": "口令不对，或者过了 10 分钟。请对方再念一遍，或重新做一个。",
+    "guardian_refused": "满 14 岁、能自己办的，由本人来办。",
     "own_invite": "这是您自己的邀请，请发给家人。",
     "not_shared": "这次没有开放给您看。",
     # desk and HIS

@@ -77,11 +77,18 @@ class Login:
     enter = "登录"
     again = "没收到，再发一次"
     other = "换一个手机号"
+    who = "这个手机号有几位在用。您是哪一位？"
+    none_of_them = "都不是"
+    enrol = "第一次来，请写上您的姓名和身份证号。"
+    name = "姓名"
+    id_number = "身份证号"
+    enrol_go = "写好了"
+    link_wechat = "微信已经认出您。再用手机号核对一次，以后直接进。"
 
     @staticmethod
     def sent(to: str) -> str:
         """After the code went out."""
-        return f"验证码已发到 {to}，10 分钟内有效。"
+        return f"验证码已发到 {to}，5 分钟内有效。"
 
 
 class Bill:
@@ -364,6 +371,34 @@ class Family:
     scan_says = "扫完在对方手机上点同意就行。也可以把链接发过去。"
     hidden = "妇科、心理、传染病的项目不会给家人看，除非您另外打开。"
     link = "链接"
+
+    scope_label = "多久"
+    scope_visit = "只这一次就诊，看完病就停"
+    scope_standing = "以后每次都可以，直到我停止"
+    open_label = "另外打开（不选就不给看）"
+    sign_choice = "替我签“看完病再付”"
+    signs = "能替签"
+    guards = "监护人"
+    code = "对方扫不了，就念这 6 位给对方"
+    code_says = "10 分钟内有效，只能用一次。对方在“家人”里点“有口令”填。"
+    have_code = "有口令"
+    code_title = "填口令"
+    code_who = "对方的手机号（没有手机的填身份证号）"
+    code_field = "6 位口令"
+    code_go = "下一步"
+    end_title = "不再让看"
+    bind_sign = "替对方签“看完病再付”。"
+    bind_open = "打开的项目："
+
+    @staticmethod
+    def end_says(who: str) -> str:
+        """Before a bond ends."""
+        return f"停止后，{who}马上看不到您的就诊，也不能替您付款。已经付过的不变。"
+
+    @staticmethod
+    def leave_says(who: str) -> str:
+        """Before a relative leaves by themselves."""
+        return f"停止后，您看不到{who}的就诊，也不能替对方付款。"
 
     @staticmethod
     def cap_says(fen: int) -> str:

@@ -1,0 +1,46 @@
+"""How families speak of each other, and the few sentences of binding that pages and messages share."""
+
+RELATIONS = {
+    "daughter": "女儿",
+    "son": "儿子",
+    "spouse": "爱人",
+    "parent": "父母",
+    "sibling": "兄弟姐妹",
+    "grandchild": "孙辈",
+    "friend": "朋友",
+    "other": "家人",
+}
+CATEGORIES = {"gynaecology": "妇科", "psychiatry": "心理科", "infection": "传染病"}
+PAGES = {
+    "bill": "看了账单",
+    "story": "看了就诊经过",
+    "guide": "看了导诊",
+    "pass": "看了就诊码",
+    "pay": "看了要付的钱",
+    "results": "看了结果",
+    "receipt": "看了收据",
+}
+ME = "本人"
+SOMEBODY = "家人"
+UNPROVEN = "您的资料还没有和医院核对上。可以先替家人付款、看家人就诊。看自己的就诊，请带证件到窗口核对一次。"
+
+
+def relation(code: str) -> str:
+    """What the relative is to the patient."""
+    return RELATIONS.get(code, SOMEBODY)
+
+
+def label(code: str, sex: str | None) -> str:
+    """What the relative calls the patient, from what the relative is to her and the patient's sex."""
+    if code in ("daughter", "son"):
+        return {"F": "妈妈", "M": "爸爸"}.get(sex or "", "父母")
+    if code == "parent":
+        return {"F": "女儿", "M": "儿子"}.get(sex or "", "孩子")
+    if code == "grandchild":
+        return "老人"
+    return {"spouse": "爱人", "sibling": "兄弟姐妹", "friend": "朋友"}.get(code, SOMEBODY)
+
+
+def looked(page: str) -> str:
+    """What somebody looked at."""
+    return PAGES.get(page, "看了就诊")

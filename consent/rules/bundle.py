@@ -85,7 +85,7 @@ def finish(bundle: Mapping[str, Any], seal: Mapping[str, str]) -> bytes:
     """The file: the bundle with its seal and checksum, in canonical form.
 
     Args:
-        seal: base64 of ``signature`` (over root), ``certificate``, ``timestamp`` (over the signature), ``timestamp_at``.
+        seal: base64 of ``signature`` (of root), ``certificate``, ``timestamp`` (of the signature), ``timestamp_at``.
     """
     whole = {**bundle, "seal": dict(seal)}
     return canonical({**whole, "checksum": sha256(whole)})

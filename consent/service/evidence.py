@@ -126,7 +126,7 @@ async def audit(tx: Tx, hospital_id: UUID) -> list[ChainFlaw]:
         select(Evidence)
         .where(Evidence.hospital_id == hospital_id)
         .order_by(Evidence.seq)
-        .execution_options(populate_existing=True, yield_per=200)
+        .execution_options(populate_existing=True)
     )
     for row in rows:
         if row.seq != expected:

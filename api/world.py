@@ -17,7 +17,7 @@ from kernel.jobs import Queue
 from kernel.settings import Settings
 from notices.ports import Sms, WeChatMessages
 from payments.ports import CashPay
-from people.ports import WeChatIdentity
+from people.ports import CodeSender, WeChatIdentity
 from people.rules import Actor
 
 
@@ -38,6 +38,7 @@ class Ports:
     messages: WeChatMessages | None = None
     pay: CashPay | None = None
     sms: Sms | None = None
+    codes: CodeSender | None = None
     timestamps: Timestamps | None = None
 
 

@@ -11,6 +11,8 @@ from api.world import Ports
 from kernel.clock import wall_clock
 from kernel.db import Database
 from kernel.settings import Settings
+from notices.ports import Sms
+from people.ports import CodeSender
 from people.service import hospitals
 
 
@@ -49,13 +51,14 @@ class HisLines:
 
 def lay(settings: Settings, db: Database) -> Ports:
     """Make the clients of everything that is configured; heavy libraries are imported only then."""
-    wechat = _wechat(settings)
+    wechat, sms = _wechat(settings), _sms(settings)
     return Ports(
         his=HisLines(db),
         wechat=wechat,
         messages=wechat,
         pay=_wechat_pay(settings),
-        sms=_sms(settings),
+        sms=sms,
+        codes=_codes(sms, settings.sms_template_code),
         timestamps=_timestamps(settings),
     )
 
@@ -108,6 +111,16 @@ def _sms(settings: Settings) -> Any:
     from adapters.sms import SmsSettings, TencentSms
 
     return TencentSms(SmsSettings(**{n: v for n, v in given.items() if not n.startswith("template_")}))
+
+
+def _codes(sms: Sms | None, template: str) -> CodeSender | None:
+    if sms is None or not template:
+        return None
+
+    async def send(phone: str, digits: str, minutes: int) -> None:
+        await sms.send(template, phone, [digits, str(minutes)])
+
+    return send
 
 
 def _timestamps(settings: Settings) -> Any:

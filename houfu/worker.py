@@ -2,12 +2,14 @@
 
 import asyncio
 import random
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 
 from api.world import World
+from houfu import wiring
 from houfu.tables import SWEEPS, Sweep
 
 log = structlog.get_logger()
@@ -66,3 +68,13 @@ async def run_once(world: World, sweep: Sweep) -> None:
         log.error("sweep", sweep=sweep.name, error=type(error).__name__, exc_info=error)
     else:
         world.metrics.sweeps.labels(sweep.name, "done").inc()
+
+
+async def forever(world: World) -> None:
+    """A process of its own: works until SIGTERM or Ctrl-C."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with wiring.running(world), working(world):
+        await stop.wait()

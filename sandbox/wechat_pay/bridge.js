@@ -13,13 +13,24 @@
     host.setAttribute("role", "dialog");
     host.setAttribute("aria-label", words.title);
     const root = host.attachShadow({ mode: "open" });
-    root.innerHTML =
-      "<style>.s{position:fixed;inset:auto 0 0 0;z-index:99999;background:#fff;padding:20px 16px 28px;" +
+    // No markup and no style tag: the page's own policy (Trusted Types, no inline style) holds for us too.
+    const css = new CSSStyleSheet();
+    css.replaceSync(
+      ".s{position:fixed;inset:auto 0 0 0;z-index:99999;background:#fff;padding:20px 16px 28px;" +
       "font:17px/1.5 system-ui,sans-serif;color:#111;text-align:center;border-radius:12px 12px 0 0}" +
       ".v{position:fixed;inset:0;z-index:99998;background:rgba(0,0,0,.5)}.a{font-size:34px;font-weight:600}" +
       "button{display:block;width:100%;padding:12px;margin-top:12px;border:0;border-radius:8px;font:inherit}" +
-      ".p{background:#018942;color:#fff}.n{color:#666;font-size:14px}</style><div class=v></div><div class=s>" +
-      "<div class=d></div><div class=a></div><button class=p></button><button class=l></button><p class=n></p></div>";
+      ".p{background:#018942;color:#fff}.n{color:#666;font-size:14px}");
+    root.adoptedStyleSheets = [css];
+    const make = (tag, name, into) => {
+      const made = document.createElement(tag);
+      made.className = name;
+      into.append(made);
+      return made;
+    };
+    make("div", "v", root);
+    const box = make("div", "s", root);
+    for (const [tag, name] of [["div", "d"], ["div", "a"], ["button", "p"], ["button", "l"], ["p", "n"]]) make(tag, name, box);
     root.querySelector(".d").textContent = shown.description;
     root.querySelector(".a").textContent = "¥" + shown.amount;
     root.querySelector(".p").textContent = words.pay;

@@ -60,6 +60,15 @@ def control_routes(world: World) -> list[BaseRoute]:
     ]
 
 
+def bridge_script(base: str, openid: str) -> str:
+    """A ``WeixinJSBridge`` of one person; ``base`` is where the page reaches our ``/control/pay``."""
+    say = {"title": words.CASHIER, "pay": words.PAY, "leave": words.LEAVE, "note": words.CASHIER_NOTE}
+    script = _BRIDGE.read_text("utf-8")
+    for place, value in {"{{base}}": base, "{{openid}}": openid, "{{words}}": say}.items():
+        script = script.replace(place, json.dumps(value, ensure_ascii=False))
+    return script
+
+
 class Control:
     """The endpoints around one world."""
 
@@ -82,15 +91,8 @@ class Control:
 
     async def bridge(self, request: Request) -> Response:
         """The script the made-up WeChat injects."""
-        say = {"title": words.CASHIER, "pay": words.PAY, "leave": words.LEAVE, "note": words.CASHIER_NOTE}
-        filled = {
-            "{{base}}": f"{request.url.scheme}://{request.headers.get('host', '')}",
-            "{{openid}}": request.query_params.get("openid", ""),
-            "{{words}}": say,
-        }
-        script = _BRIDGE.read_text("utf-8")
-        for place, value in filled.items():
-            script = script.replace(place, json.dumps(value, ensure_ascii=False))
+        base = f"{request.url.scheme}://{request.headers.get('host', '')}"
+        script = bridge_script(base, request.query_params.get("openid", ""))
         return Response(script, media_type="text/javascript; charset=utf-8")
 
     async def scan(self, request: Request) -> Response:

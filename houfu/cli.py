@@ -1,0 +1,146 @@
+"""The command line: what an engineer of the hospital types. A command imports heavy things when it needs them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kernel.errors import HoufuError
+from kernel.settings import Settings, SettingsError, load, table
+
+app = typer.Typer(
+    help="Houfu 后付: treat first, pay once, after the visit.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+hospital = typer.Typer(help="Set up hospitals.", no_args_is_help=True)
+app.add_typer(hospital, name="hospital")
+console = Console()
+MARKS = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "bad": "[red]✗[/]"}
+
+
+@app.command()
+def serve(
+    worker: Annotated[bool, typer.Option(help="also run jobs and sweeps in this process")] = True,
+    port: Annotated[int | None, typer.Option(help="instead of HOUFU_PORT")] = None,
+) -> None:
+    """Serve phones, desks and the HIS on one port."""
+    from houfu import logs, server, wiring
+    from houfu.app import create_app
+
+    settings = _settings(**({"port": port} if port else {}))
+    logs.set_up(settings)
+    with server.database(settings, upgrade=False) as ready:
+        application = create_app(wiring.build(ready), work=worker)
+        console.print(f"Houfu at {ready.base_url}")
+        server.run(server.server(application, ready).serve())
+
+
+@app.command()
+def worker() -> None:
+    """Run jobs and sweeps only; as many of these as you like."""
+    from houfu import logs, server, wiring
+    from houfu import worker as hands
+
+    settings = _settings()
+    logs.set_up(settings)
+    with server.database(settings, upgrade=False) as ready:
+        server.run(hands.forever(wiring.build(ready)))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables to the shape this version needs."""
+    from houfu import migrate as tables
+    from houfu import server
+
+    with server.database(_settings(), upgrade=True) as ready:
+        console.print(f"The database is at {tables.current(ready.database_url or '')}.")
+
+
+@app.command()
+def demo(
+    port: Annotated[int | None, typer.Option(help="instead of HOUFU_PORT")] = None,
+) -> None:
+    """The whole hospital on this machine, with the outside world beside it; Ctrl-C ends it."""
+    from houfu.demo import run
+
+    run(_settings(**({"port": port} if port else {})), console)
+
+
+@hospital.command("load")
+def hospital_load(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="docs/hospital-file.md")],
+) -> None:
+    """Set a hospital up from its file, or change what differs; secrets made on the way are shown once."""
+    from houfu import server
+    from houfu.hospitals import load_file
+
+    document = json.loads(file.read_text("utf-8"))
+    made: dict[str, str] = {}
+
+    async def work() -> None:
+        made.update(await load_file(ready, document))
+
+    with server.database(_settings(), upgrade=False) as ready:
+        server.run(work())
+    console.print(f"Loaded {document['hospital']['name']}.")
+    for key, secret in made.items():
+        console.print(f"New key {key}: {secret}   (shown once; give it to the HIS)", markup=False, soft_wrap=True)
+
+
+@app.command()
+def doctor(
+    settings: Annotated[bool, typer.Option("--settings", help="only print the table of all settings")] = False,
+) -> None:
+    """Look over settings, database, keys, migrations, clock, fonts and libraries; exit 1 if something is wrong."""
+    if settings:
+        print("| setting | default | meaning |\n|---|---|---|")
+        for name, default, meaning in table():
+            print(f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |")
+        return
+    from houfu.doctor import examine
+
+    wrong = 0
+    shown = Table(box=None, show_header=False, pad_edge=False)
+    for finding in examine(_settings()):
+        wrong += finding.verdict == "bad"
+        mend = "" if finding.verdict == "ok" else f"→ {finding.mend}"
+        shown.add_row(MARKS[finding.verdict], finding.what, finding.found, mend)
+    console.print(shown)
+    console.print("All is well." if not wrong else f"{wrong} to mend.")
+    raise typer.Exit(1 if wrong else 0)
+
+
+@app.command()
+def docs(
+    folder: Annotated[Path, typer.Option(help="where docs are")] = Path("docs"),
+) -> None:
+    """Draw docs/states.md from the transition tables."""
+    from houfu.states import text
+
+    (folder / "states.md").write_text(text(), "utf-8")
+    console.print(f"{folder / 'states.md'} is fresh.")
+
+
+def _settings(**given: Any) -> Settings:
+    return load(None, **given)
+
+
+def main() -> None:
+    """Run; what an operator can mend is said in one line, exit code 2."""
+    from houfu.embedded import EmbeddedPostgresError
+
+    try:
+        app()
+    except (SettingsError, EmbeddedPostgresError, HoufuError) as error:
+        Console(stderr=True).print(f"✗ {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Looks the installation over: what is wrong, and how to mend it."""
+
+import ctypes.util
+import platform
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+from houfu import migrate
+from houfu.embedded import EmbeddedPostgresError
+from houfu.server import database
+from kernel.clock import wall_clock
+from kernel.crypto import load_vault
+from kernel.outside import NotConfigured
+from kernel.settings import Settings
+
+Verdict = Literal["ok", "note", "bad"]
+DRIFT_SECONDS = 2.0
+OLDEST_SERVER = 150000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; ``mend`` says what to do when it is not ``ok``."""
+
+    what: str
+    verdict: Verdict
+    found: str
+    mend: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything, one after the other; nothing is changed but an own database being started and stopped."""
+    yield from _settings(settings)
+    yield _keys(settings)
+    yield from _database(settings)
+    yield from _lines(settings)
+    yield from _paper()
+    yield _files()
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    yield Finding("settings", "ok", f"{settings.base_url}, data in {settings.data_dir}")
+    if settings.base_url.startswith("http://") and settings.host not in {"127.0.0.1", "localhost", "::1"}:
+        yield Finding(
+            "settings",
+            "bad",
+            "phones would come without TLS",
+            "set HOUFU_PUBLIC_URL to https://… and put a proxy in front",
+        )
+
+
+def _keys(settings: Settings) -> Finding:
+    path = settings.keys
+    if not path.exists():
+        return Finding(
+            "keys", "note", f"{path} will be made on first start", "back it up then: without it data stay sealed"
+        )
+    try:
+        vault = load_vault(path)
+    except (ValueError, OSError) as error:
+        return Finding("keys", "bad", f"{path}: {error}", "restore it from the backup")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return Finding("keys", "bad", f"{path} can be read by others", f"chmod 600 {path}")
+    return Finding("keys", "ok", f"generation {vault.current} writes, {len(vault.generations)} readable")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    try:
+        with database(settings, upgrade=False) as own:
+            yield from _server(own.database_url or "")
+    except EmbeddedPostgresError as error:
+        yield Finding("database", "bad", str(error).splitlines()[0], "see the text above, or set HOUFU_DATABASE_URL")
+    except psycopg.Error as error:
+        yield Finding(
+            "database", "bad", f"no connection ({type(error).__name__})", "check HOUFU_DATABASE_URL and the server"
+        )
+
+
+def _server(url: str) -> Iterator[Finding]:
+    where = make_url(url)
+    plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
+    with psycopg.connect(plain, connect_timeout=5) as connection:
+        version = connection.info.server_version
+        row = connection.execute(
+            "SELECT clock_timestamp(), current_setting('synchronous_commit'), current_setting('fsync'),"
+            " current_setting('full_page_writes'), current_setting('server_encoding')"
+        ).fetchone()
+    if row is None:
+        return
+    moment, commit, fsync, pages, encoding = row
+    named = (
+        f"PostgreSQL {version // 10000}.{version % 10000}, {where.database} at {where.host or where.query.get('host')}"
+    )
+    if version < OLDEST_SERVER:
+        yield Finding("database", "bad", named, "15 or newer is needed")
+    else:
+        yield Finding("database", "ok", named)
+    for name, value in (("synchronous_commit", commit), ("fsync", fsync), ("full_page_writes", pages)):
+        if value == "off":
+            yield Finding("database", "bad", f"{name} is off: a power cut loses money", f"set {name} = on")
+    if encoding != "UTF8":
+        yield Finding("database", "bad", f"encoding {encoding}", "make the database with ENCODING 'UTF8'")
+    drift = abs((wall_clock() - moment).total_seconds())
+    verdict: Verdict = "ok" if drift < DRIFT_SECONDS else "bad"
+    yield Finding("clock", verdict, f"{drift:.2f} s from the database's", "" if verdict == "ok" else "run NTP on both")
+    at, head = migrate.current(url), migrate.head()
+    if at == head:
+        yield Finding("migrations", "ok", f"at {head}")
+    else:
+        yield Finding("migrations", "bad", f"at {at or 'nothing'}, {head} is needed", "houfu migrate")
+
+
+def _lines(settings: Settings) -> Iterator[Finding]:
+    from houfu import lines
+
+    tries: list[tuple[str, str, Callable[[Settings], object]]] = [
+        ("WeChat", "HOUFU_WECHAT_APPID", lines._wechat),
+        ("WeChat Pay", "HOUFU_WECHAT_PAY_MCHID", lines._wechat_pay),
+        ("SMS", "HOUFU_SMS_SECRET_ID", lines._sms),
+        ("timestamps", "HOUFU_TIMESTAMP_URL", lines._timestamps),
+    ]
+    for name, setting, make in tries:
+        try:
+            made = make(settings)
+        except NotConfigured as error:
+            yield Finding(name, "bad", str(error), f"set HOUFU_{error.what.upper().replace('.', '_')}")
+        except Exception as error:
+            yield Finding(name, "bad", f"{type(error).__name__}: {error}", "check its settings")
+        else:
+            yield (
+                Finding(name, "ok", "configured")
+                if made
+                else Finding(name, "note", "not set", f"{setting} switches it on")
+            )
+
+
+def _paper() -> Iterator[Finding]:
+    pango = ctypes.util.find_library("pango-1.0")
+    if pango is None:
+        yield Finding("pango", "bad", "missing: no PDF can be made", "apt install libpango-1.0-0 libpangoft2-1.0-0")
+    else:
+        yield Finding("pango", "ok", pango)
+    lister = shutil.which("fc-list")
+    if lister is None:
+        yield Finding("fonts", "note", "fontconfig's fc-list is missing, fonts not checked", "apt install fontconfig")
+        return
+    listed = subprocess.run([lister, ":lang=zh", "family"], capture_output=True, text=True, check=False).stdout
+    families = sorted({line.split(",")[0] for line in listed.splitlines() if line})
+    if families:
+        yield Finding("fonts", "ok", ", ".join(families[:3]))
+    else:
+        yield Finding("fonts", "bad", "no font with Chinese characters", "apt install fonts-noto-cjk")
+
+
+def _files() -> Finding:
+    from pwa.render import HERE
+
+    if not (HERE / "static" / "assets.json").exists():
+        return Finding("web assets", "bad", "never built", "make setup")
+    missing = [name for name in ("uvloop", "httptools", "procrastinate", "brotli") if not _importable(name)]
+    if missing:
+        return Finding("libraries", "bad", f"missing: {', '.join(missing)}", "make setup")
+    return Finding("libraries", "ok", f"Python {platform.python_version()}, web assets built")
+
+
+def _importable(name: str) -> bool:
+    try:
+        import_module(name)
+    except ImportError:
+        return False
+    return True

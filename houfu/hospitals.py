@@ -1,0 +1,24 @@
+"""Loads a hospital's file into the database, the same way in the demo and in production."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kernel.crypto import load_vault
+from kernel.db import Database, connect
+from kernel.settings import Settings
+from people.service import hospitals
+
+
+async def load_file(settings: Settings, document: Mapping[str, Any]) -> dict[str, str]:
+    """Load it; returns the secrets made on the way, key id → secret.
+
+    Raises:
+        people.service.hospitals.HospitalFileError: the first wrong row; nothing was changed.
+    """
+    db = Database(connect(settings.database_url or "", pool_size=2), load_vault(settings.keys))
+    try:
+        async with db.begin() as tx:
+            await hospitals.load(tx, document)
+            return dict(hospitals.fresh_secrets(tx))
+    finally:
+        await db.close()

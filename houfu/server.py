@@ -1,0 +1,109 @@
+"""Serves the application on one port, and lets go of everybody at once when asked to stop."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from houfu import migrate
+from houfu.embedded import EmbeddedPostgres
+from kernel.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """uvicorn that ends the streams first; otherwise it would wait for phones that never hang up by themselves."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config, when_up: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._when_up = when_up
+        self._hub = app.state.world.hub
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until stopped."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the port, and say so."""
+        await super().startup(sockets)
+        if self.started and self._when_up is not None:
+            self._when_up()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or Ctrl-C: a clean end with exit code 0; a second one does not wait."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._hub.close)
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def server(app: FastAPI, settings: Settings, when_up: Callable[[], None] | None = None) -> Server:
+    """One process, uvloop and httptools; what a proxy on this machine says about the client is believed.
+
+    Args:
+        when_up: called when the port is open.
+    """
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=True,
+        timeout_graceful_shutdown=3,
+        timeout_keep_alive=30,
+        backlog=2048,
+    )
+    return Server(app, config, when_up)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run the process's main work on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+@contextmanager
+def database(settings: Settings, *, upgrade: bool) -> Iterator[Settings]:
+    """Settings with a database address: the one that comes along is started, and stopped at the end if it is nobody's.
+
+    Args:
+        upgrade: bring the tables up to date first; the database that comes along always is.
+
+    Raises:
+        houfu.embedded.EmbeddedPostgresError: it does not start.
+    """
+    if settings.database_url is not None:
+        if upgrade:
+            migrate.upgrade(settings.database_url)
+        yield settings
+        return
+    with EmbeddedPostgres(settings.data_dir / "postgres") as own:
+        url = own.url()
+        if migrate.current(url) != migrate.head():
+            migrate.upgrade(url)
+        yield settings.model_copy(update={"database_url": url})
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as probe:
+        if sys.platform != "win32":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

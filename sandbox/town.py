@@ -1,0 +1,185 @@
+"""The whole outside world on loopback: the hospital's system, WeChat, its cash register, text messages, timestamps.
+
+Each speaks its own wire format on its own port. They run in the event loop of whoever opens the town.
+"""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from kernel.clock import wall_clock
+from sandbox import sms, timestamp, wechat, wechat_pay
+from sandbox.his.catalogue import PEOPLE_FILE
+from sandbox.his.server import His
+from sandbox.his.server import create_app as his_app
+from sandbox.his.wire import Key
+from sandbox.keys import SandboxKeys, make
+from words import sandbox_sms
+
+Now = Callable[[], datetime]
+NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Sockets already listening, so that addresses are known before anybody is started."""
+
+    sockets: Mapping[str, socket.socket]
+
+    def url(self, name: str) -> str:
+        """``http://127.0.0.1:8091``."""
+        return f"http://127.0.0.1:{self.sockets[name].getsockname()[1]}"
+
+
+def listen(first: int | None = None) -> Ports:
+    """Take five ports on loopback: from ``first`` on where they are free, else any."""
+    return Ports({name: _socket(None if first is None else first + n) for n, name in enumerate(NAMES)})
+
+
+def _socket(port: int | None) -> socket.socket:
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(("127.0.0.1", port or 0))
+    except OSError:
+        made.bind(("127.0.0.1", 0))
+    made.listen(128)
+    return made
+
+
+@dataclass(slots=True)
+class Town:
+    """Everything outside; the parts are there for tests and the stage to look into and to make misbehave."""
+
+    keys: SandboxKeys
+    ports: Ports
+    his: His
+    wechat: wechat.World
+    pay: wechat_pay.World
+    sms: sms.World
+    timestamp: timestamp.World
+
+
+def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
+    """The production side's settings for this town, by their names (without prefix)."""
+    groups = {
+        "wechat": keys.client_wechat(ports.url("wechat")),
+        "wechat_pay": keys.client_wechat_pay(ports.url("wechat_pay"), "", ""),
+        "sms": {**keys.client_sms(ports.url("sms")), "template_code": sandbox_sms.CODE},
+        "timestamp": keys.client_timestamp(ports.url("timestamp")),
+    }
+    named = {f"{group}_{name}": value for group, values in groups.items() for name, value in values.items()}
+    del named["wechat_pay_mini_appid"]
+    return {name: value for name, value in named.items() if value}
+
+
+def people(file: Path = PEOPLE_FILE) -> list[dict[str, Any]]:
+    """The demo's people as ``docs/hospital-file.md`` describes them."""
+    found: list[dict[str, Any]] = json.loads(file.read_text("utf-8"))["people"]
+    return found
+
+
+def cabinet(folder: Path) -> SandboxKeys:
+    """The town's keys, made on first use."""
+    return make(folder)
+
+
+def build(
+    keys: SandboxKeys,
+    ports: Ports,
+    houfu_url: str,
+    his_keys: tuple[Key, Sequence[Key]],
+    *,
+    journal: Path | None = None,
+    now: Now = wall_clock,
+    at_home: Mapping[str, str] | None = None,
+    scale: float = 0.2,
+) -> Town:
+    """Assemble the town; nothing runs yet.
+
+    Args:
+        houfu_url: where the hospital's system posts its events.
+        his_keys: the key it signs with, and those it accepts.
+        journal: file of the hospital's books, so that they survive a restart.
+        at_home: host → key of the person whose phone shows pages of that host.
+        scale: factor on WeChat Pay's pauses.
+    """
+    inbound, outbound = his_keys
+    account, mini = keys.wechat.appid, keys.wechat.mini_appid
+    folk = people()
+    with_wechat = [p for p in folk if p["openid"]]
+    persons = [wechat.Person(p["name"], p["openid"], f"m{p['openid']}") for p in with_wechat]
+    payers = [wechat_pay.Payer(p["name"], {account: p["openid"], mini: f"m{p['openid']}"}) for p in with_wechat]
+    by_key = {p["key"]: p["openid"] for p in with_wechat}
+    mine = keys.wechat_pay
+    merchant = wechat_pay.Merchant(
+        mine.mchid, mine.cert_serial, mine.merchant_public_key, mine.apiv3_key, frozenset({account, mini})
+    )
+    return Town(
+        keys=keys,
+        ports=ports,
+        his=His(houfu_url, inbound, outbound, journal=journal, now=now),
+        wechat=wechat.World(
+            wechat.App(account, keys.wechat.secret),
+            wechat.App(mini, keys.wechat.mini_secret),
+            persons,
+            now,
+            at_home={host: by_key[key] for host, key in (at_home or {}).items() if key in by_key},
+        ),
+        pay=wechat_pay.World([merchant], mine.platform_private_key, mine.public_key_id, payers, now, scale=scale),
+        sms=sms.World(
+            keys.sms.secret_id, keys.sms.secret_key, keys.sms.sdk_app_id, keys.sms.sign_name, now, sandbox_sms.TEMPLATES
+        ),
+        timestamp=timestamp.World(keys.timestamp, now),
+    )
+
+
+@asynccontextmanager
+async def running(town: Town) -> AsyncIterator[Town]:
+    """All servers of the town, until the block ends."""
+    apps: dict[str, ASGIApp] = {
+        "his": his_app(town.his),
+        "wechat": wechat.build(town.wechat),
+        "wechat_pay": wechat_pay.build(town.pay),
+        "sms": sms.build(town.sms),
+        "timestamp": timestamp.build(town.timestamp),
+    }
+    async with AsyncExitStack() as stack:
+        for name, app in apps.items():
+            await stack.enter_async_context(_serving(app, town.ports.sockets[name]))
+        yield town
+
+
+class _Server(uvicorn.Server):
+    """One among several in a process: signals are somebody else's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        while not server.started:
+            if task.done():
+                task.result()
+                raise RuntimeError("a sandbox server ended before it began")
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
+        listening.close()

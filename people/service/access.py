@@ -29,7 +29,19 @@ from people.rules import (
     view_from,
 )
 
-__all__ = ["Action", "PayTerms", "can", "can_for", "look", "looks", "patients_of", "pay_terms", "require", "view_of"]
+__all__ = [
+    "Action",
+    "PayTerms",
+    "can",
+    "can_for",
+    "look",
+    "looks",
+    "patients_of",
+    "pay_terms",
+    "relations_of",
+    "require",
+    "view_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,14 @@ async def patients_of(tx: Tx, actor: Actor) -> list[Person]:
     await tx.preload(Person, ids)
     people = [await tx.get(Person, i) for i in ids]
     return [me, *(p for p in people if p is not None)]
+
+
+async def relations_of(tx: Tx, person_id: UUID) -> dict[UUID, str]:
+    """Patient → what this person is to her, by the newest live grant."""
+    query = select(Grant).where(Grant.person_id == person_id, Grant.state == GrantState.ACTIVE)
+    return {
+        g.patient_id: g.relation for g in await tx.session.scalars(query.order_by(Grant.created_at)) if _live(tx, g)
+    }
 
 
 async def _grants(tx: Tx, person_id: UUID, patient_id: UUID) -> list[Grant]:

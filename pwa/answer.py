@@ -1,0 +1,101 @@
+"""From a view to the answer a browser gets: the reader's wishes, the hospital's number, the headers."""
+
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import Request
+from starlette.responses import RedirectResponse, Response
+
+from api.world import World
+from kernel.db import Tx
+from people.rules import Actor
+from people.service import access, hospitals
+from people.service.patients import Person as PersonRow
+from people.service.patients import name_of
+from pwa.render import Prefs, renderer
+from pwa.views import Person
+from words import family as family_words
+
+ELDER, SCALE, THEME, SHEET, PERSON = "elder", "scale", "theme", "sheet", "person"
+_YEAR = 365 * 24 * 3600
+
+
+def world_of(request: Request) -> World:
+    """The process's world."""
+    world: World = request.app.state.world
+    return world
+
+
+async def prefs_of(request: Request, tx: Tx, *, worker: bool = True) -> Prefs:
+    """What this reader wishes, by their cookies; a name or value we do not know is as good as none."""
+    cookies, settings = request.cookies, world_of(request).settings
+    known = await hospitals.everyone(tx)
+    scale = cookies.get(SCALE, "100")
+    return Prefs(
+        now=tx.now,
+        elder=cookies.get(ELDER) == "1",
+        scale=120 if scale == "120" else 140 if scale == "140" else 180 if scale == "180" else 100,
+        theme="light" if cookies.get(THEME) == "light" else "auto",
+        first_visit=cookies.get(SHEET) != renderer().assets.css_hash[7:19],
+        path=request.url.path,
+        help_phone=hospitals.helpline_of(known[0]) if len(known) == 1 else None,
+        worker=worker,
+        script=settings.wechat_script or None,
+        frame_ancestors=settings.frame_ancestors,
+    )
+
+
+async def show(
+    request: Request, tx: Tx, template: str, view: object, nav: object | None = None, status: int = 200
+) -> Response:
+    """Draw a page for this reader."""
+    prefs = await prefs_of(request, tx)
+    draw = renderer()
+    response = Response(draw.page(template, view, prefs, nav), status, draw.headers(prefs))
+    if prefs.first_visit:
+        keep(response, SHEET, draw.assets.css_hash[7:19])
+    return response
+
+
+def keep(response: Response, name: str, value: str) -> None:
+    """Keep a wish of the reader's for a year; nothing secret goes here."""
+    response.set_cookie(name, value, max_age=_YEAR, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def go(path: str) -> RedirectResponse:
+    """Lead on after a form."""
+    return RedirectResponse(safe_path(path), 303)
+
+
+def safe_path(path: str | None) -> str:
+    """A path of our own to go on to; anything that leads elsewhere is the first page."""
+    if not path or not path.startswith("/") or path.startswith("//") or "\\" in path or "\n" in path or "\r" in path:
+        return "/"
+    parts = urlsplit(path)
+    return path if not parts.scheme and not parts.netloc else "/"
+
+
+async def people_of(tx: Tx, actor: Actor) -> list[Person]:
+    """Oneself and whom one may act for or watch, as the switcher shows them."""
+    relations = await access.relations_of(tx, actor.id)
+    out = []
+    for row in await access.patients_of(tx, actor):
+        mine = row.id == actor.id
+        label = family_words.ME if mine else family_words.label(relations.get(row.id, ""), row.sex)
+        out.append(Person(str(row.id), label, name_of(tx, row) if mine else row.name_masked))
+    return out
+
+
+async def chosen(request: Request, tx: Tx, actor: Actor) -> PersonRow:
+    """Whom this browser is looking after now: the cookie's person while that is still allowed, else oneself."""
+    people = await access.patients_of(tx, actor)
+    wanted = request.cookies.get(PERSON, "")
+    return next((p for p in people if str(p.id) == wanted), people[0])
+
+
+def uuid_or_none(text: str | None) -> UUID | None:
+    """An id out of a form; anything else is none."""
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None

@@ -11,7 +11,8 @@ import pytest
 from family_pay.service import bonds
 from kernel.clock import ManualClock
 from kernel.crypto import Vault
-from kernel.db import Database, connect
+from kernel.db import Database, Handler, connect
+from kernel.events import Event
 from people.rules import Actor, ActorKind, Subject
 from people.service import hospitals, patients
 from people.service.hospitals import Hospital
@@ -36,7 +37,7 @@ def rung() -> list[object]:
 @pytest.fixture
 async def db(database_url: str, clock: ManualClock, rung: list[object]) -> AsyncIterator[Database]:
     """A fresh database of this test alone, with family_pay's subscribers."""
-    subscribers = {
+    subscribers: dict[type[Event], list[Handler]] = {
         VisitEnded: [bonds.visit_moved],
         VisitReopened: [bonds.visit_moved],
         VisitSettled: [bonds.visit_settled],

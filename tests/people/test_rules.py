@@ -33,7 +33,10 @@ grants = st.builds(
     until=st.sampled_from([None, NOW - timedelta(seconds=1), NOW, NOW + timedelta(hours=1)]),
 )
 subjects = st.sampled_from(
-    [Subject(UUID(int=3), UUID(int=4), HERE, ended, settled) for ended, settled in ((0, 0), (1, 0), (1, 1))]
+    [
+        Subject(UUID(int=3), UUID(int=4), HERE, ended, settled)
+        for ended, settled in ((False, False), (True, False), (True, True))
+    ]
 )
 
 

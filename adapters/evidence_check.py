@@ -117,6 +117,9 @@ async def _token(der: bytes, digest: bytes, roots: Sequence[Certificate], report
         signed = cms.ContentInfo.load(der, strict=True)["content"]
         info = signed["encap_content_info"]["content"].parsed
         moment: datetime = info["gen_time"].native.astimezone(UTC)
+        if _odd(signed):
+            report.findings.append(Finding("timestamp", "its envelope was changed"))
+            return None
         if info["message_imprint"]["hashed_message"].native != digest:
             report.findings.append(Finding("timestamp", "it was made over something else"))
             return None
@@ -146,6 +149,31 @@ async def _chain_of_trust(
         await validator.async_validate_usage({"digital_signature"})  # type: ignore[no-untyped-call]
     except (PathBuildingError, PathValidationError):
         report.trusted = False
+    except Exception as error:  # asn1crypto reads late: a broken certificate shows only here
+        report.findings.append(Finding("seal", f"the certificate cannot be read ({type(error).__name__})"))
+
+
+def _odd(signed: cms.SignedData) -> bool:
+    """Whether a signature's own envelope, which no signature covers, differs from how it was written.
+
+    A change there cannot forge anything, but a file that promises to betray every change should betray this one too.
+    """
+    known = {(c.chosen.issuer.dump(), c.chosen.serial_number) for c in signed["certificates"]}
+    plain = {"algorithm": "sha256", "parameters": None}
+    for info in signed["signer_infos"]:
+        sid = info["sid"].chosen
+        if (sid["issuer"].dump(), sid["serial_number"].native) not in known:
+            return True
+        if info["version"].native != "v1" or dict(info["digest_algorithm"].native) != plain:
+            return True
+        if info["signature_algorithm"]["parameters"].native is not None:
+            return True
+    for certificate in signed["certificates"]:
+        inner = certificate.chosen["tbs_certificate"]["signature"].dump()
+        if certificate.chosen["signature_algorithm"].dump() != inner:
+            return True
+    algorithms = [dict(a.native) for a in signed["digest_algorithms"]]
+    return algorithms != [plain] or signed["version"].native not in ("v1", "v3")
 
 
 # --------------------------------------------------------------------------------------------------------------- PDF
@@ -185,10 +213,11 @@ async def _pdf_signature(
         contents = bytes(embedded.pkcs7_content)
         start, length, resume, _ = (int(n) for n in embedded.byte_range)
         gap = data[start + length : resume]
-        parsed = cms.ContentInfo.load(contents.rstrip(b"\0") if not _is_der(contents) else contents)
-        whole = parsed.dump()
-        if gap != b"<" + whole.hex().encode() + b"0" * (len(gap) - 2 - 2 * len(whole)) + b">":
+        whole = cms.ContentInfo.load(contents).dump(force=True)  # without the zeros that fill the reserved room
+        if gap.upper() != b"<" + whole.hex().upper().encode().ljust(len(gap) - 2, b"0") + b">" or gap != gap.upper():
             report.findings.append(Finding("signature", "the signature itself was changed"))
+        if _odd(embedded.signed_data):
+            report.findings.append(Finding("signature", "its envelope was changed"))
         embedded.compute_integrity_info()  # type: ignore[no-untyped-call]
         if embedded.evaluate_signature_coverage() is not SignatureCoverageLevel.ENTIRE_FILE:
             report.findings.append(Finding("document", "something was added after signing"))
@@ -218,10 +247,6 @@ async def _pdf_signature(
         report.facts["timestamp"] = moment.isoformat()
     except Exception as error:
         report.findings.append(Finding("signature", f"the signature cannot be read ({type(error).__name__})"))
-
-
-def _is_der(contents: bytes) -> bool:
-    return not contents.endswith(b"\0")
 
 
 def _attachment(reader: PdfFileReader) -> bytes:

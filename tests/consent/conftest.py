@@ -24,6 +24,7 @@ from kernel.ids import new_id
 from people.models import Grant, Hospital, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
 from people.service import patients
+from tests.adapters.conftest import servers, serving, world_keys  # noqa: F401  fixtures
 
 NOW = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
 PHONE = reading.Device(SigningChannel.OFFICIAL_ACCOUNT, "a phone")

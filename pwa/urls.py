@@ -21,6 +21,7 @@ class Urls:
     desk = "/desk"
     desk_login = "/desk/login"
     desk_scan = "/desk/scan"
+    desk_letters = "/desk/letters"
     demo = "/demo"
 
     @staticmethod
@@ -107,6 +108,26 @@ class Urls:
     def sign_code(reading: str) -> str:
         """Send a code to sign by name and SMS."""
         return f"/consent/{reading}/code"
+
+    @staticmethod
+    def signed(contract: str) -> str:
+        """Signed: what it means from now on."""
+        return f"/consent/contracts/{contract}"
+
+    @staticmethod
+    def contract_pdf(contract: str) -> str:
+        """The signed letter as PDF."""
+        return f"/consent/contracts/{contract}/letter.pdf"
+
+    @staticmethod
+    def elsewhere(reading: str) -> str:
+        """Go on reading on another device: shows a QR."""
+        return f"/consent/{reading}/elsewhere"
+
+    @staticmethod
+    def go_on(token: str) -> str:
+        """What that QR leads to."""
+        return f"/consent/on/{token}"
 
     @staticmethod
     def withdraw_contract(hospital: str) -> str:

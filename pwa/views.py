@@ -434,7 +434,11 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Signing. ``may_proxy`` when a relative may sign for the patient; ``sent_to`` once a code went to the phone."""
+    """Signing. ``may_proxy``: on a hospital's tablet a relative may hold the pen; ``sent_to`` once a code was sent.
+
+    ``nonce`` is the pen: it goes back with the signature. ``reasons`` are offered where somebody signs for another, who
+    is named in ``signs_for``.
+    """
 
     reading_id: str
     hospital: str
@@ -444,6 +448,37 @@ class Sign:
     relations: Sequence[tuple[str, str]] = ()
     sent_to: str | None = None
     error: str | None = None
+    nonce: str = ""
+    reasons: Sequence[tuple[str, str]] = ()
+    signs_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Go on with the letter on another device: a QR to be scanned there, or (``token``) the question whether to."""
+
+    hospital: str
+    patient: str
+    qr: str | None = None
+    token: str | None = None
+    back: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Really stop? Says what stays."""
+
+    hospital_id: str
+    hospital: str
+    patient: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeskLetters:
+    """Letters a doctor has still to sign: (contract id, patient, signed at)."""
+
+    hospital: str
+    letters: Sequence[tuple[str, str, datetime]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,49 @@ class Sign:
     sign_code = "用验证码签"
     patient = "患者"
     hospital = "医院"
+    reason = "为什么代签"
     says = "签一次就行，以后这家医院都能用。随时可以不用。"
 
     @staticmethod
     def sent(to: str) -> str:
         """After the code went out."""
         return f"验证码已发到 {to}。"
+
+
+    @staticmethod
+    def for_(patient: str) -> str:
+        """Somebody signs for another."""
+        return f"您替{patient}签，写您自己的名字。"
+
+
+class Elsewhere:
+    """Going on with the letter on another device."""
+
+    title = "换个设备签"
+    ask = "在这里接着看"
+    says = "用另一部手机，或让护士用平板，扫这个码。10 分钟内有效，只能用一次。"
+    qr = "换设备用的二维码"
+    here = "接着看，看完再签。看过的时间都算。"
+    go = "在这台设备上接着看"
+    back = "还是在这里看"
+    link = "换个设备看和签"
+
+
+class Withdraw:
+    """Ending the service."""
+
+    title = "停用看完病再付"
+    says = "停了以后，看病改为先缴费。已经记账的，看完病照样付。以后想用，可以再签。"
+    go = "停用"
+    keep = "先不停"
+
+
+class DeskLetters:
+    """Letters a doctor has still to sign."""
+
+    title = "待签的同意书"
+    none = "没有要签的。"
+    go = "医生签名"
 
 
 class Signed:

@@ -22,6 +22,9 @@ class Pages:
     letter = letters.Letter
     sign = letters.Sign
     signed = letters.Signed
+    elsewhere = letters.Elsewhere
+    withdraw = letters.Withdraw
+    desk_letters = letters.DeskLetters
     desk = desk_words.Desk
     desk_login = desk_words.DeskLogin
     desk_pay = desk_words.DeskPay

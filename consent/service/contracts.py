@@ -15,6 +15,25 @@ from kernel.ids import new_id
 from people.rules import FULL_AGE, Action, Actor, ActorKind, Role, age_on
 from people.service import access, patients, signing
 
+__all__ = [
+    "SEAL_JOB",
+    "Contract",
+    "by_id",
+    "claim_seal",
+    "countersign",
+    "due_seals",
+    "lapsed_pauses",
+    "of_patient",
+    "order_seal",
+    "papers",
+    "restore",
+    "seal_failed",
+    "sealed",
+    "suspend",
+    "waiting_for_doctor",
+    "withdraw",
+]
+
 SEAL_JOB = "consent.seal"
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -75,6 +75,9 @@ class _Visit:
                 await self._refuse(403, "csrf")
             else:
                 await self.guard.app(self.scope, self.receive, self.send)
+        except ClientDisconnect:
+            if self.too_big:
+                await self._refuse(413, "payload_too_large")
         except Exception as error:
             if self.status:
                 raise

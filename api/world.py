@@ -11,13 +11,13 @@ from starlette.responses import Response
 from api.hub import Hub, Look
 from api.metrics import Metrics
 from api.problems import Problem
-from consent.ports import Timestamps
+from consent.ports import CreditPlatform, DocumentSigner, PaperRenderer, Timestamps
 from kernel.db import Database, Tx
 from kernel.jobs import Queue
 from kernel.settings import Settings
 from notices.ports import Sms, WeChatMessages
 from payments.ports import CashPay
-from people.ports import CodeSender, WeChatIdentity
+from people.ports import WeChatIdentity
 from people.rules import Actor
 
 
@@ -38,8 +38,10 @@ class Ports:
     messages: WeChatMessages | None = None
     pay: CashPay | None = None
     sms: Sms | None = None
-    codes: CodeSender | None = None
     timestamps: Timestamps | None = None
+    signer: DocumentSigner | None = None
+    paper: PaperRenderer | None = None
+    credit: CreditPlatform | None = None
 
 
 Who = Callable[[Tx, str], Awaitable[Actor | None]]

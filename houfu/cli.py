@@ -114,6 +114,41 @@ def doctor(
     raise typer.Exit(1 if wrong else 0)
 
 
+@app.command("verify-consent")
+def verify_consent(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a letter (PDF) or its evidence (JSON)")],
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="trusted certificate; default: this installation's own"),
+    ] = None,
+) -> None:
+    """Check a signed letter or its evidence offline and name the part that was changed; exit 1 if one was."""
+    import asyncio
+
+    from adapters.evidence_check import examine, load_roots
+    from consent.rules.bundle import UnreadableBundleError
+
+    settings = _settings()
+    ours = [settings.signing / "ca.pem"]
+    texts = [path.read_bytes() for path in (root or ours) if path.exists()]
+    if not root and (ca := settings.timestamp_ca_cert.get_secret_value()):
+        texts.append(ca.encode())
+    try:
+        report = asyncio.run(examine(file.read_bytes(), load_roots(texts)))
+    except (UnreadableBundleError, ValueError) as error:
+        console.print(f"✗ {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    for name, value in report.facts.items():
+        console.print(f"  {name}: {value}", markup=False, highlight=False)
+    for finding in report.findings:
+        console.print(f"✗ {finding.part}: {finding.what}", style="red", markup=False, highlight=False)
+    if not report.findings:
+        console.print(
+            "✓ intact" + ("" if report.trusted else ", but signed under a certificate nobody named as trusted")
+        )
+    raise typer.Exit(0 if not report.findings and report.trusted else 1)
+
+
 @app.command()
 def docs(
     folder: Annotated[Path, typer.Option(help="where docs are")] = Path("docs"),

@@ -11,8 +11,6 @@ from api.world import Ports
 from kernel.clock import wall_clock
 from kernel.db import Database
 from kernel.settings import Settings
-from notices.ports import Sms
-from people.ports import CodeSender
 from people.service import hospitals
 
 
@@ -51,15 +49,18 @@ class HisLines:
 
 def lay(settings: Settings, db: Database) -> Ports:
     """Make the clients of everything that is configured; heavy libraries are imported only then."""
-    wechat, sms = _wechat(settings), _sms(settings)
+    from pwa.paper import Paper
+
+    wechat, timestamps = _wechat(settings), _timestamps(settings)
     return Ports(
         his=HisLines(db),
         wechat=wechat,
         messages=wechat,
         pay=_wechat_pay(settings),
-        sms=sms,
-        codes=_codes(sms, settings.sms_template_code),
-        timestamps=_timestamps(settings),
+        sms=_sms(settings),
+        timestamps=timestamps,
+        signer=_signer(settings, timestamps),
+        paper=Paper(),
     )
 
 
@@ -113,16 +114,6 @@ def _sms(settings: Settings) -> Any:
     return TencentSms(SmsSettings(**{n: v for n, v in given.items() if not n.startswith("template_")}))
 
 
-def _codes(sms: Sms | None, template: str) -> CodeSender | None:
-    if sms is None or not template:
-        return None
-
-    async def send(phone: str, digits: str, minutes: int) -> None:
-        await sms.send(template, phone, [digits, str(minutes)])
-
-    return send
-
-
 def _timestamps(settings: Settings) -> Any:
     given = settings.group("timestamp")
     if not given["url"]:
@@ -130,3 +121,11 @@ def _timestamps(settings: Settings) -> Any:
     from adapters.timestamp import Rfc3161, TimestampSettings
 
     return Rfc3161(TimestampSettings(**given))
+
+
+def _signer(settings: Settings, timestamps: Any) -> Any:
+    if timestamps is None:
+        return None  # a letter without a trusted clock is not sealed
+    from adapters.pdf_signer import PdfSigner, load_authority
+
+    return PdfSigner(load_authority(settings.signing), timestamps.for_pdf())

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     key_file: Path | None = Field(
         None, description="master keys; empty: `keys` in the data folder, made on first start"
     )
+    signing_dir: Path | None = Field(
+        None, description="certificate for letters; empty: `signing` in the data folder, made on first start"
+    )
     host: str = Field("127.0.0.1", description="address to listen on; a proxy with TLS stands in front")
     port: int = Field(8000, ge=1, le=65535, description="port to listen on")
     public_url: str = Field("", description="how phones and providers reach us, `https://…`; empty: host and port")
@@ -114,6 +117,11 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Where the key file is."""
         return self.key_file or self.data_dir / "keys"
+
+    @property
+    def signing(self) -> Path:
+        """Where the certificate for letters is."""
+        return self.signing_dir or self.data_dir / "signing"
 
     def group(self, prefix: str) -> dict[str, str]:
         """The settings of one outside system as plain texts, without the prefix: ``group("sms")["secret_id"]``."""

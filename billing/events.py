@@ -1,0 +1,40 @@
+"""Facts about the bill that other packages react to."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeBecameBillable(Event):
+    """A department confirmed execution: the line is owed now."""
+
+    charge_id: UUID
+    visit_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PaidChargeReversed(Event):
+    """The HIS took back a line that was already paid here: the money goes back."""
+
+    charge_id: UUID
+    visit_id: UUID
+    self_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineDisputed(Event):
+    """The patient says she did not have this; the line waits for an answer, the rest goes on."""
+
+    charge_id: UUID
+    visit_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeAnswered(Event):
+    """Staff answered; ``upheld`` means the patient was right and the line is reversed."""
+
+    charge_id: UUID
+    visit_id: UUID
+    upheld: bool

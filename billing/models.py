@@ -1,0 +1,89 @@
+"""The tables of billing: charge items, disputes, and the double-entry ledger."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped
+
+from kernel.db import Base, column
+
+
+class ChargeItem(Base):
+    """One line of a bill with its proof trail. ``rank`` orders a pile newest first."""
+
+    __tablename__ = "charge_item"
+    __table_args__ = (
+        CheckConstraint("fund_fen + account_fen + self_fen = amount_fen", name="split_adds_up"),
+        CheckConstraint("amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND self_fen >= 0", name="not_negative"),
+        # Ordered is not owed: nothing is owed or paid here that no department confirmed.
+        CheckConstraint("state NOT IN ('billable','disputed','covered','settled') OR executed_at IS NOT NULL", name="executed"),
+        CheckConstraint("(state = 'covered') = (attempt_id IS NOT NULL AND settled_at IS NULL)", name="covered"),
+        Index("ix_charge_item_attempt", "attempt_id"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    number: Mapped[str] = column(3)
+    order_id: Mapped[UUID | None] = column(3, ForeignKey("order.id", ondelete="RESTRICT"), index=True)
+    item_code: Mapped[str] = column(3)
+    name: Mapped[str] = column(5)
+    department_name: Mapped[str] = column(3)
+    quantity: Mapped[str] = column(3)
+    unit_price_fen: Mapped[int] = column(2)
+    amount_fen: Mapped[int] = column(4)
+    fund_fen: Mapped[int] = column(4)
+    account_fen: Mapped[int] = column(4)
+    self_fen: Mapped[int] = column(4)
+    insurance_class: Mapped[str | None] = column(3)
+    category: Mapped[str | None] = column(5)
+    state: Mapped[str] = column(3)
+    pay_first: Mapped[bool] = column(5)
+    ordered_by: Mapped[str | None] = column(3)
+    ordered_at: Mapped[datetime | None] = column(3)
+    created_at: Mapped[datetime] = column(3)
+    executed_by: Mapped[str | None] = column(3)
+    executed_at: Mapped[datetime | None] = column(3)
+    executed_where: Mapped[str | None] = column(3)
+    reversed_at: Mapped[datetime | None] = column(3)
+    attempt_id: Mapped[UUID | None] = column(3)
+    settled_at: Mapped[datetime | None] = column(3)
+    settled_where: Mapped[str | None] = column(3)
+    settled_reference: Mapped[str | None] = column(4)
+    rank: Mapped[int] = column(2)
+
+
+class Dispute(Base):
+    """One "I did not have this": who said so, until when an answer is due, and the answer."""
+
+    __tablename__ = "dispute"
+    __table_args__ = (Index("ix_dispute_open", "answer_by", postgresql_where="answered_at IS NULL"),)
+    id: Mapped[UUID] = column(3, primary_key=True)
+    charge_id: Mapped[UUID] = column(3, ForeignKey("charge_item.id", ondelete="RESTRICT"), index=True)
+    said_by: Mapped[UUID] = column(3)
+    reason: Mapped[str] = column(5)
+    at: Mapped[datetime] = column(3)
+    answer_by: Mapped[datetime] = column(3)
+    answered_at: Mapped[datetime | None] = column(3)
+    answered_by: Mapped[UUID | None] = column(3)
+    upheld: Mapped[bool | None] = column(3)
+
+
+class LedgerTransaction(Base):
+    """One balanced posting; append-only. The id is derived from what it is about, so it can be posted only once."""
+
+    __tablename__ = "ledger_transaction"
+    id: Mapped[UUID] = column(3, primary_key=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    kind: Mapped[str] = column(2)
+    reference: Mapped[str] = column(4)
+    at: Mapped[datetime] = column(3)
+
+
+class LedgerEntry(Base):
+    """One side of a posting: debit positive, credit negative; the entries of a transaction add up to zero."""
+
+    __tablename__ = "ledger_entry"
+    __table_args__ = (CheckConstraint("amount_fen <> 0", name="not_zero"),)
+    transaction_id: Mapped[UUID] = column(3, ForeignKey("ledger_transaction.id", ondelete="RESTRICT"), primary_key=True)
+    account: Mapped[str] = column(2, primary_key=True)
+    amount_fen: Mapped[int] = column(4)

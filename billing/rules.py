@@ -1,0 +1,193 @@
+"""When a charge is owed, in which pile of the bill it lies, and what of it each viewer sees."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from kernel.errors import HoufuError, Kind
+from kernel.lifecycle import Lifecycle
+from notices.rules import Row
+from people.rules import Audience, Depth, View
+
+Pile = Literal["done", "ordered", "cancelled"]
+
+
+class ChargeState(StrEnum):
+    """Where a charge item stands (FHIR's words where there are any)."""
+
+    PLANNED = "planned"
+    BILLABLE = "billable"
+    DISPUTED = "disputed"
+    COVERED = "covered"  # frozen in a live payment attempt
+    SETTLED = "settled"
+    SETTLED_ELSEWHERE = "settled_elsewhere"
+    ABORTED = "aborted"
+    REVERSED = "reversed"
+    REFUNDED = "refunded"
+
+
+S = ChargeState
+CHARGE = Lifecycle[ChargeState](
+    "Charge item",
+    {
+        (None, S.PLANNED): "ChargePlanned",
+        (S.PLANNED, S.BILLABLE): "ChargeBecameBillable",
+        (S.PLANNED, S.ABORTED): "ChargeAborted",
+        (S.PLANNED, S.REVERSED): "ChargeReversed",
+        # The performing department's word stands above a cancel or an abandon that crossed it on the way.
+        (S.ABORTED, S.BILLABLE): "ChargeBecameBillable",
+        (S.ABORTED, S.REVERSED): "ChargeReversed",
+        (S.BILLABLE, S.DISPUTED): "LineDisputed",
+        (S.DISPUTED, S.BILLABLE): "DisputeAnswered",
+        (S.BILLABLE, S.REVERSED): "ChargeReversed",
+        (S.DISPUTED, S.REVERSED): "ChargeReversed",
+        (S.BILLABLE, S.COVERED): "ChargeCovered",
+        (S.COVERED, S.BILLABLE): "ChargeReleased",
+        (S.COVERED, S.SETTLED): "ChargeSettled",
+        (S.PLANNED, S.SETTLED_ELSEWHERE): "ChargeSettledElsewhere",
+        (S.BILLABLE, S.SETTLED_ELSEWHERE): "ChargeSettledElsewhere",
+        (S.DISPUTED, S.SETTLED_ELSEWHERE): "ChargeSettledElsewhere",
+        (S.ABORTED, S.SETTLED_ELSEWHERE): "ChargeSettledElsewhere",
+        (S.SETTLED_ELSEWHERE, S.REVERSED): "ChargeReversed",
+        (S.SETTLED, S.REFUNDED): "ChargeRefunded",
+    },
+)
+
+PILE: Mapping[ChargeState, Pile] = {
+    S.PLANNED: "ordered",
+    S.BILLABLE: "done",
+    S.DISPUTED: "done",
+    S.COVERED: "done",
+    S.SETTLED: "done",
+    S.SETTLED_ELSEWHERE: "done",
+    S.ABORTED: "cancelled",
+    S.REVERSED: "cancelled",
+    S.REFUNDED: "cancelled",
+}
+
+OWED = frozenset({S.BILLABLE, S.DISPUTED, S.COVERED})
+
+
+class Account(StrEnum):
+    """The accounts of the ledger; a positive entry is a debit."""
+
+    PATIENT = "patient"  # owed by the patient's side, in cash
+    POOLED_FUND = "pooled_fund"
+    PERSONAL_ACCOUNT = "personal_account"
+    REVENUE = "revenue"
+    CASH_WECHAT = "cash_wechat"
+    ELSEWHERE = "elsewhere"  # paid at the hospital's own window
+    SUSPENSE = "suspense"  # money for a closed attempt, on its way back
+
+
+class AmountChangedError(HoufuError):
+    """The HIS sent a charge number again with other money; it has to reverse and charge anew."""
+
+    code = "charge_amount_changed"
+    kind = Kind.CONFLICT
+
+
+class NothingPayableError(HoufuError):
+    """There is nothing to pay now: all paid, being paid, or not done yet."""
+
+    code = "nothing_payable"
+    kind = Kind.CONFLICT
+
+
+class NotDisputableError(HoufuError):
+    """The line is not owed, so there is nothing to dispute."""
+
+    code = "line_not_disputable"
+    kind = Kind.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A bill, or the part of it in one category, in fen; fund + account + self = done."""
+
+    done_fen: int = 0
+    payable_fen: int = 0
+    fund_fen: int = 0
+    account_fen: int = 0
+    self_fen: int = 0
+    planned_fen: int = 0
+    paid_fen: int = 0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(*(getattr(self, f) + getattr(other, f) for f in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the sums need of a line."""
+
+    state: ChargeState
+    amount_fen: int
+    fund_fen: int
+    account_fen: int
+    self_fen: int
+    here: bool  # payable through Houfu: the visit is post-pay and the line is not excluded
+
+    @property
+    def sums(self) -> Sums:
+        """Its part in the bill."""
+        pile = PILE[self.state]
+        if pile == "ordered":
+            return Sums(planned_fen=self.amount_fen)
+        if pile == "cancelled":
+            return Sums()
+        paid = self.self_fen if self.state in (S.SETTLED, S.SETTLED_ELSEWHERE) else 0
+        payable = self.self_fen if self.state is S.BILLABLE and self.here else 0
+        return Sums(self.amount_fen, payable, self.fund_fen, self.account_fen, self.self_fen, 0, paid)
+
+
+def sums_by_category(lines: Iterable[tuple[str | None, Money]]) -> tuple[dict[str, dict[str, int]], bool]:
+    """Sums per category ("" for what is not sensitive), and whether a payment is under way (some line is frozen)."""
+    found: dict[str, Sums] = {}
+    busy = False
+    for category, money in lines:
+        busy = busy or money.state is S.COVERED
+        key = category or ""
+        found[key] = found.get(key, Sums()) + money.sums
+    return {key: asdict(sums) for key, sums in found.items()}, busy
+
+
+def seen_sums(sums: Mapping[str, Mapping[str, int]], view: View, *, busy: bool) -> dict[str, int]:
+    """The sums a view is told: its categories only, but a payer the whole payable total; 0 payable while being paid."""
+    total = Sums()
+    for key, part in sums.items():
+        if view.sees(Depth.BILL, key or None):
+            total += Sums(**part)
+    made = asdict(total)
+    if view.pays:
+        made["payable_fen"] = sum(part["payable_fen"] for part in sums.values())
+    if busy:
+        made["payable_fen"] = 0
+    return made
+
+
+
+
+def seen_line(line: Mapping[str, Any], view: View) -> dict[str, Any]:
+    """A line as this view sees it; what can be done with it is told to the patient's side alone."""
+    made = dict(line)
+    if not view.owner:
+        made.update(category=None, can_dispute=False, can_abandon=False, order_id=None)
+    return made
+
+
+def see_bill(row: Row, view: View) -> dict[str, Any] | None:
+    """What of a ``bill.line`` row a view sees: the line and sums, only the payable total (a payer), or nothing."""
+    sums = seen_sums(row.payload["sums"], view, busy=row.payload["busy"])
+    if view.shows(Audience.BILL, row.category):
+        return {"line": seen_line(row.payload["line"], view), "sums": sums}
+    return {"sums": sums} if view.pays else None
+
+
+def see_payment(row: Row, view: View) -> dict[str, Any] | None:
+    """What of a ``payment`` row a view sees: the patient's side and payers the payment, who sees the bill its sums."""
+    sums = seen_sums(row.payload["sums"], view, busy=row.payload["busy"])
+    if view.shows(Audience.PAYERS, None):
+        return {"payment": row.payload["payment"], "sums": sums}
+    return None

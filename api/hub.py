@@ -320,9 +320,10 @@ class Hub:
                 if number % 200 == 199:
                     await asyncio.sleep(0)
             if tick % SLOTS == 0:
-                await self._heal()
+                await self.heal()
 
-    async def _heal(self) -> None:
+    async def heal(self) -> None:
+        """Ask the feeds where they stand: whatever ring was lost, its rows are read now."""
         subjects = list(self._topics)
         for start in range(0, len(subjects), 1000):
             try:

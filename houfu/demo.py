@@ -23,7 +23,6 @@ from houfu.server import run as run_loop
 from houfu.server import server as make_server
 from kernel.db import Tx
 from kernel.settings import Settings, SettingsError
-from people.models import Person
 from people.service import hospitals, patients, sessions
 from people.service.patients import PatientFact
 from sandbox import town as towns
@@ -122,17 +121,17 @@ async def _know_people(tx: Tx, hospital_id: UUID, appid: str) -> None:
         if one["patient_no"] and one["id_number"]:
             born = date.fromisoformat(one["birth_date"]) if one["birth_date"] else None
             fact = PatientFact(one["patient_no"], one["name"], one["id_number"], one["phone"], born, one["sex"])
-            person: Person | None = await patients.known(tx, hospital_id, fact)
+            person = await patients.known(tx, hospital_id, fact)
         elif one["openid"]:
             person = await sessions.by_wechat(tx, one["openid"], appid) or _visitor(tx, one)
         else:
             continue
         await tx.session.flush()
-        if person is not None and one["openid"]:
+        if one["openid"]:
             await sessions.link_wechat(tx, person, one["openid"], appid)
 
 
-def _visitor(tx: Tx, one: Mapping[str, Any]) -> Person:
+def _visitor(tx: Tx, one: Mapping[str, Any]) -> patients.Person:
     person = patients.new_person(tx, one["name"])
     person.birth_date, person.sex = date.fromisoformat(one["birth_date"]), one["sex"]
     if one["id_number"]:

@@ -56,7 +56,7 @@ class PostgresRelay:
                     await work(connection)  # type: ignore[operator]
             except psycopg.OperationalError as error:
                 log.warning("relay", error=type(error).__name__)
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.5)
 
     async def _send(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         while True:
@@ -66,11 +66,16 @@ class PostgresRelay:
             patients, self._patients = self._patients, set()
             words = [f"{subject.hex}:{seq}" for subject, seq in rows.items()] + [p.hex for p in patients]
             calls = [f"{self._me} {' '.join(words[i : i + AT_ONCE])}" for i in range(0, len(words), AT_ONCE)]
-            for call in calls:
-                await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, call))
+            try:
+                for call in calls:
+                    await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, call))
+            except psycopg.OperationalError:
+                self.tell(rows, list(patients))  # said again on the next connection
+                raise
 
     async def _listen(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
         await connection.execute(f"LISTEN {CHANNEL}".encode())
+        await self._hub.heal()  # what was called while nobody listened
         async for call in connection.notifies():
             sender, *words = call.payload.split()
             if sender == self._me:

@@ -96,7 +96,7 @@ async def test_a_lost_ring_is_healed(settings: Settings) -> None:
         await other.say(visit, "unheard")
         await asyncio.sleep(0.2)
         assert texts(phone) == []
-        await one.world.hub._heal()
+        await one.world.hub.heal()
         await phone.until(lambda p: len(p.got) == 1)
         assert texts(phone) == ["unheard"]
 

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import consent.models
-import people.models  # noqa: F401  the tables must be known before they are made
 from consent import flows
 from consent.events import ContractSigned, ContractWithdrawn
 from consent.rules import SigningChannel, read_strokes
@@ -19,7 +18,7 @@ from consent.service import eligibility, reading
 from consent.service.signing import Signature
 from kernel.clock import ManualClock
 from kernel.crypto import Vault
-from kernel.db import Base, Database, Tx, connect
+from kernel.db import Database, Tx, connect
 from kernel.ids import new_id
 from people.models import Grant, Hospital, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
@@ -157,11 +156,9 @@ async def _person(tx: Tx, hospital: UUID, number: str, name: str, id_number: str
 
 
 @pytest.fixture
-async def house(empty_database_url: str) -> AsyncIterator[House]:
+async def house(database_url: str) -> AsyncIterator[House]:
     """A fresh hospital."""
-    engine: AsyncEngine = connect(empty_database_url)
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
+    engine: AsyncEngine = connect(database_url)
     clock, jobs, events = ManualClock(NOW), KeptJobs(), list[Any]()
 
     async def hear(tx: Tx, event: Any) -> None:

@@ -35,7 +35,7 @@ STAGE = "stage.houfu.localhost"
 HOLDERS = ("mother", "daughter", "companion", "son", "expectant", "husband", "guardian", "elder", "elder_son")
 AT_HOME = {f"{key}.houfu.localhost": key for key in HOLDERS}
 OUTSIDE_FROM = 91  # the outside world's ports: 8000 → 8091 …
-_OUTSIDE = ("wechat_", "sms_", "timestamp_")
+_OUTSIDE = ("wechat_", "sms_", "timestamp_", "credit_")
 BRIDGE, REGISTER = "/sandbox/bridge.js", "/sandbox/pay"
 
 
@@ -83,7 +83,7 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
     app = create_app(world, work=True)
     attach(app, town)
     async with towns.running(town):
-        console.print("[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, SMS, timestamps")
+        console.print("[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, SMS, timestamps, credit")
 
         def say() -> None:
             up()

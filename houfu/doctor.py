@@ -126,6 +126,7 @@ def _lines(settings: Settings) -> Iterator[Finding]:
         ("WeChat Pay", "HOUFU_WECHAT_PAY_MCHID", lines._wechat_pay),
         ("SMS", "HOUFU_SMS_SECRET_ID", lines._sms),
         ("timestamps", "HOUFU_TIMESTAMP_URL", lines._timestamps),
+        ("credit platform", "HOUFU_CREDIT_URL", lines._credit),
     ]
     for name, setting, make in tries:
         try:

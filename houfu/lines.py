@@ -61,17 +61,20 @@ def lay(settings: Settings, db: Database) -> Ports:
         timestamps=timestamps,
         signer=_signer(settings, timestamps),
         paper=Paper(),
+        credit=_credit(settings),
     )
 
 
 async def open_lines(ports: Ports, stack: AsyncExitStack) -> None:
     """Open what wants opening, and have it closed with the stack."""
-    lines: list[Any] = [ports.his, ports.wechat, ports.pay, ports.sms, ports.timestamps]
+    lines: list[Any] = [ports.his, ports.wechat, ports.pay, ports.sms, ports.timestamps, ports.credit]
     for line in lines:
         if hasattr(line, "__aenter__"):
             await stack.enter_async_context(line)
-        elif hasattr(line, "close"):
-            stack.push_async_callback(line.close)
+        else:
+            close = getattr(line, "close", None) or getattr(line, "aclose", None)
+            if close is not None:
+                stack.push_async_callback(close)
 
 
 def _wechat(settings: Settings) -> Any:
@@ -129,3 +132,12 @@ def _signer(settings: Settings, timestamps: Any) -> Any:
     from adapters.pdf_signer import PdfSigner, load_authority
 
     return PdfSigner(load_authority(settings.signing), timestamps.for_pdf())
+
+
+def _credit(settings: Settings) -> Any:
+    given = settings.group("credit")
+    if not given["url"]:
+        return None
+    from adapters.credit import CityCredit, CreditSettings
+
+    return CityCredit(CreditSettings(**given), wall_clock)

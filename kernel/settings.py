@@ -93,6 +93,10 @@ class Settings(BaseSettings):
     timestamp_url: str = Field("", description="time stamping authority (RFC 3161); empty: letters wait for one")
     timestamp_ca_cert: Pem = Field(NONE, description="CA its certificate must chain to (PEM or file)")
 
+    credit_url: str = Field("", description="the city's credit platform; empty: nobody is asked")
+    credit_key_id: str = Field("", description="our key there")
+    credit_secret: SecretStr = Field(NONE, description="its secret")
+
     @field_validator("frame_ancestors", mode="before")
     @classmethod
     def _words(cls, value: object) -> object:

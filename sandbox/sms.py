@@ -3,8 +3,8 @@
 ``build(World(...))`` is the ASGI app; one POST address as the real one, TC3-HMAC-SHA256 verified over the raw bytes.
 ``GET /control/messages?phone=`` lists the kept messages, with the text as the phone shows it if the template is known.
 
-Magic numbers: 19900000001 blacklisted · 19900000002 daily limit reached · 19900000003 the gateway fails inside ·
-19900000004 taken, then silence · 19900000005 taken, then HTTP 502 · 19900000006 wrong number.
+Magic numbers: 19900009901 blacklisted · 19900009902 daily limit reached · 19900009903 the gateway fails inside ·
+19900009904 taken, then silence · 19900009905 taken, then HTTP 502 · 19900009906 wrong number.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 MAGIC = {
-    "+8619900000001": "FailedOperation.PhoneNumberInBlacklist",
-    "+8619900000002": "LimitExceeded.PhoneNumberDailyLimit",
-    "+8619900000003": "InternalError.OtherError",
-    "+8619900000006": "InvalidParameterValue.IncorrectPhoneNumber",
+    "+8619900009901": "FailedOperation.PhoneNumberInBlacklist",
+    "+8619900009902": "LimitExceeded.PhoneNumberDailyLimit",
+    "+8619900009903": "InternalError.OtherError",
+    "+8619900009906": "InvalidParameterValue.IncorrectPhoneNumber",
 }
-SILENT, BROKEN = "+8619900000004", "+8619900000005"
+SILENT, BROKEN = "+8619900009904", "+8619900009905"
 FRESH_SECONDS = 300
 _AUTH = re.compile(
     r"TC3-HMAC-SHA256 Credential=([^/]+)/(\d{4}-\d\d-\d\d)/sms/tc3_request, "

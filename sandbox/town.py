@@ -1,9 +1,11 @@
-"""The whole outside world on loopback: the hospital's system, WeChat, its cash register, text messages, timestamps.
+"""The whole outside world on loopback: the hospital's system, WeChat and its cash register, SMS, timestamps, credit.
 
 Each speaks its own wire format on its own port. They run in the event loop of whoever opens the town.
 """
 
 import asyncio
+import hashlib
+import hmac
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -17,7 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from kernel.clock import wall_clock
-from sandbox import sms, timestamp, wechat, wechat_pay
+from sandbox import credit, sms, timestamp, wechat, wechat_pay
 from sandbox.his.catalogue import PEOPLE_FILE
 from sandbox.his.server import His
 from sandbox.his.server import create_app as his_app
@@ -26,7 +28,8 @@ from sandbox.keys import SandboxKeys, make
 from words import sandbox_sms
 
 Now = Callable[[], datetime]
-NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp")
+NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp", "credit")
+CREDIT_KEY = "houfu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Ports:
 
 
 def listen(first: int | None = None) -> Ports:
-    """Take five ports on loopback: from ``first`` on where they are free, else any."""
+    """Take six ports on loopback: from ``first`` on where they are free, else any."""
     return Ports({name: _socket(None if first is None else first + n) for n, name in enumerate(NAMES)})
 
 
@@ -67,6 +70,11 @@ class Town:
     pay: wechat_pay.World
     sms: sms.World
     timestamp: timestamp.World
+    credit: credit.World
+
+
+def _credit_secret(keys: SandboxKeys) -> str:
+    return hmac.new(keys.sms.secret_key.encode(), b"credit platform", hashlib.sha256).hexdigest()
 
 
 def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
@@ -76,6 +84,7 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
         "wechat_pay": keys.client_wechat_pay(ports.url("wechat_pay"), "", ""),
         "sms": {**keys.client_sms(ports.url("sms")), "template_code": sandbox_sms.CODE},
         "timestamp": keys.client_timestamp(ports.url("timestamp")),
+        "credit": {"url": ports.url("credit"), "key_id": CREDIT_KEY, "secret": _credit_secret(keys)},
     }
     named = {f"{group}_{name}": value for group, values in groups.items() for name, value in values.items()}
     del named["wechat_pay_mini_appid"]
@@ -140,6 +149,7 @@ def build(
             keys.sms.secret_id, keys.sms.secret_key, keys.sms.sdk_app_id, keys.sms.sign_name, now, sandbox_sms.TEMPLATES
         ),
         timestamp=timestamp.World(keys.timestamp, now),
+        credit=credit.World(CREDIT_KEY, _credit_secret(keys), now),
     )
 
 
@@ -152,6 +162,7 @@ async def running(town: Town) -> AsyncIterator[Town]:
         "wechat_pay": wechat_pay.build(town.pay),
         "sms": sms.build(town.sms),
         "timestamp": timestamp.build(town.timestamp),
+        "credit": credit.build(town.credit),
     }
     async with AsyncExitStack() as stack:
         for name, app in apps.items():

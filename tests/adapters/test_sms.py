@@ -59,8 +59,8 @@ async def test_a_message_is_taken(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("phone", "template", "params", "reason"),
     [
-        ("19900000001", "1001", 3, "FailedOperation.PhoneNumberInBlacklist"),
-        ("19900000006", "1001", 3, "InvalidParameterValue.IncorrectPhoneNumber"),
+        ("19900009901", "1001", 3, "FailedOperation.PhoneNumberInBlacklist"),
+        ("19900009906", "1001", 3, "InvalidParameterValue.IncorrectPhoneNumber"),
         (PHONE, "9999", 3, "FailedOperation.TemplateIncorrectOrUnapproved"),
         (PHONE, "1001", 2, "FailedOperation.TemplateParamSetNotMatchApprovedTemplate"),
         ("12345", "1001", 3, "BAD_PHONE"),
@@ -78,11 +78,11 @@ async def test_a_definite_no(gateway: Gateway, phone: str, template: str, params
 async def test_come_later_and_unknown(gateway: Gateway) -> None:
     """The daily limit is throttled; an inner error, silence and a 502 after taking it are unknown."""
     with pytest.raises(Throttled):
-        await gateway.sms.send("1001", "19900000002", ["a", "b", "c"])
-    for phone in ("19900000003", "19900000004", "19900000005"):
+        await gateway.sms.send("1001", "19900009902", ["a", "b", "c"])
+    for phone in ("19900009903", "19900009904", "19900009905"):
         with pytest.raises(Unknown):
             await gateway.sms.send("1001", phone, ["a", "b", "c"])
-    assert [m["phone"] for m in gateway.world.messages] == ["+8619900000004", "+8619900000005"]
+    assert [m["phone"] for m in gateway.world.messages] == ["+8619900009904", "+8619900009905"]
 
 
 @pytest.mark.parametrize(

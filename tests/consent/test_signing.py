@@ -25,10 +25,10 @@ from consent.rules import (
 from consent.service import contracts, evidence, letters, reading, standing
 from consent.service.signing import Signature
 from kernel.errors import ForbiddenError, Kind, NotFoundError
-from notices.ports import SmsReceipt
 from people.models import Grant, Hospital
 from people.rules import GrantKind, Role
 from tests.consent.conftest import DRAWN, PHONE, House, drawn
+from tests.consent.gateway import Gateway
 from words import errors
 
 
@@ -490,18 +490,6 @@ async def test_page_by_page_without_javascript(house: House) -> None:
     ]
     assert await house.left(reading_id) == 0
     assert await house.refusals() == ["read_delay", "read_delay"]
-
-
-class Gateway:
-    """Takes text messages."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, str]] = []
-
-    async def send(self, template_id: str, phone: str, params: list[str], session_context: str = "") -> SmsReceipt:
-        """Remember phone and code."""
-        self.sent.append((phone, params[0]))
-        return SmsReceipt("1", 1)
 
 
 async def test_signing_by_name_and_code(house: House) -> None:

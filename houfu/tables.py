@@ -41,7 +41,7 @@ SILENT: frozenset[str] = frozenset(
         "ContractWithdrawn",
         "GrantEnded",
         "GrantMade",
-        "HisRefused",
+        "HisAnswered",
         "OrderCheckedIn",
         "OrderGone",
         "OrderPerformed",

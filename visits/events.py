@@ -89,9 +89,11 @@ class ResultReady(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class HisRefused(Event):
-    """The HIS refused for good to do what it was told."""
+class HisAnswered(Event):
+    """The HIS has answered a call for good: ``outcome`` is ``done`` or ``refused``."""
 
     key: str
     kind: str
     visit_id: UUID
+    outcome: str
+    reason: str | None

@@ -1,11 +1,15 @@
 """What a visit and an order are, how they move, and until when a visit is to be paid."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from kernel.errors import HoufuError, Kind
 from kernel.lifecycle import Lifecycle
+from notices.rules import Row
+from people.rules import Depth, View
 
 ENDS_BY_ITSELF_AFTER = timedelta(hours=12)  # the stated fallback when the HIS never says that a visit ended
 
@@ -165,3 +169,40 @@ def visit_number(seed: bytes) -> str:
     """Ten digits people read aloud, in groups of 4-4-2, made from random bytes (at least 8)."""
     digits = f"{int.from_bytes(seed[:8], 'big') % 10**10:010d}"
     return f"{digits[:4]} {digits[4:8]} {digits[8:]}"
+
+
+def see_step(row: Row, view: View) -> dict[str, Any] | None:
+    """What of a ``step`` row a view sees: results only as deep as granted, notes only by the patient's side."""
+    if not view.shows(row.audience, row.category):
+        return None
+    return {"step": seen_step(row.payload["step"], view)}
+
+
+def seen_step(step: Mapping[str, Any], view: View) -> dict[str, Any]:
+    """A step as this view sees it; the category itself is told to nobody but the patient's side and staff."""
+    made = dict(step)
+    category = made.pop("category", None)
+    if not view.sees(Depth.RESULTS, category):
+        made["result_flag"] = None
+        if made["state"] == "result":
+            made["state"] = "performed"
+    if not (view.owner or view.staff):
+        made["note"], made["preparation"] = None, []
+    return made
+
+
+def see_visit(row: Row, view: View) -> dict[str, Any] | None:
+    """What of a ``visit`` row a view sees: how it is paid and until when is for the patient's side and payers."""
+    if view.blind:
+        return None
+    return {"visit": seen_visit(row.payload["visit"], view)}
+
+
+def seen_visit(visit: Mapping[str, Any], view: View) -> dict[str, Any]:
+    """A visit's state as this view sees it; a companion who does not pay cannot tell the two ways of paying apart."""
+    made = dict(visit)
+    if not (view.owner or view.pays or view.staff):
+        made.update(mode=PaymentMode.DEFERRED.value, due_at=None)
+        if made["state"] == VisitState.SETTLED:
+            made["state"] = VisitState.ENDED.value
+    return made

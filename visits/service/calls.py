@@ -1,15 +1,22 @@
 """Telling the HIS: what was decided is queued in the deciding transaction and delivered until it answers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
+from sqlalchemy.orm import aliased
 
 from kernel.db import Tx
+from notices.service import lock
+from visits.events import HisAnswered
 from visits.models import Encounter, HisCall, Visit
-from visits.ports import CommandKind
-from visits.rules import CallState
+from visits.ports import CommandKind, HisAnswer
+from visits.rules import CALL, CallState, Pause
+
+POSTS_GATHER_FOR = timedelta(seconds=1)  # lines written within it travel in one call
 
 
 async def tell(tx: Tx, visit: Visit, kind: CommandKind, key: str, data: Mapping[str, Any] | None = None) -> HisCall:
@@ -37,6 +44,7 @@ async def post_charge(tx: Tx, visit: Visit, charge_no: str, amount_fen: int) -> 
     line = {"charge_no": charge_no, "amount_fen": amount_fen}
     if waiting is None:
         waiting = await tell(tx, visit, "post", f"post:{charge_no}:{visit.id.hex}", {"charges": [line]})
+        waiting.next_at = tx.now + POSTS_GATHER_FOR
         tx.memo["post", visit.id] = waiting
     else:
         waiting.data = {"charges": [*waiting.data["charges"], line]}
@@ -79,3 +87,57 @@ async def encounter_numbers(tx: Tx, visit_id: UUID) -> list[str]:
     """The HIS's numbers of a visit's encounters, oldest first."""
     query = select(Encounter.number).where(Encounter.visit_id == visit_id).order_by(Encounter.started_at, Encounter.number)
     return list(await tx.session.scalars(query))
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A call as it is delivered; detached from any transaction."""
+
+    key: str
+    hospital_id: UUID
+    visit_id: UUID
+    kind: CommandKind
+    encounters: list[str]
+    at: datetime
+    data: Mapping[str, Any]
+
+
+async def claim(tx: Tx, limit: int) -> list[Claimed]:
+    """Take due calls, of each visit only the oldest unanswered one; each is ours until its next time comes."""
+    earlier = aliased(HisCall)
+    blocked = exists().where(
+        earlier.visit_id == HisCall.visit_id, earlier.state == CallState.PENDING, earlier.turn < HisCall.turn
+    )
+    query = (
+        select(HisCall)
+        .where(HisCall.state == CallState.PENDING, HisCall.next_at <= tx.now, ~blocked)
+        .order_by(HisCall.turn)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = []
+    for call in list(await tx.session.scalars(query)):
+        call.tries += 1
+        # Long enough for the slowest answer, so that no second worker takes it meanwhile.
+        call.next_at = tx.now + max(Pause(call.tries).until_next, timedelta(seconds=6))
+        numbers = await encounter_numbers(tx, call.visit_id)
+        claimed.append(
+            Claimed(call.key, call.hospital_id, call.visit_id, call.kind, numbers, call.queued_at, dict(call.data))  # type: ignore[arg-type]
+        )
+    return claimed
+
+
+async def record(tx: Tx, claimed: Claimed, answer: HisAnswer | None, trouble: str | None) -> None:
+    """Write down what the HIS said; without an answer the call stays pending and comes again after a pause."""
+    await lock(tx, claimed.visit_id)
+    call = await tx.get(HisCall, claimed.key, lock=True)
+    if call is None or call.state != CallState.PENDING:
+        return
+    if answer is None:
+        call.trouble = (trouble or "no answer")[:200]
+        call.next_at = tx.now + Pause(call.tries).until_next
+        return
+    after = CallState.DONE if answer.outcome == "done" else CallState.REFUSED
+    CALL.move(CallState(call.state), after)
+    call.state, call.answered_at, call.trouble = after, tx.now, answer.reason
+    await tx.emit(HisAnswered(call.key, call.kind, call.visit_id, answer.outcome, answer.reason))

@@ -11,9 +11,9 @@ from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.ids import derive
 from notices.service import append, lock, open_feed
-from people.models import Hospital
 from people.rules import Audience
 from people.service import hospitals
+from people.service.hospitals import Hospital
 from visits.events import VisitEnded, VisitMarked, VisitOpened, VisitReopened, VisitSettled, VisitUnmarked
 from visits.models import Encounter, Visit
 from visits.rules import MODE, VISIT, Exclusion, ModeChange, PaymentMode, VisitState, due_at, visit_number
@@ -158,10 +158,15 @@ async def unmark(tx: Tx, visit: Visit, reason: ModeChange) -> None:
     await tx.emit(VisitUnmarked(visit.id))
 
 
-async def exclude(tx: Tx, visit: Visit, why: Exclusion) -> None:
-    """The whole visit turns pay-first (an exclusion became known); no relative or companion ever sees why."""
+async def exclude(tx: Tx, visit: Visit, why: Exclusion, *, his_knows: bool) -> None:
+    """The whole visit turns pay-first (an exclusion became known); no relative or companion ever sees why.
+
+    Args:
+        his_knows: the HIS said so itself, and need not be told.
+    """
     await lock(tx, visit.id)
-    await tell(tx, visit, "exclude", f"exclude:{visit.id.hex}:{why}")
+    if not his_knows:
+        await tell(tx, visit, "exclude", f"exclude:{visit.id.hex}:{why}")
     await unmark(tx, visit, ModeChange.EXCLUDED)
 
 

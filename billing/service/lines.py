@@ -1,0 +1,347 @@
+"""The lines of a bill: written down when ordered, owed only when a department has confirmed execution."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from billing.events import ChargeBecameBillable, PaidChargeReversed
+from billing.models import ChargeItem
+from billing.rules import (
+    CHARGE,
+    OWED,
+    PILE,
+    Account,
+    AmountChangedError,
+    ChargeState,
+    Money,
+    seen_line,
+    seen_sums,
+    sums_by_category,
+)
+from billing.service.ledger import post
+from kernel.db import Tx
+from kernel.ids import derive
+from notices.service import append, lock, next_rank
+from people.rules import Audience, View
+from people.service.hospitals import Hospital
+from visits.events import OrderGone, OrderPerformed, VisitEnded, VisitMarked
+from visits.models import Order, Visit
+from visits.rules import GONE_ORDER, OPEN_ORDER, OrderState, PaymentMode, VisitState
+from visits.service import encounters
+from visits.service.calls import post_charge
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeFact:
+    """A charge as the HIS told it, in whole fen, pre-settled by the HIS."""
+
+    number: str
+    order_id: UUID | None
+    item_code: str
+    name: str
+    quantity: str
+    unit_price_fen: int
+    amount_fen: int
+    fund_fen: int
+    account_fen: int
+    self_fen: int
+    insurance_class: str | None
+    created_at: datetime
+
+
+def charge_id(hospital_id: UUID, number: str) -> UUID:
+    """The id of a charge by the HIS's number."""
+    return derive(hospital_id, "charge", number)
+
+
+async def preload(tx: Tx, visit_ids: Sequence[UUID]) -> None:
+    """Fetch all lines of these visits in one question."""
+    wanted = [v for v in visit_ids if ("lines", v) not in tx.memo]
+    if not wanted:
+        return
+    for visit_id in wanted:
+        tx.memo["lines", visit_id] = []
+    query = select(ChargeItem).where(ChargeItem.visit_id.in_(wanted)).order_by(ChargeItem.rank)
+    for charge in await tx.session.scalars(query):
+        tx.memo["lines", charge.visit_id].append(charge)
+        tx.hold([charge])
+
+
+async def lines_of(tx: Tx, visit_id: UUID) -> list[ChargeItem]:
+    """All lines of a visit; take the visit's turn first when something will change."""
+    await preload(tx, [visit_id])
+    lines: list[ChargeItem] = tx.memo["lines", visit_id]
+    return lines
+
+
+async def record(tx: Tx, hospital: Hospital, visit: Visit, fact: ChargeFact) -> bool:
+    """Write a charge down as planned; owed at once only if its order was performed. Returns whether it was new.
+
+    Raises:
+        AmountChangedError: the number is known with other money.
+    """
+    feed = await lock(tx, visit.id)
+    identity = charge_id(hospital.id, fact.number)
+    known = await tx.get(ChargeItem, identity)
+    if known is not None:
+        same = (known.amount_fen, known.fund_fen, known.account_fen, known.self_fen)
+        if same != (fact.amount_fen, fact.fund_fen, fact.account_fen, fact.self_fen):
+            raise AmountChangedError(charge=fact.number)
+        return False
+    order = await tx.get(Order, fact.order_id) if fact.order_id else None
+    charge = _planned(identity, visit, order, fact, next_rank(feed, tx.now))
+    lines = await lines_of(tx, visit.id)
+    tx.add(charge)
+    lines.append(charge)
+    if visit.mode == PaymentMode.DEFERRED:
+        await post_charge(tx, visit, charge.number, charge.amount_fen)
+    if order is not None and order.state in GONE_ORDER:
+        charge.state = ChargeState.ABORTED
+    await announce(tx, visit, charge)
+    if order is not None and order.state == OrderState.PERFORMED and order.covers_all:
+        await confirm(tx, visit, charge, order.performed_by, order.performed_where or "", order.performed_at or tx.now)
+    return True
+
+
+def _planned(identity: UUID, visit: Visit, order: Order | None, fact: ChargeFact, rank: int) -> ChargeItem:
+    CHARGE.move(None, ChargeState.PLANNED)
+    return ChargeItem(
+        id=identity,
+        visit_id=visit.id,
+        number=fact.number,
+        order_id=order.id if order else None,
+        item_code=fact.item_code,
+        name=fact.name,
+        department_name=order.department_name if order else "",
+        quantity=fact.quantity,
+        unit_price_fen=fact.unit_price_fen,
+        amount_fen=fact.amount_fen,
+        fund_fen=fact.fund_fen,
+        account_fen=fact.account_fen,
+        self_fen=fact.self_fen,
+        insurance_class=fact.insurance_class,
+        category=order.category if order else None,
+        state=ChargeState.PLANNED,
+        pay_first=False,
+        ordered_by=order.ordered_by if order else None,
+        ordered_at=order.ordered_at if order else fact.created_at,
+        created_at=fact.created_at,
+        rank=rank,
+    )
+
+
+async def move(tx: Tx, visit: Visit, charge: ChargeItem, after: ChargeState) -> None:
+    """Move a line along its lifecycle; one that changes its pile goes on top of the new one."""
+    before = ChargeState(charge.state)
+    CHARGE.move(before, after)
+    charge.state = after
+    if PILE[before] != PILE[after]:
+        charge.rank = next_rank(await lock(tx, visit.id), tx.now)
+
+
+async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, where: str, at: datetime) -> None:
+    """A department confirmed execution: the line is owed, and the ledger says so. Saying it again changes nothing."""
+    if charge.executed_at is not None or charge.reversed_at is not None:
+        return
+    await lock(tx, visit.id)
+    charge.executed_at, charge.executed_by, charge.executed_where = at, by, where
+    if charge.state != ChargeState.SETTLED_ELSEWHERE:
+        await move(tx, visit, charge, ChargeState.BILLABLE)
+    await post(tx, visit.id, "executed", charge.id, charge.number, _owed(charge, 1))
+    if charge.state == ChargeState.SETTLED_ELSEWHERE:
+        await _paid_elsewhere(tx, charge)
+    await announce(tx, visit, charge)
+    await tx.emit(ChargeBecameBillable(charge.id, visit.id))
+    if visit.state == VisitState.SETTLED and charge.state in OWED:
+        await encounters.owed_again(tx, visit)
+
+
+def _owed(charge: ChargeItem, sign: int) -> dict[Account, int]:
+    return {
+        Account.PATIENT: sign * charge.self_fen,
+        Account.POOLED_FUND: sign * charge.fund_fen,
+        Account.PERSONAL_ACCOUNT: sign * charge.account_fen,
+        Account.REVENUE: -sign * charge.amount_fen,
+    }
+
+
+async def _paid_elsewhere(tx: Tx, charge: ChargeItem) -> None:
+    entries = {Account.ELSEWHERE: charge.self_fen, Account.PATIENT: -charge.self_fen}
+    await post(tx, charge.visit_id, "elsewhere", charge.id, charge.number, entries)
+
+
+async def reverse(tx: Tx, visit: Visit, charge: ChargeItem, at: datetime) -> None:
+    """The HIS takes a line back. One in a live attempt waits for its outcome; one paid here is paid back."""
+    await lock(tx, visit.id)
+    if charge.reversed_at is not None:
+        return
+    charge.reversed_at = at
+    if charge.state == ChargeState.SETTLED:
+        await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen))
+    elif charge.state != ChargeState.COVERED:
+        await take_back(tx, visit, charge)
+        await check_settled(tx, visit)
+
+
+async def take_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
+    """Reverse a line nobody has paid here, with the mirrored posting when it was owed."""
+    elsewhere = charge.state == ChargeState.SETTLED_ELSEWHERE
+    await move(tx, visit, charge, ChargeState.REVERSED)
+    if charge.executed_at is not None:
+        await post(tx, visit.id, "reversed", charge.id, charge.number, _owed(charge, -1))
+        if elsewhere:
+            entries = {Account.ELSEWHERE: -charge.self_fen, Account.PATIENT: charge.self_fen}
+            await post(tx, visit.id, "elsewhere_back", charge.id, charge.number, entries)
+    await announce(tx, visit, charge)
+
+
+async def settled_elsewhere(
+    tx: Tx, visit: Visit, charge: ChargeItem, *, where: str, reference: str, at: datetime
+) -> bool:
+    """The patient paid this line at the hospital's own window. Returns False when it changes nothing."""
+    await lock(tx, visit.id)
+    if not CHARGE.allows(ChargeState(charge.state), ChargeState.SETTLED_ELSEWHERE):
+        return False
+    charge.settled_at, charge.settled_where, charge.settled_reference = at, where, reference
+    await move(tx, visit, charge, ChargeState.SETTLED_ELSEWHERE)
+    if charge.executed_at is not None:
+        await _paid_elsewhere(tx, charge)
+    await announce(tx, visit, charge)
+    await check_settled(tx, visit)
+    return True
+
+
+async def exclude_line(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
+    """This line turns pay-first; it is shown, and paid at the window. Why, and that, no relative sees."""
+    await lock(tx, visit.id)
+    if not charge.pay_first:
+        charge.pay_first = True
+        await announce(tx, visit, charge)
+        await check_settled(tx, visit)
+
+
+async def order_performed(tx: Tx, event: OrderPerformed) -> None:
+    """Subscriber: an order performed as a whole makes all its lines owed."""
+    order, visit = await tx.get(Order, event.order_id), await tx.get(Visit, event.visit_id)
+    if order is None or visit is None:
+        raise LookupError("an order without its rows")
+    for charge in await lines_of(tx, visit.id):
+        if charge.order_id == order.id:
+            at = order.performed_at or tx.now
+            await confirm(tx, visit, charge, order.performed_by, order.performed_where or "", at)
+
+
+async def order_gone(tx: Tx, event: OrderGone) -> None:
+    """Subscriber: an order given up releases its lines that nobody performed or paid."""
+    visit = await tx.get(Visit, event.visit_id)
+    if visit is None:
+        raise LookupError("an order without a visit")
+    for charge in await lines_of(tx, visit.id):
+        if charge.order_id == event.order_id and charge.state == ChargeState.PLANNED:
+            await move(tx, visit, charge, ChargeState.ABORTED)
+            await announce(tx, visit, charge)
+
+
+async def visit_marked(tx: Tx, event: VisitMarked) -> None:
+    """Subscriber: a visit that turns post-pay has its lines charged to account, and they become payable here."""
+    visit = await tx.get(Visit, event.visit_id)
+    if visit is None:
+        raise LookupError("no visit")
+    for charge in await lines_of(tx, visit.id):
+        if charge.state in (ChargeState.PLANNED, ChargeState.BILLABLE):
+            await post_charge(tx, visit, charge.number, charge.amount_fen)
+            await announce(tx, visit, charge)
+
+
+async def visit_mode_changed(tx: Tx, event: Any) -> None:
+    """Subscriber: what is owed is no longer payable here (unmarked); the totals are told anew."""
+    visit = await tx.get(Visit, event.visit_id)
+    if visit is None:
+        raise LookupError("no visit")
+    for charge in await lines_of(tx, visit.id):
+        if charge.state == ChargeState.BILLABLE:
+            await announce(tx, visit, charge)
+
+
+async def visit_ended(tx: Tx, event: VisitEnded) -> None:
+    """Subscriber: a visit that ends with nothing owed is settled at once."""
+    visit = await tx.get(Visit, event.visit_id)
+    if visit is not None:
+        await check_settled(tx, visit)
+
+
+async def check_settled(tx: Tx, visit: Visit) -> None:
+    """An ended visit with nothing owed here is settled."""
+    if visit.state != VisitState.ENDED:
+        return
+    owed = any(c.state in OWED and not c.pay_first for c in await lines_of(tx, visit.id))
+    if not owed:
+        await encounters.settled(tx, visit)
+
+
+def money_of(visit: Visit, charge: ChargeItem) -> Money:
+    """What the sums need of a line."""
+    here = visit.mode == PaymentMode.DEFERRED and not charge.pay_first
+    state = ChargeState(charge.state)
+    return Money(state, charge.amount_fen, charge.fund_fen, charge.account_fen, charge.self_fen, here)
+
+
+async def sums_of(tx: Tx, visit: Visit) -> tuple[dict[str, dict[str, int]], bool]:
+    """Sums per category and whether a payment is under way."""
+    return sums_by_category((c.category, money_of(visit, c)) for c in await lines_of(tx, visit.id))
+
+
+async def announce(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
+    """Write the line's state, with the sums, to the visit's feed."""
+    order = await tx.get(Order, charge.order_id) if charge.order_id else None
+    sums, busy = await sums_of(tx, visit)
+    payload = {"line": line_payload(charge, order), "sums": sums, "busy": busy}
+    await append(tx, visit.id, "bill.line", payload, audience=Audience.BILL, category=charge.category)
+
+
+def line_payload(charge: ChargeItem, order: Order | None) -> dict[str, Any]:
+    """A line as the feed carries it, for a viewer who may see everything."""
+    return {
+        "id": str(charge.id),
+        "order_id": str(charge.order_id) if charge.order_id else None,
+        "name": charge.name,
+        "department": charge.department_name,
+        "quantity": charge.quantity,
+        "amount_fen": charge.amount_fen,
+        "fund_fen": charge.fund_fen,
+        "account_fen": charge.account_fen,
+        "self_fen": charge.self_fen,
+        "insurance_class": charge.insurance_class,
+        "pile": PILE[ChargeState(charge.state)],
+        "state": charge.state,
+        "rank": charge.rank,
+        "ordered_by": charge.ordered_by,
+        "ordered_at": _iso(charge.ordered_at),
+        "executed_by": charge.executed_by,
+        "executed_at": _iso(charge.executed_at),
+        "executed_where": charge.executed_where,
+        "category": charge.category,
+        "can_dispute": charge.state == ChargeState.BILLABLE,
+        "can_abandon": charge.state == ChargeState.PLANNED and order is not None and order.state in OPEN_ORDER,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+async def bill_of(tx: Tx, visit: Visit, view: View) -> dict[str, Any]:
+    """The bill as this view sees it: ``lines`` (as in feed rows), ``sums`` (seven amounts in fen), ``busy``."""
+    lines = await lines_of(tx, visit.id)
+    await tx.preload(Order, [c.order_id for c in lines if c.order_id])
+    shown = []
+    for charge in sorted(lines, key=lambda c: -c.rank):
+        if view.shows(Audience.BILL, charge.category):
+            order = await tx.get(Order, charge.order_id) if charge.order_id else None
+            shown.append(seen_line(line_payload(charge, order), view))
+    sums, busy = await sums_of(tx, visit)
+    return {"lines": shown, "sums": seen_sums(sums, view, busy=busy), "busy": busy}

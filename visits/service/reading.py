@@ -1,0 +1,28 @@
+"""Looking visits up; the caller decides who may see what it finds."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from kernel.db import Tx
+from visits.models import Encounter, Visit
+from visits.service.subjects import subject_of
+
+__all__ = ["encounters_of", "subject_of", "visit_of", "visits_of_patient"]
+
+
+async def visit_of(tx: Tx, visit_id: UUID) -> Visit | None:
+    """One visit."""
+    return await tx.get(Visit, visit_id)
+
+
+async def visits_of_patient(tx: Tx, patient_id: UUID, limit: int = 100) -> list[Visit]:
+    """A patient's visits everywhere, newest first."""
+    query = select(Visit).where(Visit.patient_id == patient_id).order_by(Visit.day.desc(), Visit.opened_at.desc())
+    return list(await tx.session.scalars(query.limit(limit)))
+
+
+async def encounters_of(tx: Tx, visit_id: UUID) -> list[Encounter]:
+    """The encounters of a visit, oldest first."""
+    query = select(Encounter).where(Encounter.visit_id == visit_id).order_by(Encounter.started_at, Encounter.number)
+    return list(await tx.session.scalars(query))

@@ -18,7 +18,8 @@ from consent.service import eligibility, reading
 from consent.service.signing import Signature
 from kernel.clock import ManualClock
 from kernel.crypto import Vault
-from kernel.db import Database, Tx, connect
+from kernel.db import Database, Handler, Tx, connect
+from kernel.events import Event
 from kernel.ids import new_id
 from people.models import Grant, Hospital, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
@@ -164,7 +165,7 @@ async def house(database_url: str) -> AsyncIterator[House]:
     async def hear(tx: Tx, event: Any) -> None:
         events.append(event)
 
-    subscribers = {ContractSigned: [hear], ContractWithdrawn: [hear]}
+    subscribers: dict[type[Event], list[Handler]] = {ContractSigned: [hear], ContractWithdrawn: [hear]}
     db = Database(engine, Vault({1: b"m" * 32}, b"i" * 32), clock, subscribers, jobs)
     async with db.begin() as tx:
         hospital = tx.add(

@@ -1,5 +1,6 @@
 """A signed letter can be checked years later by anybody, and whatever was changed in it is named."""
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import delete, text, update
+from typer.testing import CliRunner
 
 from adapters.evidence_check import examine, load_roots
 from adapters.pdf_signer import PdfSigner, load_authority
@@ -22,6 +24,7 @@ from consent.models import Contract, Evidence
 from consent.rules import canonical, sha256
 from consent.rules.bundle import UnreadableBundleError, finish, root_of
 from consent.service import contracts, evidence
+from houfu.cli import app
 from people.models import Hospital
 from people.rules import Role
 from pwa.paper import Paper
@@ -305,3 +308,28 @@ async def test_an_exported_chain_is_checked_offline(house: House, notary: Notary
     assert await parts_found(canonical({**chain, "links": links[:2]}), notary) == ["head"]
     changed = [links[0], {**links[1], "kind": "refused"}, links[2]]
     assert await parts_found(canonical({**chain, "links": changed}), notary) == ["link 2"]
+
+
+async def test_the_command_a_court_expert_runs(
+    papers: tuple[bytes, bytes], notary: Notary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``houfu verify-consent FILE --root CA``: 0 when it holds, 1 and the part's name when it was changed."""
+    monkeypatch.setenv("HOUFU_DATA_DIR", str(tmp_path / "elsewhere"))
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(b"".join(notary.roots))
+    bundle = json.loads(papers[1])
+    bundle["parts"]["patient"]["name"] = "别人"
+    files = {"letter.pdf": papers[0], "letter.json": papers[1], "changed.json": canonical(bundle), "no.txt": b"hello"}
+    ended = {}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        asked = ["verify-consent", str(tmp_path / name), "--root", str(roots)]
+        ended[name] = await asyncio.to_thread(CliRunner().invoke, app, asked)
+    assert {n: e.exit_code for n, e in ended.items()} == {
+        "letter.pdf": 0,
+        "letter.json": 0,
+        "changed.json": 1,
+        "no.txt": 1,
+    }
+    assert "intact" in ended["letter.pdf"].output
+    assert "patient: its content does not match its hash" in ended["changed.json"].output

@@ -1,9 +1,11 @@
 """The letter is read by the server's clock and signed by the right hand, or not at all."""
 
+import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from consent import flows
 from consent.events import ContractSigned, ContractWithdrawn
@@ -409,7 +411,7 @@ async def test_a_pause_outlives_a_withdrawal(house: House) -> None:
     assert no.value.refusal is Refusal.SUSPENDED
     async with house.db.begin() as tx:
         await contracts.restore(tx, house.hospital, house.mother)
-    assert await house.signed(house.mother)
+    assert isinstance(await house.signed(house.mother), UUID)
 
 
 async def test_a_minor_is_never_suspended(house: House) -> None:
@@ -559,3 +561,42 @@ async def test_the_doctor_countersigns(house: House) -> None:
         links = list(await tx.session.scalars(select(Evidence.kind).order_by(Evidence.seq)))
     assert links == ["reading_opened", "signed", "countersigned"]
     assert house.jobs.all == [("consent.seal", {"contract_id": str(contract_id)})]
+
+
+async def test_both_press_in_the_same_moment(house: House) -> None:
+    """Mother and daughter press at once, five times over: one contract, the other told, nothing half done."""
+    await house.credit(house.mother)
+    await house.grant(house.mother, house.daughter, GrantKind.SIGN, "daughter")
+    hers, mine = house.person(house.mother), house.person(house.daughter)
+    for round_ in range(5):
+        first, second = await house.open(hers, house.mother), await house.open(mine, house.mother)
+        await house.serve(first)
+        await house.serve(second)
+        pens = await house.pen(hers, first), await house.pen(mine, second)
+        ended = await asyncio.gather(
+            house.sign(hers, first, drawn(pens[0])),
+            house.sign(mine, second, drawn(pens[1])),
+            return_exceptions=True,
+        )
+        assert sorted(type(e).__name__ for e in ended) == ["AlreadySignedError", "UUID"]
+        assert await house.count(Contract) == round_ + 1
+        async with house.db.begin() as tx:
+            await contracts.withdraw(tx, hers, house.hospital, house.mother)
+            assert await evidence.audit(tx, house.hospital) == []
+
+
+async def test_one_question_on_the_hot_path(house: House) -> None:
+    """An encounter asks the database once whether a contract covers it, and not at all the second time."""
+    await house.credit(house.mother)
+    await house.signed(house.mother)
+    asked: list[str] = []
+
+    def count(connection: object, cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(house.db.engine.sync_engine, "before_cursor_execute", count)
+    async with house.db.begin() as tx:
+        assert await standing.covers(tx, house.hospital, house.mother, "normal")
+        assert await standing.covers(tx, house.hospital, house.mother, "normal")
+        assert await standing.contract_of(tx, house.hospital, house.mother) is not None
+    assert len(asked) == 1

@@ -109,3 +109,15 @@ class HisCall(Base):
     tries: Mapped[int] = column(2)
     answered_at: Mapped[datetime | None] = column(2)
     trouble: Mapped[str | None] = column(2)
+
+
+class PassUse(Base):
+    """A visit pass shown at a desk: each code counts once there. ``time`` is a live code's half minute or a day."""
+
+    __tablename__ = "pass_use"
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
+    desk: Mapped[str] = column(2, primary_key=True)
+    grade: Mapped[str] = column(2, primary_key=True)
+    time: Mapped[int] = column(2, primary_key=True, autoincrement=False)
+    staff_id: Mapped[UUID] = column(2, ForeignKey("staff.id", ondelete="RESTRICT"))
+    used_at: Mapped[datetime] = column(3)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from billing.events import ChargeBecameBillable, PaidChargeReversed
-from billing.models import ChargeItem
+from billing.models import ChargeItem as ChargeItem
 from billing.rules import (
     CHARGE,
     OWED,
@@ -29,10 +29,11 @@ from notices.service import append, lock, next_rank
 from people.rules import Audience, View
 from people.service.hospitals import Hospital
 from visits.events import OrderGone, OrderPerformed, VisitEnded, VisitMarked
-from visits.models import Order, Visit
 from visits.rules import GONE_ORDER, OPEN_ORDER, OrderState, PaymentMode, VisitState
 from visits.service import encounters
 from visits.service.calls import post_charge
+from visits.service.encounters import Visit
+from visits.service.orders import Order
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from people.rules import Audience
 from people.service import hospitals
 from people.service.hospitals import Hospital
 from visits.events import VisitEnded, VisitMarked, VisitOpened, VisitReopened, VisitSettled, VisitUnmarked
-from visits.models import Encounter, Visit
+from visits.models import Encounter as Encounter
+from visits.models import Visit as Visit
 from visits.rules import MODE, VISIT, Exclusion, ModeChange, PaymentMode, VisitState, due_at, visit_number
 from visits.service.calls import tell
 

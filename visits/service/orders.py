@@ -16,7 +16,8 @@ from people.rules import Actor, Audience
 from people.service import access, hospitals
 from people.service.hospitals import Hospital
 from visits.events import OrderCheckedIn, OrderGone, OrderPerformed, OrderPlaced, ResultReady
-from visits.models import Order, Visit
+from visits.models import Order as Order
+from visits.models import Visit
 from visits.rules import GONE_ORDER, OPEN_ORDER, ORDER, RESULT, OrderGoneError, OrderState, ResultState
 from visits.service.calls import tell
 from visits.service.subjects import subject_of

@@ -1,0 +1,175 @@
+"""What a payment does to a bill: it freezes the lines it covers, and settles or releases them all together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from billing.events import PaidChargeReversed
+from billing.models import ChargeItem
+from billing.rules import Account, ChargeState, NothingPayableError
+from billing.service.ledger import post
+from billing.service.lines import announce, check_settled, lines_of, money_of, move, sums_of, take_back
+from kernel.db import Tx
+from kernel.errors import NotFoundError
+from notices.service import append, lock
+from people.rules import Audience
+from visits.service.calls import tell
+from visits.service.encounters import Visit
+from visits.service.reading import visit_of
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """What an attempt freezes: the cash it has to bring, and its lines."""
+
+    amount_fen: int
+    charge_ids: tuple[UUID, ...]
+
+
+async def locked_visit(tx: Tx, visit_id: UUID) -> Visit:
+    """Take a visit's turn and read it as it is now.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    visit = await visit_of(tx, visit_id)
+    if visit is None:
+        raise NotFoundError
+    await lock(tx, visit_id)
+    await tx.session.refresh(visit)
+    return visit
+
+
+async def payable(tx: Tx, visit: Visit) -> list[ChargeItem]:
+    """The lines a payment beginning now would cover."""
+    return [c for c in await lines_of(tx, visit.id) if money_of(visit, c).sums.payable_fen > 0]
+
+
+async def cover(tx: Tx, visit_id: UUID, attempt_id: UUID) -> Covered:
+    """Freeze every payable line in this attempt; later lines go to the next one.
+
+    Raises:
+        NothingPayableError: all paid, being paid, or nothing done yet.
+    """
+    visit = await locked_visit(tx, visit_id)
+    _, busy = await sums_of(tx, visit)
+    lines = await payable(tx, visit)
+    if busy or not lines:
+        raise NothingPayableError(busy=busy)
+    for charge in lines:
+        charge.attempt_id = attempt_id
+        await move(tx, visit, charge, ChargeState.COVERED)
+    for charge in lines:
+        await announce(tx, visit, charge)
+    return Covered(sum(c.self_fen for c in lines), tuple(c.id for c in lines))
+
+
+async def covered_by(tx: Tx, visit_id: UUID, attempt_id: UUID) -> list[ChargeItem]:
+    """The lines an attempt froze or settled."""
+    return [c for c in await lines_of(tx, visit_id) if c.attempt_id == attempt_id]
+
+
+async def release(tx: Tx, visit_id: UUID, attempt_id: UUID) -> None:
+    """The attempt came to nothing: its lines are payable again (or reversed, if the HIS took them back meanwhile)."""
+    visit = await locked_visit(tx, visit_id)
+    lines = await covered_by(tx, visit_id, attempt_id)
+    for charge in lines:
+        charge.attempt_id = None
+        await move(tx, visit, charge, ChargeState.BILLABLE)
+    for charge in lines:
+        if charge.reversed_at is not None:
+            await take_back(tx, visit, charge)
+        else:
+            await announce(tx, visit, charge)
+    await check_settled(tx, visit)
+
+
+async def settle(
+    tx: Tx, visit_id: UUID, attempt_id: UUID, *, number: str, transaction_id: str, way: str, paid_at: datetime
+) -> None:
+    """The attempt's money is there: its lines are settled, the ledger says so and the HIS is told.
+
+    Args:
+        number: our number of the payment, which the HIS keeps as the settlement's.
+        way: JSAPI, H5, NATIVE …
+    """
+    visit = await locked_visit(tx, visit_id)
+    lines = await covered_by(tx, visit_id, attempt_id)
+    total = sum(c.self_fen for c in lines)
+    for charge in lines:
+        charge.settled_at, charge.settled_reference = paid_at, number
+        await move(tx, visit, charge, ChargeState.SETTLED)
+    entries = {Account.CASH_WECHAT: total, Account.PATIENT: -total}
+    await post(tx, visit_id, "paid", attempt_id, number, entries)
+    await tell(
+        tx,
+        visit,
+        "settle",
+        f"settle:{attempt_id.hex}",
+        {
+            "settlement_no": number,
+            "charges": [{"charge_no": c.number, "self_fen": c.self_fen} for c in lines],
+            "total_fen": total,
+            "way": way,
+            "transaction": transaction_id,
+            "paid_at": paid_at.isoformat(),
+        },
+    )
+    for charge in lines:
+        await announce(tx, visit, charge)
+    for charge in lines:
+        if charge.reversed_at is not None:
+            await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen))
+    await check_settled(tx, visit)
+
+
+async def refund_line(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -> None:
+    """The money of one settled line has gone back: the line leaves the bill, and the HIS is told."""
+    visit = await locked_visit(tx, visit_id)
+    charge = next((c for c in await lines_of(tx, visit_id) if c.id == charge_id), None)
+    if charge is None:
+        raise NotFoundError
+    if charge.state == ChargeState.REFUNDED:
+        return
+    await move(tx, visit, charge, ChargeState.REFUNDED)
+    # The mirror of what execution and payment posted: nothing of this line stays in the books.
+    back = {
+        Account.CASH_WECHAT: -charge.self_fen,
+        Account.POOLED_FUND: -charge.fund_fen,
+        Account.PERSONAL_ACCOUNT: -charge.account_fen,
+        Account.REVENUE: charge.amount_fen,
+    }
+    await post(tx, visit_id, "refunded", charge.id, refund_no, back)
+    lines = [{"charge_no": charge.number, "self_fen": charge.self_fen}]
+    data = {
+        "refund_no": refund_no,
+        "settlement_no": charge.settled_reference,
+        "charges": lines,
+        "total_fen": charge.self_fen,
+    }
+    await tell(tx, visit, "refund", f"refund:{refund_no}", data)
+    await announce(tx, visit, charge)
+
+
+async def suspense_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
+    """Money came for an attempt that was closed: it waits in suspense to go back."""
+    await post(
+        tx, visit_id, "late", attempt_id, "in", {Account.CASH_WECHAT: amount_fen, Account.SUSPENSE: -amount_fen}
+    )
+
+
+async def suspense_out(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
+    """The late money has gone back."""
+    await post(
+        tx, visit_id, "late", attempt_id, "out", {Account.CASH_WECHAT: -amount_fen, Account.SUSPENSE: amount_fen}
+    )
+
+
+async def payment_row(tx: Tx, visit_id: UUID, payment: Mapping[str, Any]) -> None:
+    """Write how a payment stands to the visit's feed; ``payment``: state, amount_fen, payer_label, at."""
+    visit = await locked_visit(tx, visit_id)
+    sums, busy = await sums_of(tx, visit)
+    payload = {"payment": dict(payment), "sums": sums, "busy": busy}
+    await append(tx, visit_id, "payment", payload, audience=Audience.PAYERS)

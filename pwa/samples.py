@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from pwa import views as v
-from words import errors
+from words import errors, letter_text
 from words.pages import Pages
 
 TZ = timezone(timedelta(hours=8))
@@ -128,6 +128,7 @@ GRANTS = [
     v.GrantCard("g3", "示例戊", "丈夫", True, False, state="offered"),
 ]
 RELATIONS = (("daughter", "女儿"), ("son", "儿子"), ("spouse", "爱人"), ("other", "别的家人"))
+REASONS = tuple(letter_text.REASONS.items())
 PARTS = (v.PayPart("fund", 9640), v.PayPart("account", 2000))
 WAYS = (
     v.PayChoice("wechat", True),
@@ -268,6 +269,11 @@ def _family() -> dict[str, Sample]:
             v.Companion(HEAD, "妈妈", "到了，等叫号：抽血 · 前面 3 人", entries, None, True, SUMS, True, "13800000000"),
         ),
         "companion-closed": Sample("companion.html", v.Companion(HEAD, "妈妈", "", (), None, False)),
+    }
+
+
+def _letter() -> dict[str, Sample]:
+    return {
         "letter": Sample(
             "letter.html", v.Letter("r1", HOSPITAL, "先诊疗后付费信用承诺书", "2026 年 1 版", REGIONS, 8, 20)
         ),
@@ -290,6 +296,14 @@ def _family() -> dict[str, Sample]:
             "sign.html", v.Sign("r1", HOSPITAL, "示例甲", "138****6027", True, RELATIONS, "138****6027")
         ),
         "signed": Sample("signed.html", v.Signed(HOSPITAL, "v1", "/p", 24, True)),
+        "sign-guardian": Sample(
+            "sign.html",
+            v.Sign("r1", HOSPITAL, "示例庚", "138****6027", nonce="n", reasons=REASONS, signs_for="示例庚"),
+        ),
+        "elsewhere": Sample("elsewhere.html", v.Elsewhere(HOSPITAL, "示**", "/qr.png", back="/letter")),
+        "elsewhere-on": Sample("elsewhere.html", v.Elsewhere("", "", token="k3v9")),  # noqa: S106 - a sample
+        "withdraw": Sample("withdraw.html", v.Withdraw("h1", HOSPITAL, "示例甲")),
+        "desk-letters": Sample("desk_letters.html", v.DeskLetters(HOSPITAL, (("c1", "示例甲", at(9, 21)),))),
     }
 
 
@@ -314,4 +328,4 @@ def _system() -> dict[str, Sample]:
 
 def samples() -> Mapping[str, Sample]:
     """Every page by name."""
-    return {**_patient(), **_family(), **_system()}
+    return {**_patient(), **_family(), **_letter(), **_system()}

@@ -12,6 +12,7 @@ from api.hub import Hub, Look
 from api.metrics import Metrics
 from api.problems import Problem
 from consent.ports import CreditPlatform, DocumentSigner, PaperRenderer, Timestamps
+from intake.flows import Intake
 from kernel.db import Database, Tx
 from kernel.jobs import Queue
 from kernel.settings import Settings
@@ -56,6 +57,7 @@ class World:
 
     settings: Settings
     db: Database
+    intake: Intake
     queue: Queue
     hub: Hub
     ports: Ports

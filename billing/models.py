@@ -15,9 +15,13 @@ class ChargeItem(Base):
     __tablename__ = "charge_item"
     __table_args__ = (
         CheckConstraint("fund_fen + account_fen + self_fen = amount_fen", name="split_adds_up"),
-        CheckConstraint("amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND self_fen >= 0", name="not_negative"),
+        CheckConstraint(
+            "amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND self_fen >= 0", name="not_negative"
+        ),
         # Ordered is not owed: nothing is owed or paid here that no department confirmed.
-        CheckConstraint("state NOT IN ('billable','disputed','covered','settled') OR executed_at IS NOT NULL", name="executed"),
+        CheckConstraint(
+            "state NOT IN ('billable','disputed','covered','settled') OR executed_at IS NOT NULL", name="executed"
+        ),
         CheckConstraint("(state = 'covered') = (attempt_id IS NOT NULL AND settled_at IS NULL)", name="covered"),
         Index("ix_charge_item_attempt", "attempt_id"),
     )

@@ -167,8 +167,6 @@ def seen_sums(sums: Mapping[str, Mapping[str, int]], view: View, *, busy: bool) 
     return made
 
 
-
-
 def seen_line(line: Mapping[str, Any], view: View) -> dict[str, Any]:
     """A line as this view sees it; what can be done with it is told to the patient's side alone."""
     made = dict(line)

@@ -10,15 +10,28 @@ from typing import Any
 from uuid import UUID
 
 from api.world import World
+from billing.rules import see_bill, see_payment
+from billing.service import lines
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned
 from consent.service.contracts import SEAL_JOB
 from family_pay.service import bonds
+from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from notices.rules import Row
 from people.rules import View
-from visits.events import VisitEnded, VisitReopened, VisitSettled
+from visits.events import (
+    OrderGone,
+    OrderPerformed,
+    VisitEnded,
+    VisitMarked,
+    VisitReopened,
+    VisitSettled,
+    VisitUnmarked,
+)
+from visits.flows import deliver_calls
+from visits.rules import see_step, see_visit
 from visits.service import encounters
 
 
@@ -29,30 +42,34 @@ async def _mark_today(tx: Tx, event: ContractSigned | ContractRestored) -> None:
 SUBSCRIBERS: Subscribers = {
     ContractSigned: [_mark_today],
     ContractRestored: [_mark_today],
-    VisitEnded: [bonds.visit_moved],
+    OrderPerformed: [lines.order_performed],
+    OrderGone: [lines.order_gone],
+    VisitMarked: [lines.visit_marked],
+    VisitUnmarked: [lines.visit_mode_changed],
+    VisitEnded: [bonds.visit_moved, lines.visit_ended],
     VisitReopened: [bonds.visit_moved],
     VisitSettled: [bonds.visit_settled],
 }
 
 SILENT: frozenset[str] = frozenset(
     {
+        "ChargeBecameBillable",
         "ContractSealed",
+        "DisputeAnswered",
+        "LineDisputed",
         "ContractSuspended",
         "ContractWithdrawn",
         "GrantEnded",
         "GrantMade",
         "HisAnswered",
         "OrderCheckedIn",
-        "OrderGone",
-        "OrderPerformed",
+        "PaidChargeReversed",
         "OrderPlaced",
         "ReadingAbandoned",
         "ReadingOpened",
         "ResultReady",
         "ViewsChanged",
-        "VisitMarked",
         "VisitOpened",
-        "VisitUnmarked",
     }
 )
 """Events nobody reacts to yet, on purpose (``ViewsChanged`` is rung, not emitted)."""
@@ -79,6 +96,14 @@ async def _end_forgotten(world: World) -> None:
         await encounters.end_forgotten(tx)
 
 
+async def _deliver_calls(world: World) -> None:
+    await deliver_calls(world.db, world.ports.his)
+
+
+async def _parked(world: World) -> None:
+    await sweep_parked(world.db)
+
+
 JOBS: Mapping[str, Job] = {SEAL_JOB: _seal}
 
 
@@ -100,10 +125,17 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("visits.forgotten", 60, _end_forgotten),
+    Sweep("visits.his", 1, _deliver_calls, woken=True),
+    Sweep("intake.parked", 5, _parked),
 )
 
 See = Callable[[Row, View], Mapping[str, Any] | None]
-SEES: Mapping[str, See] = {}
+SEES: Mapping[str, See] = {
+    "bill.line": see_bill,
+    "payment": see_payment,
+    "step": see_step,
+    "visit": see_visit,
+}
 """Kind of a feed row → what of it a view sees; kinds not named here are shown whole or not at all."""
 
 

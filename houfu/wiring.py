@@ -12,6 +12,7 @@ from api.metrics import Metrics
 from api.world import Ports, World
 from houfu import lines, migrate, tables
 from houfu.relay import PostgresRelay
+from intake.flows import Intake
 from kernel.clock import Clock
 from kernel.crypto import load_vault
 from kernel.db import Database, Tx, connect
@@ -49,6 +50,7 @@ def build(settings: Settings, *, clock: Clock | None = None, ports: Ports | None
     world = World(
         settings=settings,
         db=db,
+        intake=Intake(db),
         queue=queue,
         hub=hub,
         ports=ports or lines.lay(settings, db),

@@ -1,6 +1,6 @@
 """Writing to a feed and reading what a viewer missed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,11 @@ async def lock(tx: Tx, subject: UUID) -> Feed:
     return feed
 
 
+async def lock_all(tx: Tx, subjects: Iterable[UUID]) -> None:
+    """Take the turns of many subjects at once, in one order everywhere so that nobody waits in a circle."""
+    await tx.preload(Feed, subjects, lock=True)
+
+
 def next_rank(feed: Feed, now: datetime) -> int:
     """A number for ordering newest first that grows within a feed and tells nothing but about when (microseconds)."""
     feed.last_rank = max(feed.last_rank + 1, int(now.timestamp() * 1_000_000))
@@ -53,7 +58,13 @@ async def append(
     row = Row(subject, feed.last_seq, tx.now, kind, audience, category, payload)
     tx.session.add(
         FeedRow(
-            subject=subject, seq=row.seq, at=row.at, kind=kind, audience=int(audience), category=category, payload=payload
+            subject=subject,
+            seq=row.seq,
+            at=row.at,
+            kind=kind,
+            audience=int(audience),
+            category=category,
+            payload=payload,
         )
     )
     tx.ring(row)
@@ -69,15 +80,24 @@ async def position(tx: Tx, subject: UUID) -> int:
 async def positions(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, int]:
     """The last numbers of many feeds in one question."""
     found = await tx.session.execute(select(Feed.subject, Feed.last_seq).where(Feed.subject.in_(subjects)))
-    return {subject: seq for subject, seq in found}
+    return dict(found)
 
 
 async def since(tx: Tx, subject: UUID, after: int, limit: int = READ_AT_MOST) -> list[Row]:
     """The rows after a position, oldest first, at most ``limit``."""
-    query = (
-        select(FeedRow).where(FeedRow.subject == subject, FeedRow.seq > after).order_by(FeedRow.seq).limit(limit)
-    )
+    query = select(FeedRow).where(FeedRow.subject == subject, FeedRow.seq > after).order_by(FeedRow.seq).limit(limit)
     return [
         Row(r.subject, r.seq, r.at, r.kind, Audience(r.audience), r.category, r.payload)
         for r in await tx.session.scalars(query)
     ]
+
+
+async def latest(tx: Tx, subject: UUID, kind: str) -> Row | None:
+    """The last row of a kind, or None."""
+    query = (
+        select(FeedRow).where(FeedRow.subject == subject, FeedRow.kind == kind).order_by(FeedRow.seq.desc()).limit(1)
+    )
+    row = (await tx.session.scalars(query)).one_or_none()
+    if row is None:
+        return None
+    return Row(row.subject, row.seq, row.at, row.kind, Audience(row.audience), row.category, row.payload)

@@ -54,7 +54,9 @@ class Order(Base):
     """A doctor's order: one step of the visit. ``rank`` orders the steps newest change first."""
 
     __tablename__ = "order"
-    __table_args__ = (Index("ix_order_department_open", "department", postgresql_where=text("state IN ('placed', 'checked_in')")),)
+    __table_args__ = (
+        Index("ix_order_department_open", "department", postgresql_where=text("state IN ('placed', 'checked_in')")),
+    )
     id: Mapped[UUID] = column(3, primary_key=True)
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
     encounter_id: Mapped[UUID] = column(3, ForeignKey("encounter.id", ondelete="RESTRICT"))

@@ -1,6 +1,6 @@
 """The lines of a bill: written down when ordered, owed only when a department has confirmed execution."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,6 +70,17 @@ async def preload(tx: Tx, visit_ids: Sequence[UUID]) -> None:
     for charge in await tx.session.scalars(query):
         tx.memo["lines", charge.visit_id].append(charge)
         tx.hold([charge])
+
+
+async def preload_numbers(tx: Tx, hospital_id: UUID, numbers: Iterable[str], visit_ids: Sequence[UUID]) -> None:
+    """Fetch the lines of these visits, and remember which of these numbers do not exist."""
+    await preload(tx, visit_ids)
+    await tx.preload(ChargeItem, {charge_id(hospital_id, number) for number in numbers})
+
+
+async def is_known(tx: Tx, hospital_id: UUID, number: str) -> bool:
+    """Whether the HIS has told us of this charge."""
+    return await tx.get(ChargeItem, charge_id(hospital_id, number)) is not None
 
 
 async def lines_of(tx: Tx, visit_id: UUID) -> list[ChargeItem]:

@@ -155,9 +155,7 @@ async def refund_line(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -
 
 async def suspense_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
     """Money came for an attempt that was closed: it waits in suspense to go back."""
-    await post(
-        tx, visit_id, "late", attempt_id, "in", {Account.CASH_WECHAT: amount_fen, Account.SUSPENSE: -amount_fen}
-    )
+    await post(tx, visit_id, "late", attempt_id, "in", {Account.CASH_WECHAT: amount_fen, Account.SUSPENSE: -amount_fen})
 
 
 async def suspense_out(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:

@@ -21,10 +21,28 @@ CREATE FUNCTION houfu_keep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON ledger_transaction
+    FOR EACH ROW EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON ledger_transaction
+    FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON ledger_entry
+    FOR EACH ROW EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON ledger_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON feed_row
     FOR EACH ROW EXECUTE FUNCTION houfu_keep();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON feed_row
     FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
+CREATE FUNCTION houfu_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT sum(amount_fen) FROM ledger_entry WHERE transaction_id = NEW.transaction_id) <> 0 THEN
+        RAISE EXCEPTION 'ledger transaction % does not add up to zero', NEW.transaction_id
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER balanced AFTER INSERT ON ledger_entry
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_balanced();
 """
 FUNCTIONS = """
 DROP FUNCTION IF EXISTS houfu_keep();
@@ -76,6 +94,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_login_code")),
     )
     op.create_index("ix_login_code_phone_sent", "login_code", ["phone_index", "sent_at"], unique=False)
+    op.create_table(
+        "notice_seen",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("raw_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("messages", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("times", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice_seen")),
+    )
     op.create_table(
         "person",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -215,6 +244,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("person_id", "day", name=op.f("pk_guesses")),
     )
     op.create_table(
+        "his_event",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("raw_sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"], ["hospital.id"], name=op.f("fk_his_event_hospital_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_his_event")),
+    )
+    op.create_index("ix_his_event_received", "his_event", ["hospital_id", "received_at"], unique=False)
+    op.create_table(
         "his_key",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
@@ -227,6 +272,19 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_his_key")),
     )
+    op.create_table(
+        "his_rejected",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("raw_sealed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"], ["hospital.id"], name=op.f("fk_his_rejected_hospital_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_his_rejected")),
+    )
+    op.create_index("ix_his_rejected_at", "his_rejected", ["hospital_id", "received_at"], unique=False)
     op.create_table(
         "invitation",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -389,6 +447,75 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_wechat_login_person_id"), "wechat_login", ["person_id"], unique=False)
     op.create_table(
+        "attempt",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("out_trade_no", sa.String(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("payer_id", sa.Uuid(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("idempotency_key", sa.String(), nullable=False),
+        sa.Column("sheet", sa.BigInteger(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("mchid", sa.String(), nullable=False),
+        sa.Column("appid", sa.String(), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
+        sa.Column("attach", sa.String(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("refunded_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("charge_ids", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("openid_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("payer_ip", sa.String(), nullable=True),
+        sa.Column("prepared_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("transaction_id", sa.String(), nullable=True),
+        sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "state NOT IN ('paid', 'settled') OR transaction_id IS NOT NULL", name=op.f("ck_attempt_paid_by")
+        ),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_attempt_something")),
+        sa.CheckConstraint(
+            "refunded_fen >= 0 AND refunded_fen <= amount_fen", name=op.f("ck_attempt_not_over_refunded")
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"], ["hospital.id"], name=op.f("fk_attempt_hospital_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["person.id"], name=op.f("fk_attempt_patient_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(["payer_id"], ["person.id"], name=op.f("fk_attempt_payer_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_attempt_visit_id"), ondelete="RESTRICT"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
+        sa.UniqueConstraint("actor", "idempotency_key", name=op.f("uq_attempt_actor_idempotency_key")),
+        sa.UniqueConstraint("out_trade_no", name=op.f("uq_attempt_out_trade_no")),
+        sa.UniqueConstraint("transaction_id", name=op.f("uq_attempt_transaction_id")),
+    )
+    op.create_index(
+        "ix_attempt_due",
+        "attempt",
+        ["next_look_at"],
+        unique=False,
+        postgresql_where=sa.text("next_look_at IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_attempt_payer_id"), "attempt", ["payer_id"], unique=False)
+    op.create_index(op.f("ix_attempt_visit_id"), "attempt", ["visit_id"], unique=False)
+    op.create_index(
+        "uq_attempt_live",
+        "attempt",
+        ["visit_id"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('created', 'offered', 'unknown', 'closing', 'paid')"),
+    )
+    op.create_table(
         "encounter",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
@@ -429,6 +556,46 @@ def upgrade() -> None:
         "ix_his_call_pending", "his_call", ["next_at"], unique=False, postgresql_where=sa.text("state = 'pending'")
     )
     op.create_index("ix_his_call_visit", "his_call", ["visit_id", "turn"], unique=False)
+    op.create_table(
+        "ledger_transaction",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("reference", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["visit_id"], ["visit.id"], name=op.f("fk_ledger_transaction_visit_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_transaction")),
+    )
+    op.create_index(op.f("ix_ledger_transaction_visit_id"), "ledger_transaction", ["visit_id"], unique=False)
+    op.create_table(
+        "parked",
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("waits_for", sa.String(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["his_event.id"], name=op.f("fk_parked_event_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"], ["hospital.id"], name=op.f("fk_parked_hospital_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_parked")),
+    )
+    op.create_index("ix_parked_since", "parked", ["since"], unique=False)
+    op.create_index("ix_parked_wait", "parked", ["hospital_id", "waits_for"], unique=False)
+    op.create_table(
+        "pass_use",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("desk", sa.String(), nullable=False),
+        sa.Column("grade", sa.String(), nullable=False),
+        sa.Column("time", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_pass_use_staff_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_pass_use_visit_id"), ondelete="RESTRICT"),
+        sa.PrimaryKeyConstraint("visit_id", "desk", "grade", "time", name=op.f("pk_pass_use")),
+    )
     op.create_table(
         "reading",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -536,6 +703,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("state <> 'withdrawn'"),
     )
     op.create_table(
+        "ledger_entry",
+        sa.Column("transaction_id", sa.Uuid(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("amount_fen <> 0", name=op.f("ck_ledger_entry_not_zero")),
+        sa.ForeignKeyConstraint(
+            ["transaction_id"],
+            ["ledger_transaction.id"],
+            name=op.f("fk_ledger_entry_transaction_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("transaction_id", "account", name=op.f("pk_ledger_entry")),
+    )
+    op.create_table(
         "order",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
@@ -585,6 +766,35 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_order_visit_id"), "order", ["visit_id"], unique=False)
     op.create_table(
+        "refund",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("out_refund_no", sa.String(), nullable=False),
+        sa.Column("attempt_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("charge_id", sa.Uuid(), nullable=True),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("provider_refund_id", sa.String(), nullable=True),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_something")),
+        sa.ForeignKeyConstraint(["attempt_id"], ["attempt.id"], name=op.f("fk_refund_attempt_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_refund_visit_id"), ondelete="RESTRICT"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
+        sa.UniqueConstraint(
+            "attempt_id", "charge_id", name=op.f("uq_refund_attempt_id_charge_id"), postgresql_nulls_not_distinct=True
+        ),
+        sa.UniqueConstraint("out_refund_no", name=op.f("uq_refund_out_refund_no")),
+    )
+    op.create_index(
+        "ix_refund_due", "refund", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
+    )
+    op.create_index(op.f("ix_refund_visit_id"), "refund", ["visit_id"], unique=False)
+    op.create_table(
         "sign_code",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("reading_id", sa.Uuid(), nullable=False),
@@ -602,6 +812,56 @@ def upgrade() -> None:
     )
     op.create_index("ix_sign_code_reading", "sign_code", ["reading_id", "sent_at"], unique=False)
     op.create_table(
+        "charge_item",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=True),
+        sa.Column("item_code", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("department_name", sa.String(), nullable=False),
+        sa.Column("quantity", sa.String(), nullable=False),
+        sa.Column("unit_price_fen", sa.BigInteger(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("fund_fen", sa.BigInteger(), nullable=False),
+        sa.Column("account_fen", sa.BigInteger(), nullable=False),
+        sa.Column("self_fen", sa.BigInteger(), nullable=False),
+        sa.Column("insurance_class", sa.String(), nullable=True),
+        sa.Column("category", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("pay_first", sa.Boolean(), nullable=False),
+        sa.Column("ordered_by", sa.String(), nullable=True),
+        sa.Column("ordered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("executed_by", sa.String(), nullable=True),
+        sa.Column("executed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("executed_where", sa.String(), nullable=True),
+        sa.Column("reversed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempt_id", sa.Uuid(), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_where", sa.String(), nullable=True),
+        sa.Column("settled_reference", sa.String(), nullable=True),
+        sa.Column("rank", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "(state = 'covered') = (attempt_id IS NOT NULL AND settled_at IS NULL)", name=op.f("ck_charge_item_covered")
+        ),
+        sa.CheckConstraint(
+            "state NOT IN ('billable','disputed','covered','settled') OR executed_at IS NOT NULL",
+            name=op.f("ck_charge_item_executed"),
+        ),
+        sa.CheckConstraint(
+            "amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND self_fen >= 0",
+            name=op.f("ck_charge_item_not_negative"),
+        ),
+        sa.CheckConstraint("fund_fen + account_fen + self_fen = amount_fen", name=op.f("ck_charge_item_split_adds_up")),
+        sa.ForeignKeyConstraint(["order_id"], ["order.id"], name=op.f("fk_charge_item_order_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_charge_item_visit_id"), ondelete="RESTRICT"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_charge_item")),
+    )
+    op.create_index("ix_charge_item_attempt", "charge_item", ["attempt_id"], unique=False)
+    op.create_index(op.f("ix_charge_item_order_id"), "charge_item", ["order_id"], unique=False)
+    op.create_index(op.f("ix_charge_item_visit_id"), "charge_item", ["visit_id"], unique=False)
+    op.create_table(
         "sealed_document",
         sa.Column("contract_id", sa.Uuid(), nullable=False),
         sa.Column("bundle_sealed", sa.LargeBinary(), nullable=False),
@@ -614,6 +874,24 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("contract_id", name=op.f("pk_sealed_document")),
     )
+    op.create_table(
+        "dispute",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("charge_id", sa.Uuid(), nullable=False),
+        sa.Column("said_by", sa.Uuid(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answer_by", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.Uuid(), nullable=True),
+        sa.Column("upheld", sa.Boolean(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["charge_id"], ["charge_item.id"], name=op.f("fk_dispute_charge_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dispute")),
+    )
+    op.create_index(op.f("ix_dispute_charge_id"), "dispute", ["charge_id"], unique=False)
+    op.create_index("ix_dispute_open", "dispute", ["answer_by"], unique=False, postgresql_where="answered_at IS NULL")
     # ### end Alembic commands ###
     _run(TRIGGERS)
     _run(queue.SCHEMA)
@@ -623,14 +901,25 @@ def downgrade() -> None:
     """Take everything away."""
     _run(queue.REMOVE)
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index("ix_dispute_open", table_name="dispute", postgresql_where="answered_at IS NULL")
+    op.drop_index(op.f("ix_dispute_charge_id"), table_name="dispute")
+    op.drop_table("dispute")
     op.drop_table("sealed_document")
+    op.drop_index(op.f("ix_charge_item_visit_id"), table_name="charge_item")
+    op.drop_index(op.f("ix_charge_item_order_id"), table_name="charge_item")
+    op.drop_index("ix_charge_item_attempt", table_name="charge_item")
+    op.drop_table("charge_item")
     op.drop_index("ix_sign_code_reading", table_name="sign_code")
     op.drop_table("sign_code")
+    op.drop_index(op.f("ix_refund_visit_id"), table_name="refund")
+    op.drop_index("ix_refund_due", table_name="refund", postgresql_where=sa.text("next_at IS NOT NULL"))
+    op.drop_table("refund")
     op.drop_index(op.f("ix_order_visit_id"), table_name="order")
     op.drop_index(
         "ix_order_department_open", table_name="order", postgresql_where=sa.text("state IN ('placed', 'checked_in')")
     )
     op.drop_table("order")
+    op.drop_table("ledger_entry")
     op.drop_index("uq_contract_standing", table_name="contract", postgresql_where=sa.text("state <> 'withdrawn'"))
     op.drop_index("ix_contract_unsealed", table_name="contract", postgresql_where=sa.text("seal_at IS NOT NULL"))
     op.drop_index(op.f("ix_contract_signer_id"), table_name="contract")
@@ -639,11 +928,26 @@ def downgrade() -> None:
     op.drop_table("session")
     op.drop_index("ix_reading_patient", table_name="reading")
     op.drop_table("reading")
+    op.drop_table("pass_use")
+    op.drop_index("ix_parked_wait", table_name="parked")
+    op.drop_index("ix_parked_since", table_name="parked")
+    op.drop_table("parked")
+    op.drop_index(op.f("ix_ledger_transaction_visit_id"), table_name="ledger_transaction")
+    op.drop_table("ledger_transaction")
     op.drop_index("ix_his_call_visit", table_name="his_call")
     op.drop_index("ix_his_call_pending", table_name="his_call", postgresql_where=sa.text("state = 'pending'"))
     op.drop_table("his_call")
     op.drop_index(op.f("ix_encounter_visit_id"), table_name="encounter")
     op.drop_table("encounter")
+    op.drop_index(
+        "uq_attempt_live",
+        table_name="attempt",
+        postgresql_where=sa.text("state IN ('created', 'offered', 'unknown', 'closing', 'paid')"),
+    )
+    op.drop_index(op.f("ix_attempt_visit_id"), table_name="attempt")
+    op.drop_index(op.f("ix_attempt_payer_id"), table_name="attempt")
+    op.drop_index("ix_attempt_due", table_name="attempt", postgresql_where=sa.text("next_look_at IS NOT NULL"))
+    op.drop_table("attempt")
     op.drop_index(op.f("ix_wechat_login_person_id"), table_name="wechat_login")
     op.drop_table("wechat_login")
     op.drop_index("ix_visit_patient", table_name="visit")
@@ -659,7 +963,11 @@ def downgrade() -> None:
     op.drop_table("letter")
     op.drop_index("ix_invitation_open", table_name="invitation", postgresql_where=sa.text("state = 'offered'"))
     op.drop_table("invitation")
+    op.drop_index("ix_his_rejected_at", table_name="his_rejected")
+    op.drop_table("his_rejected")
     op.drop_table("his_key")
+    op.drop_index("ix_his_event_received", table_name="his_event")
+    op.drop_table("his_event")
     op.drop_table("guesses")
     op.drop_index("ix_grant_person", table_name="grant")
     op.drop_index("ix_grant_pair", table_name="grant")
@@ -677,6 +985,7 @@ def downgrade() -> None:
     op.drop_index("ix_person_phone_index", table_name="person")
     op.drop_index(op.f("ix_person_claimed_index"), table_name="person")
     op.drop_table("person")
+    op.drop_table("notice_seen")
     op.drop_index("ix_login_code_phone_sent", table_name="login_code")
     op.drop_table("login_code")
     op.drop_table("hospital")

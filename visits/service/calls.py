@@ -85,7 +85,9 @@ async def pending(tx: Tx, hospital_id: UUID, limit: int = 200) -> list[HisCall]:
 
 async def encounter_numbers(tx: Tx, visit_id: UUID) -> list[str]:
     """The HIS's numbers of a visit's encounters, oldest first."""
-    query = select(Encounter.number).where(Encounter.visit_id == visit_id).order_by(Encounter.started_at, Encounter.number)
+    query = (
+        select(Encounter.number).where(Encounter.visit_id == visit_id).order_by(Encounter.started_at, Encounter.number)
+    )
     return list(await tx.session.scalars(query))
 
 

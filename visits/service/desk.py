@@ -38,6 +38,8 @@ async def mark(tx: Tx, hospital_id: UUID, department: str | None) -> str:
     waiting = select(func.count(), func.sum(HisCall.tries)).where(
         HisCall.hospital_id == hospital_id, HisCall.state == CallState.PENDING
     )
-    modes = select(func.count()).where(Visit.hospital_id == hospital_id, Visit.state == "open", Visit.mode == "DEFERRED")
+    modes = select(func.count()).where(
+        Visit.hospital_id == hospital_id, Visit.state == "open", Visit.mode == "DEFERRED"
+    )
     parts = [*(await tx.session.execute(found)).one(), *(await tx.session.execute(waiting)).one()]
     return "/".join(map(str, [*parts, await tx.session.scalar(modes)]))

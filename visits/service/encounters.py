@@ -46,28 +46,36 @@ def visit_id(hospital_id: UUID, patient_id: UUID, day: date) -> UUID:
     return derive(hospital_id, "visit", f"{patient_id}/{day}")
 
 
+def visit_id_on(hospital_id: UUID, patient_id: UUID, moment: datetime) -> UUID:
+    """The id of the visit an encounter that begins at this moment belongs to."""
+    return visit_id(hospital_id, patient_id, china_day(moment))
+
+
 async def start(tx: Tx, hospital: Hospital, fact: EncounterFact) -> Visit:
-    """Take an encounter that began: the first of the day opens the visit, a later one joins it (and reopens it)."""
+    """Take an encounter not known yet: the first of the day opens the visit, a later one joins it (and reopens it)."""
     identity = visit_id(hospital.id, fact.patient_id, china_day(fact.started_at))
     visit = await tx.get(Visit, identity)
     if visit is None:
         visit = await _open(tx, hospital, fact, identity)
     else:
         await lock(tx, visit.id)
-    encounter = await tx.get(Encounter, encounter_id(hospital.id, fact.number))
-    if encounter is None:
-        await _join(tx, hospital, visit, fact)
-    elif fact.sequence > encounter.sequence:
-        encounter.department, encounter.doctor, encounter.klass = fact.department, fact.doctor, fact.klass
-        encounter.insurance_status, encounter.insurance_scheme = fact.insurance_status, fact.insurance_scheme
-        encounter.sequence = fact.sequence
+    await _join(tx, hospital, visit, fact)
     return visit
+
+
+async def renew(tx: Tx, visit: Visit, encounter: Encounter, fact: EncounterFact) -> None:
+    """Newer details of a known encounter replace the older; an insurance status that became normal may open the way."""
+    await lock(tx, visit.id)
+    encounter.department, encounter.doctor, encounter.klass = fact.department, fact.doctor, fact.klass
+    encounter.insurance_status, encounter.insurance_scheme = fact.insurance_status, fact.insurance_scheme
+    encounter.sequence = fact.sequence
+    await offer_mark(tx, visit, fact.insurance_status)
 
 
 async def _open(tx: Tx, hospital: Hospital, fact: EncounterFact, identity: UUID) -> Visit:
     await open_feed(tx, identity, "visit", fact.patient_id)
     VISIT.move(None, VisitState.OPEN)
-    visit = tx.add(
+    return tx.add(
         Visit(
             id=identity,
             hospital_id=hospital.id,
@@ -79,7 +87,6 @@ async def _open(tx: Tx, hospital: Hospital, fact: EncounterFact, identity: UUID)
             opened_at=fact.started_at,
         )
     )
-    return visit
 
 
 async def _join(tx: Tx, hospital: Hospital, visit: Visit, fact: EncounterFact) -> None:

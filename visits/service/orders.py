@@ -89,7 +89,7 @@ async def _describe(tx: Tx, hospital: Hospital, order: Order, fact: OrderFact) -
 
 
 async def perform(tx: Tx, order: Order, *, by: str | None, where: str, at: datetime, covers_all: bool) -> None:
-    """The performing department confirms; its word stands above a cancel that crossed it. Saying it again changes nothing.
+    """The performing department confirms; its word stands above a crossing cancel; repeated, it changes nothing.
 
     Args:
         covers_all: it covers every charge of the order, also those written later.

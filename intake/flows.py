@@ -1,0 +1,129 @@
+"""The door for the HIS: batches that wait at the same moment share one transaction, so that a busy hospital stays quick."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError
+
+from intake.rules import BATCH_MAX, Answer, Item
+from intake.service.batches import RefusedError, keep_rejected, retry_parked, take_all
+from kernel.db import Database
+from kernel.errors import HoufuError, Kind
+
+TRIES = 3
+
+
+class BusyError(HoufuError):
+    """The database cannot take it now; nothing was taken, the same batch is right a little later."""
+
+    code = "his_busy"
+    kind = Kind.UNAVAILABLE
+
+
+@dataclass(slots=True)
+class _Waiting:
+    hospital_id: UUID
+    items: Sequence[Item]
+    refused: Sequence[tuple[str, object]]
+    done: "asyncio.Future[list[Answer]]"
+
+
+class Intake:
+    """Takes batches one transaction after another; what arrives while one commits goes into the next together.
+
+    It adds no waiting: at low load a transaction holds a single batch.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._queue: list[_Waiting] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def take(
+        self, hospital_id: UUID, items: Sequence[Item], refused: Sequence[tuple[str, object]] = ()
+    ) -> list[Answer]:
+        """Take checked statements; returns after the commit, one answer each, in order.
+
+        Args:
+            refused: statements that failed the check (reason, raw), kept for the hospital to mend.
+
+        Raises:
+            BusyError: nothing was taken.
+        """
+        waiting = _Waiting(hospital_id, items, refused, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+        # The writer goes on even if this caller has hung up: what was begun together ends together.
+        return await asyncio.shield(waiting.done)
+
+    async def _work(self) -> None:
+        while self._queue:
+            batch = self._next()
+            try:
+                await self._together(batch)
+            except DBAPIError:
+                for waiting in batch:
+                    _fail(waiting, BusyError())
+            except Exception as wrong:
+                for waiting in batch:
+                    _fail(waiting, wrong)
+
+    def _next(self) -> list[_Waiting]:
+        hospital, size = self._queue[0].hospital_id, 0
+        batch: list[_Waiting] = []
+        for waiting in list(self._queue):
+            if waiting.hospital_id != hospital:
+                continue
+            if batch and size + len(waiting.items) > BATCH_MAX:
+                break
+            size += len(waiting.items)
+            batch.append(waiting)
+            self._queue.remove(waiting)
+        return batch
+
+    async def _together(self, batch: list[_Waiting]) -> None:
+        items = [item for waiting in batch for item in waiting.items]
+        refused = [one for waiting in batch for one in waiting.refused]
+        answers = await self._committed(batch[0].hospital_id, items, refused)
+        at = 0
+        for waiting in batch:
+            part = answers[at : at + len(waiting.items)]
+            at += len(waiting.items)
+            if not waiting.done.done():
+                waiting.done.set_result(part)
+
+    async def _committed(
+        self, hospital_id: UUID, items: Sequence[Item], refused: Sequence[tuple[str, object]]
+    ) -> list[Answer]:
+        carefully = False
+        for attempt in range(1, TRIES + 1):
+            try:
+                async with self._db.begin() as tx:
+                    await keep_rejected(tx, hospital_id, refused)
+                    answers = await take_all(tx, hospital_id, items, carefully=carefully) if items else []
+                    raws = {item.id: item.raw for item in items}
+                    late = [(a.reason or "", dict(raws[a.id])) for a in answers if a.status == "rejected"]
+                    await keep_rejected(tx, hospital_id, late)
+                return answers
+            except RefusedError:
+                carefully = True
+            except DBAPIError:
+                # A deadlock or a race with another process: once more, each statement by itself.
+                if attempt == TRIES:
+                    raise
+                carefully = True
+        raise BusyError
+
+
+def _fail(waiting: _Waiting, wrong: Exception) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(wrong)
+
+
+async def sweep_parked(db: Database) -> int:
+    """Look after parked statements; returns how many became facts."""
+    async with db.begin() as tx:
+        return await retry_parked(tx)

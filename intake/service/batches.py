@@ -1,0 +1,290 @@
+"""Taking a batch: what it touches is fetched and locked in a few questions, then each statement is applied in turn."""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
+
+from billing.service import lines
+from intake.models import HisEvent, Parked, Rejected
+from intake.rules import Answer, EncounterStarted, Item, VisitSnapshot, example, makes, needs, read, split_snapshot
+from intake.service.facts import apply
+from kernel.db import Tx
+from kernel.errors import HoufuError
+from kernel.ids import derive, new_id
+from notices.service import lock_all
+from people.service import hospitals, patients
+from people.service.hospitals import Hospital
+from visits.service import calls, encounters, orders
+from visits.service.encounters import Encounter, Visit
+from visits.service.orders import Order
+
+log = logging.getLogger(__name__)
+LINGERS = timedelta(seconds=3)  # a statement parked longer than this may have been missed by another process
+
+
+class RefusedError(Exception):
+    """A statement contradicts what is known; nothing of it was stored."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def event_id(hospital_id: UUID, item: Item) -> UUID:
+    """The id under which a statement is known: business key and content."""
+    return derive(hospital_id, "event", f"{item.key}:{item.content.hex()}")
+
+
+class Taking:
+    """One transaction's taking of statements of one hospital."""
+
+    def __init__(self, tx: Tx, hospital: Hospital) -> None:
+        self.tx = tx
+        self.hospital = hospital
+        self._waiting: dict[str, list[tuple[UUID, Item]]] = {}  # what is parked, by what it waits for
+        self._asked: set[str] = set()  # keys whose parked statements have been fetched
+
+    async def fetch(self, items: Sequence[Item]) -> None:
+        """Lock the visits these statements touch, in order, and fetch what they refer to."""
+        tx, space = self.tx, self.hospital.id
+        parts = [p for i in items for p in (split_snapshot(i) if isinstance(i.data, VisitSnapshot) else [i])]
+        met = await tx.preload(Encounter, {encounters.encounter_id(space, i.subject) for i in parts})
+        visit_ids = {e.visit_id for e in met}
+        started = [i.data for i in parts if isinstance(i.data, EncounterStarted)]
+        if started:
+            await patients.preload(tx, space, [d.patient.no for d in started])
+            for data in started:
+                person = await patients.known_number(tx, space, data.patient.no)
+                if person is not None:
+                    visit_ids.add(encounters.visit_id_on(space, person.id, data.started_at))
+        await lock_all(tx, visit_ids)
+        await tx.preload(Visit, visit_ids, lock=True)
+        order_nos = {n for i in parts if (n := getattr(i.data, "order_no", None)) is not None}
+        await tx.preload(Order, {orders.order_id(space, n) for n in order_nos})
+        charge_nos = {n for i in parts if (n := getattr(i.data, "charge_no", None)) is not None}
+        charge_nos |= {n for i in parts for n in getattr(i.data, "charge_nos", None) or ()}
+        await lines.preload_numbers(tx, space, charge_nos, sorted(visit_ids))
+        await calls.preload_posts(tx, sorted(visit_ids))
+        await self._ask({key for i in parts if (key := makes(i)) is not None})
+
+    async def _ask(self, keys: Iterable[str]) -> None:
+        new = set(keys) - self._asked
+        self._asked |= new
+        if not new:
+            return
+        query = (
+            select(Parked.event_id, Parked.waits_for, HisEvent.raw_sealed)
+            .join(HisEvent, HisEvent.id == Parked.event_id)
+            .where(Parked.hospital_id == self.hospital.id, Parked.waits_for.in_(new))
+            .order_by(Parked.sequence)
+            .with_for_update(of=Parked)
+        )
+        for identity, waits_for, sealed in (await self.tx.session.execute(query)).all():
+            item = read(json.loads(self.tx.vault.open(sealed, "his_event", identity)))
+            if isinstance(item, Item):
+                self._waiting.setdefault(waits_for, []).append((identity, item))
+
+    async def known(self, items: Sequence[Item]) -> set[UUID]:
+        """Write these statements down; returns the ids of those that were new."""
+        tx = self.tx
+        rows = []
+        for item in items:
+            identity = event_id(self.hospital.id, item)
+            raw = json.dumps(item.raw, ensure_ascii=False, separators=(",", ":"))
+            rows.append(
+                {
+                    "id": identity,
+                    "hospital_id": self.hospital.id,
+                    "kind": item.type,
+                    "subject": item.subject,
+                    "sequence": item.sequence,
+                    "said_at": item.time,
+                    "received_at": tx.now,
+                    "raw_sealed": tx.vault.seal(raw, "his_event", identity),
+                }
+            )
+        # In one order everywhere, so that two batches with the same statements wait instead of deadlocking.
+        rows.sort(key=lambda row: str(row["id"]))
+        query = insert(HisEvent).values(rows).on_conflict_do_nothing().returning(HisEvent.id)
+        return set(await tx.session.scalars(query))
+
+    async def take(self, item: Item, identity: UUID) -> Answer:
+        """Make one new statement a fact, with all that waited for it; or park it.
+
+        Raises:
+            RefusedError: it contradicts what is known.
+        """
+        if isinstance(item.data, VisitSnapshot):
+            return await self._snapshot(item)
+        waits_for = await self._missing(item)
+        if waits_for is not None:
+            await self._park(identity, item, waits_for)
+            return Answer(item.id, "parked", waits_for=waits_for)
+        try:
+            news = await apply(self.tx, self.hospital, item)
+        except HoufuError as wrong:
+            raise RefusedError(wrong.code) from wrong
+        await self._release(item)
+        return Answer(item.id, "accepted" if news else "duplicate", reason=None if news else "older")
+
+    async def ready(self, item: Item) -> bool:
+        """Whether everything the statement refers to is known."""
+        return await self._missing(item) is None
+
+    async def _missing(self, item: Item) -> str | None:
+        space = self.hospital.id
+        for key in needs(item):
+            kind, _, number = key.partition(":")
+            if kind == "encounter":
+                found = await self.tx.get(Encounter, encounters.encounter_id(space, number)) is not None
+            elif kind == "order":
+                found = await self.tx.get(Order, orders.order_id(space, number)) is not None
+            else:
+                found = await lines.is_known(self.tx, space, number)
+            if not found:
+                return key
+        return None
+
+    async def _park(self, identity: UUID, item: Item, waits_for: str) -> None:
+        row = {"waits_for": waits_for, "hospital_id": self.hospital.id, "sequence": item.sequence, "since": self.tx.now}
+        query = insert(Parked).values(event_id=identity, **row)
+        await self.tx.session.execute(
+            query.on_conflict_do_update(index_elements=[Parked.event_id], set_={"waits_for": waits_for})
+        )
+        await self._ask([waits_for])
+        places = self._waiting.setdefault(waits_for, [])
+        if all(known != identity for known, _ in places):
+            places.append((identity, item))
+
+    async def _release(self, item: Item) -> None:
+        key = makes(item)
+        if key is None:
+            return
+        await self._ask([key])
+        for identity, waiting in sorted(self._waiting.pop(key, []), key=lambda w: w[1].sequence):
+            answer = await self.take(waiting, identity)
+            if answer.status != "parked":
+                await self.tx.session.execute(delete(Parked).where(Parked.event_id == identity))
+
+    async def _snapshot(self, item: Item) -> Answer:
+        parts = split_snapshot(item)
+        new = await self.known(parts)
+        news = False
+        for part in parts:
+            identity = event_id(self.hospital.id, part)
+            if identity in new:
+                new.discard(identity)
+                try:
+                    answer = await self.take(part, identity)
+                except RefusedError:
+                    continue  # the whole picture may repeat a line that was refused before
+                news = news or answer.status == "accepted"
+        return Answer(item.id, "accepted" if news else "duplicate", reason=None if news else "nothing new")
+
+
+async def take_all(tx: Tx, hospital_id: UUID, items: Sequence[Item], *, carefully: bool) -> list[Answer]:
+    """Take checked statements of one hospital in order.
+
+    Args:
+        carefully: each within a savepoint of its own, so that one that fails leaves its neighbours untouched;
+            otherwise any failure fails the whole (and the caller comes again, carefully).
+
+    Raises:
+        RefusedError: not ``carefully``, and a statement contradicts what is known.
+    """
+    if carefully:
+        return [await _one(tx, hospital_id, item) for item in items]
+    taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+    new = await taking.known(items)
+    await taking.fetch([i for i in items if event_id(hospital_id, i) in new])
+    answers = []
+    for item in items:
+        identity = event_id(hospital_id, item)
+        if identity in new:
+            new.discard(identity)
+            answers.append(await taking.take(item, identity))
+        else:
+            answers.append(Answer(item.id, "duplicate", reason="known"))
+    return answers
+
+
+async def _one(tx: Tx, hospital_id: UUID, item: Item) -> Answer:
+    rung = len(tx.rung)
+    tx.forget()
+    try:
+        async with tx.session.begin_nested():
+            taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+            new = await taking.known([item])
+            if not new:
+                return Answer(item.id, "duplicate", reason="known")
+            await taking.fetch([item])
+            answer = await taking.take(item, new.pop())
+            await tx.session.flush()
+            return answer
+    except OperationalError:
+        raise
+    except RefusedError as refused:
+        reason = refused.reason
+    except Exception:
+        # One statement we cannot digest must not fail its neighbours; its raw text is kept and somebody is told.
+        log.exception("his statement failed", extra={"kind": item.type})
+        reason = "internal_error"
+    del tx.rung[rung:]
+    tx.forget()
+    return Answer(item.id, "rejected", reason=reason, example=example(item.type))
+
+
+async def retry_parked(tx: Tx, limit: int = 100) -> int:
+    """Take parked statements whose ground has come meanwhile, should another process have missed it.
+
+    Returns: how many became facts.
+    """
+    query = (
+        select(Parked.hospital_id, Parked.event_id, HisEvent.raw_sealed)
+        .join(HisEvent, HisEvent.id == Parked.event_id)
+        .where(Parked.since < tx.now - LINGERS)
+        .order_by(Parked.since)
+        .limit(limit)
+    )
+    taken = 0
+    for hospital_id, identity, sealed in (await tx.session.execute(query)).all():
+        item = read(json.loads(tx.vault.open(sealed, "his_event", identity)))
+        if not isinstance(item, Item):
+            continue
+        taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+        await taking.fetch([item])
+        if await taking.ready(item):
+            await tx.session.execute(delete(Parked).where(Parked.event_id == identity))
+            try:
+                async with tx.session.begin_nested():
+                    await taking.take(item, identity)
+                    await tx.session.flush()
+                taken += 1
+            except RefusedError as refused:
+                tx.forget()
+                await keep_rejected(tx, hospital_id, [(refused.reason, dict(item.raw))])
+    return taken
+
+
+async def parked_waiting(tx: Tx) -> tuple[int, float]:
+    """How many statements wait, and for how long the oldest has (seconds): the truth meter shows it."""
+    count = await tx.session.scalar(select(func.count()).select_from(Parked)) or 0
+    oldest = await tx.session.scalar(select(Parked.since).order_by(Parked.since).limit(1))
+    return count, (tx.now - oldest).total_seconds() if oldest is not None else 0.0
+
+
+async def keep_rejected(tx: Tx, hospital_id: UUID, refused: Sequence[tuple[str, object]]) -> None:
+    """Keep the raw text of refused statements for the hospital to mend: (reason, raw)."""
+    for reason, raw in refused:
+        identity = new_id()
+        text = json.dumps(raw)[:100_000]
+        sealed = tx.vault.seal(text, "his_rejected", identity)
+        tx.add(
+            Rejected(id=identity, hospital_id=hospital_id, received_at=tx.now, reason=reason[:200], raw_sealed=sealed)
+        )

@@ -13,7 +13,7 @@ from api.world import World
 from billing.rules import see_bill, see_payment
 from billing.service import lines
 from consent import flows as consent
-from consent.events import ContractRestored, ContractSigned
+from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
 from consent.service.contracts import SEAL_JOB
 from family_pay.service import bonds
 from intake.flows import sweep_parked
@@ -31,7 +31,7 @@ from visits.events import (
     VisitUnmarked,
 )
 from visits.flows import deliver_calls
-from visits.rules import see_step, see_visit
+from visits.rules import ModeChange, see_step, see_visit
 from visits.service import encounters
 
 
@@ -39,9 +39,15 @@ async def _mark_today(tx: Tx, event: ContractSigned | ContractRestored) -> None:
     await encounters.mark_open_visits(tx, event.hospital_id, event.patient_id)
 
 
+async def _unmark_today(tx: Tx, event: ContractWithdrawn | ContractSuspended) -> None:
+    await encounters.unmark_open_visits(tx, event.hospital_id, event.patient_id, ModeChange.WITHDRAWN)
+
+
 SUBSCRIBERS: Subscribers = {
     ContractSigned: [_mark_today],
     ContractRestored: [_mark_today],
+    ContractWithdrawn: [_unmark_today],
+    ContractSuspended: [_unmark_today],
     OrderPerformed: [lines.order_performed],
     OrderGone: [lines.order_gone],
     VisitMarked: [lines.visit_marked],
@@ -57,8 +63,6 @@ SILENT: frozenset[str] = frozenset(
         "ContractSealed",
         "DisputeAnswered",
         "LineDisputed",
-        "ContractSuspended",
-        "ContractWithdrawn",
         "GrantEnded",
         "GrantMade",
         "HisAnswered",
@@ -89,6 +93,10 @@ async def _seal_due(world: World) -> None:
 
 async def _refresh_credit(world: World) -> None:
     await consent.refresh_credit(world.db, world.ports.credit)
+
+
+async def _lift_lapsed(world: World) -> None:
+    await consent.lift_lapsed(world.db)
 
 
 async def _end_forgotten(world: World) -> None:
@@ -124,6 +132,7 @@ class Sweep:
 SWEEPS: tuple[Sweep, ...] = (
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
+    Sweep("consent.lapsed", 600, _lift_lapsed),
     Sweep("visits.forgotten", 60, _end_forgotten),
     Sweep("visits.his", 1, _deliver_calls, woken=True),
     Sweep("intake.parked", 5, _parked),

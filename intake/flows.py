@@ -1,4 +1,4 @@
-"""The door for the HIS: batches that wait at the same moment share one transaction, so that a busy hospital stays quick."""
+"""The door for the HIS: batches that wait at the same moment share one transaction, so a busy hospital stays quick."""
 
 import asyncio
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import DateTime, LargeBinary, MetaData, inspect, select
+from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, MetaData, event, inspect, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -46,6 +46,12 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSONB,
         list[str]: JSONB,
     }
+
+
+@event.listens_for(ForeignKeyConstraint, "after_parent_attach")
+def _checked_at_commit(constraint: ForeignKeyConstraint, table: object) -> None:
+    # The order in which a flush inserts rows of different tables is SQLAlchemy's; what counts is the whole at commit.
+    constraint.deferrable, constraint.initially = True, "DEFERRED"
 
 
 def column(level: int, *args: Any, **options: Any) -> Mapped[Any]:
@@ -130,10 +136,10 @@ class Tx:
         self.memo.clear()
         self.session.expire_all()
 
-    async def emit(self, event: Event) -> None:
+    async def emit(self, fact: Event) -> None:
         """Tell the packages above, in the order of the SUBSCRIBERS table, inside this transaction."""
-        for handler in self._database.subscribers.get(type(event), ()):
-            await handler(self, event)
+        for handler in self._database.subscribers.get(type(fact), ()):
+            await handler(self, fact)
 
     async def enqueue(self, job: str, **arguments: Any) -> None:
         """Have a job of the JOBS table run soon after the commit; it vanishes with a rollback.

@@ -1,4 +1,4 @@
-"""Facts about visits and orders that other packages react to; ids only, the rows are at hand in the same transaction."""
+"""Facts about visits and orders that other packages react to; ids only, the rows are at hand in the transaction."""
 
 from dataclasses import dataclass
 from uuid import UUID

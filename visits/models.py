@@ -1,4 +1,4 @@
-"""The tables of visits: a patient's day at a hospital, its encounters and orders, and what we owe the HIS an answer for."""
+"""The tables of visits: a patient's day at a hospital, its encounters and orders, and what the HIS must be told."""
 
 from datetime import date, datetime
 from typing import Any

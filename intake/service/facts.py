@@ -28,7 +28,7 @@ from visits.service.encounters import Encounter, Visit
 from visits.service.orders import Order
 
 
-async def apply(tx: Tx, hospital: Hospital, item: Item) -> bool:
+async def apply(tx: Tx, hospital: Hospital, item: Item) -> bool:  # noqa: C901 - one flat table of what may be said
     """Make the facts of one statement; returns False when it told nothing new (older than what is known)."""
     data: Any = item.data
     if isinstance(data, EncounterStarted):

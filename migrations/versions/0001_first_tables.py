@@ -137,7 +137,12 @@ def upgrade() -> None:
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
         sa.Column("document", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_catalogue_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_catalogue_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("hospital_id", name=op.f("pk_catalogue")),
     )
@@ -148,7 +153,12 @@ def upgrade() -> None:
         sa.Column("reference", sa.String(), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["person_id"], ["person.id"], name=op.f("fk_credit_answer_person_id"), ondelete="RESTRICT"
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_credit_answer_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("person_id", name=op.f("pk_credit_answer")),
     )
@@ -163,7 +173,12 @@ def upgrade() -> None:
         sa.Column("sensitive", sa.String(), nullable=True),
         sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_department_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_department_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_department")),
         sa.UniqueConstraint("hospital_id", "code", name=op.f("uq_department_hospital_id_code")),
@@ -181,7 +196,12 @@ def upgrade() -> None:
         sa.Column("previous", sa.String(), nullable=False),
         sa.Column("link", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_evidence_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_evidence_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("hospital_id", "seq", name=op.f("pk_evidence")),
     )
@@ -193,7 +213,12 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("link", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_evidence_head_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_evidence_head_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("hospital_id", name=op.f("pk_evidence_head")),
     )
@@ -206,7 +231,14 @@ def upgrade() -> None:
         sa.Column("audience", sa.BigInteger(), nullable=False),
         sa.Column("category", sa.String(), nullable=True),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.ForeignKeyConstraint(["subject"], ["feed.subject"], name=op.f("fk_feed_row_subject"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["subject"],
+            ["feed.subject"],
+            name=op.f("fk_feed_row_subject"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("subject", "seq", name=op.f("pk_feed_row")),
     )
     op.create_table(
@@ -228,8 +260,22 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("patient_id <> person_id", name=op.f("ck_grant_not_oneself")),
-        sa.ForeignKeyConstraint(["patient_id"], ["person.id"], name=op.f("fk_grant_patient_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_grant_person_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_grant_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_grant_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grant")),
     )
     op.create_index(op.f("ix_grant_bond"), "grant", ["bond"], unique=False)
@@ -240,7 +286,14 @@ def upgrade() -> None:
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("tries", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_guesses_person_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_guesses_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("person_id", "day", name=op.f("pk_guesses")),
     )
     op.create_table(
@@ -254,7 +307,12 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("raw_sealed", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_his_event_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_his_event_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_his_event")),
     )
@@ -268,7 +326,12 @@ def upgrade() -> None:
         sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.CheckConstraint("direction IN ('in', 'out')", name=op.f("ck_his_key_direction")),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_his_key_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_his_key_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_his_key")),
     )
@@ -280,7 +343,12 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("raw_sealed", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_his_rejected_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_his_rejected_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_his_rejected")),
     )
@@ -311,11 +379,28 @@ def upgrade() -> None:
             "(accepted_by IS NULL) = (state <> 'accepted')", name=op.f("ck_invitation_accepted_by_somebody")
         ),
         sa.ForeignKeyConstraint(
-            ["accepted_by"], ["person.id"], name=op.f("fk_invitation_accepted_by"), ondelete="RESTRICT"
+            ["accepted_by"],
+            ["person.id"],
+            name=op.f("fk_invitation_accepted_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["made_by"], ["person.id"], name=op.f("fk_invitation_made_by"), ondelete="RESTRICT"),
         sa.ForeignKeyConstraint(
-            ["patient_id"], ["person.id"], name=op.f("fk_invitation_patient_id"), ondelete="RESTRICT"
+            ["made_by"],
+            ["person.id"],
+            name=op.f("fk_invitation_made_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_invitation_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
         sa.UniqueConstraint("token_digest", name=op.f("uq_invitation_token_digest")),
@@ -334,7 +419,12 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_letter_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_letter_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_letter")),
         sa.UniqueConstraint("hospital_id", "sha256", name=op.f("uq_letter_hospital_id_sha256")),
@@ -349,7 +439,14 @@ def upgrade() -> None:
         sa.Column("visit_id", sa.Uuid(), nullable=True),
         sa.Column("page", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["patient_id"], ["person.id"], name=op.f("fk_look_patient_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_look_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_look")),
     )
     op.create_index("ix_look_patient", "look", ["patient_id", "at"], unique=False)
@@ -360,10 +457,20 @@ def upgrade() -> None:
         sa.Column("number", sa.String(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_patient_number_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_patient_number_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.ForeignKeyConstraint(
-            ["person_id"], ["person.id"], name=op.f("fk_patient_number_person_id"), ondelete="RESTRICT"
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_patient_number_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_number")),
     )
@@ -381,7 +488,12 @@ def upgrade() -> None:
         sa.Column("failures", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_staff_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_staff_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_staff")),
         sa.UniqueConstraint("hospital_id", "login", name=op.f("uq_staff_hospital_id_login")),
@@ -396,10 +508,20 @@ def upgrade() -> None:
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_suspension_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_suspension_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.ForeignKeyConstraint(
-            ["patient_id"], ["person.id"], name=op.f("fk_suspension_patient_id"), ondelete="RESTRICT"
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_suspension_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suspension")),
     )
@@ -426,9 +548,21 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("mode IN ('UPFRONT', 'DEFERRED')", name=op.f("ck_visit_mode")),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_visit_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_visit_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["patient_id"], ["person.id"], name=op.f("fk_visit_patient_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_visit_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_visit")),
         sa.UniqueConstraint("hospital_id", "patient_id", "day", name=op.f("uq_visit_hospital_id_patient_id_day")),
     )
@@ -441,7 +575,12 @@ def upgrade() -> None:
         sa.Column("openid_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["person_id"], ["person.id"], name=op.f("fk_wechat_login_person_id"), ondelete="RESTRICT"
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_wechat_login_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("openid_index", name=op.f("pk_wechat_login")),
     )
@@ -489,11 +628,37 @@ def upgrade() -> None:
             "refunded_fen >= 0 AND refunded_fen <= amount_fen", name=op.f("ck_attempt_not_over_refunded")
         ),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_attempt_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_attempt_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["patient_id"], ["person.id"], name=op.f("fk_attempt_patient_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["payer_id"], ["person.id"], name=op.f("fk_attempt_payer_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_attempt_visit_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_attempt_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["payer_id"],
+            ["person.id"],
+            name=op.f("fk_attempt_payer_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_attempt_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
         sa.UniqueConstraint("actor", "idempotency_key", name=op.f("uq_attempt_actor_idempotency_key")),
         sa.UniqueConstraint("out_trade_no", name=op.f("uq_attempt_out_trade_no")),
@@ -528,7 +693,14 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_encounter_visit_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_encounter_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_encounter")),
     )
     op.create_index(op.f("ix_encounter_visit_id"), "encounter", ["visit_id"], unique=False)
@@ -547,9 +719,21 @@ def upgrade() -> None:
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("trouble", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_his_call_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_his_call_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_his_call_visit_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_his_call_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_his_call")),
     )
     op.create_index(
@@ -564,7 +748,12 @@ def upgrade() -> None:
         sa.Column("reference", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["visit_id"], ["visit.id"], name=op.f("fk_ledger_transaction_visit_id"), ondelete="RESTRICT"
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_ledger_transaction_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_transaction")),
     )
@@ -576,9 +765,21 @@ def upgrade() -> None:
         sa.Column("waits_for", sa.String(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["event_id"], ["his_event.id"], name=op.f("fk_parked_event_id"), ondelete="RESTRICT"),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_parked_hospital_id"), ondelete="RESTRICT"
+            ["event_id"],
+            ["his_event.id"],
+            name=op.f("fk_parked_event_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_parked_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_parked")),
     )
@@ -592,8 +793,22 @@ def upgrade() -> None:
         sa.Column("time", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("staff_id", sa.Uuid(), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_pass_use_staff_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_pass_use_visit_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["staff_id"],
+            ["staff.id"],
+            name=op.f("fk_pass_use_staff_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_pass_use_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("visit_id", "desk", "grade", "time", name=op.f("pk_pass_use")),
     )
     op.create_table(
@@ -619,10 +834,29 @@ def upgrade() -> None:
         sa.Column("handover_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("handed_to", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_reading_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_reading_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["letter_id"], ["letter.id"], name=op.f("fk_reading_letter_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["patient_id"], ["person.id"], name=op.f("fk_reading_patient_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["letter_id"],
+            ["letter.id"],
+            name=op.f("fk_reading_letter_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_reading_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reading")),
         sa.UniqueConstraint("handover_digest", name=op.f("uq_reading_handover_digest")),
     )
@@ -636,8 +870,22 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("(person_id IS NULL) <> (staff_id IS NULL)", name=op.f("ck_session_whose")),
-        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_session_person_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_session_staff_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_session_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"],
+            ["staff.id"],
+            name=op.f("fk_session_staff_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_session")),
     )
     op.create_index(op.f("ix_session_person_id"), "session", ["person_id"], unique=False)
@@ -674,20 +922,61 @@ def upgrade() -> None:
             "signer_id IS NOT NULL OR witness_id IS NOT NULL", name=op.f("ck_contract_known_or_witnessed")
         ),
         sa.ForeignKeyConstraint(
-            ["countersigned_by"], ["staff.id"], name=op.f("fk_contract_countersigned_by"), ondelete="RESTRICT"
+            ["countersigned_by"],
+            ["staff.id"],
+            name=op.f("fk_contract_countersigned_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.ForeignKeyConstraint(
-            ["hospital_id"], ["hospital.id"], name=op.f("fk_contract_hospital_id"), ondelete="RESTRICT"
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_contract_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["letter_id"], ["letter.id"], name=op.f("fk_contract_letter_id"), ondelete="RESTRICT"),
         sa.ForeignKeyConstraint(
-            ["patient_id"], ["person.id"], name=op.f("fk_contract_patient_id"), ondelete="RESTRICT"
+            ["letter_id"],
+            ["letter.id"],
+            name=op.f("fk_contract_letter_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.ForeignKeyConstraint(
-            ["reading_id"], ["reading.id"], name=op.f("fk_contract_reading_id"), ondelete="RESTRICT"
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_contract_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["signer_id"], ["person.id"], name=op.f("fk_contract_signer_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["witness_id"], ["staff.id"], name=op.f("fk_contract_witness_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["reading_id"],
+            ["reading.id"],
+            name=op.f("fk_contract_reading_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["signer_id"],
+            ["person.id"],
+            name=op.f("fk_contract_signer_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["witness_id"],
+            ["staff.id"],
+            name=op.f("fk_contract_witness_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contract")),
         sa.UniqueConstraint("reading_id", name=op.f("uq_contract_reading_id")),
     )
@@ -713,6 +1002,8 @@ def upgrade() -> None:
             ["ledger_transaction.id"],
             name=op.f("fk_ledger_entry_transaction_id"),
             ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("transaction_id", "account", name=op.f("pk_ledger_entry")),
     )
@@ -751,9 +1042,21 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("rank", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["encounter_id"], ["encounter.id"], name=op.f("fk_order_encounter_id"), ondelete="RESTRICT"
+            ["encounter_id"],
+            ["encounter.id"],
+            name=op.f("fk_order_encounter_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
-        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_order_visit_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_order_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_order")),
         sa.UniqueConstraint("paper_code", name=op.f("uq_order_paper_code")),
     )
@@ -782,8 +1085,22 @@ def upgrade() -> None:
         sa.Column("tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("trouble", sa.String(), nullable=True),
         sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_something")),
-        sa.ForeignKeyConstraint(["attempt_id"], ["attempt.id"], name=op.f("fk_refund_attempt_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_refund_visit_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempt.id"],
+            name=op.f("fk_refund_attempt_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_refund_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
         sa.UniqueConstraint(
             "attempt_id", "charge_id", name=op.f("uq_refund_attempt_id_charge_id"), postgresql_nulls_not_distinct=True
@@ -804,9 +1121,21 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tries", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_sign_code_person_id"), ondelete="RESTRICT"),
         sa.ForeignKeyConstraint(
-            ["reading_id"], ["reading.id"], name=op.f("fk_sign_code_reading_id"), ondelete="RESTRICT"
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_sign_code_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["reading_id"],
+            ["reading.id"],
+            name=op.f("fk_sign_code_reading_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_code")),
     )
@@ -854,8 +1183,22 @@ def upgrade() -> None:
             name=op.f("ck_charge_item_not_negative"),
         ),
         sa.CheckConstraint("fund_fen + account_fen + self_fen = amount_fen", name=op.f("ck_charge_item_split_adds_up")),
-        sa.ForeignKeyConstraint(["order_id"], ["order.id"], name=op.f("fk_charge_item_order_id"), ondelete="RESTRICT"),
-        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_charge_item_visit_id"), ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(
+            ["order_id"],
+            ["order.id"],
+            name=op.f("fk_charge_item_order_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_charge_item_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_charge_item")),
     )
     op.create_index("ix_charge_item_attempt", "charge_item", ["attempt_id"], unique=False)
@@ -870,7 +1213,12 @@ def upgrade() -> None:
         sa.Column("pdf_sha256", sa.String(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["contract_id"], ["contract.id"], name=op.f("fk_sealed_document_contract_id"), ondelete="RESTRICT"
+            ["contract_id"],
+            ["contract.id"],
+            name=op.f("fk_sealed_document_contract_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("contract_id", name=op.f("pk_sealed_document")),
     )
@@ -886,7 +1234,12 @@ def upgrade() -> None:
         sa.Column("answered_by", sa.Uuid(), nullable=True),
         sa.Column("upheld", sa.Boolean(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["charge_id"], ["charge_item.id"], name=op.f("fk_dispute_charge_id"), ondelete="RESTRICT"
+            ["charge_id"],
+            ["charge_item.id"],
+            name=op.f("fk_dispute_charge_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dispute")),
     )

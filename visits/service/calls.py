@@ -39,7 +39,7 @@ async def tell(tx: Tx, visit: Visit, kind: CommandKind, key: str, data: Mapping[
 
 
 async def post_charge(tx: Tx, visit: Visit, charge_no: str, amount_fen: int) -> None:
-    """Charge to account (记账): lines that arrive while an earlier post still waits for its first try travel with it."""
+    """Charge to account (记账): lines that arrive while an earlier post waits for its first try join it."""
     waiting = await _waiting_post(tx, visit.id)
     line = {"charge_no": charge_no, "amount_fen": amount_fen}
     if waiting is None:

@@ -147,6 +147,17 @@ async def mark_open_visits(tx: Tx, hospital_id: UUID, patient_id: UUID) -> None:
         await offer_mark(tx, visit, await insurance_status_of(tx, visit.id))
 
 
+async def unmark_open_visits(tx: Tx, hospital_id: UUID, patient_id: UUID, reason: ModeChange) -> None:
+    """The contract was withdrawn or paused: what is open today is paid first again; what is on account stays owed."""
+    query = select(Visit).where(
+        Visit.hospital_id == hospital_id, Visit.patient_id == patient_id, Visit.state == VisitState.OPEN
+    )
+    for visit in list(await tx.session.scalars(query)):
+        await lock(tx, visit.id)
+        await tx.session.refresh(visit)
+        await unmark(tx, visit, reason)
+
+
 async def insurance_status_of(tx: Tx, visit: UUID) -> str:
     """The status the latest encounter of a visit came with."""
     query = select(Encounter.insurance_status).where(Encounter.visit_id == visit).order_by(Encounter.started_at.desc())
@@ -156,7 +167,8 @@ async def insurance_status_of(tx: Tx, visit: UUID) -> str:
 async def unmark(tx: Tx, visit: Visit, reason: ModeChange) -> None:
     """Back to pay-first; why is sealed. Nothing happens to a visit that is not marked, but the reason is kept."""
     await lock(tx, visit.id)
-    visit.mode_reason = reason
+    if visit.mode_reason != ModeChange.EXCLUDED:
+        visit.mode_reason = reason
     if visit.mode == PaymentMode.UPFRONT:
         return
     MODE.move(PaymentMode(visit.mode), PaymentMode.UPFRONT)
@@ -243,7 +255,7 @@ async def announce(tx: Tx, visit: Visit) -> None:
     await append(tx, visit.id, "visit", visit_payload(visit), audience=Audience.STEPS)
 
 
-def visit_payload(visit: Visit) -> dict[str, object]:
+def visit_payload(visit: Visit) -> dict[str, dict[str, object]]:
     """What a phone shows of a visit's state; never why a mode changed."""
     return {
         "visit": {

@@ -14,7 +14,7 @@ from kernel.ids import derive, token
 from notices.service import append, lock, next_rank
 from people.rules import Actor, Audience
 from people.service import access, hospitals
-from people.service.hospitals import Hospital
+from people.service.hospitals import Department, Hospital
 from visits.events import OrderCheckedIn, OrderGone, OrderPerformed, OrderPlaced, ResultReady
 from visits.models import Order as Order
 from visits.models import Visit
@@ -49,6 +49,7 @@ def order_id(hospital_id: UUID, number: str) -> UUID:
 async def place(tx: Tx, hospital: Hospital, visit: Visit, fact: OrderFact) -> Order:
     """Take an order, or its newer details; what was performed or given up keeps its state."""
     feed = await lock(tx, visit.id)
+    department = await hospitals.department(tx, hospital.id, fact.department)
     order = await tx.get(Order, order_id(hospital.id, fact.number))
     if order is None:
         ORDER.move(None, OrderState.PLACED)
@@ -67,17 +68,16 @@ async def place(tx: Tx, hospital: Hospital, visit: Visit, fact: OrderFact) -> Or
                 rank=next_rank(feed, tx.now),
             )
         )
-        await _describe(tx, hospital, order, fact)
+        _describe(order, fact, department)
         await announce(tx, order)
         await tx.emit(OrderPlaced(order.id, visit.id))
     elif fact.sequence > order.sequence:
-        await _describe(tx, hospital, order, fact)
+        _describe(order, fact, department)
         await announce(tx, order)
     return order
 
 
-async def _describe(tx: Tx, hospital: Hospital, order: Order, fact: OrderFact) -> None:
-    department = await hospitals.department(tx, hospital.id, fact.department)
+def _describe(order: Order, fact: OrderFact, department: Department | None) -> None:
     order.kind, order.name, order.department = fact.kind, fact.name, fact.department
     order.department_name = department.name if department else fact.department
     order.place = fact.place or (department.place if department else "")

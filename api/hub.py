@@ -133,6 +133,16 @@ class Hub:
         self._bells.append(made)
         return made
 
+    def no_bell(self, bell: asyncio.Event) -> None:
+        """Who waited for this bell has gone."""
+        if bell in self._bells:
+            self._bells.remove(bell)
+
+    @property
+    def closing(self) -> bool:
+        """Whether the process is going down."""
+        return self._closing
+
     def ring_bells(self) -> None:
         """Something has changed somewhere."""
         for bell in self._bells:
@@ -340,6 +350,7 @@ class Hub:
     def close(self) -> None:
         """End every stream now and take no more; for SIGTERM."""
         self._closing = True
+        self.ring_bells()
         for topic in list(self._topics.values()):
             for stream in list(topic.streams):
                 stream.end()

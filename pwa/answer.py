@@ -26,6 +26,15 @@ def world_of(request: Request) -> World:
     return world
 
 
+def origin_of(request: Request) -> str:
+    """Where links of this answer begin: our public address, or the one of our other addresses it was asked at."""
+    world = world_of(request)
+    host = request.headers.get("host", "")
+    if host in world.extras.get("hosts", ()):
+        return f"{request.url.scheme}://{host}"
+    return world.settings.base_url
+
+
 async def prefs_of(request: Request, tx: Tx, *, worker: bool = True) -> Prefs:
     """What this reader wishes, by their cookies; a name or value we do not know is as good as none."""
     cookies, settings = request.cookies, world_of(request).settings

@@ -21,6 +21,19 @@ class DeskOrder:
     amount_fen: int
     deferred: bool
     pending_his: bool = False
+    sheet_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskDispute:
+    """A patient says that a line was never done; the hospital promised an answer by ``answer_by``."""
+
+    id: str
+    patient: str
+    name: str
+    reason: str
+    amount_fen: int
+    answer_by: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,10 @@ class Desk:
     found: str | None = None
     error: str | None = None
     undo: tuple[str, str] | None = None
+    done: str | None = None
+    disputes: Sequence[DeskDispute] = ()
+    letters: bool = False
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

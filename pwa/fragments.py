@@ -79,6 +79,8 @@ def _story(row: Mapping[str, Any], show: Show, draw: Renderer) -> list[str]:
 
 
 def _line(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list[str]:
+    if "line" not in data:  # somebody who only pays is told the total
+        return _money_parts(data, show, draw)
     line = Line.of(data["line"])
     note = _note(draw, f"c{line.id}-{line.state}", live.line(line.name, line.amount_fen, line.pile, line.state))
     if show.surface == "bill":
@@ -156,6 +158,8 @@ def story_entry(row: Mapping[str, Any], show: Show) -> StoryEntry | None:
         detail = None if step.state not in {"placed", "checked_in"} else step.place
         return _entry(f"s{step.id}-{step.state}", at, words.events[step.state].format(name=step.name), detail)
     if row["kind"] == "bill.line":
+        if "line" not in data:
+            return None
         line = Line.of(data["line"])
         if not show.money or line.pile == "ordered" or line.state not in {"billable", "reversed", "aborted"}:
             return None

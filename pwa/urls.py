@@ -40,6 +40,31 @@ class Urls:
         return f"/visits/{visit}/pass"
 
     @staticmethod
+    def sheet(visit: str) -> str:
+        """The pass and the open orders on one sheet of paper."""
+        return f"/visits/{visit}/sheet"
+
+    @staticmethod
+    def pass_live(visit: str) -> str:
+        """Picture of the live code, drawn anew each time."""
+        return f"/visits/{visit}/pass/live.png"
+
+    @staticmethod
+    def pass_kept(visit: str) -> str:
+        """Picture of the code that may be saved."""
+        return f"/visits/{visit}/pass/kept.png"
+
+    @staticmethod
+    def paper(code: str) -> str:
+        """What the QR of one order on paper leads to; it reveals nothing without a session."""
+        return f"/o/{code}"
+
+    @staticmethod
+    def desk_dispute(dispute: str) -> str:
+        """Answer a dispute at the desk (POST ``upheld``)."""
+        return f"/desk/disputes/{dispute}"
+
+    @staticmethod
     def companion(visit: str) -> str:
         """The companion's story of the visit."""
         return f"/visits/{visit}/story"

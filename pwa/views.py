@@ -12,7 +12,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from pwa.desk_views import Desk, DeskLogin, DeskOrder, DeskPay, ErrorPage, Frame, HisCall, Offline, Stage
+from pwa.desk_views import Desk, DeskDispute, DeskLogin, DeskOrder, DeskPay, ErrorPage, Frame, HisCall, Offline, Stage
 from pwa.rows import Line, PaymentNote, Row, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Bind",
     "Companion",
     "Desk",
+    "DeskDispute",
     "DeskLogin",
     "DeskOrder",
     "DeskPay",
@@ -51,6 +52,8 @@ __all__ = [
     "Region",
     "Row",
     "Settings",
+    "Sheet",
+    "SheetStep",
     "Show",
     "Sign",
     "Signed",
@@ -85,7 +88,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class VisitCard:
-    """One visit in a list."""
+    """One visit in a list; ``watched``: the reader looks on, or pays, but does not act for the patient."""
 
     id: str
     hospital: str
@@ -98,6 +101,7 @@ class VisitCard:
     due_at: datetime | None = None
     overdue: bool = False
     next_step: str | None = None
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,16 +213,37 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """The QR: ``live_url`` renewed every ``renew_seconds`` while online, ``kept_url`` good for the day."""
+    """The QR: ``live_url`` renewed every ``renew_seconds`` online, ``kept_url`` for the day, ``over`` afterwards."""
 
     visit: VisitHead
     number: str
     kept_url: str
     live_url: str | None = None
-    renew_seconds: int = 5
+    renew_seconds: int = 10
     valid_until: datetime | None = None
     deferred: bool = False
     ahead: int | None = None
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SheetStep:
+    """One order on paper: the step, its check-in code as a picture, its number."""
+
+    step: Step
+    qr: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The guide sheet on paper: the kept pass as a picture, and what is still to do."""
+
+    visit: VisitHead
+    number: str
+    qr: str
+    steps: Sequence[SheetStep]
+    back: str
 
 
 @dataclass(frozen=True, slots=True)

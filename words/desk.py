@@ -38,6 +38,33 @@ class Desk:
     keys = "上下键选行，回车办理，Esc 回到扫码框"
     logout = "下班退出"
     staff = "当班"
+    everywhere = "全院"
+    check_name = "请核对姓名"
+    disputes = "患者说没做的"
+    no_disputes = "没有等着答复的。"
+    upheld = "确实没做，退掉"
+    refused = "做过了"
+    letters = "等医生签的同意书"
+    sheet = "打印指引单"
+    calls_of = {
+        "mark": "改成看完再付",
+        "unmark": "改回先缴费",
+        "post": "记账",
+        "abandon": "患者放弃项目",
+        "exclude": "改成先缴费",
+        "settle": "入账",
+        "refund": "退费",
+    }
+
+    @staticmethod
+    def answer_by(at: str) -> str:
+        """Until when the patient was promised an answer."""
+        return f"{at} 前答复"
+
+    @staticmethod
+    def reported(names: str) -> str:
+        """What a scan has done."""
+        return f"已报到：{names}"
 
 
 class DeskLogin:

@@ -60,6 +60,7 @@ CODES = {
     # billing
     "not_payable": "现在没有要付的。做完的项目才收钱。",
     "line_not_disputable": "这一项不能再提。有疑问请到窗口。",
+    "order_not_open": "这一项已经做完或取消了。没做的话请点“这项我没做”。",
     "line_already_disputed": "已经收到过了。这一项先不收，等医院答复。",
     "order_already_performed": "这一项已经做完，不能取消了。没做的话请点“这项我没做”。",
     # payments
@@ -83,6 +84,10 @@ CODES = {
     # desk and HIS
     "pass_expired": "就诊码过期了。请患者打开手机刷新。",
     "pass_forged": "这个码不是本院的就诊码。",
+    "pass_future": "这个码的时间不对。请患者打开手机刷新。",
+    "pass_foreign": "这是别的医院的就诊码。请患者打开本院的就诊码。",
+    "pass_used": "已经报到过了，不用再扫。",
+    "nothing_here": "这位患者现在没有要在本科室做的项目。请看导诊页下一步去哪。",
     "wrong_department": "这个项目不在本科室做。",
     "his_unavailable": "医院系统没有回话。已经记下，会自动再送。",
     "signature_invalid": "签名不对，没有收下。",

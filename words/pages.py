@@ -14,6 +14,7 @@ class Pages:
     ask = patient.Ask
     guide = patient.Guide
     visit_pass = patient.Pass
+    sheet = patient.Sheet
     pay = patient.Pay
     family = patient.Family
     companion = patient.Companion

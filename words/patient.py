@@ -54,6 +54,7 @@ class Home:
     guide_go = "下一步去哪"
     next = "下一步"
     pay_go = "去付款"
+    story_go = "看今天的经过"
     invited = {
         "pay": "请您付一笔医药费",
         "bind": "想把您加为家人",
@@ -193,6 +194,7 @@ class Ask:
     abandon_button = "取消这一项"
     leave_title = "现在就走"
     leave_button = "就这样，去付款"
+    leave_free = "就这样"
     note = "想说的话（可以不填）"
     keep = "先不了，返回"
 
@@ -254,6 +256,7 @@ class Pass:
     upfront = "先缴费，再做项目"
     fresh = "几秒换一次，当面出示"
     kept = "这是保存的码，今天有效。窗口会核对姓名。"
+    over = "这是以前的就诊码，今天不能用。今天挂号后会有新的码。"
     hint = "到诊室、检查、取药时出示。长按图片存到相册，没有网络也能用。"
     number = "就诊号"
     name = "姓名"
@@ -261,6 +264,18 @@ class Pass:
     doctor = "医生"
     queue = "排队"
     alt = "就诊码图片"
+
+
+class Sheet:
+    """The guide sheet on paper."""
+
+    title = "就诊指引单"
+    says = "没有手机也能用。到了科室，出示这张单子上的码。"
+    keep = "这张单子今天有效。窗口会核对姓名。"
+    print = "打印"
+    steps = "今天还要做的"
+    order_alt = "报到码"
+    none = "现在没有要做的项目。"
 
 
 class Pay:

@@ -14,7 +14,7 @@ from people import flows
 from people.rules import mask_phone
 from people.service import sessions
 from people.service.sessions import LoggedIn
-from pwa.answer import go, safe_path, show, uuid_or_none, world_of
+from pwa.answer import go, origin_of, safe_path, show, uuid_or_none, world_of
 from pwa.urls import Urls
 from pwa.views import Login
 from words import errors
@@ -123,9 +123,9 @@ async def enrol(
 
 
 @router.get(Urls.login_wechat, dependencies=[Public])
-async def to_wechat(world: WorldDep, next: Annotated[str, Query(max_length=500)] = "/") -> Response:
+async def to_wechat(request: Request, world: WorldDep, next: Annotated[str, Query(max_length=500)] = "/") -> Response:
     """Off to WeChat's login page, with a state only this browser can bring back."""
-    back = f"{world.settings.base_url}{Urls.login_wechat}/back"
+    back = f"{origin_of(request)}{Urls.login_wechat}/back"
     start = await flows.begin_wechat(world.db, wechat_of(world), back, safe_path(next))
     response = RedirectResponse(start.url, 303)
     response.set_cookie(STATE_COOKIE, start.cookie, max_age=600, path="/", secure=True, httponly=True, samesite="lax")

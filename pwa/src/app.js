@@ -114,5 +114,6 @@
     if ('close' in b.dataset) b.closest('dialog').close();
     if (b.dataset.share) navigator.share?.({ title: document.title, url: b.dataset.share }).catch(() => {});
   });
+  for (const b of all('[data-print]')) { b.hidden = false; on('click', () => print(), b); }
   if (navigator.share) all('[data-share]').forEach((b) => { b.hidden = false; });
 })();

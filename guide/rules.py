@@ -1,0 +1,47 @@
+"""Which of the open steps comes next: where one is called, then where one waits, then by turn and queue."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from words.guide import preparation
+
+Step = Mapping[str, Any]
+
+OPEN = frozenset({"placed", "checked_in", "called"})
+# Seeing the doctor comes after the examinations that were ordered meanwhile; medicines are fetched last.
+_TURN = {"registration": 0, "lab": 1, "imaging": 1, "procedure": 2, "consultation": 3, "medication": 4}
+_MANY = 1_000
+
+
+def said(step: Step) -> dict[str, Any]:
+    """A step with its preparation in sentences instead of codes."""
+    return dict(step) | {"preparation": preparation(list(step.get("preparation") or ()))}
+
+
+def ready(step: Step) -> tuple[str, ...]:
+    """How to prepare for a step that is ``said``: the hospital's own note first, in the place of what it repeats."""
+    sentences, note = tuple(step["preparation"]), step.get("note")
+    if not note:
+        return sentences
+    return (note,) if len(sentences) == 1 else (note, *sentences)
+
+
+def in_order(steps: Iterable[Step]) -> list[Step]:
+    """As they were ordered."""
+    return sorted(steps, key=lambda s: int(s["rank"]))
+
+
+def next_step(steps: Sequence[Step]) -> Step | None:
+    """The step to do now, or None when nothing is open.
+
+    Called comes first, reported and waiting second; then what belongs before the rest of the visit, and of several
+    equal doors the one with the shortest queue.
+    """
+    going = [s for s in steps if s["state"] in OPEN]
+    return min(going, key=_turn, default=None)
+
+
+def _turn(step: Step) -> tuple[int, int, int, int]:
+    called = {"called": 0, "checked_in": 1}.get(step["state"], 2)
+    ahead = step["ahead"] if step["ahead"] is not None else _MANY
+    return called, _TURN.get(step["kind"], 2), ahead, int(step["rank"])

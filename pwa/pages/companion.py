@@ -1,0 +1,65 @@
+"""The story of a visit for somebody who is far away, as far as the patient opened it."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.deps import PersonCaller, TxDep, WorldDep
+from billing.service.lines import bill_of
+from guide import service as guide
+from kernel.db import Tx
+from notices import service as notices
+from people.rules import Depth
+from people.service import access, patients
+from pwa.answer import go, show
+from pwa.fragments import status_line, story_entry
+from pwa.live import show_of
+from pwa.rows import Step, StoryEntry, Sums
+from pwa.urls import Urls
+from pwa.views import Companion
+from pwa.visit_pages import Seen, seen, seen_row
+from words import family as family_words
+from words.pages import Pages
+
+router = APIRouter(include_in_schema=False)
+
+
+async def _story(tx: Tx, found: Seen) -> tuple[list[StoryEntry], str]:
+    """(what happened, newest first; the line above it), made of the very rows that are pushed."""
+    show_as = show_of(found.view, found.visit.id, tx.now, "story")
+    told: dict[str, StoryEntry] = {}
+    status, after = "", 0
+    while rows := await notices.since(tx, found.visit.id, after):
+        after = rows[-1].seq
+        for row in rows:
+            drawn = seen_row(row, found.view)
+            entry = story_entry(drawn, show_as) if drawn else None
+            if entry is not None:
+                told[entry.id] = entry
+            if drawn is not None and row.kind == "step":
+                status = status_line(Step.of(drawn["data"]["step"])) or status
+    return sorted(told.values(), key=lambda e: -e.rank), status
+
+
+@router.get("/visits/{visit_id}/story")
+async def story(request: Request, visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
+    """The page; when the visit has ended for a companion it says that nothing is shared."""
+    found = await seen(world, tx, caller, visit_id, "story")
+    if found.view.depth is Depth.NOTHING:
+        return go(Urls.bill(str(visit_id)))
+    patient = await patients.by_id(tx, found.visit.patient_id)
+    relation = (await access.relations_of(tx, caller.id)).get(patient.id, "")
+    label = family_words.label(relation, patient.sex) if relation else patient.name_masked
+    entries, status = await _story(tx, found)
+    steps = await guide.steps_of(tx, visit_id, found.view)
+    view = Companion(
+        found.head,
+        label,
+        status or Pages.companion.visits["open" if steps or found.visit.state == "open" else "ended"],
+        entries,
+        found.stream("story"),
+        sums=Sums.of((await bill_of(tx, found.visit, found.view))["sums"]) if found.money else None,
+        can_pay=found.view.pays,
+    )
+    return await show(request, tx, "companion.html", view)

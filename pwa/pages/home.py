@@ -1,0 +1,78 @@
+"""The first page: today's visit, what to do next, and the offer to pay once after the visit."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.deps import PersonCaller, TxDep
+from api.routes.consent import insurance_status
+from consent.service import eligibility, standing
+from kernel.clock import china_day
+from kernel.db import Tx
+from people.rules import Action, Actor
+from people.service import access, hospitals
+from people.service.hospitals import Hospital
+from people.service.patients import Person as PersonRow
+from pwa.answer import chosen, people_of, show
+from pwa.urls import Urls
+from pwa.views import Home, Nav, VisitCard
+from pwa.visit_pages import card_of
+from visits.service import reading
+from visits.service.encounters import Visit
+from words import errors, letter_text
+
+router = APIRouter(include_in_schema=False)
+
+PAST = 3
+
+
+async def _hospital(tx: Tx, today: list[Visit]) -> Hospital | None:
+    """Where the offer to sign belongs: today's hospital, or the only one there is."""
+    if today:
+        return await hospitals.by_id(tx, today[0].hospital_id)
+    known = await hospitals.everyone(tx)
+    return known[0] if len(known) == 1 else None
+
+
+async def _offer(tx: Tx, caller: Actor, patient: PersonRow, hospital: Hospital | None) -> tuple[str | None, str | None]:
+    """(hospital to sign for, why not), both empty when a letter stands or it is not the caller's to sign."""
+    if hospital is None or not await access.can_for(tx, caller, Action.SIGN, patient.id):
+        return None, None
+    if await standing.contract_of(tx, hospital.id, patient.id) is not None:
+        return None, None
+    found = await insurance_status(tx, hospital.id, patient.id)
+    # The credit platform is asked when the letter is opened; not having asked is no reason against the offer.
+    refusal = await eligibility.decide(
+        tx, hospital.id, patient.id, insurance_status=found[0] if found else None, credit_asked_here=False
+    )
+    if refusal is None:
+        return str(hospital.id), None
+    return None, errors.sentence("not_eligible", reason=letter_text.REFUSALS[refusal])
+
+
+@router.get(Urls.home)
+async def home(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
+    """What is on today, for oneself or whom one looks after."""
+    patient = await chosen(request, tx, caller)
+    people = await people_of(tx, caller)
+    day = china_day(tx.now)
+    all_visits = await reading.visits_of_patient(tx, patient.id, limit=PAST + 10)
+    today = [v for v in all_visits if v.day == day or v.state == "open"]
+    cards: list[VisitCard] = [c for c in [await card_of(tx, caller, v) for v in today] if c]
+    past: list[VisitCard] = []
+    for visit in all_visits:
+        if visit not in today and len(past) < PAST:
+            card = await card_of(tx, caller, visit)
+            past += [card] if card else []
+    hospital = await _hospital(tx, today)
+    offer, why_not = await _offer(tx, caller, patient, hospital)
+    view = Home(
+        person=next(p for p in people if p.id == str(patient.id)),
+        people=people,
+        today=cards,
+        past=past,
+        hospital=hospital.name if hospital else None,
+        sign_offer=offer,
+        why_not=why_not,
+    )
+    mine = next((c for c in cards if not c.watched), None)
+    return await show(request, tx, "home.html", view, Nav("home", mine.id if mine else None))

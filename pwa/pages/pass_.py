@@ -1,0 +1,123 @@
+"""The visit pass: a picture that renews itself, one to keep, and the same on paper for who has no phone."""
+
+import base64
+import io
+from uuid import UUID
+
+import qrcode
+from fastapi import APIRouter, Request
+from qrcode.image.pure import PyPNGImage
+from starlette.responses import Response
+
+from api.deps import AnyCaller, TxDep, WorldDep
+from guide import service as guide
+from kernel.clock import china_day
+from kernel.db import Tx
+from kernel.errors import NotFoundError
+from people.rules import Action, Actor, ActorKind
+from people.service import access
+from pwa.answer import go, show, world_of
+from pwa.rows import Step
+from pwa.urls import Urls
+from pwa.views import Nav, Pass, Sheet, SheetStep
+from pwa.visit_pages import Seen, seen
+from visits.rules import OPEN_ORDER, PaymentMode
+from visits.service import orders, passes
+from visits.service.reading import subject_of, visit_of
+
+router = APIRouter(include_in_schema=False)
+
+RENEW = 10  # seconds between two pictures of a code that is good for 30 to 60
+NO_STORE = {"Cache-Control": "private, no-store"}
+KEEP = {"Cache-Control": "private, no-cache"}  # the phone's own worker keeps it; nobody else may
+
+
+def picture(text: str, box: int = 8) -> bytes:
+    """A QR as PNG, so that a long press saves it."""
+    code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=box, border=4)
+    code.add_data(text)
+    out = io.BytesIO()
+    code.make_image(image_factory=PyPNGImage).save(out)
+    return out.getvalue()
+
+
+async def _mine(world: WorldDep, tx: Tx, caller: Actor, visit_id: UUID, page: str | None) -> Seen:
+    found = await seen(world, tx, caller, visit_id, page)
+    await access.require(tx, caller, Action.SHOW_PASS, found.subject)
+    return found
+
+
+@router.get("/visits/{visit_id}/pass")
+async def visit_pass(request: Request, visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
+    """Pass, number, and where to go with it."""
+    found = await _mine(world, tx, caller, visit_id, "pass")
+    now = guide.next_step(await guide.steps_of(tx, visit_id, found.view))
+    today = found.visit.day == china_day(tx.now)
+    view = Pass(
+        found.head,
+        found.visit.number,
+        Urls.pass_kept(str(visit_id)),
+        live_url=Urls.pass_live(str(visit_id)) if today else None,
+        renew_seconds=RENEW,
+        deferred=found.visit.mode == PaymentMode.DEFERRED,
+        ahead=now["ahead"] if now else None,
+        over=not today,
+    )
+    nav = Nav("pass", str(visit_id)) if found.view.owner else None
+    return await show(request, tx, "pass.html", view, nav)
+
+
+@router.get("/visits/{visit_id}/pass/live.png")
+async def live(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
+    """The code of this half minute."""
+    found = await _mine(world, tx, caller, visit_id, None)
+    return Response(picture(passes.live_code(tx.vault, found.visit, tx.now)), media_type="image/png", headers=NO_STORE)
+
+
+@router.get("/visits/{visit_id}/pass/kept.png")
+async def kept(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
+    """The code for the day."""
+    found = await _mine(world, tx, caller, visit_id, None)
+    return Response(picture(passes.kept_code(tx.vault, found.visit)), media_type="image/png", headers=KEEP)
+
+
+def _inline(text: str, box: int) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture(text, box)).decode()
+
+
+@router.get("/visits/{visit_id}/sheet")
+async def sheet(request: Request, visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
+    """The guide sheet: pass, open orders and their check-in codes on paper."""
+    found = await _mine(world, tx, caller, visit_id, "guide")
+    base = world_of(request).settings.base_url
+    rows = []
+    for step in await guide.steps_of(tx, visit_id, found.view):
+        order = await orders.order_by_id(tx, UUID(step["id"]))
+        if order is not None and order.state in OPEN_ORDER:
+            code = _inline(base + Urls.paper(order.paper_code), 3)
+            rows.append(SheetStep(Step.of(step | {"preparation": guide.ready(step)}), code, order.number))
+    view = Sheet(
+        found.head,
+        found.visit.number,
+        _inline(passes.kept_code(tx.vault, found.visit), 5),
+        rows,
+        Urls.desk if caller.kind is ActorKind.STAFF else Urls.guide(str(visit_id)),
+    )
+    return await show(request, tx, "sheet.html", view)
+
+
+@router.get("/o/{code}")
+async def paper(code: str, caller: AnyCaller, tx: TxDep) -> Response:
+    """The QR of one order on paper, scanned with a phone: who may see the visit is led to it, nobody else learns it.
+
+    Raises:
+        NotFoundError: no such order, or not for this caller.
+    """
+    order = await orders.by_paper_code(tx, code)
+    visit = await visit_of(tx, order.visit_id) if order else None
+    if order is None or visit is None:
+        raise NotFoundError
+    view = await access.view_of(tx, caller, subject_of(visit))
+    if view.blind or not view.knows(order.category):
+        raise NotFoundError
+    return go(f"{Urls.desk}?code={code}" if view.staff else Urls.guide(str(visit.id)))

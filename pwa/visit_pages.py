@@ -1,0 +1,120 @@
+"""What every page of a visit begins with: may this reader look, whose visit it is, where their stream goes on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from api.world import World
+from billing.rules import see_bill, see_payment
+from billing.service.lines import bill_of
+from guide import service as guide
+from kernel.db import Tx
+from kernel.errors import NotFoundError
+from notices import service as notices
+from notices.rules import Row
+from people.rules import Actor, Depth, Subject, View
+from people.service import access, hospitals, patients
+from people.service.hospitals import Hospital
+from pwa.rows import PaymentNote, VisitHead
+from pwa.views import VisitCard
+from visits.rules import see_step, see_visit
+from visits.service import reading
+from visits.service.encounters import Visit
+
+SEES = {"bill.line": see_bill, "payment": see_payment, "step": see_step, "visit": see_visit}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One visit before one reader. ``after`` is where the feed stood before anything was read."""
+
+    visit: Visit
+    subject: Subject
+    view: View
+    hospital: Hospital
+    head: VisitHead
+    after: str
+
+    def stream(self, surface: str) -> str:
+        """The address of this page's stream."""
+        return f"/api/visits/{self.visit.id}/stream?format=html&page={surface}&after={self.after}"
+
+    @property
+    def money(self) -> bool:
+        """Whether amounts are shown to this reader at all."""
+        return self.view.depth >= Depth.BILL or self.view.pays
+
+
+async def seen(world: World, tx: Tx, caller: Actor, visit_id: UUID, page: str | None) -> Seen:
+    """The visit as this caller sees it; that somebody else looked at ``page`` is written down.
+
+    Raises:
+        NotFoundError: there is no such visit, or none for this caller: the two are told alike.
+    """
+    visit = await reading.visit_of(tx, visit_id)
+    if visit is None:
+        raise NotFoundError
+    subject = reading.subject_of(visit)
+    view = await access.view_of(tx, caller, subject)
+    if view.blind:
+        raise NotFoundError
+    after = world.hub.token(caller, visit.id, await notices.position(tx, visit.id))
+    if page is not None:
+        await access.look(tx, caller, subject, page)
+    hospital = await hospitals.by_id(tx, visit.hospital_id)
+    return Seen(visit, subject, view, hospital, await head_of(tx, visit, hospital, view), after)
+
+
+async def head_of(tx: Tx, visit: Visit, hospital: Hospital, view: View) -> VisitHead:
+    """The line under a title; the name is whole for the patient's side and staff."""
+    patient = await patients.by_id(tx, visit.patient_id)
+    whole = view.owner or view.staff
+    name = patients.name_of(tx, patient) if whole else patient.name_masked
+    # Where somebody goes is a step: whoever only pays learns the hospital, and a hidden department from nobody.
+    first = next(iter(await reading.encounters_of(tx, visit.id)), None)
+    department = await hospitals.department(tx, hospital.id, first.department) if first else None
+    if first is None or department is None or not view.sees(Depth.STEPS, department.sensitive):
+        return VisitHead(str(visit.id), hospital.name, name, None, visit.opened_at)
+    return VisitHead(str(visit.id), hospital.name, name, department.name, visit.opened_at, doctor=first.doctor)
+
+
+def seen_row(row: Row, view: View) -> dict[str, Any] | None:
+    """One feed row as ``pwa.fragments`` draws it, or None when this view is not to know of it."""
+    made = SEES.get(row.kind)
+    data: Mapping[str, Any] | None = made(row, view) if made else None
+    return None if data is None else {"kind": row.kind, "data": data, "at": row.at}
+
+
+async def payment_of(tx: Tx, visit: Visit, view: View) -> PaymentNote | None:
+    """The visit's latest payment, for those who may know of it."""
+    row = await notices.latest(tx, visit.id, "payment")
+    shown = see_payment(row, view) if row else None
+    return PaymentNote.of(shown["payment"]) if shown and "payment" in shown else None
+
+
+async def card_of(tx: Tx, caller: Actor, visit: Visit) -> VisitCard | None:
+    """A visit in a list; None when it does not exist for this caller."""
+    view = await access.view_of(tx, caller, reading.subject_of(visit))
+    if view.blind:
+        return None
+    hospital = await hospitals.by_id(tx, visit.hospital_id)
+    head = await head_of(tx, visit, hospital, view)
+    money = view.depth >= Depth.BILL or view.pays
+    sums = (await bill_of(tx, visit, view))["sums"] if money else {"payable_fen": 0, "paid_fen": 0}
+    now = guide.next_step(await guide.steps_of(tx, visit.id, view)) if visit.state == "open" else None
+    told = view.owner or view.pays or view.staff
+    return VisitCard(
+        id=str(visit.id),
+        hospital=hospital.name,
+        department=head.department or hospital.name,
+        at=visit.opened_at,
+        state=visit.state if told or visit.state == "open" else "ended",
+        mode=visit.mode if told else "DEFERRED",
+        payable_fen=sums["payable_fen"],
+        paid_fen=sums["paid_fen"],
+        due_at=visit.due_at if told else None,
+        overdue=bool(told and visit.due_at and visit.due_at < tx.now and sums["payable_fen"]),
+        next_step=f"{now['name']}，{now['place']}" if now else None,
+        watched=not view.owner,
+    )

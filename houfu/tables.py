@@ -10,7 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from api.world import World
-from billing.rules import see_bill, see_payment
+from billing.events import PaidChargeReversed
+from billing.rules import see_bill
+from billing.rules import see_payment as see_paid_bill
 from billing.service import lines
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
@@ -20,8 +22,12 @@ from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from notices.rules import Row
+from payments import flows as payments
+from payments.rules import see_payment
+from payments.service import attempts, refunds
 from people.rules import View
 from visits.events import (
+    HisAnswered,
     OrderGone,
     OrderPerformed,
     VisitEnded,
@@ -44,6 +50,8 @@ async def _unmark_today(tx: Tx, event: ContractWithdrawn | ContractSuspended) ->
 
 
 SUBSCRIBERS: Subscribers = {
+    HisAnswered: [attempts.his_answered],
+    PaidChargeReversed: [refunds.line_reversed],
     ContractSigned: [_mark_today],
     ContractRestored: [_mark_today],
     ContractWithdrawn: [_unmark_today],
@@ -59,15 +67,17 @@ SUBSCRIBERS: Subscribers = {
 
 SILENT: frozenset[str] = frozenset(
     {
+        "AttemptClosed",
+        "AttemptPaid",
+        "AttemptSettled",
+        "MoneyReturned",
         "ChargeBecameBillable",
         "ContractSealed",
         "DisputeAnswered",
         "LineDisputed",
         "GrantEnded",
         "GrantMade",
-        "HisAnswered",
         "OrderCheckedIn",
-        "PaidChargeReversed",
         "OrderPlaced",
         "ReadingAbandoned",
         "ReadingOpened",
@@ -97,6 +107,20 @@ async def _refresh_credit(world: World) -> None:
 
 async def _lift_lapsed(world: World) -> None:
     await consent.lift_lapsed(world.db)
+
+
+async def _look_at_payments(world: World) -> None:
+    if world.ports.pay is not None:
+        await payments.sweep(world.db, world.ports.pay)
+
+
+async def _return_money(world: World) -> None:
+    if world.ports.pay is not None:
+        await payments.refund_due(world.db, world.ports.pay)
+
+
+def _see_payment(row: Row, view: View) -> dict[str, Any] | None:
+    return see_payment(see_paid_bill(row, view), view)
 
 
 async def _end_forgotten(world: World) -> None:
@@ -130,6 +154,8 @@ class Sweep:
 
 
 SWEEPS: tuple[Sweep, ...] = (
+    Sweep("payments.look", 2, _look_at_payments),
+    Sweep("payments.refunds", 2, _return_money),
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),
@@ -141,7 +167,7 @@ SWEEPS: tuple[Sweep, ...] = (
 See = Callable[[Row, View], Mapping[str, Any] | None]
 SEES: Mapping[str, See] = {
     "bill.line": see_bill,
-    "payment": see_payment,
+    "payment": _see_payment,
     "step": see_step,
     "visit": see_visit,
 }

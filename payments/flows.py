@@ -1,0 +1,231 @@
+"""Paying where it touches WeChat: claim, ask, record; what is unknown is looked up there before anything is decided."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from uuid import UUID
+
+import structlog
+
+from kernel.db import Database
+from kernel.errors import HoufuError
+from kernel.outside import OutsideError, Rejected, Unknown
+from payments.ports import CashPay, CashState, TradeState
+from payments.rules import OVER, PAYABLE, AttemptInProgressError, AttemptState, Till, WrongMoneyError
+from payments.service import attempts, refunds, returns
+from payments.service.attempts import Press
+from people.rules import Actor
+
+log = structlog.get_logger()
+
+S = AttemptState
+_LOOK_AGAIN = frozenset({"ORDER_PAID", "ORDER_CLOSED", "OUT_TRADE_NO_USED"})
+_TAKEN = frozenset({TradeState.SUCCESS, TradeState.REFUND})
+_DEAD = frozenset({TradeState.CLOSED, TradeState.REVOKED})
+_SIDE_BY_SIDE = 4
+
+
+async def press(db: Database, pay: CashPay, actor: Actor, visit_id: UUID, wish: Press, till: Till) -> UUID:
+    """The pay button: begins an attempt and has the provider open its order. Returns the attempt's id.
+
+    One's own older attempt, and anybody's whose time is over, is closed first.
+
+    Raises:
+        HoufuError: as ``payments.service.attempts.begin`` does.
+    """
+    for last in (False, True):
+        try:
+            async with db.begin() as tx:
+                attempt = await attempts.begin(tx, actor, visit_id, wish, till)
+                fresh = attempt.state == S.CREATED
+            break
+        except AttemptInProgressError:
+            if last or not await _make_room(db, pay, actor, visit_id):
+                raise
+    if fresh:
+        await offer(db, pay, attempt.id)
+    return attempt.id
+
+
+async def _make_room(db: Database, pay: CashPay, actor: Actor, visit_id: UUID) -> bool:
+    async with db.begin() as tx:
+        live = await attempts.live_of(tx, visit_id)
+        if live is None:
+            return True
+        mine = live.actor == actor.viewer
+        over = live.expires_at <= tx.now and live.state in PAYABLE
+    if not (mine or over):
+        return False
+    await close(db, pay, live.id)
+    async with db.begin() as tx:
+        now = await attempts.live_of(tx, visit_id)
+        return now is None or now.id != live.id
+
+
+async def offer(db: Database, pay: CashPay, attempt_id: UUID) -> None:
+    """Have the provider open the order, or find the same one again; no answer makes the attempt unknown."""
+    async with db.begin() as tx:
+        attempt = await attempts.by_id(tx, attempt_id)
+        order = attempts.order_of(tx, attempt)
+    if attempt.state not in (S.CREATED, S.UNKNOWN, S.OFFERED):
+        return
+    try:
+        prepared = await pay.create(order)
+    except Rejected as no:
+        if no.reason in _LOOK_AGAIN:
+            await look(db, pay, attempt_id)
+            return
+        async with db.begin() as tx:
+            await attempts.failed(tx, attempt_id, no.reason)
+        return
+    except Unknown:
+        async with db.begin() as tx:
+            await attempts.unknown(tx, attempt_id)
+        return
+    except OutsideError as error:  # nothing was sent
+        async with db.begin() as tx:
+            await attempts.failed(tx, attempt_id, error.code)
+        return
+    async with db.begin() as tx:
+        open_here = await attempts.offered(tx, attempt_id, prepared)
+    if not open_here:
+        await _close_there(pay, order.out_trade_no)
+
+
+async def look(db: Database, pay: CashPay, attempt_id: UUID) -> None:
+    """Ask the provider how the order stands, then decide: paid, closed, offer again, or go on waiting."""
+    async with db.begin() as tx:
+        attempt = await attempts.by_id(tx, attempt_id)
+        late = tx.now >= attempt.expires_at
+    state = S(attempt.state)
+    if state is S.CLOSING:
+        await close(db, pay, attempt_id)
+    if state not in (PAYABLE | OVER) - {S.CLOSING}:
+        return
+    try:
+        found: CashState | None = await pay.query(attempt.out_trade_no)
+    except Rejected as no:
+        if no.reason != "ORDER_NOT_EXIST":
+            return
+        found = None
+    except OutsideError:
+        if state not in OVER:
+            async with db.begin() as tx:
+                await attempts.unknown(tx, attempt_id)
+        return
+    await _decide(db, pay, attempt_id, state, found, late=late)
+
+
+async def _decide(
+    db: Database, pay: CashPay, attempt_id: UUID, state: AttemptState, found: CashState | None, *, late: bool
+) -> None:
+    if found is not None and found.trade_state in _TAKEN:
+        await _book(db, found, attempt_id)
+    elif state in OVER:
+        return
+    elif found is not None and found.trade_state in _DEAD:
+        async with db.begin() as tx:
+            await attempts.closed(tx, attempt_id)
+    elif late:
+        await close(db, pay, attempt_id)
+    elif found is None or state in (S.CREATED, S.UNKNOWN):
+        await offer(db, pay, attempt_id)
+
+
+async def close(db: Database, pay: CashPay, attempt_id: UUID) -> None:
+    """Make sure it can no longer be paid: closed there, asked there, then closed here. Paid meanwhile is paid."""
+    async with db.begin() as tx:
+        attempt = await attempts.by_id(tx, attempt_id)
+        if not await attempts.closing(tx, attempt_id):
+            return
+    number = attempt.out_trade_no
+    try:
+        await pay.close(number)
+        found: CashState | None = await pay.query(number)
+    except Rejected as no:
+        if no.reason == "ORDER_PAID":
+            found = await _query(pay, number)
+            if found is None:
+                return
+        elif no.reason == "ORDER_NOT_EXIST":
+            found = None
+        else:
+            log.warning("pay.close", reason=no.reason)
+            return
+    except OutsideError:
+        return  # still closing: the sweeper tries again
+    if found is None or found.trade_state in _DEAD:
+        async with db.begin() as tx:
+            await attempts.closed(tx, attempt_id)
+    elif found.trade_state in _TAKEN:
+        await _book(db, found, attempt_id)
+
+
+async def sweep(db: Database, pay: CashPay) -> int:
+    """Look at every attempt that is due. Returns how many."""
+    async with db.begin() as tx:
+        due = await attempts.claim_due(tx)
+    await _each(due, lambda one: look(db, pay, one))
+    return len(due)
+
+
+async def refund_due(db: Database, pay: CashPay) -> int:
+    """Ask for, or about, every refund that is due. Returns how many."""
+    async with db.begin() as tx:
+        due = await refunds.claim_due(tx)
+    await _each(due, lambda one: _refund(db, pay, one))
+    return len(due)
+
+
+async def _refund(db: Database, pay: CashPay, refund_id: UUID) -> None:
+    async with db.begin() as tx:
+        order, sent = await refunds.order_of(tx, refund_id)
+    try:
+        told = await (pay.query_refund(order.out_refund_no) if sent else pay.refund(order))
+    except Rejected as no:
+        async with db.begin() as tx:
+            await refunds.refused(tx, refund_id, no.reason)
+        return
+    except OutsideError:
+        return  # asked again under the same number
+    async with db.begin() as tx:
+        await returns.said(tx, told)
+
+
+async def _book(db: Database, found: CashState, attempt_id: UUID) -> None:
+    try:
+        async with db.begin() as tx:
+            await attempts.paid(tx, found)
+    except WrongMoneyError as wrong:
+        log.error("pay.mismatch", what=wrong.what, attempt=str(attempt_id))
+        async with db.begin() as tx:
+            await attempts.troubled(tx, attempt_id, f"mismatch:{wrong.what}")
+
+
+async def _query(pay: CashPay, number: str) -> CashState | None:
+    try:
+        return await pay.query(number)
+    except OutsideError:
+        return None
+
+
+async def _close_there(pay: CashPay, number: str) -> None:
+    try:
+        await pay.close(number)
+    except OutsideError as error:
+        log.warning("pay.close", reason=error.code)  # the last look after closing finds money that still comes
+
+
+async def _each(ids: Iterable[UUID], do: Callable[[UUID], Awaitable[None]]) -> None:
+    """A few at a time; one that fails does not keep the others waiting, and the first failure is told at the end."""
+    turn = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    async def one(which: UUID) -> None:
+        async with turn:
+            await do(which)
+
+    results = await asyncio.gather(*(one(i) for i in ids), return_exceptions=True)
+    for result in results:
+        if isinstance(result, HoufuError):
+            log.error("pay.sweep", error=result.code)
+        elif isinstance(result, BaseException):
+            raise result

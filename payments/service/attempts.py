@@ -1,0 +1,431 @@
+"""A try to pay, from the press of the button to the hospital's books; whoever presses when, money is taken once."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from billing.rules import NothingPayableError
+from billing.service import paying
+from kernel.clock import china_day
+from kernel.db import Tx
+from kernel.errors import ForbiddenError, NotFoundError
+from kernel.ids import new_id, short_code
+from payments import rules
+from payments.events import AttemptClosed, AttemptPaid, AttemptSettled
+from payments.models import Attempt
+from payments.ports import CashChannel, CashOrder, CashState, Prepared, TradeState
+from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, LIVE, OVER, PAYABLE, AttemptState, Till
+from payments.service import labels, refunds
+from people.rules import Action, Actor, ActorKind
+from people.service import access, hospitals
+from visits.events import HisAnswered
+from visits.service.reading import subject_of
+from words import pay as words
+
+S = AttemptState
+SHOWN = {S.CREATED: "offered", S.OFFERED: "offered", S.UNKNOWN: "unknown", S.PAID: "paid", S.SETTLED: "settled"}
+SHOWN |= {S.CLOSED: "closed", S.FAILED: "closed", S.LATE_PAID: "refunding", S.REFUNDING: "refunding"}
+SHOWN |= {S.REFUNDED: "refunded", S.CLOSING: "offered"}
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """What a payer's page asks: which way, under which key, for the amount that was shown; where from."""
+
+    channel: CashChannel
+    idempotency_key: str
+    seen_amount_fen: int
+    ip: str | None = None
+    openid: str | None = None
+
+
+async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) -> Attempt:
+    """Begin to pay all that is payable now; the lines are frozen until it is over. The same key is the same attempt.
+
+    Raises:
+        NotFoundError, ForbiddenError: not the caller's to pay.
+        rules.IdempotencyConflictError: the key was used for another visit, way or amount.
+        rules.AttemptInProgressError, rules.AlreadyPaidError: somebody else was quicker.
+        rules.AmountChangedError: it is no longer what the payer saw.
+        rules.OverCapError: more than the patient lets this relative pay at once.
+        rules.NotInWeChatError: WeChat does not know the payer under our app.
+        billing.rules.NothingPayableError: there is nothing to pay.
+    """
+    visit = await paying.locked_visit(tx, visit_id)
+    subject = subject_of(visit)
+    staff = actor.kind is ActorKind.STAFF
+    await access.require(tx, actor, Action.TAKE_PAYMENT if staff else Action.PAY, subject)
+    if staff and press.channel is not CashChannel.NATIVE:
+        raise ForbiddenError
+    known = await _by_key(tx, actor, press.idempotency_key)
+    if known is not None:
+        return _same(known, visit_id, press)
+    await _nobody_else(tx, actor, visit_id)
+    terms = None if staff else await access.pay_terms(tx, actor, subject)
+    attempt_id = new_id()
+    try:
+        covered = await paying.cover(tx, visit_id, attempt_id)
+    except NothingPayableError:
+        await _paid_already(tx, actor, visit_id)
+        raise
+    if covered.amount_fen != press.seen_amount_fen:
+        raise rules.AmountChangedError(covered.amount_fen, words.amount(covered.amount_fen))
+    if terms is not None and terms.cap_fen is not None and covered.amount_fen > terms.cap_fen:
+        raise rules.OverCapError
+    if press.channel in (CashChannel.JSAPI, CashChannel.MINIPROG) and not press.openid:
+        raise rules.NotInWeChatError
+    hospital = await hospitals.by_id(tx, visit.hospital_id)
+    ATTEMPT.move(None, S.CREATED)
+    attempt = Attempt(
+        id=attempt_id,
+        out_trade_no=f"HF{china_day(tx.now):%Y%m%d}{short_code(14)}",
+        visit_id=visit_id,
+        hospital_id=visit.hospital_id,
+        patient_id=visit.patient_id,
+        payer_id=None if staff else actor.id,
+        actor=actor.viewer,
+        relation=await labels.relation_of(tx, actor, visit.patient_id, visit_id),
+        idempotency_key=press.idempotency_key,
+        sheet=await sheet_of(tx, visit_id),
+        channel=press.channel,
+        mchid=till.mchid,
+        appid=till.appid,
+        description=words.description(hospital.name),
+        attach=attempt_id.hex,
+        amount_fen=covered.amount_fen,
+        refunded_fen=0,
+        charge_ids=[str(c) for c in covered.charge_ids],
+        openid_sealed=tx.vault.seal(press.openid, "attempt", attempt_id.hex) if press.openid else None,
+        payer_ip=press.ip,
+        state=S.CREATED,
+        created_at=tx.now,
+        expires_at=tx.now + ATTEMPT_LIFE,
+        next_look_at=tx.now + timedelta(seconds=10),
+        looks=0,
+    )
+    tx.add(attempt)
+    await tx.session.flush()
+    await _tell(tx, attempt)
+    return attempt
+
+
+async def _by_key(tx: Tx, actor: Actor, key: str) -> Attempt | None:
+    query = select(Attempt).where(Attempt.actor == actor.viewer, Attempt.idempotency_key == key)
+    return (await tx.session.scalars(query)).first()
+
+
+def _same(known: Attempt, visit_id: UUID, press: Press) -> Attempt:
+    if (known.visit_id, known.amount_fen) != (visit_id, press.seen_amount_fen):
+        raise rules.IdempotencyConflictError
+    return known
+
+
+async def _nobody_else(tx: Tx, actor: Actor, visit_id: UUID) -> None:
+    live = await live_of(tx, visit_id)
+    if live is None:
+        return
+    who = await labels.label_for(tx, actor, live)
+    if live.state == S.PAID:
+        raise rules.AlreadyPaidError(who=who)
+    raise rules.AttemptInProgressError(who=who)
+
+
+async def _paid_already(tx: Tx, actor: Actor, visit_id: UUID) -> None:
+    query = select(Attempt).where(Attempt.visit_id == visit_id, Attempt.state == S.SETTLED)
+    last = (await tx.session.scalars(query.order_by(Attempt.created_at.desc()).limit(1))).first()
+    if last is not None:
+        raise rules.AlreadyPaidError(who=await labels.label_for(tx, actor, last))
+
+
+async def live_of(tx: Tx, visit_id: UUID) -> Attempt | None:
+    """The attempt that is under way for a visit."""
+    query = select(Attempt).where(Attempt.visit_id == visit_id, Attempt.state.in_(LIVE))
+    return (await tx.session.scalars(query)).first()
+
+
+async def sheet_of(tx: Tx, visit_id: UUID) -> int:
+    """How many attempts of this visit are over: the browser keeps its key as long as this number stands."""
+    query = select(Attempt.id).where(Attempt.visit_id == visit_id, Attempt.state.not_in(LIVE))
+    return len((await tx.session.scalars(query)).all())
+
+
+async def of_visit(tx: Tx, visit_id: UUID) -> Sequence[Attempt]:
+    """All attempts of a visit, oldest first."""
+    query = select(Attempt).where(Attempt.visit_id == visit_id).order_by(Attempt.created_at, Attempt.id)
+    return (await tx.session.scalars(query)).all()
+
+
+async def seen(tx: Tx, actor: Actor, attempt_id: UUID) -> Attempt:
+    """An attempt, for who made it.
+
+    Raises:
+        NotFoundError: absent, or somebody else's.
+    """
+    attempt = await by_id(tx, attempt_id)
+    if attempt.actor == actor.viewer:
+        return attempt
+    counter = actor.kind is ActorKind.STAFF and actor.hospital_id == attempt.hospital_id
+    if counter and attempt.relation == labels.DESK:
+        return attempt
+    raise NotFoundError
+
+
+async def by_id(tx: Tx, attempt_id: UUID) -> Attempt:
+    """An attempt as it stands.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = await tx.get(Attempt, attempt_id)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def locked(tx: Tx, attempt_id: UUID) -> Attempt:
+    """An attempt with its visit's turn taken: what it says now stays true until the commit.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = await by_id(tx, attempt_id)
+    await paying.locked_visit(tx, found.visit_id)
+    attempt = await tx.get(Attempt, attempt_id, lock=True)
+    if attempt is None:
+        raise NotFoundError
+    return attempt
+
+
+def order_of(tx: Tx, attempt: Attempt) -> CashOrder:
+    """The order at the provider; always the same words, so that asking again finds the same order."""
+    sealed = attempt.openid_sealed
+    return CashOrder(
+        out_trade_no=attempt.out_trade_no,
+        amount_fen=attempt.amount_fen,
+        description=attempt.description,
+        channel=CashChannel(attempt.channel),
+        expires_at=attempt.expires_at,
+        payer_openid=tx.vault.open(sealed, "attempt", attempt.id.hex) if sealed else None,
+        payer_ip=attempt.payer_ip,
+        attach=attempt.attach,
+    )
+
+
+def prepared_of(tx: Tx, attempt: Attempt) -> Prepared | None:
+    """What the payer's page needs, once the provider has opened the order."""
+    if attempt.prepared_sealed is None:
+        return None
+    plain = json.loads(tx.vault.open(attempt.prepared_sealed, "attempt.prepared", attempt.id.hex))
+    return Prepared(attempt.out_trade_no, **plain)
+
+
+async def offered(tx: Tx, attempt_id: UUID, prepared: Prepared) -> bool:
+    """The provider has opened the order. False when it is too late to offer it: close it there."""
+    attempt = await locked(tx, attempt_id)
+    if attempt.state not in (S.CREATED, S.UNKNOWN, S.OFFERED):
+        return attempt.state not in OVER | {S.CLOSING}
+    plain = {
+        "prepay_id": prepared.prepay_id,
+        "client_params": dict(prepared.client_params),
+        "h5_url": prepared.h5_url,
+        "code_url": prepared.code_url,
+    }
+    attempt.prepared_sealed = tx.vault.seal(json.dumps(plain), "attempt.prepared", attempt.id.hex)
+    attempt.prepared_at = tx.now
+    if attempt.state != S.OFFERED:
+        _move(attempt, S.OFFERED)
+        attempt.next_look_at = rules.next_look(attempt.looks, attempt.created_at, tx.now)
+        await _tell(tx, attempt)
+    return True
+
+
+async def unknown(tx: Tx, attempt_id: UUID) -> None:
+    """The provider did not answer in a way one can rely on: only asking again may follow."""
+    attempt = await locked(tx, attempt_id)
+    if attempt.state in (S.CREATED, S.OFFERED):
+        _move(attempt, S.UNKNOWN)
+        await _tell(tx, attempt)
+
+
+async def failed(tx: Tx, attempt_id: UUID, reason: str) -> None:
+    """A definite no: no money can come by this attempt."""
+    attempt = await locked(tx, attempt_id)
+    if attempt.state not in (S.CREATED, S.OFFERED, S.UNKNOWN):
+        return
+    _move(attempt, S.FAILED)
+    attempt.closed_at, attempt.next_look_at, attempt.trouble = tx.now, tx.now + LAST_LOOK, reason
+    await paying.release(tx, attempt.visit_id, attempt.id)
+    await _tell(tx, attempt)
+    await tx.emit(AttemptClosed(attempt.id, attempt.visit_id))
+
+
+async def closing(tx: Tx, attempt_id: UUID) -> bool:
+    """Begin to close; nothing is released before the provider has said so. False when there is nothing to close."""
+    attempt = await locked(tx, attempt_id)
+    if attempt.state not in PAYABLE:
+        return False
+    if attempt.state == S.CREATED:
+        _move(attempt, S.UNKNOWN)
+    if attempt.state != S.CLOSING:
+        _move(attempt, S.CLOSING)
+    attempt.next_look_at = tx.now + timedelta(seconds=15)
+    return True
+
+
+async def closed(tx: Tx, attempt_id: UUID) -> None:
+    """Closed there, so closed here: the lines are payable again. A closed attempt never reopens."""
+    attempt = await locked(tx, attempt_id)
+    if attempt.state in (S.OFFERED, S.UNKNOWN):
+        _move(attempt, S.CLOSING)
+    if attempt.state != S.CLOSING:
+        return
+    _move(attempt, S.CLOSED)
+    attempt.closed_at, attempt.next_look_at = tx.now, tx.now + LAST_LOOK
+    await paying.release(tx, attempt.visit_id, attempt.id)
+    await _tell(tx, attempt)
+    await tx.emit(AttemptClosed(attempt.id, attempt.visit_id))
+
+
+async def paid(tx: Tx, state: CashState) -> Attempt:
+    """The provider says, verified, that the money is there; said twice it is one payment.
+
+    Money for an attempt that was closed goes to suspense and back to the payer by itself.
+
+    Raises:
+        NotFoundError: no such attempt.
+        rules.WrongMoneyError: amount, payer, merchant or app is not that of the attempt; nothing changes.
+    """
+    query = select(Attempt.id).where(Attempt.out_trade_no == state.out_trade_no)
+    attempt_id = (await tx.session.scalars(query)).first()
+    if attempt_id is None:
+        raise NotFoundError
+    attempt = await locked(tx, attempt_id)
+    _fits(tx, attempt, state)
+    if attempt.state in rules.OURS | rules.LATE:
+        if attempt.transaction_id != state.transaction_id:
+            raise rules.WrongMoneyError("transaction", attempt.out_trade_no)
+        return attempt
+    attempt.transaction_id, attempt.paid_at = state.transaction_id, state.success_time or tx.now
+    attempt.next_look_at = None
+    if attempt.state in OVER:
+        await _late(tx, attempt)
+        return attempt
+    if attempt.state == S.CREATED:
+        _move(attempt, S.UNKNOWN)
+    _move(attempt, S.PAID)
+    await tx.session.flush()
+    await paying.settle(
+        tx,
+        attempt.visit_id,
+        attempt.id,
+        number=attempt.out_trade_no,
+        transaction_id=state.transaction_id or "",
+        way=attempt.channel,
+        paid_at=attempt.paid_at,
+    )
+    await _tell(tx, attempt)
+    await tx.emit(AttemptPaid(attempt.id, attempt.visit_id, attempt.amount_fen))
+    return attempt
+
+
+def _fits(tx: Tx, attempt: Attempt, state: CashState) -> None:
+    def wrong(what: str) -> rules.WrongMoneyError:
+        return rules.WrongMoneyError(what, attempt.out_trade_no)
+
+    if state.trade_state not in (TradeState.SUCCESS, TradeState.REFUND) or not state.transaction_id:
+        raise wrong("state")
+    if state.amount_fen != attempt.amount_fen:
+        raise wrong("amount")
+    if state.mchid != attempt.mchid:
+        raise wrong("merchant")
+    if state.appid != attempt.appid:
+        raise wrong("app")
+    if attempt.openid_sealed is not None and state.payer_openid != order_of(tx, attempt).payer_openid:
+        raise wrong("payer")
+
+
+async def _late(tx: Tx, attempt: Attempt) -> None:
+    _move(attempt, S.LATE_PAID)
+    await paying.suspense_in(tx, attempt.visit_id, attempt.id, attempt.amount_fen)
+    await refunds.ask(tx, attempt, None, attempt.amount_fen)
+    _move(attempt, S.REFUNDING)
+    await _tell(tx, attempt)
+
+
+async def late_money_gone(tx: Tx, attempt: Attempt) -> None:
+    """The late payment has reached its payer again: suspense is empty."""
+    _move(attempt, S.REFUNDED)
+    await paying.suspense_out(tx, attempt.visit_id, attempt.id, attempt.amount_fen)
+    await _tell(tx, attempt)
+
+
+async def his_answered(tx: Tx, event: HisAnswered) -> None:
+    """Subscriber: the hospital has booked the payment, or refused to, which a person has to look at."""
+    if event.kind != "settle" or not event.key.startswith("settle:"):
+        return
+    attempt = await locked(tx, UUID(event.key.removeprefix("settle:")))
+    if attempt.state != S.PAID:
+        return
+    if event.outcome != "done":
+        attempt.trouble = f"his:{event.reason or 'refused'}"[:80]
+        return
+    _move(attempt, S.SETTLED)
+    attempt.settled_at, attempt.trouble = tx.now, None
+    await _tell(tx, attempt)
+    await tx.emit(AttemptSettled(attempt.id, attempt.visit_id))
+
+
+async def claim_due(tx: Tx, limit: int = 50) -> list[UUID]:
+    """Attempts to be looked at now, each given to one sweeper only."""
+    query = select(Attempt).where(Attempt.next_look_at <= tx.now).order_by(Attempt.next_look_at).limit(limit)
+    found = (await tx.session.scalars(query.with_for_update(skip_locked=True))).all()
+    for attempt in found:
+        attempt.looks += 1
+        attempt.next_look_at = rules.next_look(attempt.looks, attempt.created_at, tx.now)
+        if attempt.state in OVER:
+            attempt.next_look_at = None  # this is the last look
+    return [a.id for a in found]
+
+
+async def may_ask(tx: Tx, attempt_id: UUID) -> bool:
+    """Whether the provider may be asked now: not twice within two seconds, whoever presses."""
+    attempt = await tx.get(Attempt, attempt_id, lock=True)
+    if attempt is None or (attempt.asked_at is not None and tx.now - attempt.asked_at < timedelta(seconds=2)):
+        return False
+    attempt.asked_at = tx.now
+    return True
+
+
+async def troubled(tx: Tx, attempt_id: UUID, what: str) -> None:
+    """Note what a person has to look at."""
+    attempt = await tx.get(Attempt, attempt_id, lock=True)
+    if attempt is not None:
+        attempt.trouble = what[:80]
+
+
+async def troubles(tx: Tx, hospital_id: UUID) -> Sequence[Attempt]:
+    """What a person has to look at: refused by the HIS, not fitting, or paid and not booked for five minutes."""
+    slow = (Attempt.state == S.PAID) & (Attempt.paid_at < tx.now - rules.SETTLE_ALARM)
+    query = select(Attempt).where(Attempt.hospital_id == hospital_id, Attempt.trouble.is_not(None) | slow)
+    return (await tx.session.scalars(query.order_by(Attempt.created_at))).all()
+
+
+def _move(attempt: Attempt, after: AttemptState) -> None:
+    ATTEMPT.move(S(attempt.state), after)
+    attempt.state = after
+
+
+async def _tell(tx: Tx, attempt: Attempt) -> None:
+    payment = {
+        "id": str(attempt.id),
+        "state": SHOWN[S(attempt.state)],
+        "amount_fen": attempt.amount_fen,
+        "payer_label": labels.family_label(attempt.relation),
+        "owner_label": labels.owner_label(attempt.relation),
+        "at": tx.now.isoformat(),
+    }
+    await paying.payment_row(tx, attempt.visit_id, payment)

@@ -1,0 +1,49 @@
+"""What the provider told us by itself: taken once, with its effects, in one transaction."""
+
+import hashlib
+from collections.abc import Mapping
+
+from sqlalchemy.dialects.postgresql import insert
+
+from kernel.db import Tx
+from payments.models import NoticeSeen
+from payments.ports import CashNotice, TradeState
+from payments.rules import ReplayedNoticeError
+from payments.service import attempts, returns
+
+_SIGNED = ("wechatpay-timestamp", "wechatpay-nonce", "wechatpay-signature")
+
+
+async def take(tx: Tx, notice: CashNotice, headers: Mapping[str, str], raw: bytes) -> bool:
+    """Write down and act on a verified notice. False when the provider only said it again.
+
+    Args:
+        headers: of the request, names in lower case; they tell a repeated try from a recorded one.
+
+    Raises:
+        ReplayedNoticeError: the very same signed bytes came before.
+        NotFoundError, payments.rules.WrongMoneyError: it is about nothing of ours, or does not fit; nothing is kept.
+    """
+    message = hashlib.sha256("\n".join(headers.get(n, "") for n in _SIGNED).encode() + b"\n" + raw).hexdigest()
+    about = notice.payment.out_trade_no if notice.payment else notice.refund.out_refund_no if notice.refund else ""
+    fresh = {
+        "id": notice.id,
+        "kind": notice.event_type,
+        "about": about,
+        "raw_digest": hashlib.sha256(raw).digest(),
+        "messages": [message],
+        "first_at": tx.now,
+        "times": 1,
+    }
+    made = await tx.session.execute(insert(NoticeSeen).values(fresh).on_conflict_do_nothing().returning(NoticeSeen.id))
+    if made.first() is None:
+        seen = await tx.get(NoticeSeen, notice.id, lock=True)
+        if seen is None or message in seen.messages:
+            raise ReplayedNoticeError
+        seen.messages, seen.times = [*seen.messages, message], seen.times + 1
+        return False
+    if notice.payment is not None and notice.payment.trade_state in (TradeState.SUCCESS, TradeState.REFUND):
+        await attempts.paid(tx, notice.payment)
+    elif notice.refund is not None:
+        await returns.said(tx, notice.refund)
+    return True

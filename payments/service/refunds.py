@@ -1,0 +1,109 @@
+"""Money on its way back: never more than was paid, never twice, never given up."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from billing.events import PaidChargeReversed
+from kernel.db import Tx
+from kernel.errors import NotFoundError
+from kernel.ids import new_id
+from payments import rules
+from payments.models import Attempt, Refund
+from payments.ports import RefundOrder
+from payments.rules import OURS, REFUND, OverRefundError, RefundState
+from words import pay as words
+
+R = RefundState
+
+
+async def ask(tx: Tx, attempt: Attempt, charge_id: UUID | None, amount_fen: int) -> Refund:
+    """Have money go back; what the house decides by rule is approved at once. The same line is asked once.
+
+    Raises:
+        OverRefundError: more would go back than was paid.
+    """
+    query = select(Refund).where(Refund.attempt_id == attempt.id, Refund.charge_id.is_not_distinct_from(charge_id))
+    known = (await tx.session.scalars(query)).first()
+    if known is not None:
+        return known
+    await tx.session.flush()
+    # The guard stands in the statement: two refunds at once cannot both fit.
+    fits = Attempt.refunded_fen + amount_fen <= Attempt.amount_fen
+    taken = await tx.session.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt.id, fits)
+        .values(refunded_fen=Attempt.refunded_fen + amount_fen)
+        .returning(Attempt.refunded_fen)
+        .execution_options(synchronize_session=False)
+    )
+    if taken.scalar_one_or_none() is None:
+        raise OverRefundError
+    await tx.session.refresh(attempt, ["refunded_fen"])
+    REFUND.move(None, R.REQUESTED)
+    REFUND.move(R.REQUESTED, R.APPROVED)
+    refund_id = new_id()
+    refund = Refund(
+        id=refund_id,
+        out_refund_no=f"HFR{refund_id.hex}",
+        attempt_id=attempt.id,
+        visit_id=attempt.visit_id,
+        charge_id=charge_id,
+        amount_fen=amount_fen,
+        reason=words.refund_reason(charge_id is None),
+        state=R.APPROVED,
+        created_at=tx.now,
+        next_at=tx.now,
+        tries=0,
+    )
+    return tx.add(refund)
+
+
+async def line_reversed(tx: Tx, event: PaidChargeReversed) -> None:
+    """Subscriber: the hospital took back a line that was paid here, so its money goes back."""
+    query = select(Attempt).where(Attempt.visit_id == event.visit_id, Attempt.state.in_(OURS))
+    wanted = str(event.charge_id)
+    for attempt in await tx.session.scalars(query):
+        if wanted in attempt.charge_ids:
+            if event.self_fen > 0:
+                await ask(tx, attempt, event.charge_id, event.self_fen)
+            return
+    raise LookupError(f"no payment of line {event.charge_id}")
+
+
+async def claim_due(tx: Tx, limit: int = 20) -> list[UUID]:
+    """Refunds to be asked for or about now, each given to one sweeper only."""
+    query = select(Refund).where(Refund.next_at <= tx.now).order_by(Refund.next_at).limit(limit)
+    found = (await tx.session.scalars(query.with_for_update(skip_locked=True))).all()
+    for refund in found:
+        refund.tries += 1
+        # A crash between here and the answer only means: asked again, under the same number.
+        refund.next_at = max(rules.next_refund_try(refund.tries, tx.now), tx.now + timedelta(seconds=3))
+    return [r.id for r in found]
+
+
+async def order_of(tx: Tx, refund_id: UUID) -> tuple[RefundOrder, bool]:
+    """What to ask the provider, and whether it has the request already."""
+    refund = await tx.get(Refund, refund_id)
+    attempt = await tx.get(Attempt, refund.attempt_id) if refund is not None else None
+    if refund is None or attempt is None:
+        raise NotFoundError
+    order = RefundOrder(
+        refund.out_refund_no, attempt.out_trade_no, refund.amount_fen, attempt.amount_fen, refund.reason
+    )
+    return order, refund.state != R.APPROVED
+
+
+async def refused(tx: Tx, refund_id: UUID, reason: str) -> None:
+    """The provider will not take the request as it is: a person has to look; it is asked again now and then."""
+    refund = await tx.get(Refund, refund_id, lock=True)
+    if refund is not None:
+        refund.trouble = reason[:80]
+
+
+async def of_visit(tx: Tx, visit_id: UUID) -> Sequence[Refund]:
+    """All refunds of a visit, oldest first."""
+    query = select(Refund).where(Refund.visit_id == visit_id).order_by(Refund.created_at, Refund.id)
+    return (await tx.session.scalars(query)).all()

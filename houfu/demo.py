@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from api.deps import Public
 from api.world import World
-from houfu import logs, wiring
+from houfu import logs, regulars, stage, wiring
 from houfu.app import create_app
 from houfu.server import database, is_free
 from houfu.server import run as run_loop
@@ -29,9 +29,9 @@ from sandbox import town as towns
 from sandbox import wechat_pay
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.wire import Key
+from sandbox.stage import Stage
 from sandbox.wechat_pay.control import bridge_script
 
-STAGE = "stage.houfu.localhost"
 HOLDERS = ("mother", "daughter", "companion", "son", "expectant", "husband", "guardian", "elder", "elder_son")
 AT_HOME = {f"{key}.houfu.localhost": key for key in HOLDERS}
 OUTSIDE_FROM = 91  # the outside world's ports: 8000 → 8091 …
@@ -79,9 +79,10 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
         journal=folder / "his.journal",
         at_home=AT_HOME,
     )
-    world.extras["stage"] = {"host": STAGE, "holders": AT_HOME, **{name: ports.url(name) for name in towns.NAMES}}
+    world.extras["hosts"] = frozenset(f"{host}:{settings.port}" for host in AT_HOME)
     app = create_app(world, work=True)
     attach(app, town)
+    app.include_router(stage.router(Stage(town.his.player), _desk(document), _outside(ports)))
     async with towns.running(town):
         console.print("[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, SMS, timestamps, credit")
 
@@ -99,7 +100,7 @@ def settings_for(ready: Settings, client: Mapping[str, str]) -> Settings:
     own: dict[str, Any] = {
         name: getattr(ready, name) for name in type(ready).model_fields if not name.startswith(_OUTSIDE)
     }
-    own["frame_ancestors"] = (f"http://{STAGE}:{port}",)
+    own["frame_ancestors"] = (f"http://{stage.HOST}:{port}",)
     own["public_url"] = ready.public_url or f"http://127.0.0.1:{port}"
     own.update(client, wechat_script=BRIDGE)
     return Settings(**own)
@@ -111,6 +112,8 @@ async def open_hospital(world: World, document: Mapping[str, Any]) -> tuple[Key,
         hospital = await hospitals.load(tx, document)
         secrets = await hospitals.keys_of(tx, hospital.id)
         await _know_people(tx, hospital.id, world.settings.wechat_appid)
+    openids = {one["key"]: one["openid"] for one in towns.people() if one["openid"]}
+    await regulars.settle_in(world.db, hospital.id, world.settings.wechat_appid, openids)
     inbound, outbound = document["his"]["inbound_keys"][0]["id"], document["his"]["outbound_key"]["id"]
     return Key(inbound, secrets[inbound]), [Key(outbound, secrets[outbound])]
 
@@ -129,6 +132,16 @@ async def _know_people(tx: Tx, hospital_id: UUID, appid: str) -> None:
         await tx.session.flush()
         if one["openid"]:
             await sessions.link_wechat(tx, person, one["openid"], appid)
+
+
+def _desk(document: Mapping[str, Any]) -> tuple[str, str]:
+    """Login and PIN of the guide desk, which sees every department."""
+    found = next(s for s in document["staff"] if s["role"] == "guide")
+    return found["login"], found["pin"]
+
+
+def _outside(ports: towns.Ports) -> dict[str, str]:
+    return {name: ports.url(name) for name in ("wechat", "wechat_pay")}
 
 
 def _visitor(tx: Tx, one: Mapping[str, Any]) -> patients.Person:

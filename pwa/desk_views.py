@@ -121,6 +121,13 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class ToStage:
+    """``/demo`` on another host: leads to the stage's own."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Offline:
     """Nothing kept for this address."""
 

@@ -95,6 +95,16 @@ class Urls:
         return f"/visits/{visit}/orders/{order}/abandon"
 
     @staticmethod
+    def paying(payment: str) -> str:
+        """A payment on its way."""
+        return f"/payments/{payment}"
+
+    @staticmethod
+    def desk_pay(visit: str) -> str:
+        """The counter's QR for one visit; POST makes it."""
+        return f"/desk/pay/{visit}"
+
+    @staticmethod
     def receipt(payment: str) -> str:
         """The receipt of a payment."""
         return f"/payments/{payment}/receipt"

@@ -12,7 +12,19 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from pwa.desk_views import Desk, DeskDispute, DeskLogin, DeskOrder, DeskPay, ErrorPage, Frame, HisCall, Offline, Stage
+from pwa.desk_views import (
+    Desk,
+    DeskDispute,
+    DeskLogin,
+    DeskOrder,
+    DeskPay,
+    ErrorPage,
+    Frame,
+    HisCall,
+    Offline,
+    Stage,
+    ToStage,
+)
 from pwa.rows import Line, PaymentNote, Row, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
 
 __all__ = [
@@ -62,6 +74,7 @@ __all__ = [
     "StoryEntry",
     "Sums",
     "Surface",
+    "ToStage",
     "VisitCard",
     "VisitHead",
     "VisitState",
@@ -291,7 +304,7 @@ class Paying:
 
     payment_id: str
     visit: VisitHead
-    state: Literal["offered", "unknown", "paid", "closed", "already"]
+    state: Literal["offered", "unknown", "paid", "closed", "already", "late"]
     amount_fen: int
     check_url: str
     stream_url: str | None = None
@@ -300,6 +313,7 @@ class Paying:
     payer_label: str | None = None
     back: str = "/"
     once: str | None = None
+    cancel_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

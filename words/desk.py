@@ -87,9 +87,14 @@ class DeskPay:
         "paid": "钱已付到，正在入账",
         "settled": "付好了",
         "closed": "这次没有付成",
+        "new": "还没有付",
+        "other": "家人或患者正在手机上付",
     }
     alt = "付款二维码"
     no_qr = "付款码没有生成。请再试一次，或改收现金。"
+    start = "生成付款码"
+    again = "重新生成"
+    nothing = "现在没有要付的。"
 
 
 class Stage:
@@ -102,6 +107,8 @@ class Stage:
     speed = "快慢"
     times = "{n} 倍"
     at = "第 {n} 步，共 {m} 步"
+    go = "去看"
+    frames = {"mother": "妈妈的手机", "daughter": "女儿的手机", "companion": "陪着看的邻居", "desk": "医院导诊台"}
 
 
 class Offline:

@@ -5,6 +5,7 @@ department's own words; the product shows them as they come.
 """
 
 SKIPPED = "这一项已经取消，跳过"
+BEFORE = "点“下一步”，朱桂芳来医院看心内科。“看完病再付”她昨天签好了。"
 
 TITLES: dict[str, str] = {
     "cardiology": "朱桂芳，71岁，心内科复诊",

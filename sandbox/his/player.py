@@ -5,6 +5,7 @@ An order that Houfu abandoned or the desk confirmed meanwhile is passed over, as
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ class Player:
         known = ("name", "sex", "birth_date", "id_number", "phone")
         self.actor = Actor(clinic, {r["patient"]: {k: r[k] for k in known} for r in rows})
         self.runs: dict[str, Run] = {}
+        self.watchers: list[Callable[[Run, str], None]] = []
 
     def scripts(self) -> list[Json]:
         """Every script with the captions of its steps."""
@@ -137,6 +139,8 @@ class Player:
         if not any(done):
             run.skipped.append(step.key)
             caption = his_scenes.SKIPPED
+        for watcher in self.watchers:
+            watcher(run, caption)
         return {"key": step.key, "caption": caption, "skipped": not any(done), "finished": run.finished}
 
     def play(self, run: Run, speed: float) -> None:

@@ -157,10 +157,13 @@ async def move(tx: Tx, visit: Visit, charge: ChargeItem, after: ChargeState) -> 
 
 async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, where: str, at: datetime) -> None:
     """A department confirmed execution: the line is owed, and the ledger says so. Saying it again changes nothing."""
-    if charge.executed_at is not None or charge.reversed_at is not None:
+    if charge.executed_at is not None:
         return
     await lock(tx, visit.id)
     charge.executed_at, charge.executed_by, charge.executed_where = at, by, where
+    if charge.state == ChargeState.REVERSED:  # taken back before we heard that it was done: nothing is owed
+        await announce(tx, visit, charge)
+        return
     if charge.state != ChargeState.SETTLED_ELSEWHERE:
         await move(tx, visit, charge, ChargeState.BILLABLE)
     await post(tx, visit.id, "executed", charge.id, charge.number, _owed(charge, 1))

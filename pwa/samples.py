@@ -203,6 +203,11 @@ def _patient() -> dict[str, Sample]:
                 once="leave:v1",
             ),
         ),
+    }
+
+
+def _on_the_way() -> dict[str, Sample]:
+    return {
         "guide": Sample(
             "guide.html",
             v.Guide(
@@ -328,4 +333,4 @@ def _system() -> dict[str, Sample]:
 
 def samples() -> Mapping[str, Sample]:
     """Every page by name."""
-    return {**_patient(), **_family(), **_letter(), **_system()}
+    return {**_patient(), **_on_the_way(), **_family(), **_letter(), **_system()}

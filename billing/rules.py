@@ -187,5 +187,9 @@ def see_payment(row: Row, view: View) -> dict[str, Any] | None:
     """What of a ``payment`` row a view sees: the patient's side and payers the payment, who sees the bill its sums."""
     sums = seen_sums(row.payload["sums"], view, busy=row.payload["busy"])
     if view.shows(Audience.PAYERS, None):
-        return {"payment": row.payload["payment"], "sums": sums}
+        payment = dict(row.payload["payment"])
+        own = payment.pop("owner_label", None)
+        if view.owner and own:
+            payment["payer_label"] = own  # the patient reads 您女儿 where others read 女儿
+        return {"payment": payment, "sums": sums}
     return None

@@ -11,8 +11,7 @@ from uuid import UUID
 
 from api.world import World
 from billing.events import PaidChargeReversed
-from billing.rules import see_bill
-from billing.rules import see_payment as see_paid_bill
+from billing.rules import see_bill, see_payment
 from billing.service import lines
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
@@ -23,7 +22,6 @@ from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from notices.rules import Row
 from payments import flows as payments
-from payments.rules import see_payment
 from payments.service import attempts, refunds
 from people.rules import View
 from visits.events import (
@@ -119,10 +117,6 @@ async def _return_money(world: World) -> None:
         await payments.refund_due(world.db, world.ports.pay)
 
 
-def _see_payment(row: Row, view: View) -> dict[str, Any] | None:
-    return see_payment(see_paid_bill(row, view), view)
-
-
 async def _end_forgotten(world: World) -> None:
     async with world.db.begin() as tx:
         await encounters.end_forgotten(tx)
@@ -167,7 +161,7 @@ SWEEPS: tuple[Sweep, ...] = (
 See = Callable[[Row, View], Mapping[str, Any] | None]
 SEES: Mapping[str, See] = {
     "bill.line": see_bill,
-    "payment": _see_payment,
+    "payment": see_payment,
     "step": see_step,
     "visit": see_visit,
 }

@@ -1,14 +1,11 @@
 """How a payment and a refund move, when we look again, and whom we say is paying."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from kernel.errors import HoufuError, Kind
 from kernel.lifecycle import Lifecycle
-from people.rules import View
 
 ATTEMPT_LIFE = timedelta(minutes=15)
 LAST_LOOK = timedelta(minutes=5)  # once more after closing: money that crossed the close on its way
@@ -190,24 +187,14 @@ class Till:
 
 
 def next_look(looks: int, created_at: datetime, now: datetime) -> datetime:
-    """When to ask the provider next: 5, 15, 30, 60 s after the beginning, then every minute."""
+    """When to ask the provider next: 5, 15, 30, 60 s after the beginning, every minute, and when its time is over."""
     if looks < len(_FIRST_LOOKS):
         at = created_at + timedelta(seconds=_FIRST_LOOKS[looks])
         return at if at > now else now + timedelta(seconds=5)
-    return now + timedelta(minutes=1)
+    end = created_at + ATTEMPT_LIFE
+    return min(now + timedelta(minutes=1), end) if end > now else now + timedelta(minutes=1)
 
 
 def next_refund_try(tries: int, now: datetime) -> datetime:
     """When to ask about a refund next: soon at first, hourly in the end; it is never given up by itself."""
     return now + timedelta(seconds=_REFUND_PAUSES[min(tries, len(_REFUND_PAUSES) - 1)])
-
-
-def see_payment(shown: Mapping[str, Any] | None, view: View) -> dict[str, Any] | None:
-    """A payment row for this view: the patient's side reads 您女儿 where others read 女儿."""
-    if shown is None:
-        return None
-    payment = dict(shown["payment"])
-    own = payment.pop("owner_label", None)
-    if view.owner and own:
-        payment["payer_label"] = own
-    return {**shown, "payment": payment}

@@ -123,7 +123,7 @@ class VisitState:
 
 @dataclass(frozen=True, slots=True)
 class PaymentNote:
-    """The latest payment of the visit: offered|unknown|paid|settled|closed|refunded, by whom ("您女儿")."""
+    """The latest payment of the visit: offered|unknown|paid|settled|closed|refunding|refunded, by whom ("您女儿")."""
 
     state: str
     amount_fen: int

@@ -167,11 +167,12 @@ class Bill:
     def payment(state: str, fen: int, who: str) -> str:
         """What became of the latest payment."""
         return {
-            "offered": f"{who}正在付 {rmb(fen)}。您不用再付。",
+            "offered": f"{who}正在付 {rmb(fen)}。" + ("" if who == "您" else "您不用再付。"),
             "unknown": f"还不知道 {rmb(fen)} 有没有付成。请别再付，1 分钟内告诉您。",
             "paid": "钱已付到。医院正在入账，稍等一下，不用重复付。",
             "settled": f"{who}付好了，{rmb(fen)}。",
             "closed": "刚才那笔没有付成，没有扣款。",
+            "refunding": f"{rmb(fen)} 付晚了一步，正在退回原来的账户。您什么都不用做。",
             "refunded": f"{rmb(fen)} 已退回原来的账户。",
         }[state]
 
@@ -315,6 +316,7 @@ class Pay:
         "paid": "钱已付到",
         "closed": "这次没有付成",
         "already": "已经付好了",
+        "late": "付晚了一步",
     }
     waiting_says = {
         "offered": "请在微信里付。付好后这里会自己变。",
@@ -322,10 +324,12 @@ class Pay:
         "paid": "医院正在入账，稍等一下，不用重复付。",
         "closed": "没有扣款。想付可以再来一次。",
         "already": "不用再付。您这边没有扣款。",
+        "late": "这笔钱正在退回您原来的账户。您什么都不用做。",
     }
     open_wechat = "打开微信付款"
     i_paid = "我付过了，看结果"
     try_again = "回账单"
+    cancel = "这次不付了"
     receipt = "收据"
     receipt_says = "收据存在“我的账单”。"
     settling = "钱已付到。医院正在入账，不用重复付。"
@@ -467,6 +471,7 @@ class Companion:
         "paid": "钱已付到，医院正在入账",
         "settled": "{who}付好了",
         "closed": "刚才那笔没有付成，没有扣款",
+        "refunding": "有一笔付晚了一步，正在退回",
         "refunded": "退款已退回",
     }
     visits = {"open": "到了医院，开始看病", "ended": "看完了", "settled": "账都付清了"}

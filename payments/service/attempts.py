@@ -16,7 +16,7 @@ from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id, short_code
 from payments import rules
 from payments.events import AttemptClosed, AttemptPaid, AttemptSettled
-from payments.models import Attempt
+from payments.models import Attempt as Attempt
 from payments.ports import CashChannel, CashOrder, CashState, Prepared, TradeState
 from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, LIVE, OVER, PAYABLE, AttemptState, Till
 from payments.service import labels, refunds

@@ -1,0 +1,49 @@
+"""Where WeChat Pay tells us that money came or went back; nothing is believed that is not signed, fresh and fitting."""
+
+import structlog
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from api.deps import Signed, WorldDep
+from api.problems import STATUS
+from api.world import World
+from kernel.errors import HoufuError
+from kernel.outside import NotConfigured
+from payments.service import notices
+
+log = structlog.get_logger()
+router = APIRouter(prefix="/api/callbacks/wechat-pay", tags=["callbacks"])
+# The platform tries again after any 4xx or 5xx; it wants these two members and shows them to nobody.
+_NO = {"code": "FAIL", "message": "refused"}
+
+
+async def _take(request: Request, world: World) -> Response:
+    raw = await request.body()
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        if world.ports.pay is None:
+            raise NotConfigured("wechat_pay")
+        async with world.db.begin() as tx:
+            notice = world.ports.pay.decode_notify(headers, raw, tx.now)
+            fresh = await notices.take(tx, notice, headers, raw)
+    except HoufuError as error:
+        world.metrics.notices.labels(error.code).inc()
+        log.error("pay.notice", refused=error.code, why=str(error))
+        return JSONResponse(_NO, STATUS[error.kind])
+    world.metrics.notices.labels("taken" if fresh else "again").inc()
+    return Response(status_code=204)
+
+
+@router.post("", dependencies=[Signed], status_code=204)
+async def paid(request: Request, world: WorldDep) -> Response:
+    """A payment notice of WeChat Pay, APIv3: verified from the raw body, taken once, 204 when it is a fact.
+
+    Forged, stale, recorded and played again, or not fitting the payment: 4xx, and nothing changes.
+    """
+    return await _take(request, world)
+
+
+@router.post("/refund", dependencies=[Signed], status_code=204)
+async def refunded(request: Request, world: WorldDep) -> Response:
+    """A refund notice of WeChat Pay, taken the same way."""
+    return await _take(request, world)

@@ -1,0 +1,153 @@
+"""Paying for programs: begin with an Idempotency-Key, look, give up; the pages use the same few steps."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep
+from api.world import World
+from kernel.db import Tx
+from kernel.outside import NotConfigured
+from payments import flows
+from payments.ports import CashChannel, CashPay
+from payments.rules import PAYABLE, Till
+from payments.service import attempts
+from payments.service.attempts import SHOWN, Attempt, Press
+from people.rules import Actor, ActorKind
+from people.service import sessions
+
+router = APIRouter(prefix="/api", tags=["payments"])
+
+
+# --------------------------------------------------------------------------- shared with the pages (pwa.pages.pay)
+
+
+def till_of(world: World) -> tuple[CashPay, Till]:
+    """The line to WeChat Pay, and whose till it is.
+
+    Raises:
+        NotConfigured: there is none.
+    """
+    settings = world.settings
+    if world.ports.pay is None:
+        raise NotConfigured("wechat_pay")
+    return world.ports.pay, Till(settings.wechat_pay_mchid, settings.wechat_pay_appid or settings.wechat_appid)
+
+
+def in_wechat(request: Request, world: World) -> bool:
+    """Whether the page runs inside WeChat; on the stage and in journeys every phone of its holder does."""
+    if "MicroMessenger" in request.headers.get("user-agent", ""):
+        return True
+    if not world.settings.wechat_script:
+        return False
+    holders = world.extras.get("stage", {}).get("holders", {})
+    return request.url.hostname in holders or request.query_params.get("wx") == "1"
+
+
+async def press_of(
+    request: Request, world: World, tx: Tx, caller: Actor, key: str, amount_fen: int, channel: CashChannel | None = None
+) -> Press:
+    """What the payer's page asks, in the way that works where it runs: bridge in WeChat, H5 elsewhere, QR at a desk."""
+    _, till = till_of(world)
+    ip = request.client.host if request.client else None
+    if caller.kind is ActorKind.STAFF:
+        return Press(CashChannel.NATIVE, key, amount_fen, ip)
+    way = channel or (CashChannel.JSAPI if in_wechat(request, world) else CashChannel.H5)
+    openid = await sessions.openid_of(tx, caller.id, till.appid) if way is CashChannel.JSAPI else None
+    return Press(way, key, amount_fen, ip, openid)
+
+
+async def look_now(world: World, attempt_id: UUID) -> None:
+    """Ask WeChat at once because somebody waits; at most every two seconds, whoever presses."""
+    pay, _ = till_of(world)
+    async with world.db.begin() as tx:
+        wanted = (await attempts.by_id(tx, attempt_id)).state in PAYABLE and await attempts.may_ask(tx, attempt_id)
+    if wanted:
+        await flows.look(world.db, pay, attempt_id)
+
+
+# --------------------------------------------------------------------------------------------------------- endpoints
+
+
+class PayBody(BaseModel):
+    """What the payer was shown; ``channel`` empty: JSAPI inside WeChat, otherwise H5."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"amount_fen": 7760, "channel": "JSAPI"}]}
+    )
+    amount_fen: Annotated[int, Field(ge=1, description="the amount that was shown, fen")]
+    channel: CashChannel | None = None
+
+
+class Payment(BaseModel):
+    """One payment as its payer sees it."""
+
+    id: UUID
+    visit_id: UUID
+    state: Annotated[str, Field(examples=["offered", "unknown", "paid", "settled", "closed", "refunding", "refunded"])]
+    amount_fen: int
+    channel: CashChannel
+    expires_at: datetime
+    paid_at: datetime | None
+    client_params: Annotated[dict[str, str] | None, Field(description="for WeChat's bridge")] = None
+    h5_url: str | None = None
+    code_url: Annotated[str | None, Field(description="to be shown as a QR code")] = None
+
+
+def _payment(tx: Tx, attempt: Attempt) -> Payment:
+    shown = SHOWN[attempts.S(attempt.state)]
+    ready = attempts.prepared_of(tx, attempt) if shown == "offered" else None
+    links: dict[str, Any] = {}
+    if ready is not None:
+        links = {"client_params": dict(ready.client_params) or None, "h5_url": ready.h5_url, "code_url": ready.code_url}
+    return Payment(
+        id=attempt.id,
+        visit_id=attempt.visit_id,
+        state=shown,
+        amount_fen=attempt.amount_fen,
+        channel=CashChannel(attempt.channel),
+        expires_at=attempt.expires_at,
+        paid_at=attempt.paid_at,
+        **links,
+    )
+
+
+async def _now(world: World, caller: Actor, attempt_id: UUID) -> Payment:
+    async with world.db.begin() as tx:
+        return _payment(tx, await attempts.seen(tx, caller, attempt_id))
+
+
+@router.post("/visits/{visit_id}/payments", status_code=201)
+async def begin(
+    request: Request,
+    visit_id: UUID,
+    body: PayBody,
+    caller: AnyCaller,
+    world: WorldDep,
+    tx: TxDep,
+    idempotency_key: Annotated[str, Header(min_length=8, max_length=64, description="made and kept before sending")],
+) -> Payment:
+    """Begin to pay all that is payable now. The same key answers with the same payment; 409 when somebody else pays."""
+    wish = await press_of(request, world, tx, caller, idempotency_key, body.amount_fen, body.channel)
+    pay, till = till_of(world)
+    return await _now(world, caller, await flows.press(world.db, pay, caller, visit_id, wish, till))
+
+
+@router.get("/payments/{payment_id}")
+async def payment(payment_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Payment:
+    """How one's own payment stands; WeChat is asked if it is not over."""
+    await attempts.seen(tx, caller, payment_id)
+    await look_now(world, payment_id)
+    return await _now(world, caller, payment_id)
+
+
+@router.post("/payments/{payment_id}/cancel")
+async def cancel(payment_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Payment:
+    """Give one's own payment up; if the money is already there it stays paid."""
+    await attempts.seen(tx, caller, payment_id)
+    pay, _ = till_of(world)
+    await flows.close(world.db, pay, payment_id)
+    return await _now(world, caller, payment_id)

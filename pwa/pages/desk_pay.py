@@ -1,0 +1,91 @@
+"""The counter takes the money of one visit by a QR code that the patient scans with WeChat."""
+
+import io
+from typing import Annotated
+from uuid import UUID
+
+import qrcode
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from api.deps import StaffCaller, TxDep, WorldDep
+from api.routes.payments import press_of, till_of
+from billing.service import paying
+from kernel.db import Tx
+from kernel.errors import NotFoundError
+from payments import flows
+from payments.service import attempts, labels
+from payments.service.attempts import SHOWN, Attempt, S
+from people.rules import Action, Actor
+from people.service import access
+from pwa.answer import go, show
+from pwa.desk_views import DeskPay
+from pwa.urls import Urls
+from pwa.visit_pages import Seen, seen
+
+router = APIRouter(include_in_schema=False)
+
+
+async def _last(tx: Tx, visit_id: UUID) -> Attempt | None:
+    every = await attempts.of_visit(tx, visit_id)
+    return every[-1] if every else None
+
+
+async def _view(tx: Tx, found: Seen) -> DeskPay:
+    last = await _last(tx, found.visit.id)
+    owed = sum(c.self_fen for c in await paying.payable(tx, found.visit))
+    if last is None or (owed and last.state == S.SETTLED):
+        return DeskPay(found.head, owed, None, "new" if owed else "settled")
+    state = SHOWN[S(last.state)]
+    if state in ("closed", "refunding", "refunded"):
+        return DeskPay(found.head, owed, None, "closed" if owed else "settled")
+    if last.relation != labels.DESK:
+        return DeskPay(found.head, last.amount_fen, None, "other" if state in ("offered", "unknown") else state)
+    qr_url = f"{Urls.desk_pay(str(found.visit.id))}/{last.id}/qr.png" if last.prepared_sealed else None
+    return DeskPay(found.head, last.amount_fen, qr_url, state)
+
+
+async def _allowed(world: WorldDep, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:
+    found = await seen(world, tx, caller, visit_id, None)
+    await access.require(tx, caller, Action.TAKE_PAYMENT, found.subject)
+    return found
+
+
+@router.get("/desk/pay/{visit_id}")
+async def page(request: Request, visit_id: UUID, caller: StaffCaller, world: WorldDep, tx: TxDep) -> Response:
+    """What is owed, the code, and how it stands."""
+    found = await _allowed(world, tx, caller, visit_id)
+    return await show(request, tx, "desk_pay.html", await _view(tx, found))
+
+
+@router.post("/desk/pay/{visit_id}")
+async def begin(
+    request: Request,
+    visit_id: UUID,
+    caller: StaffCaller,
+    world: WorldDep,
+    tx: TxDep,
+    key: Annotated[str, Form(alias="_idem", min_length=8, max_length=64)],
+    amount_fen: Annotated[int, Form(ge=1)],
+) -> Response:
+    """Make the code."""
+    await _allowed(world, tx, caller, visit_id)
+    wish = await press_of(request, world, tx, caller, key, amount_fen)
+    pay, till = till_of(world)
+    await flows.press(world.db, pay, caller, visit_id, wish, till)
+    return go(Urls.desk_pay(str(visit_id)))
+
+
+@router.get("/desk/pay/{visit_id}/{payment_id}/qr.png")
+async def code(visit_id: UUID, payment_id: UUID, caller: StaffCaller, world: WorldDep, tx: TxDep) -> Response:
+    """The code as a picture."""
+    await _allowed(world, tx, caller, visit_id)
+    attempt = await attempts.seen(tx, caller, payment_id)
+    ready = attempts.prepared_of(tx, attempt)
+    if attempt.visit_id != visit_id or attempt.state != S.OFFERED or ready is None or not ready.code_url:
+        raise NotFoundError
+    picture = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=8, border=4)
+    picture.add_data(ready.code_url)
+    out = io.BytesIO()
+    picture.make_image().save(out, "PNG")
+    return Response(out.getvalue(), media_type="image/png", headers={"Cache-Control": "private, no-store"})

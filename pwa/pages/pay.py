@@ -1,0 +1,257 @@
+"""The pay sheet, the payment on its way, and the receipt; each works without JavaScript where WeChat lets it."""
+
+import asyncio
+from typing import Annotated
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import Response
+
+from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep
+from api.routes.payments import look_now, press_of, till_of
+from api.world import World
+from billing.rules import NothingPayableError
+from billing.service import paying
+from billing.service.lines import bill_of
+from kernel.clock import china_day
+from kernel.db import Tx
+from kernel.errors import NotFoundError
+from payments import flows
+from payments.ports import CashChannel
+from payments.rules import H5_LINK_LIFE, LATE, AlreadyPaidError, AttemptInProgressError, NotInWeChatError
+from payments.service import attempts, labels
+from payments.service.attempts import SHOWN, Attempt, S
+from people.rules import Action, Actor, Audience
+from people.service import access
+from pwa.answer import go, show
+from pwa.receipt import receipt_pdf
+from pwa.rows import Line
+from pwa.urls import Urls
+from pwa.views import PayChoice, Paying, PayPart, PaySheet, Receipt
+from pwa.visit_pages import Seen, seen
+
+router = APIRouter(include_in_schema=False)
+
+Short = Annotated[str, Form(max_length=80)]
+Key = Annotated[str, Form(alias="_idem", min_length=8, max_length=64)]
+
+
+# ------------------------------------------------------------------------------------------------------------- sheet
+
+
+async def _someone_else(tx: Tx, caller: Actor, visit_id: UUID) -> Attempt | None:
+    """The live attempt, if it is the caller's own.
+
+    Raises:
+        AlreadyPaidError, AttemptInProgressError: it is somebody else's.
+    """
+    live = await attempts.live_of(tx, visit_id)
+    if live is None or live.actor == caller.viewer:
+        return live
+    who = await labels.label_for(tx, caller, live)
+    raise AlreadyPaidError(who=who) if live.state == S.PAID else AttemptInProgressError(who=who)
+
+
+async def _sheet(tx: Tx, found: Seen) -> PaySheet:
+    visit, view = found.visit, found.view
+    lines = await paying.payable(tx, visit)
+    cash = sum(c.self_fen for c in lines)
+    if not cash:
+        raise NothingPayableError
+    # Whoever may not see every line is told the amount and the hospital, and nothing that could be added up.
+    known = all(view.shows(Audience.BILL, c.category) for c in lines)
+    parts = []
+    if known:
+        sources = {"fund": sum(c.fund_fen for c in lines), "account": sum(c.account_fen for c in lines)}
+        parts = [PayPart(source, fen) for source, fen in sources.items() if fen]
+    ways = [PayChoice("wechat", chosen=True)] + ([PayChoice("family")] if view.owner else [])
+    return PaySheet(
+        visit=found.head,
+        total_fen=sum(c.amount_fen for c in lines) if known else cash,
+        parts=parts,
+        cash_fen=cash,
+        ways=ways,
+        attempt=f"{visit.id}-{await attempts.sheet_of(tx, visit.id)}",
+        lines=len(lines) if known else 0,
+        for_other=not view.owner,
+    )
+
+
+@router.get("/visits/{visit_id}/pay")
+async def sheet(request: Request, visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
+    """What will be taken, for whom, by which hospital; nothing is taken yet."""
+    found = await seen(world, tx, caller, visit_id, "pay")
+    await access.require(tx, caller, Action.PAY, found.subject)
+    mine = await _someone_else(tx, caller, visit_id)
+    if mine is not None:
+        return go(Urls.paying(str(mine.id)))
+    return await show(request, tx, "pay.html", await _sheet(tx, found))
+
+
+@router.post("/visits/{visit_id}/pay")
+async def begin(
+    request: Request,
+    visit_id: UUID,
+    caller: PersonCaller,
+    world: WorldDep,
+    tx: TxDep,
+    key: Key,
+    amount_fen: Annotated[int, Form(ge=1)],
+    way: Short = "wechat",
+) -> Response:
+    """The green button."""
+    if way == "family":
+        return go(Urls.ask_family(str(visit_id)))
+    wish = await press_of(request, world, tx, caller, key, amount_fen)
+    pay, till = till_of(world)
+    try:
+        attempt_id = await flows.press(world.db, pay, caller, visit_id, wish, till)
+    except NotInWeChatError:
+        return go(f"{Urls.login_wechat}?next={quote(Urls.pay(str(visit_id)), safe='')}")
+    return go(Urls.paying(str(attempt_id)))
+
+
+# ------------------------------------------------------------------------------------------------------------ paying
+
+
+def _home(request: Request, world: World) -> str:
+    # A phone of the stage has a host of its own; everywhere else providers lead back to the public address.
+    holders = world.extras.get("stage", {}).get("holders", {})
+    if request.url.hostname in holders:
+        return f"{request.url.scheme}://{request.url.netloc}"
+    return world.settings.base_url
+
+
+def _once(attempt: Attempt) -> str:
+    return f"pay:{attempt.visit_id}-{attempt.sheet}:{attempt.amount_fen}"
+
+
+async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: Attempt, waits: bool) -> Paying:
+    state = SHOWN[S(attempt.state)]
+    here = Urls.paying(str(attempt.id))
+    invoke = h5_url = None
+    if waits and state == "offered":
+        state = "unknown"  # the payer says it is paid, WeChat does not yet
+    ready = attempts.prepared_of(tx, attempt) if state == "offered" else None
+    if ready is not None and ready.client_params:
+        invoke = dict(ready.client_params)
+    elif ready is not None and ready.h5_url:
+        back = quote(f"{_home(request, world)}{here}?r=ok", safe="")
+        h5_url = f"{ready.h5_url}&redirect_url={back}"
+    return Paying(
+        payment_id=str(attempt.id),
+        visit=found.head,
+        state="late" if attempt.state in LATE else state,  # type: ignore[arg-type]  # what SHOWN leaves
+        amount_fen=attempt.amount_fen,
+        check_url=f"{here}?r=ok" if state == "unknown" else here,
+        invoke=invoke,
+        h5_url=h5_url,
+        back=Urls.bill(str(attempt.visit_id)),
+        once=_once(attempt),
+        cancel_url=f"{here}/cancel" if state == "offered" else None,
+    )
+
+
+async def _fresh_link(world: World, attempt_id: UUID) -> None:
+    """WeChat's cashier address lives five minutes: have the same order's address renewed before it dies."""
+    async with world.db.begin() as tx:
+        attempt = await attempts.by_id(tx, attempt_id)
+        old = attempt.prepared_at is not None and tx.now - attempt.prepared_at > H5_LINK_LIFE
+        stale = attempt.channel == CashChannel.H5 and attempt.state == S.OFFERED and old
+    if stale and tx.now < attempt.expires_at:
+        await flows.offer(world.db, till_of(world)[0], attempt_id)
+
+
+@router.get("/payments/{payment_id}")
+async def on_its_way(
+    request: Request,
+    payment_id: UUID,
+    caller: PersonCaller,
+    world: WorldDep,
+    tx: TxDep,
+    r: Annotated[str, Query(max_length=10)] = "",
+) -> Response:
+    """How it stands. ``r`` is what the phone's WeChat said, which only makes us ask WeChat Pay sooner."""
+    await attempts.seen(tx, caller, payment_id)
+    if r in ("ok", "fail"):
+        await look_now(world, payment_id)
+    else:
+        await _fresh_link(world, payment_id)
+    async with world.db.begin() as now:
+        attempt = await attempts.seen(now, caller, payment_id)
+        if attempt.state == S.SETTLED:
+            return _on_to_receipt(request, attempt)
+        found = await seen(world, now, caller, attempt.visit_id, None)
+        return await show(request, now, "paying.html", await _paying(request, world, now, found, attempt, r == "ok"))
+
+
+def _on_to_receipt(request: Request, attempt: Attempt) -> Response:
+    there = Urls.receipt(str(attempt.id))
+    if "hx-request" in request.headers:
+        return Response(headers={"HX-Redirect": there})
+    return go(there)
+
+
+@router.post("/payments/{payment_id}/cancel")
+async def cancel(payment_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
+    """Not this time; what was already paid stays paid."""
+    await attempts.seen(tx, caller, payment_id)
+    await flows.close(world.db, till_of(world)[0], payment_id)
+    return go(Urls.paying(str(payment_id)))
+
+
+# ----------------------------------------------------------------------------------------------------------- receipt
+
+
+async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tuple[Receipt, Attempt]:
+    """The receipt, for the patient's side, staff, and whoever paid: to the payer only what the payer may see."""
+    attempt = await attempts.by_id(tx, payment_id)
+    found = await seen(world, tx, caller, attempt.visit_id, "receipt")
+    mine = attempt.actor == caller.viewer
+    if not (mine or found.view.owner or found.view.staff):
+        raise NotFoundError
+    if attempt.state not in (S.PAID, S.SETTLED) or attempt.paid_at is None:
+        raise NotFoundError
+    bill = await paying.covered_by(tx, attempt.visit_id, attempt.id)
+    known = all(found.view.shows(Audience.BILL, c.category) for c in bill)
+    parts = [PayPart("wechat", attempt.amount_fen)]
+    if known:
+        sources = {"fund": sum(c.fund_fen for c in bill), "account": sum(c.account_fen for c in bill)}
+        parts = [*(PayPart(source, fen) for source, fen in sources.items() if fen), *parts]
+    shown = await _lines(tx, found, {str(c.id) for c in bill}) if known else []
+    view = Receipt(
+        visit=found.head,
+        amount_fen=attempt.amount_fen,
+        parts=parts,
+        lines=shown,
+        paid_at=attempt.paid_at,
+        payer_label=await labels.label_for(tx, caller, attempt),
+        number=f"R{china_day(attempt.paid_at):%Y%m%d}-{attempt.out_trade_no[-8:]}",
+        settling=attempt.state == S.PAID,
+        pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
+        once=_once(attempt) if mine else None,
+    )
+    return view, attempt
+
+
+async def _lines(tx: Tx, found: Seen, ids: set[str]) -> list[Line]:
+    """The lines of a payment as this reader sees them."""
+    rows = (await bill_of(tx, found.visit, found.view))["lines"]
+    return [Line.of(row) for row in rows if row["id"] in ids]
+
+
+@router.get("/payments/{payment_id}/receipt")
+async def receipt(request: Request, payment_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
+    """Paid: how much, to whom, for whom, by whom."""
+    view, _ = await _receipt(world, tx, caller, payment_id)
+    return await show(request, tx, "receipt.html", view)
+
+
+@router.get("/payments/{payment_id}/receipt.pdf")
+async def receipt_paper(payment_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
+    """The same on paper."""
+    view, attempt = await _receipt(world, tx, caller, payment_id)
+    pdf = await asyncio.to_thread(receipt_pdf, view, attempt.channel, attempt.transaction_id or "")
+    headers = {"Content-Disposition": f'inline; filename="{view.number}.pdf"', "Cache-Control": "private, no-store"}
+    return Response(pdf, media_type="application/pdf", headers=headers)

@@ -34,6 +34,7 @@ from sandbox.wechat_pay.control import bridge_script
 
 HOLDERS = ("mother", "daughter", "companion", "son", "expectant", "husband", "guardian", "elder", "elder_son")
 AT_HOME = {f"{key}.houfu.localhost": key for key in HOLDERS}
+MOTHER = "mother.houfu.localhost"
 OUTSIDE_FROM = 91  # the outside world's ports: 8000 → 8091 …
 _OUTSIDE = ("wechat_", "sms_", "timestamp_", "credit_")
 BRIDGE, REGISTER = "/sandbox/bridge.js", "/sandbox/pay"
@@ -82,7 +83,8 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
     world.extras["hosts"] = frozenset(f"{host}:{settings.port}" for host in AT_HOME)
     app = create_app(world, work=True)
     attach(app, town)
-    app.include_router(stage.router(Stage(town.his.player), _desk(document), _outside(ports)))
+    play, mother = Stage(town.his.player), town.wechat.at_home[MOTHER]
+    app.include_router(stage.router(play, mother, _desk(document), _outside(ports)))
     async with towns.running(town):
         console.print("[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, SMS, timestamps, credit")
 

@@ -15,27 +15,31 @@ from starlette.types import Receive, Send
 from api.deps import Public, WorldDep, log_in
 from api.stream import HEAD, StreamResponse
 from api.world import World
+from kernel.clock import china_day
 from people import flows
+from people.service import sessions
 from pwa.answer import go, prefs_of
 from pwa.render import renderer
 from pwa.urls import Urls
 from pwa.views import Frame, ToStage
 from pwa.views import Stage as StageView
 from sandbox.stage import SPEEDS, Stage
+from visits.service import reading
 from words.desk import Stage as Words
 
 HOST = "stage.houfu.localhost"
 DESK = "desk.houfu.localhost"
-FRAMES = (("mother", Urls.home), ("daughter", Urls.home), ("companion", Urls.home))
-QUIET = 15.0
+FRAMES = (("mother", Urls.bill), ("daughter", Urls.companion), ("companion", Urls.companion))
+QUIET, PAUSE = 15.0, 0.2
 CONTROL, ENTER, WATCH = f"{Urls.demo}/do", f"{Urls.demo}/desk", f"{Urls.demo}/stream"
 Short = Annotated[str, Form(max_length=20)]
 
 
-def router(stage: Stage, desk: tuple[str, str], outside: Mapping[str, str]) -> APIRouter:
+def router(stage: Stage, openid: str, desk: tuple[str, str], outside: Mapping[str, str]) -> APIRouter:
     """The stage's routes.
 
     Args:
+        openid: the WeChat identity of the patient whose day is played.
         desk: login and PIN of the desk that is shown.
         outside: addresses of the made-up world a frame may lead to (its WeChat, its cashier).
     """
@@ -45,19 +49,19 @@ def router(stage: Stage, desk: tuple[str, str], outside: Mapping[str, str]) -> A
     async def show(request: Request, world: WorldDep) -> Response:
         if request.url.hostname != HOST:
             return await _lead_there(request, world)
-        return await _stage(request, world, stage, tuple(outside.values()))
+        return await _stage(request, world, stage, openid, tuple(outside.values()))
 
     @made.post(CONTROL)
     async def control(request: Request, world: WorldDep, do: Short = "", value: Short = "") -> Response:
         stage.do(do, value)
         if request.headers.get("hx-request"):
-            return await _stage(request, world, stage, tuple(outside.values()))
+            return await _stage(request, world, stage, openid, tuple(outside.values()))
         return go(Urls.demo)
 
     @made.get(WATCH, response_class=StreamResponse)
     async def watch(world: WorldDep) -> Response:
         async def serve(receive: Receive, send: Send) -> None:
-            await _watch(world, stage, receive, send)
+            await _watch(world, stage, openid, receive, send)
 
         return StreamResponse(serve)
 
@@ -73,16 +77,27 @@ def router(stage: Stage, desk: tuple[str, str], outside: Mapping[str, str]) -> A
     return made
 
 
-def _frames(port: int) -> list[Frame]:
+async def _visit(world: World, openid: str) -> str | None:
+    """Today's visit of the patient on the stage, once the hospital has told of it."""
+    async with world.db.begin() as tx:
+        person = await sessions.by_wechat(tx, openid, world.settings.wechat_appid)
+        found = await reading.visits_of_patient(tx, person.id, limit=1) if person else []
+        return str(found[0].id) if found and found[0].day == china_day(tx.now) else None
+
+
+def _frames(port: int, visit: str | None) -> list[Frame]:
     frames = [
-        Frame(Words.frames[key], f"http://{key}.houfu.localhost:{port}{Urls.login_wechat}?next={path}")
-        for key, path in FRAMES
+        Frame(
+            Words.frames[key],
+            f"http://{key}.houfu.localhost:{port}{Urls.login_wechat}?next={page(visit) if visit else Urls.home}",
+        )
+        for key, page in FRAMES
     ]
     return [*frames, Frame(Words.frames["desk"], f"http://{DESK}:{port}{ENTER}")]
 
 
-async def _stage(request: Request, world: World, stage: Stage, outside: tuple[str, ...]) -> Response:
-    frames = _frames(world.settings.port)
+async def _stage(request: Request, world: World, stage: Stage, openid: str, outside: tuple[str, ...]) -> Response:
+    frames = _frames(world.settings.port, await _visit(world, openid))
     view = StageView(
         frames, stage.said, stage.step, stage.total, stage.playing, stage.speed, CONTROL, WATCH, tuple(SPEEDS)
     )
@@ -102,33 +117,37 @@ async def _lead_there(request: Request, world: World) -> Response:
     return Response(draw.page("to_stage.html", view, prefs), 200, draw.headers(prefs))
 
 
-async def _watch(world: World, stage: Stage, receive: Receive, send: Send) -> None:
+async def _watch(world: World, stage: Stage, openid: str, receive: Receive, send: Send) -> None:
+    """``refresh`` when the script moved, or when the visit it plays has arrived here."""
     await send({"type": "http.response.start", "status": 200, "headers": HEAD})
     await send({"type": "http.response.body", "body": b"retry: 1500\n\n", "more_body": True})
     gone = asyncio.create_task(_gone(receive))
-    closing = world.hub.bell()
+    commits, visit = world.hub.bell(), await _visit(world, openid)
     try:
         with stage.watching() as bell:
             while not gone.done() and not world.hub.closing:
-                said = await _wait(bell, gone, closing)
-                data = b"event: refresh\ndata:\n\n" if said else b":\n\n"
+                moved = await _wait(bell, commits, gone)
+                before, visit = visit, await _visit(world, openid)
+                data = b"event: refresh\ndata:\n\n" if moved or visit != before else b":\n\n"
                 await send({"type": "http.response.body", "body": data, "more_body": True})
+                await asyncio.sleep(PAUSE)
     finally:
-        world.hub.no_bell(closing)
+        world.hub.no_bell(commits)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _wait(bell: asyncio.Event, gone: "asyncio.Task[None]", closing: asyncio.Event) -> bool:
-    waits = {asyncio.ensure_future(bell.wait()), asyncio.ensure_future(closing.wait())}
+async def _wait(bell: asyncio.Event, commits: asyncio.Event, gone: "asyncio.Task[None]") -> bool:
+    """Whether the script moved; also returns when anything was committed, the page went away or long nothing was."""
+    waits = {asyncio.ensure_future(bell.wait()), asyncio.ensure_future(commits.wait())}
     await asyncio.wait({*waits, gone}, timeout=QUIET, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
     moved = bell.is_set()
     bell.clear()
-    closing.clear()
+    commits.clear()
     return moved
 
 

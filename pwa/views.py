@@ -129,6 +129,7 @@ class Home:
     sign_offer: str | None = None
     why_not: str | None = None
     invitations: Sequence["Invitation"] = ()
+    stream_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,6 @@ class Sign:
         """After the code went out."""
         return f"验证码已发到 {to}。"
 
-
     @staticmethod
     def for_(patient: str) -> str:
         """Somebody signs for another."""

@@ -24,6 +24,8 @@ from words.pages import Pages
 
 router = APIRouter(include_in_schema=False)
 
+_CLOSE = frozenset({"daughter", "son", "spouse", "parent"})  # they have a word for her; others read the masked name
+
 
 async def _story(tx: Tx, found: Seen) -> tuple[list[StoryEntry], str]:
     """(what happened, newest first; the line above it), made of the very rows that are pushed."""
@@ -50,7 +52,7 @@ async def story(request: Request, visit_id: UUID, caller: PersonCaller, world: W
         return go(Urls.bill(str(visit_id)))
     patient = await patients.by_id(tx, found.visit.patient_id)
     relation = (await access.relations_of(tx, caller.id)).get(patient.id, "")
-    label = family_words.label(relation, patient.sex) if relation else patient.name_masked
+    label = family_words.label(relation, patient.sex) if relation in _CLOSE else patient.name_masked
     entries, status = await _story(tx, found)
     steps = await guide.steps_of(tx, visit_id, found.view)
     view = Companion(

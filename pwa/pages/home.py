@@ -1,10 +1,13 @@
 """The first page: today's visit, what to do next, and the offer to pay once after the visit."""
 
+from uuid import UUID
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.deps import PersonCaller, TxDep
+from api.deps import PersonCaller, TxDep, WorldDep
 from api.routes.consent import insurance_status
+from api.world import World
 from consent.service import eligibility, standing
 from kernel.clock import china_day
 from kernel.db import Tx
@@ -12,10 +15,10 @@ from people.rules import Action, Actor
 from people.service import access, hospitals
 from people.service.hospitals import Hospital
 from people.service.patients import Person as PersonRow
-from pwa.answer import chosen, people_of, show
+from pwa.answer import PERSON, chosen, keep, people_of, show
 from pwa.urls import Urls
 from pwa.views import Home, Nav, VisitCard
-from pwa.visit_pages import card_of
+from pwa.visit_pages import card_of, seen
 from visits.service import reading
 from visits.service.encounters import Visit
 from words import errors, letter_text
@@ -23,6 +26,27 @@ from words import errors, letter_text
 router = APIRouter(include_in_schema=False)
 
 PAST = 3
+
+
+async def _whose(request: Request, tx: Tx, caller: Actor) -> PersonRow:
+    """Whom the page is about: the one last chosen, else the first who is at a hospital now, else oneself."""
+    if PERSON in request.cookies:
+        return await chosen(request, tx, caller)
+    day = china_day(tx.now)
+    people = await access.patients_of(tx, caller)
+    for person in people:
+        for visit in await reading.visits_of_patient(tx, person.id, limit=3):
+            view = await access.view_of(tx, caller, reading.subject_of(visit))
+            if visit.day == day and not view.blind:
+                return person
+    return people[0]
+
+
+async def _stream(world: World, tx: Tx, caller: Actor, cards: list[VisitCard]) -> str | None:
+    """The stream of today's visit: every message has the cards drawn again."""
+    if not cards or cards[0].state == "settled":
+        return None
+    return (await seen(world, tx, caller, UUID(cards[0].id), None)).stream("guide")
 
 
 async def _hospital(tx: Tx, today: list[Visit]) -> Hospital | None:
@@ -50,9 +74,9 @@ async def _offer(tx: Tx, caller: Actor, patient: PersonRow, hospital: Hospital |
 
 
 @router.get(Urls.home)
-async def home(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
+async def home(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
     """What is on today, for oneself or whom one looks after."""
-    patient = await chosen(request, tx, caller)
+    patient = await _whose(request, tx, caller)
     people = await people_of(tx, caller)
     day = china_day(tx.now)
     all_visits = await reading.visits_of_patient(tx, patient.id, limit=PAST + 10)
@@ -73,6 +97,10 @@ async def home(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
         hospital=hospital.name if hospital else None,
         sign_offer=offer,
         why_not=why_not,
+        stream_url=await _stream(world, tx, caller, cards),
     )
     mine = next((c for c in cards if not c.watched), None)
-    return await show(request, tx, "home.html", view, Nav("home", mine.id if mine else None))
+    response = await show(request, tx, "home.html", view, Nav("home", mine.id if mine else None))
+    if patient.id != caller.id and PERSON not in request.cookies:
+        keep(response, PERSON, str(patient.id))
+    return response

@@ -51,7 +51,7 @@
     const say = $('#say');
     if (say) { say.textContent = note.textContent; }
   }
-  on('htmx:sse:after:message', () => { place(); announce(); });
+  on('htmx:sse:after:message', () => { place(); announce(); htmx.trigger(document.body, 'news'); });
   on('htmx:sse:error', (e) => { if ([401, 403, 404, 410].includes(e.detail.status)) location.reload(); });
   on('htmx:sse:after:connection', () => all('[data-live]').forEach((e) => { e.hidden = false; }));
   on('htmx:sse:close', () => all('[data-live]').forEach((e) => { e.hidden = true; }));

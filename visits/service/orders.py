@@ -231,7 +231,8 @@ def shown_state(order: Order) -> str:
 
 def _last_moment(order: Order) -> datetime:
     # Not the result's time: the step must look the same to those who do not see results.
-    known = (order.gone_at, order.performed_at, order.checked_in_at)
+    called = order.queue_at if order.called else None
+    known = (order.gone_at, order.performed_at, called, order.checked_in_at)
     return next((moment for moment in known if moment is not None), order.ordered_at)
 
 

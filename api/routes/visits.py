@@ -1,0 +1,282 @@
+"""Visits for programs: one's own and those one may see, the bill, the steps, the pass, and what can be done."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.deps import AnyCaller, PersonCaller, StaffCaller, TxDep, WorldDep
+from billing.service import answers
+from billing.service import lines as billing
+from guide import service as guide
+from kernel.db import Tx
+from kernel.errors import ForbiddenError, NotFoundError
+from notices import service as notices
+from people.rules import Action, Actor, ActorKind, Depth, Subject, View
+from people.service import access
+from visits.rules import seen_visit
+from visits.service import encounters, orders, passes, reading
+from visits.service.encounters import Visit
+
+router = APIRouter(prefix="/api", tags=["visits"])
+
+Fen = Annotated[int, Field(description="fen")]
+
+
+class VisitOut(BaseModel):
+    """A patient's day at a hospital, as far as the caller may see it."""
+
+    id: UUID
+    hospital_id: UUID
+    patient_id: UUID
+    day: date
+    state: Literal["open", "ended", "settled"]
+    mode: Literal["UPFRONT", "DEFERRED"]
+    due_at: datetime | None
+    ended_at: datetime | None
+    owner: bool = Field(description="whether the caller acts for the patient")
+
+
+class SumsOut(BaseModel):
+    """The bill in seven amounts; fund + account + self = done."""
+
+    done_fen: Fen
+    payable_fen: Fen
+    fund_fen: Fen
+    account_fen: Fen
+    self_fen: Fen
+    planned_fen: Fen
+    paid_fen: Fen
+
+
+class LineOut(BaseModel):
+    """One line with its proof trail."""
+
+    id: UUID
+    order_id: UUID | None
+    name: str
+    department: str
+    quantity: str
+    amount_fen: Fen
+    fund_fen: Fen
+    account_fen: Fen
+    self_fen: Fen
+    insurance_class: str | None
+    pile: Literal["done", "ordered", "cancelled"]
+    state: str
+    rank: int
+    ordered_by: str | None
+    ordered_at: datetime | None
+    executed_by: str | None
+    executed_at: datetime | None
+    executed_where: str | None
+    category: str | None
+    can_dispute: bool
+    can_abandon: bool
+
+
+class BillOut(BaseModel):
+    """The bill; ``after`` is where the visit's stream goes on from here."""
+
+    visit: VisitOut
+    sums: SumsOut
+    lines: list[LineOut]
+    busy: bool = Field(description="a payment is under way")
+    after: str
+
+
+class StepOut(BaseModel):
+    """One thing to do in the hospital."""
+
+    id: UUID
+    kind: str
+    name: str
+    department: str
+    place: str
+    state: Literal["placed", "checked_in", "called", "performed", "result", "cancelled"]
+    preparation: list[str] = Field(description="sentences")
+    note: str | None
+    ahead: int | None
+    room: str | None
+    result_flag: str | None
+    at: datetime
+    rank: int
+
+
+class StepsOut(BaseModel):
+    """The steps in the order they were ordered; ``next`` is the one to do now."""
+
+    steps: list[StepOut]
+    next: UUID | None
+    after: str
+
+
+class PassOut(BaseModel):
+    """The codes behind the QR: ``live`` good for half a minute to a minute, ``kept`` for the visit's day."""
+
+    number: str
+    live: str
+    kept: str
+    step_seconds: int = passes.STEP
+
+
+class DisputeBody(BaseModel):
+    """Why the line should not be paid."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "这项根本没做"}]})
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class DisputeOut(BaseModel):
+    """Until when the hospital answers."""
+
+    id: UUID
+    answer_by: datetime
+
+
+class LeftOut(BaseModel):
+    """How many orders were given up, and the bill afterwards."""
+
+    given_up: int
+    sums: SumsOut
+
+
+class ScanBody(BaseModel):
+    """A pass, the code of a printed order, or a visit's or order's number as typed."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "2436730681"}]})
+    code: Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class ScanOut(BaseModel):
+    """What the desk learned; ``check_name``: ask for the name, the code was kept, printed or typed."""
+
+    visit_id: UUID
+    grade: Literal["live", "kept", "number", "paper"]
+    check_name: bool
+    orders: list[UUID]
+    checked_in: list[UUID]
+
+
+def _visit(visit: Visit, view: View) -> VisitOut:
+    seen: Any = seen_visit(encounters.visit_payload(visit)["visit"], view)
+    return VisitOut(
+        id=visit.id,
+        hospital_id=visit.hospital_id,
+        patient_id=visit.patient_id,
+        day=visit.day,
+        owner=view.owner,
+        **seen,
+    )
+
+
+async def _look(tx: Tx, caller: Actor, visit_id: UUID, page: str | None) -> tuple[Visit, View, Subject]:
+    visit = await reading.visit_of(tx, visit_id)
+    if visit is None:
+        raise NotFoundError
+    subject = reading.subject_of(visit)
+    view = await access.view_of(tx, caller, subject)
+    if view.blind:
+        raise NotFoundError
+    if page is not None:
+        await access.look(tx, caller, subject, page)
+    return visit, view, subject
+
+
+@router.get("/visits")
+async def visits(
+    caller: PersonCaller, tx: TxDep, patient: Annotated[UUID | None, Query(description="empty: oneself")] = None
+) -> list[VisitOut]:
+    """Visits of oneself, or of somebody who let the caller look, newest first."""
+    known = {p.id for p in await access.patients_of(tx, caller)}
+    wanted = patient or caller.id
+    if wanted not in known:
+        raise NotFoundError
+    found = []
+    for visit in await reading.visits_of_patient(tx, wanted):
+        view = await access.view_of(tx, caller, reading.subject_of(visit))
+        if not view.blind:
+            found.append(_visit(visit, view))
+    return found
+
+
+@router.get("/visits/{visit_id}")
+async def bill(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> BillOut:
+    """The visit's bill. Who sees the visit but not its money is refused."""
+    visit, view, _ = await _look(tx, caller, visit_id, "bill")
+    if view.depth < Depth.BILL and not view.pays:
+        raise ForbiddenError
+    after = world.hub.token(caller, visit.id, await notices.position(tx, visit.id))
+    shown = await billing.bill_of(tx, visit, view)
+    return BillOut(visit=_visit(visit, view), sums=shown["sums"], lines=shown["lines"], busy=shown["busy"], after=after)
+
+
+@router.get("/visits/{visit_id}/steps")
+async def steps(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> StepsOut:
+    """Where to go, in order, and where now."""
+    visit, view, _ = await _look(tx, caller, visit_id, "guide")
+    if view.depth is Depth.NOTHING:
+        raise ForbiddenError
+    after = world.hub.token(caller, visit.id, await notices.position(tx, visit.id))
+    found = await guide.steps_of(tx, visit.id, view)
+    now = guide.next_step(found)
+    return StepsOut(steps=[StepOut(**s) for s in found], next=UUID(now["id"]) if now else None, after=after)
+
+
+@router.get("/visits/{visit_id}/pass")
+async def visit_pass(response: Response, visit_id: UUID, caller: AnyCaller, tx: TxDep) -> PassOut:
+    """The codes to show at a desk."""
+    visit, _, subject = await _look(tx, caller, visit_id, "pass")
+    await access.require(tx, caller, Action.SHOW_PASS, subject)
+    response.headers["Cache-Control"] = "private, no-store"
+    return PassOut(
+        number=visit.number,
+        live=passes.live_code(tx.vault, visit, tx.now),
+        kept=passes.kept_code(tx.vault, visit),
+    )
+
+
+@router.post("/visits/{visit_id}/orders/{order_id}/abandon", status_code=204)
+async def abandon(visit_id: UUID, order_id: UUID, caller: AnyCaller, tx: TxDep) -> None:
+    """Give an open order up; 409 when it was performed or given up already."""
+    await _look(tx, caller, visit_id, None)
+    order = await orders.order_by_id(tx, order_id)
+    if order is None or order.visit_id != visit_id:
+        raise NotFoundError
+    if caller.kind is ActorKind.STAFF and order.department != caller.department:
+        raise ForbiddenError
+    await orders.abandon(tx, caller, order_id)
+
+
+@router.post("/visits/{visit_id}/lines/{line_id}/dispute", status_code=201)
+async def dispute(visit_id: UUID, line_id: UUID, body: DisputeBody, caller: PersonCaller, tx: TxDep) -> DisputeOut:
+    """Say that a line was not done: it waits for the hospital's answer, the rest goes on."""
+    visit, view, subject = await _look(tx, caller, visit_id, None)
+    await access.require(tx, caller, Action.DISPUTE, subject)
+    if str(line_id) not in {row["id"] for row in (await billing.bill_of(tx, visit, view))["lines"]}:
+        raise NotFoundError
+    said = await answers.dispute(tx, caller, line_id, body.reason)
+    return DisputeOut(id=said.id, answer_by=said.answer_by)
+
+
+@router.post("/visits/{visit_id}/leave")
+async def leave(visit_id: UUID, caller: PersonCaller, tx: TxDep) -> LeftOut:
+    """Leave now: what is not done is given up, what is done stays to be paid."""
+    visit, view, _ = await _look(tx, caller, visit_id, None)
+    left = await answers.leave_now(tx, caller, visit_id)
+    return LeftOut(given_up=left, sums=(await billing.bill_of(tx, visit, view))["sums"])
+
+
+@router.post("/desk/scan")
+async def scan(body: ScanBody, caller: StaffCaller, tx: TxDep) -> ScanOut:
+    """A desk scanned a code: open orders of its department are reported, each code once."""
+    found = await passes.scan(tx, caller, body.code)
+    return ScanOut(
+        visit_id=found.visit.id,
+        grade=found.grade,
+        check_name=found.check_name,
+        orders=[o.id for o in found.orders],
+        checked_in=[o.id for o in found.checked_in],
+    )

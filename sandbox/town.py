@@ -166,7 +166,7 @@ async def running(town: Town) -> AsyncIterator[Town]:
     }
     async with AsyncExitStack() as stack:
         for name, app in apps.items():
-            await stack.enter_async_context(_serving(app, town.ports.sockets[name]))
+            await stack.enter_async_context(serving(app, town.ports.sockets[name]))
         yield town
 
 
@@ -179,7 +179,8 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
+async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
+    """One server on a socket that listens already, until the block ends."""
     config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))

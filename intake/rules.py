@@ -4,10 +4,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.types import StrictInt
 
 from kernel.errors import HoufuError, Kind
@@ -17,6 +26,9 @@ BATCH_MAX = 500
 BODY_MAX = 2_000_000
 FRESH_SECONDS = 300
 
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+# A moment near the ends of the calendar has no day in China, and no database keeps it.
+Moment = Annotated[AwareDatetime, Field(ge=_EARLIEST, lt=_LATEST)]
 Number = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Fen = Annotated[StrictInt, Field(ge=0, le=10**11)]
@@ -51,6 +63,13 @@ class PatientData(Wire):
     birth_date: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     sex: Literal["F", "M"] | None = None
 
+    @field_validator("birth_date")
+    @classmethod
+    def _is_a_day(cls, given: str | None) -> str | None:
+        if given is not None:
+            date.fromisoformat(given)
+        return given
+
 
 class Insurance(Wire):
     """The insurance status the encounter came with."""
@@ -67,13 +86,13 @@ class EncounterStarted(Wire):
     department: Number
     doctor: Text | None = None
     insurance: Insurance
-    started_at: AwareDatetime
+    started_at: Moment
 
 
 class EncounterFinished(Wire):
     """The encounter is over."""
 
-    finished_at: AwareDatetime
+    finished_at: Moment
 
 
 class OrderPlaced(Wire):
@@ -85,7 +104,7 @@ class OrderPlaced(Wire):
     department: Number
     place: Text | None = None
     ordered_by: Text | None = None
-    ordered_at: AwareDatetime
+    ordered_at: Moment
     preparation: list[Literal["fasting", "full_bladder", "remove_metal", "bring_records", "none"]] | None = None
     note: Text | None = None
     category: Number | None = None
@@ -97,7 +116,7 @@ class OrderCancelled(Wire):
     order_no: Number
     by: Text | None = None
     reason: Text | None = None
-    at: AwareDatetime
+    at: Moment
 
 
 class Split(Wire):
@@ -120,7 +139,7 @@ class ChargeCreated(Wire):
     amount_fen: Fen
     insurance_class: Literal["A", "B", "C"] | None = None
     split: Split
-    created_at: AwareDatetime
+    created_at: Moment
 
     @model_validator(mode="after")
     def _adds_up(self) -> "ChargeCreated":
@@ -134,7 +153,7 @@ class ChargeReversed(Wire):
 
     charge_no: Number
     reason: Text | None = None
-    at: AwareDatetime
+    at: Moment
 
 
 class SettledAtHis(Wire):
@@ -143,7 +162,7 @@ class SettledAtHis(Wire):
     amount_fen: Fen
     where: Text
     reference: Text
-    at: AwareDatetime
+    at: Moment
 
 
 class ChargeSettled(SettledAtHis):
@@ -160,7 +179,7 @@ class ExecutionConfirmed(Wire):
     charge_nos: Annotated[list[Number], Field(min_length=1, max_length=200)] | None = None
     department: Number
     by: Text | None = None
-    at: AwareDatetime
+    at: Moment
 
     @model_validator(mode="after")
     def _names_something(self) -> "ExecutionConfirmed":
@@ -177,7 +196,7 @@ class ResultReady(Wire):
     status: Literal["partial", "final", "amended"]
     flag: Literal["normal", "abnormal", "critical"]
     summary: Annotated[str, StringConstraints(max_length=4000)] | None = None
-    at: AwareDatetime
+    at: Moment
 
 
 class QueueMoved(Wire):
@@ -187,7 +206,7 @@ class QueueMoved(Wire):
     ahead: Annotated[StrictInt, Field(ge=0, le=10_000)]
     called: bool
     room: Text | None = None
-    at: AwareDatetime
+    at: Moment
 
 
 class VisitExcluded(Wire):
@@ -195,32 +214,32 @@ class VisitExcluded(Wire):
 
     reason: Exclusion
     charge_no: Number | None = None
-    at: AwareDatetime
+    at: Moment
 
 
 class SnapshotEncounter(EncounterStarted):
     """The encounter in a snapshot."""
 
-    finished_at: AwareDatetime | None = None
+    finished_at: Moment | None = None
 
 
 class SnapshotOrder(OrderPlaced):
     """An order in a snapshot."""
 
-    cancelled_at: AwareDatetime | None = None
+    cancelled_at: Moment | None = None
 
 
 class SnapshotCharge(ChargeCreated):
     """A charge in a snapshot."""
 
-    reversed_at: AwareDatetime | None = None
+    reversed_at: Moment | None = None
     settled: SettledAtHis | None = None
 
 
 class VisitSnapshot(Wire):
     """Everything the HIS knows of one encounter."""
 
-    as_of: AwareDatetime
+    as_of: Moment
     encounter: SnapshotEncounter
     orders: Annotated[list[SnapshotOrder], Field(max_length=500)]
     charges: Annotated[list[SnapshotCharge], Field(max_length=500)]
@@ -252,7 +271,7 @@ class Envelope(Wire):
     source: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     type: str
     subject: Number
-    time: AwareDatetime
+    time: Moment
     sequence: Annotated[StrictInt, Field(ge=0, le=2**62)]
     data: dict[str, Any]
 
@@ -299,10 +318,11 @@ def read(raw: object) -> Item | Answer:
     """Check one element of a batch: an ``Item``, or the ``rejected`` answer with a corrected example."""
     identity = raw.get("id") if isinstance(raw, dict) else None
     identity = identity if isinstance(identity, str) and len(identity) <= 128 else ""
+    identity = identity.encode(errors="replace").decode()
     try:
         text = json.dumps(raw, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         text.encode()
-    except (UnicodeEncodeError, ValueError):
+    except (ValueError, RecursionError):
         return reject(identity, raw, "text is not Unicode", None)
     if "\\u0000" in text:
         return reject(identity, raw, "text holds a NUL character", None)

@@ -1,6 +1,6 @@
 """Visits for programs: one's own and those one may see, the bill, the steps, the pass, and what can be done."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -34,8 +34,8 @@ class VisitOut(BaseModel):
     day: date
     state: Literal["open", "ended", "settled"]
     mode: Literal["UPFRONT", "DEFERRED"]
-    due_at: Annotated[str | None, Field(description="ISO 8601, as in the stream's rows")]
-    ended_at: str | None
+    due_at: datetime | None
+    ended_at: datetime | None
     owner: bool = Field(description="whether the caller acts for the patient")
 
 

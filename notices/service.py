@@ -80,7 +80,7 @@ async def position(tx: Tx, subject: UUID) -> int:
 async def positions(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, int]:
     """The last numbers of many feeds in one question."""
     found = await tx.session.execute(select(Feed.subject, Feed.last_seq).where(Feed.subject.in_(subjects)))
-    return dict(found.tuples().all())  # a result itself looks like a mapping of columns
+    return {row.subject: row.last_seq for row in found}
 
 
 async def since(tx: Tx, subject: UUID, after: int, limit: int = READ_AT_MOST) -> list[Row]:

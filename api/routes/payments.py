@@ -43,8 +43,7 @@ def in_wechat(request: Request, world: World) -> bool:
         return True
     if not world.settings.wechat_script:
         return False
-    holders = world.extras.get("stage", {}).get("holders", {})
-    return request.url.hostname in holders or request.query_params.get("wx") == "1"
+    return request.headers.get("host", "") in world.extras.get("hosts", ()) or request.query_params.get("wx") == "1"
 
 
 async def press_of(

@@ -24,7 +24,7 @@ from payments.service import attempts, labels
 from payments.service.attempts import SHOWN, Attempt, S
 from people.rules import Action, Actor, Audience
 from people.service import access
-from pwa.answer import go, show
+from pwa.answer import go, origin_of, show
 from pwa.receipt import receipt_pdf
 from pwa.rows import Line
 from pwa.urls import Urls
@@ -115,14 +115,6 @@ async def begin(
 # ------------------------------------------------------------------------------------------------------------ paying
 
 
-def _home(request: Request, world: World) -> str:
-    # A phone of the stage has a host of its own; everywhere else providers lead back to the public address.
-    holders = world.extras.get("stage", {}).get("holders", {})
-    if request.url.hostname in holders:
-        return f"{request.url.scheme}://{request.url.netloc}"
-    return world.settings.base_url
-
-
 def _once(attempt: Attempt) -> str:
     return f"pay:{attempt.visit_id}-{attempt.sheet}:{attempt.amount_fen}"
 
@@ -137,7 +129,7 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
     if ready is not None and ready.client_params:
         invoke = dict(ready.client_params)
     elif ready is not None and ready.h5_url:
-        back = quote(f"{_home(request, world)}{here}?r=ok", safe="")
+        back = quote(f"{origin_of(request)}{here}?r=ok", safe="")
         h5_url = f"{ready.h5_url}&redirect_url={back}"
     return Paying(
         payment_id=str(attempt.id),

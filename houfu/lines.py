@@ -1,6 +1,7 @@
 """The lines to the outside, laid from the settings: what is not set is not there, and says so when it is needed."""
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,14 @@ from kernel.db import Database
 from kernel.settings import Settings
 from people.service import hospitals
 
+LOOK_SECONDS = 1.0
+
 
 @dataclass(slots=True)
 class _Kept:
     access: HisAccess
     client: HisClient
+    looked: float = 0.0  # monotonic seconds
 
 
 class HisLines:
@@ -29,7 +33,10 @@ class HisLines:
         self._turn = asyncio.Lock()
 
     async def of(self, hospital_id: UUID) -> HisClient:
-        """The client of one hospital."""
+        """The client of one hospital; whether its address or key changed is looked up once a second."""
+        known = self._kept.get(hospital_id)
+        if known is not None and time.monotonic() - known.looked < LOOK_SECONDS:
+            return known.client
         async with self._db.begin() as tx:
             access = HisAccess(*await hospitals.his_access(tx, await hospitals.by_id(tx, hospital_id)))
         async with self._turn:
@@ -38,6 +45,7 @@ class HisLines:
                 if kept is not None:
                     await kept.client.aclose()
                 kept = self._kept[hospital_id] = _Kept(access, HisClient(access, wall_clock))
+            kept.looked = time.monotonic()
             return kept.client
 
     async def close(self) -> None:

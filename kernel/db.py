@@ -12,7 +12,18 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, MetaData, event, inspect, select
+from sqlalchemy import (
+    ARRAY,
+    DateTime,
+    ForeignKeyConstraint,
+    LargeBinary,
+    MetaData,
+    any_,
+    event,
+    inspect,
+    literal,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -93,7 +104,12 @@ class Tx:
         place = (model, key)
         if place in self._held and (not lock or place in self._locked):
             return self._held[place]  # type: ignore[return-value]
-        row = await self.session.get(model, key, with_for_update=True if lock else None, populate_existing=lock)
+        if lock:
+            row = await self.session.get(model, key, with_for_update=True, populate_existing=True)
+        else:
+            # What was added here is held, so nothing unwritten can be what is asked for: inserts stay together.
+            with self.session.no_autoflush:
+                row = await self.session.get(model, key)
         self._held[place] = row
         if lock and row is not None:
             self._locked.add(place)
@@ -105,7 +121,8 @@ class Tx:
         if not wanted:
             return []
         primary = inspect(model).primary_key[0]
-        query = select(model).where(primary.in_(wanted)).order_by(primary)
+        # One array, not a list of parameters: the statement stays the same text and is prepared once.
+        query = select(model).where(primary == any_(literal(wanted, ARRAY(primary.type)))).order_by(primary)
         if lock:
             query = query.with_for_update().execution_options(populate_existing=True)
         rows = list((await self.session.scalars(query)).all())

@@ -1,7 +1,7 @@
 """Delivering what the HIS must be told: in order within a visit, again and again until it answers."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -29,22 +29,47 @@ async def deliver_calls(db: Database, clients: Clients) -> int:
             due = await calls.claim(tx, BATCH)
         if not due:
             return answered
-        done = await asyncio.gather(*(_deliver(db, clients, call) for call in due))
-        answered += sum(done)
-        if not any(done):
+        done = await _deliver(db, clients, due)
+        answered += done
+        if not done:
             return answered
 
 
-async def _deliver(db: Database, clients: Clients, call: calls.Claimed) -> bool:
-    answer: HisAnswer | None = None
-    trouble: str | None = None
+Outcome = tuple[calls.Claimed, HisAnswer | None, str | None]
+
+
+async def _deliver(db: Database, clients: Clients, due: Sequence[calls.Claimed]) -> int:
+    """Make all these calls at once; answers that arrive while others are written down go into the next transaction."""
+    waiting = {asyncio.create_task(_ask(clients, call)) for call in due}
+    answered = 0
+    try:
+        while waiting:
+            finished, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            outcomes = [task.result() for task in finished]
+            await _record(db, outcomes)
+            answered += sum(answer is not None for _, answer, _ in outcomes)
+    finally:
+        for task in waiting:
+            task.cancel()
+    return answered
+
+
+async def _ask(clients: Clients, call: calls.Claimed) -> Outcome:
     try:
         client = await clients.of(call.hospital_id)
-        answer = await client.send(HisCommand(call.key, call.kind, call.encounters, call.at, call.data))
+        return call, await client.send(HisCommand(call.key, call.kind, call.encounters, call.at, call.data)), None
     except NotConfigured as missing:
-        trouble = str(missing)
+        return call, None, str(missing)
     except OutsideError as outside:
-        trouble = str(outside) or outside.code
-    async with db.begin() as tx:
-        await calls.record(tx, call, answer, trouble)
-    return answer is not None
+        return call, None, str(outside) or outside.code
+
+
+async def _record(db: Database, outcomes: Sequence[Outcome]) -> None:
+    try:
+        async with db.begin() as tx:
+            await calls.record_all(tx, outcomes)
+    except Exception:
+        if len(outcomes) == 1:
+            raise
+        for one in outcomes:  # one answer that cannot be digested must not hold up its neighbours
+            await _record(db, [one])

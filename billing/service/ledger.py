@@ -9,8 +9,21 @@ from kernel.db import Tx
 from kernel.ids import derive
 
 
-async def post(tx: Tx, visit_id: UUID, kind: str, about: UUID, reference: str, entries: Mapping[Account, int]) -> bool:
+async def post(
+    tx: Tx,
+    visit_id: UUID,
+    kind: str,
+    about: UUID,
+    reference: str,
+    entries: Mapping[Account, int],
+    *,
+    fresh: bool = False,
+) -> bool:
     """Post once what happened to ``about``; entries of zero are left out. Returns False when it was posted before.
+
+    Args:
+        fresh: the caller has just seen, under the visit's lock, that it did not happen before: it is not looked up (and
+            the primary key would refuse a second one).
 
     Raises:
         ValueError: the entries do not add up to zero (the database would refuse them at commit).
@@ -18,7 +31,7 @@ async def post(tx: Tx, visit_id: UUID, kind: str, about: UUID, reference: str, e
     if sum(entries.values()) != 0:
         raise ValueError(f"unbalanced posting {kind}: {entries}")
     identity = derive(about, kind, reference)
-    if await tx.get(LedgerTransaction, identity) is not None:
+    if not fresh and await tx.get(LedgerTransaction, identity) is not None:
         return False
     rows = {account: amount for account, amount in entries.items() if amount}
     if not rows:

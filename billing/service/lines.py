@@ -73,9 +73,12 @@ async def preload(tx: Tx, visit_ids: Sequence[UUID]) -> None:
 
 
 async def preload_numbers(tx: Tx, hospital_id: UUID, numbers: Iterable[str], visit_ids: Sequence[UUID]) -> None:
-    """Fetch the lines of these visits, and remember which of these numbers do not exist."""
+    """Fetch the lines of these visits and the orders behind those named, and remember which numbers do not exist."""
     await preload(tx, visit_ids)
-    await tx.preload(ChargeItem, {charge_id(hospital_id, number) for number in numbers})
+    wanted = {charge_id(hospital_id, number) for number in numbers}
+    await tx.preload(ChargeItem, wanted)
+    named = [c for visit_id in visit_ids for c in tx.memo["lines", visit_id] if c.id in wanted]
+    await tx.preload(Order, {c.order_id for c in named if c.order_id})
 
 
 async def is_known(tx: Tx, hospital_id: UUID, number: str) -> bool:
@@ -110,7 +113,7 @@ async def record(tx: Tx, hospital: Hospital, visit: Visit, fact: ChargeFact) -> 
     tx.add(charge)
     lines.append(charge)
     if visit.mode == PaymentMode.DEFERRED:
-        await post_charge(tx, visit, charge.number, charge.amount_fen)
+        await post_charge(tx, visit, charge.number, charge.amount_fen, fresh=True)
     if order is not None and order.state in GONE_ORDER:
         charge.state = ChargeState.ABORTED
     await announce(tx, visit, charge)
@@ -166,7 +169,7 @@ async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, wher
         return
     if charge.state != ChargeState.SETTLED_ELSEWHERE:
         await move(tx, visit, charge, ChargeState.BILLABLE)
-    await post(tx, visit.id, "executed", charge.id, charge.number, _owed(charge, 1))
+    await post(tx, visit.id, "executed", charge.id, charge.number, _owed(charge, 1), fresh=True)
     if charge.state == ChargeState.SETTLED_ELSEWHERE:
         await _paid_elsewhere(tx, charge)
     await announce(tx, visit, charge)

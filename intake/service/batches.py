@@ -111,8 +111,8 @@ class Taking:
             )
         # In one order everywhere, so that two batches with the same statements wait instead of deadlocking.
         rows.sort(key=lambda row: str(row["id"]))
-        query = insert(HisEvent).values(rows).on_conflict_do_nothing().returning(HisEvent.id)
-        return set(await tx.session.scalars(query))
+        query = insert(HisEvent).on_conflict_do_nothing().returning(HisEvent.id)
+        return set(await tx.session.scalars(query, rows))
 
     async def take(self, item: Item, identity: UUID) -> Answer:
         """Make one new statement a fact, with all that waited for it; or park it.

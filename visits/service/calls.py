@@ -1,6 +1,6 @@
 """Telling the HIS: what was decided is queued in the deciding transaction and delivered until it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
 from kernel.db import Tx
-from notices.service import lock
+from notices.service import lock, lock_all
 from visits.events import HisAnswered
 from visits.models import Encounter, HisCall, Visit
 from visits.ports import CommandKind, HisAnswer
@@ -19,9 +19,15 @@ from visits.rules import CALL, CallState, Pause
 POSTS_GATHER_FOR = timedelta(seconds=1)  # lines written within it travel in one call
 
 
-async def tell(tx: Tx, visit: Visit, kind: CommandKind, key: str, data: Mapping[str, Any] | None = None) -> HisCall:
-    """Queue one decision; the same key is queued once, whoever decides again."""
-    known = await tx.get(HisCall, key)
+async def tell(
+    tx: Tx, visit: Visit, kind: CommandKind, key: str, data: Mapping[str, Any] | None = None, *, fresh: bool = False
+) -> HisCall:
+    """Queue one decision; the same key is queued once, whoever decides again.
+
+    Args:
+        fresh: the key names something this transaction begins, so nobody can have queued it: it is not looked up.
+    """
+    known = None if fresh else await tx.get(HisCall, key)
     if known is not None:
         return known
     call = HisCall(
@@ -38,12 +44,17 @@ async def tell(tx: Tx, visit: Visit, kind: CommandKind, key: str, data: Mapping[
     return tx.add(call)
 
 
-async def post_charge(tx: Tx, visit: Visit, charge_no: str, amount_fen: int) -> None:
-    """Charge to account (记账): lines that arrive while an earlier post waits for its first try join it."""
+async def post_charge(tx: Tx, visit: Visit, charge_no: str, amount_fen: int, *, fresh: bool = False) -> None:
+    """Charge to account (记账): lines that arrive while an earlier post waits for its first try join it.
+
+    Args:
+        fresh: the line is new in this transaction; see ``tell``.
+    """
     waiting = await _waiting_post(tx, visit.id)
     line = {"charge_no": charge_no, "amount_fen": amount_fen}
     if waiting is None:
-        waiting = await tell(tx, visit, "post", f"post:{charge_no}:{visit.id.hex}", {"charges": [line]})
+        key = f"post:{charge_no}:{visit.id.hex}"
+        waiting = await tell(tx, visit, "post", key, {"charges": [line]}, fresh=fresh)
         waiting.next_at = tx.now + POSTS_GATHER_FOR
         tx.memo["post", visit.id] = waiting
     else:
@@ -117,16 +128,35 @@ async def claim(tx: Tx, limit: int) -> list[Claimed]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+    due = list(await tx.session.scalars(query))
+    numbers = await _numbers_of(tx, {call.visit_id for call in due})
     claimed = []
-    for call in list(await tx.session.scalars(query)):
+    for call in due:
         call.tries += 1
         # Long enough for the slowest answer, so that no second worker takes it meanwhile.
         call.next_at = tx.now + max(Pause(call.tries).until_next, timedelta(seconds=6))
-        numbers = await encounter_numbers(tx, call.visit_id)
+        known = numbers.get(call.visit_id, [])
         claimed.append(
-            Claimed(call.key, call.hospital_id, call.visit_id, call.kind, numbers, call.queued_at, dict(call.data))  # type: ignore[arg-type]
+            Claimed(call.key, call.hospital_id, call.visit_id, call.kind, known, call.queued_at, dict(call.data))  # type: ignore[arg-type]
         )
     return claimed
+
+
+async def _numbers_of(tx: Tx, visit_ids: Collection[UUID]) -> dict[UUID, list[str]]:
+    found: dict[UUID, list[str]] = {}
+    if visit_ids:
+        query = select(Encounter.visit_id, Encounter.number).where(Encounter.visit_id.in_(visit_ids))
+        for visit_id, number in await tx.session.execute(query.order_by(Encounter.started_at, Encounter.number)):
+            found.setdefault(visit_id, []).append(number)
+    return found
+
+
+async def record_all(tx: Tx, answers: Sequence[tuple[Claimed, HisAnswer | None, str | None]]) -> None:
+    """Write down several answers together; see ``record``."""
+    await lock_all(tx, {claimed.visit_id for claimed, _, _ in answers})
+    await tx.preload(HisCall, [claimed.key for claimed, _, _ in answers], lock=True)
+    for claimed, answer, trouble in answers:
+        await record(tx, claimed, answer, trouble)
 
 
 async def record(tx: Tx, claimed: Claimed, answer: HisAnswer | None, trouble: str | None) -> None:

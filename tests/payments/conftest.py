@@ -14,7 +14,7 @@ from uuid import UUID
 import httpx
 import pytest
 import uvicorn
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from api.deps import COOKIE
 from api.world import World
@@ -37,7 +37,9 @@ from people.models import Grant, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
 from people.service import sessions
 from sandbox import town as towns
+from sandbox import wechat_pay
 from sandbox.his.catalogue import HOSPITAL_FILE
+from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
 from sandbox.keys import SandboxKeys
 from tests.adapters.conftest import until, world_keys  # noqa: F401  fixtures
@@ -308,8 +310,11 @@ async def house(
     # Her personal account is empty, so that every line leaves something to pay.
     town.his.books.account_used["P0000001"] = town.his.catalogue.patients["P0000001"].account_fen
     async with AsyncExitStack() as stack:
+        for name in set(towns.NAMES) - {"his", "wechat_pay"}:
+            stack.callback(ports.sockets[name].close)
         await stack.enter_async_context(_served(world, listening))
-        await stack.enter_async_context(towns.running(town))
+        for name, app in (("his", his_app(town.his)), ("wechat_pay", wechat_pay.build(town.pay))):
+            await stack.enter_async_context(towns.serving(app, ports.sockets[name]))
         made = await _house(world, town, f"http://127.0.0.1:{port}", clock)
         yield made
         await town.pay.notifier.stop()
@@ -350,6 +355,7 @@ async def _house(world: World, town: towns.Town, url: str, clock: ShiftedClock) 
         mother, daughter, son = [await known(tx, openid) for openid in (MOTHER, DAUGHTER, SON)]
         cash = (await tx.session.scalars(select(Staff).where(Staff.login == "c.cash"))).one()
         tokens[cash.id] = (await sessions.begin_staff(tx, cash.id)).token
+        await tx.session.execute(delete(Grant))  # these relatives pay, and see nothing but amount and hospital
         for relative, relation in ((daughter, "daughter"), (son, "son")):
             tx.add(_grant(mother.id, relative.id, relation, tx.now))
     counter = Actor(ActorKind.STAFF, cash.id, cash.hospital_id, Role.COUNTER)

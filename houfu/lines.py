@@ -34,12 +34,15 @@ class HisLines:
 
     async def of(self, hospital_id: UUID) -> HisClient:
         """The client of one hospital; whether its address or key changed is looked up once a second."""
-        known = self._kept.get(hospital_id)
-        if known is not None and time.monotonic() - known.looked < LOOK_SECONDS:
-            return known.client
-        async with self._db.begin() as tx:
-            access = HisAccess(*await hospitals.his_access(tx, await hospitals.by_id(tx, hospital_id)))
-        async with self._turn:
+        known = self._fresh(hospital_id)
+        if known is not None:
+            return known
+        async with self._turn:  # one looks up, the others wait for what it found
+            known = self._fresh(hospital_id)
+            if known is not None:
+                return known
+            async with self._db.begin() as tx:
+                access = HisAccess(*await hospitals.his_access(tx, await hospitals.by_id(tx, hospital_id)))
             kept = self._kept.get(hospital_id)
             if kept is None or kept.access != access:
                 if kept is not None:
@@ -47,6 +50,10 @@ class HisLines:
                 kept = self._kept[hospital_id] = _Kept(access, HisClient(access, wall_clock))
             kept.looked = time.monotonic()
             return kept.client
+
+    def _fresh(self, hospital_id: UUID) -> HisClient | None:
+        kept = self._kept.get(hospital_id)
+        return kept.client if kept is not None and time.monotonic() - kept.looked < LOOK_SECONDS else None
 
     async def close(self) -> None:
         """Close all connections."""

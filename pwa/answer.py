@@ -1,8 +1,11 @@
 """From a view to the answer a browser gets: the reader's wishes, the hospital's number, the headers."""
 
+import gzip
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import brotli
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -17,6 +20,7 @@ from pwa.views import Person
 from words import family as family_words
 
 ELDER, SCALE, THEME, SHEET, PERSON = "elder", "scale", "theme", "sheet", "person"
+PACKED = 5  # of brotli's eleven and gzip's nine: most of the gain at a fraction of the time
 _YEAR = 365 * 24 * 3600
 
 
@@ -60,10 +64,29 @@ async def show(
     """Draw a page for this reader."""
     prefs = await prefs_of(request, tx)
     draw = renderer()
-    response = Response(draw.page(template, view, prefs, nav), status, draw.headers(prefs))
+    response = packed(request, draw.page(template, view, prefs, nav), status, draw.headers(prefs))
     if prefs.first_visit:
         keep(response, SHEET, draw.assets.css_hash[7:19])
     return response
+
+
+def packed(request: Request, page: bytes, status: int, headers: Mapping[str, str]) -> Response:
+    """A page as small as the browser takes it (a bill is a quarter then).
+
+    Nobody can try lengths against what a page keeps secret: our cookies do not travel with other sites' requests.
+    """
+    accepted = request.headers.get("accept-encoding", "")
+    offered = {
+        part.partition(";")[0].strip()
+        for part in accepted.split(",")
+        if "q=0" not in part.replace(" ", "") or "q=0." in part
+    }
+    if "br" in offered:
+        content: bytes = brotli.compress(page, quality=PACKED)
+        return Response(content, status, {**headers, "Content-Encoding": "br"})
+    if "gzip" in offered:
+        return Response(gzip.compress(page, PACKED), status, {**headers, "Content-Encoding": "gzip"})
+    return Response(page, status, headers)
 
 
 def keep(response: Response, name: str, value: str) -> None:

@@ -150,6 +150,33 @@ def verify_consent(
 
 
 @app.command()
+def rehearse(
+    visits: Annotated[int, typer.Option(min=1, help="how many patients come")] = 20,
+    seed: Annotated[int, typer.Option(help="same seed, same day")] = 1,
+    report: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="where the verdict goes")] = None,
+    url: Annotated[str | None, typer.Option(help="a running Houfu instead of a private one")] = None,
+    keys: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="its HIS keys, for --url")] = None,
+) -> None:
+    """Play whole visits with phones and a misbehaving outside world; exit 0 only if everything is right in the end."""
+    from houfu import rehearse as rehearsal
+
+    with rehearsal.bars() as progress:
+        verdict = rehearsal.rehearse(visits, seed, url, keys, progress)
+    if report is not None:
+        report.write_text(verdict.json() + "\n", "utf-8")
+    for note in verdict.notes:
+        console.print(f"✗ {note}", style="red", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{'✓ all is right' if verdict.ok else '✗ something is wrong'}: {verdict.visits} visits,"
+        f" {verdict.events_sent} events, {verdict.pushes_seen} pushes (p50 {verdict.push_p50_ms} ms,"
+        f" p99 {verdict.push_p99_ms} ms), {verdict.payments} payments.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    raise typer.Exit(0 if verdict.ok else 1)
+
+
+@app.command()
 def docs(
     folder: Annotated[Path, typer.Option(help="where docs are")] = Path("docs"),
 ) -> None:

@@ -48,6 +48,19 @@ def listen(first: int | None = None) -> Ports:
     return Ports({name: _socket(None if first is None else first + n) for n, name in enumerate(NAMES)})
 
 
+def listen_at(port: int) -> socket.socket:
+    """One port on loopback.
+
+    Raises:
+        OSError: it is taken.
+    """
+    made = _socket(port)
+    if made.getsockname()[1] != port:
+        made.close()
+        raise OSError(f"port {port} is taken")
+    return made
+
+
 def _socket(port: int | None) -> socket.socket:
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

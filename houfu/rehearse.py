@@ -1,0 +1,246 @@
+"""``houfu rehearse``: a private Houfu with its own database and outside world, a day of patients, a verdict.
+
+The server runs in a process of its own, as in production; the outside world and the phones live in this one. Everything
+is thrown away at the end. With a key file it plays against a Houfu that is running elsewhere instead.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import select, text
+
+from houfu import migrate, wiring
+from houfu.embedded import EmbeddedPostgres
+from kernel.db import Database
+from kernel.settings import Settings, SettingsError, load
+from people.service import hospitals, patients
+from sandbox import town as towns
+from sandbox.his.catalogue import HOSPITAL_FILE, PatientCard
+from sandbox.his.server import create_app as his_app
+from sandbox.his.wire import Key
+from sandbox.rehearsal.play import House, Rehearsal, his_for
+from sandbox.rehearsal.verdict import Verdict
+
+Say = Callable[[str, float], None]
+QUICK = {"read_chars_per_second": 2_000, "read_seconds_min": 1}  # nobody reads in a rehearsal; the wait itself stays
+UNBALANCED = text(
+    "SELECT COALESCE(SUM(ABS(off)), 0) FROM"
+    " (SELECT SUM(amount_fen) AS off FROM ledger_entry GROUP BY transaction_id) AS each_posting"
+)
+
+
+def rehearse(visits: int, seed: int, url: str | None, keys: Path | None, progress: Progress) -> Verdict:
+    """Play and judge.
+
+    Args:
+        url: an instance that is running, with ``keys``; None: a private one.
+
+    Raises:
+        SettingsError: ``url`` without ``keys``, or a key file that cannot be used.
+    """
+    task = progress.add_task("the house opens", total=1.0)
+
+    def say(what: str, part: float) -> None:
+        progress.update(task, description=what, completed=min(1.0, part))
+
+    if url is None:
+        with private_house() as settings:
+            return asyncio.run(_private(settings, visits, seed, say))
+    if keys is None:
+        raise SettingsError("--url needs --keys FILE: the HIS keys of that Houfu's hospital.")
+    return asyncio.run(_elsewhere(url, _key_file(keys), visits, seed, say))
+
+
+@contextmanager
+def private_house() -> Iterator[Settings]:
+    """Settings of a Houfu nobody else uses, its database running; all of it is gone afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="houfu-rehearsal-"))
+    try:
+        with EmbeddedPostgres(home / "postgres") as postgres:
+            migrate.upgrade(postgres.url())
+            yield load({}, data_dir=home / "data", database_url=postgres.url(), log_level="error")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+async def _private(own: Settings, visits: int, seed: int, say: Say) -> Verdict:
+    cabinet, ports = towns.cabinet(own.data_dir / "sandbox"), towns.listen()
+    given = {k: v for k, v in own.model_dump().items() if k not in towns.client_settings(cabinet, ports)}
+    with _free_port() as port:
+        settings = Settings(**{**given, "port": port, **towns.client_settings(cabinet, ports)})
+    world = wiring.build(settings)
+    try:
+        document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
+        document["his"]["base_url"] = ports.url("his")
+        document["hospital"]["settings"] |= QUICK
+        hospital, inbound, outbound = await _open(world.db, document)
+        his = his_for(settings.base_url, inbound, outbound, seed)
+        town = towns.build(cabinet, ports, settings.base_url, (inbound, [outbound]), scale=0.02)
+        await town.his.close()
+        town.his = his
+        house = House(
+            settings.base_url,
+            f"{ports.url('sms')}/control/messages",
+            ports.url("wechat_pay"),
+            payer=next(p["openid"] for p in towns.people() if p["openid"]),
+            hospital=str(hospital),
+            know=lambda cards: _know(world.db, hospital, cards),
+            ledger=lambda: _unbalanced(world.db),
+        )
+        async with towns.running(town), server(settings):
+            return await Rehearsal(house, his, visits, seed, say).run()
+    finally:
+        await world.db.close()
+
+
+async def _open(db: Database, document: Mapping[str, Any]) -> tuple[UUID, Key, Key]:
+    async with db.begin() as tx:
+        hospital = await hospitals.load(tx, document)
+        secrets = await hospitals.keys_of(tx, hospital.id)
+    inbound, outbound = document["his"]["inbound_keys"][0]["id"], document["his"]["outbound_key"]["id"]
+    return hospital.id, Key(inbound, secrets[inbound]), Key(outbound, secrets[outbound])
+
+
+async def _know(db: Database, hospital: UUID, cards: Sequence[PatientCard]) -> None:
+    async with db.begin() as tx:
+        for card in cards:
+            born = date.fromisoformat(card.birth_date) if card.birth_date else None
+            fact = patients.PatientFact(card.no, card.name, card.id_number, card.phone, born, card.sex)
+            await patients.known(tx, hospital, fact)
+
+
+async def _unbalanced(db: Database) -> int:
+    """Fen by which postings do not add up, plus owed lines that never reached the ledger or stand there wrongly."""
+    from billing.models import ChargeItem, LedgerEntry, LedgerTransaction
+    from billing.rules import OWED, ChargeState
+
+    async with db.begin() as tx:
+        off = int(await tx.session.scalar(UNBALANCED) or 0)
+        entries = select(LedgerTransaction.visit_id, LedgerEntry.account, LedgerEntry.amount_fen).join(
+            LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id
+        )
+        held: dict[tuple[Any, str], int] = {}
+        for visit, account, amount in await tx.session.execute(entries):
+            held[visit, account] = held.get((visit, account), 0) + amount
+        due: dict[tuple[Any, str], int] = {}
+        live = OWED | {ChargeState.SETTLED, ChargeState.SETTLED_ELSEWHERE}
+        for charge in await tx.session.scalars(select(ChargeItem).where(ChargeItem.executed_at.is_not(None))):
+            if charge.state in live:
+                due[charge.visit_id, "revenue"] = due.get((charge.visit_id, "revenue"), 0) - charge.amount_fen
+            if charge.state in OWED:
+                due[charge.visit_id, "patient"] = due.get((charge.visit_id, "patient"), 0) + charge.self_fen
+        for key in held.keys() | due.keys():
+            if key[1] in ("revenue", "patient"):
+                off += abs(held.get(key, 0) - due.get(key, 0))
+    return off
+
+
+@contextmanager
+def _free_port() -> Iterator[int]:
+    ports = towns.listen(None)
+    port = ports.sockets["his"].getsockname()[1]
+    for one in ports.sockets.values():
+        one.close()
+    yield port
+
+
+@asynccontextmanager
+async def server(settings: Settings) -> AsyncIterator["subprocess.Popen[bytes]"]:
+    """``houfu serve`` in a process of its own, until the block ends.
+
+    Raises:
+        SettingsError: it does not come up.
+    """
+    process = start(settings)
+    try:
+        await ready(settings, process)
+        yield process
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.wait, 20)
+        said = (settings.data_dir / "server.log").read_text("utf-8", "replace")
+        if said:
+            sys.stderr.write(said[-4000:])
+
+
+def start(settings: Settings) -> "subprocess.Popen[bytes]":
+    """Start a server process with exactly these settings."""
+    from pydantic import SecretStr
+
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOUFU_")}
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(plain, tuple):
+            plain = " ".join(plain)
+        if plain not in (None, ""):
+            environment[f"HOUFU_{name.upper()}"] = str(plain)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "server.log").open("ab") as log:
+        return subprocess.Popen([sys.executable, "-m", "houfu.cli", "serve"], env=environment, stdout=log, stderr=log)
+
+
+async def ready(settings: Settings, process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+    """Wait until a server answers.
+
+    Raises:
+        SettingsError: it ended, or does not answer.
+    """
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for _ in range(int(seconds / 0.1)):
+            if process.poll() is not None:
+                raise SettingsError(f"The server ended at once with code {process.returncode}.")
+            try:
+                if (await client.get(f"{settings.base_url}/readyz")).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.1)
+    raise SettingsError("The server does not answer.")
+
+
+# -- against an instance elsewhere
+
+
+def _key_file(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        for name in ("inbound", "outbound"):
+            Key(found[name]["id"], found[name]["secret"])
+        int(found["his_port"]), str(found["texts"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"{path} is no key file ({error!r}). It holds inbound and outbound {{id, secret}}, his_port (where that"
+            " Houfu reaches its HIS) and texts (where its text messages can be read)."
+        ) from None
+    return found
+
+
+async def _elsewhere(url: str, keys: Mapping[str, Any], visits: int, seed: int, say: Say) -> Verdict:
+    inbound, outbound = (Key(keys[name]["id"], keys[name]["secret"]) for name in ("inbound", "outbound"))
+    his = his_for(url, inbound, outbound, seed)
+    listening = towns.listen_at(int(keys["his_port"]))
+    house = House(url, keys["texts"], keys.get("till", ""), payer=keys.get("payer", ""))
+    async with towns.serving(his_app(his), listening):
+        return await Rehearsal(house, his, visits, seed, say).run()
+
+
+def bars() -> Progress:
+    """How a rehearsal shows itself."""
+    return Progress(TextColumn("{task.description:<42}"), BarColumn(), TimeElapsedColumn(), transient=True)
+
+
+__all__ = ["bars", "private_house", "ready", "rehearse", "server", "start"]

@@ -1,0 +1,141 @@
+"""What is right and what is wrong at the end, by what the hospital's system sent and holds and what the till holds."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sandbox.his.books import Books, RightBill
+
+Json = dict[str, Any]
+_WINDOW = "settled_elsewhere"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The end of a rehearsal; ``ledger_imbalance_fen`` is None where the ledger could not be looked at."""
+
+    visits: int = 0
+    events_sent: int = 0
+    pushes_expected: int = 0
+    pushes_seen: int = 0
+    pushes_lost: int = 0
+    pushes_doubled: int = 0
+    push_p50_ms: float = 0.0
+    push_p99_ms: float = 0.0
+    bill_mismatch_fen: int = 0
+    ledger_imbalance_fen: int | None = 0
+    payments_doubled: int = 0
+    his_mismatch: int = 0
+    payments: int = 0
+    signed: int = 0
+    abandoned: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Only if all is right, and something was there to be right."""
+        wrong = (
+            self.pushes_lost,
+            self.pushes_doubled,
+            self.bill_mismatch_fen,
+            self.ledger_imbalance_fen or 0,
+            self.payments_doubled,
+            self.his_mismatch,
+        )
+        return not any(wrong) and self.visits > 0 and self.events_sent > 0 and self.pushes_seen > 0
+
+    def note(self, text: str) -> None:
+        """Say what is wrong, for whoever looks for the cause."""
+        if len(self.notes) < 50:
+            self.notes.append(text)
+
+    def json(self) -> str:
+        """For machines."""
+        return json.dumps({"ok": self.ok, **asdict(self)}, ensure_ascii=False, indent=1)
+
+
+def percentiles(values: Iterable[float]) -> tuple[float, float]:
+    """p50 and p99; zeros when there is nothing."""
+    ordered = sorted(values)
+    if not ordered:
+        return 0.0, 0.0
+    return tuple(round(ordered[min(len(ordered) - 1, int(len(ordered) * part))], 1) for part in (0.5, 0.99))  # type: ignore[return-value]
+
+
+def expected_lines(books: Books, bills: Sequence[RightBill]) -> Counter[tuple[str, str, int]]:
+    """(pile, name, amount) of every line a patient's bills must show; lines paid at the window stand apart."""
+    found: Counter[tuple[str, str, int]] = Counter()
+    for bill in bills:
+        charges = books.encounters[bill.encounter].charges
+        piles: Mapping[str, Mapping[str, int]] = {
+            "done": {**bill.payable, **bill.excluded},
+            "ordered": bill.planned,
+            "cancelled": bill.gone,
+            _WINDOW: bill.at_window,
+        }
+        for pile, amounts in piles.items():
+            found.update((pile, charges[no]["name"], fen) for no, fen in amounts.items())
+    return found
+
+
+def shown_lines(bills: Sequence[Json]) -> Counter[tuple[str, str, int]]:
+    """The same of what Houfu shows."""
+    return Counter(
+        (_WINDOW if line["state"] == _WINDOW else line["pile"], line["name"], line["amount_fen"])
+        for bill in bills
+        for line in bill["lines"]
+    )
+
+
+def bill_mismatch(
+    books: Books, right: Sequence[RightBill], shown: Sequence[Json], settled: set[str]
+) -> tuple[int, str]:
+    """How many fen one patient's bills are off, line by line and in their sums; and what differs.
+
+    Args:
+        settled: charges paid through Houfu and known so to the hospital's system.
+    """
+    lines, expected = shown_lines(shown), expected_lines(books, right)
+    differ = (lines - expected) + (expected - lines)
+    off = sum(fen * times for (_, _, fen), times in differ.items()) + sum(differ.values())
+    said: Counter[str] = Counter()
+    for page in shown:
+        said.update(page["sums"])
+    want: Counter[str] = Counter()
+    for bill, fits in ((b, _deferred(b, shown)) for b in right):
+        charges = books.encounters[bill.encounter].charges
+        done = [*bill.payable, *bill.excluded, *bill.at_window]
+        want["done_fen"] += sum(charges[no]["amount_fen"] for no in done)
+        want["planned_fen"] += sum(bill.planned.values())
+        for part in ("fund_fen", "account_fen", "self_fen"):
+            want[part] += sum(charges[no]["split"][part] for no in done)
+        owed = [no for no in bill.payable if no not in settled]
+        want["payable_fen"] += sum(charges[no]["split"]["self_fen"] for no in owed) if fits else 0
+        paid = [*bill.at_window, *(no for no in done if no in settled)]
+        want["paid_fen"] += sum(charges[no]["split"]["self_fen"] for no in paid)
+    wrong = {name: (said[name], want[name]) for name in want | said if said[name] != want[name]}
+    off += sum(abs(a - b) for a, b in wrong.values())
+    return off, f"lines {dict(differ)} sums {wrong}" if off else ""
+
+
+def _deferred(bill: RightBill, shown: Sequence[Json]) -> bool:
+    # Patients of the rehearsal have one visit a day; were it two, both would be paid the same way.
+    return any(b["visit"]["mode"] == "DEFERRED" for b in shown)
+
+
+def moment(text: object) -> object:
+    """An ISO moment as a moment, anything else as it is: two ways of writing the same time are equal."""
+    if isinstance(text, str) and len(text) >= 19 and text[4:5] == "-" and "T" in text:
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return text
+    return text
+
+
+def plain(row: Mapping[str, Any], leave_out: frozenset[str] = frozenset()) -> Json:
+    """A row with its moments made comparable."""
+    return {name: moment(value) for name, value in row.items() if name not in leave_out}

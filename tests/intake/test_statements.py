@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -128,7 +129,8 @@ async def test_one_bad_statement_never_fails_its_neighbours(hall: Hall) -> None:
     assert (await hall.say(bad))[0].status == "rejected"
 
 
-UNUSABLE = {
+NUL_NAME: dict[str, Any] = {"na\x00me": "x"}
+UNUSABLE: dict[str, Callable[[Teller], object]] = {
     "a day that is none": lambda t: t.started(patient={"no": "P9", "name": "某某", "birth_date": "2001-02-31"}),
     "a time before the calendar": lambda t: t.started(started_at="0001-01-01T00:00:00+08:00"),
     "a time after the calendar": lambda t: t.started(started_at="9999-12-31T23:59:59-12:00"),
@@ -138,7 +140,7 @@ UNUSABLE = {
     "a float for money": lambda t: t.charged(order=None, unit_price_fen=2000.0),
     "a truth for money": lambda t: t.charged(order=None, quantity=True),
     "a NUL": lambda t: t.charged(order=None, name="血\x00常规"),
-    "a NUL in a name of a field": lambda t: t.charged(order=None, **{"na\x00me": "x"}),
+    "a NUL in a name of a field": lambda t: t.charged(order=None, **NUL_NAME),
     "half a character": lambda t: t.charged(order=None, name="血\ud840常规"),
     "half a character as its id": lambda t: t.charged(order=None) | {"id": "e-\udfff"},
     "an unknown field": lambda t: t.charged(order=None, colour="red"),

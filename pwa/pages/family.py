@@ -22,7 +22,7 @@ from kernel.errors import HoufuError, NotFoundError
 from people.rules import Action, Actor, Depth, GrantKind, GrantState
 from people.service import access, grants, patients
 from people.service.grants import Grant
-from pwa.answer import chosen, go, origin_of, show, uuid_or_none
+from pwa.answer import chosen, go, show, uuid_or_none, world_of
 from pwa.urls import Urls
 from pwa.views import Ask, Bind, Family, GrantCard, Invite, InviteCode, Look, Nav, Person
 from words import errors
@@ -193,7 +193,7 @@ async def invite(
 
 
 def _link(request: Request, token: str) -> str:
-    return origin_of(request) + Urls.bind(token)
+    return world_of(request).settings.base_url + Urls.bind(token)
 
 
 @router.get(Urls.invite + "/{invitation}/qr.png")

@@ -1,0 +1,172 @@
+"""One running demo for all journeys: the real command, its own database, and browsers on the hosts of its people."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from houfu.demo import OUTSIDE_FROM
+from houfu.embedded import EmbeddedPostgres
+from tests.pwa.browser import chromium
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+Json = dict[str, Any]
+OUTSIDE = 6  # ports of the made-up world, from OUTSIDE_FROM on
+
+
+@dataclass
+class Hospital:
+    """The made-up hospital's own hand: what happens there, and what it holds to be true."""
+
+    client: httpx.Client
+    runs: dict[str, Json] = field(default_factory=dict)
+
+    def post(self, path: str, **body: Any) -> Json:
+        """Press a button of the hospital."""
+        answer = self.client.post(f"/control/{path}", json=body)
+        assert answer.status_code < 300, answer.text
+        made: Json = answer.json()
+        return made
+
+    def start(self, script: str) -> None:
+        """Begin a scripted visit."""
+        self.runs[script] = self.post(f"scripts/{script}/start")
+
+    def until(self, script: str, key: str) -> None:
+        """Let the script go on until this step has happened."""
+        run = self.runs[script]
+        while self.post(f"visits/{run['id']}/step")["key"] != key:
+            pass
+        self.runs[script] = self.client.get(f"/control/visits/{run['id']}").json()
+
+    def act(self, what: str, **body: Any) -> Any:
+        """One act without a script."""
+        return self.post(f"act/{what}", **body)["result"]
+
+    def books(self) -> Json:
+        """What the hospital's system has written down."""
+        found: Json = self.client.get("/control/books").json()
+        return found
+
+    def line(self, encounter: str) -> Json:
+        """Its own idea of one encounter's bill."""
+        return next(e for e in self.books()["encounters"] if e["encounter"] == encounter)
+
+
+@dataclass
+class Stage:
+    """The running demo."""
+
+    port: int
+    browser: Browser
+    hospital: Hospital
+    opened: list[BrowserContext] = field(default_factory=list)
+
+    def url(self, who: str, path: str = "/") -> str:
+        """A page on the host of one of its people."""
+        return f"http://{who}.houfu.localhost:{self.port}{path}"
+
+    def phone(self, who: str, *, workers: bool = False) -> Page:
+        """A phone held by one of them, logged in through WeChat."""
+        context = self.browser.new_context(
+            viewport={"width": 390, "height": 844},
+            locale="zh-CN",
+            is_mobile=True,
+            has_touch=True,
+            reduced_motion="reduce",
+            service_workers="allow" if workers else "block",
+        )
+        self.opened.append(context)
+        page = context.new_page()
+        page.set_default_timeout(6_000)
+        page.goto(self.url(who, "/login/wechat?next=/"))
+        return page
+
+    def desk(self, login: str) -> Page:
+        """A desk's screen, logged in with the PIN of the hospital's file."""
+        import json
+
+        from sandbox.his.catalogue import HOSPITAL_FILE
+
+        staff = json.loads(HOSPITAL_FILE.read_text("utf-8"))["staff"]
+        pin = next(s["pin"] for s in staff if s["login"] == login)
+        context = self.browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
+        self.opened.append(context)
+        page = context.new_page()
+        page.set_default_timeout(6_000)
+        page.goto(f"{self.url('desk')}desk/login")
+        page.fill("[name=name]", login)
+        page.fill("[name=password]", pin)
+        page.click("main button.weui-btn_primary")
+        page.wait_for_url("**/desk")
+        return page
+
+
+def _free_port() -> int:
+    for port in range(18_000, 19_000, 7):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for wanted in (port, *(port + OUTSIDE_FROM + n for n in range(OUTSIDE))):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", wanted))
+            return port
+    raise RuntimeError("no free ports")
+
+
+@pytest.fixture(scope="session")
+def stage(postgres: EmbeddedPostgres, template_database: str) -> Iterator[Stage]:
+    """``houfu demo`` as a process of its own; ended by Ctrl-C, as a person would."""
+    name = f"test_{os.getpid()}_journeys"
+    folder = Path(tempfile.mkdtemp(prefix="houfu-journey-"))
+    port = _free_port()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HOUFU_")} | {
+        "HOUFU_PORT": str(port),
+        "HOUFU_DATA_DIR": str(folder),
+        "HOUFU_DATABASE_URL": postgres.ensure_database(name, template=template_database).replace("+psycopg", ""),
+    }
+    log = (folder / "log").open("w")
+    command = [sys.executable, "-c", "from houfu.cli import app; app()", "demo"]
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        _wait_until_open(process, port, folder / "log")
+        with (
+            httpx.Client(base_url=f"http://127.0.0.1:{port + OUTSIDE_FROM}", trust_env=False, timeout=10) as client,
+            chromium() as browser,
+        ):
+            yield Stage(port, browser, Hospital(client))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+        log.close()
+        postgres.drop_database(name)
+        shutil.rmtree(folder)
+
+
+def _wait_until_open(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    for _ in range(300):
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=2).status_code == 200:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise RuntimeError(log.read_text())
+
+
+@pytest.fixture(autouse=True)
+def leave(stage: Stage) -> Iterator[None]:
+    """Every journey begins with fresh phones."""
+    yield
+    while stage.opened:
+        stage.opened.pop().close()

@@ -1,0 +1,178 @@
+"""Whole days in the real browser, against the real demo: nothing is reloaded unless a person would."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.journeys.conftest import Stage
+
+pytestmark = pytest.mark.browser
+VISIT = re.compile(r"/visits/([0-9a-f-]{36})/")
+
+
+def visit_of(page: Page) -> str:
+    """The visit the first page leads to; the hospital's word may still be on its way."""
+    link = page.locator('a[href^="/visits/"][href$="/pass"], a[href^="/visits/"][href$="/story"]').first
+    for _ in range(20):
+        if link.count():
+            break
+        page.wait_for_timeout(250)
+        page.reload()
+    found = VISIT.search(link.get_attribute("href") or "")
+    assert found
+    return found[1]
+
+
+def yuan(fen: int) -> str:
+    """As pages write it."""
+    return f"{fen // 100}.{fen % 100:02}"
+
+
+def test_the_whole_story_with_two_phones_and_a_desk(stage: Stage) -> None:
+    """Mother at the hospital, daughter far away, neighbour looking on, desk: one bill grows, is paid once, by her."""
+    hospital = stage.hospital
+    hospital.start("cardiology")
+    hospital.until("cardiology", "order")
+    mother, daughter, neighbour = stage.phone("mother"), stage.phone("daughter"), stage.phone("companion")
+    visit = visit_of(mother)
+    mother.goto(stage.url("mother", f"/visits/{visit}/bill"))
+    daughter.goto(stage.url("daughter", f"/visits/{visit}/story"))
+    neighbour.goto(stage.url("companion", f"/visits/{visit}/story"))
+    desk = stage.desk("k.blood")
+    for page in (mother, daughter, neighbour):
+        expect(page.locator("[data-live]")).to_be_visible()
+
+    # At the desk: the code on her phone, scanned by a scanner that types.
+    row = desk.locator("tbody tr", has_text="抽血")
+    expect(row).to_contain_text("未报到")
+    code = mother.request.get(stage.url("mother", f"/api/visits/{visit}/pass")).json()["live"]
+    desk.fill("#scan", code)
+    desk.keyboard.press("Enter")
+    expect(desk.locator(".strip[role=status]").first).to_contain_text("已报到：抽血")
+    desk.goto(stage.url("desk", "/desk"))
+
+    # Blood is drawn: her bill, the daughter's story and the desk's list change by themselves; the neighbour's has no ¥.
+    hospital.until("cardiology", "blood")
+    expect(mother.locator("#list-done")).to_contain_text("空腹血糖")
+    expect(daughter.locator("#list-story")).to_contain_text("空腹血糖已做完，记入账单")
+    expect(neighbour.locator("#list-story")).to_contain_text("做完了：抽血")
+    expect(desk.locator("tbody tr", has_text="抽血")).to_have_count(0)
+    assert "¥" not in neighbour.locator("main").inner_text()
+
+    hospital.until("cardiology", "finish")
+    expect(mother.locator("#visit")).to_contain_text("前付")
+    encounter = hospital.runs["cardiology"]["encounter"]
+    owed = hospital.line(encounter)["self_fen"]
+    expect(mother.locator("#paybar")).to_contain_text(f"¥{yuan(owed)}")
+
+    # Ordered, never done: on the bill under its own heading, and in no sum.
+    expect(mother.locator("#list-ordered")).to_contain_text("动态心电图")
+
+    # The daughter pays through the bridge; the mother sees it settled, and the hospital has booked it once.
+    daughter.goto(stage.url("daughter", f"/visits/{visit}/pay"))
+    expect(daughter.locator(".total")).to_contain_text(yuan(owed))
+    daughter.get_by_role("button", name=f"付 ¥{yuan(owed)}").click()
+    daughter.locator("[data-pay-now]").click()
+    daughter.locator("#wechat-sheet").get_by_role("button", name="付款").click()
+    daughter.wait_for_url("**/receipt*", timeout=20_000)
+    expect(daughter.locator("main")).to_contain_text("付好了")
+    expect(mother.locator("#payment")).to_contain_text("付好了", timeout=15_000)
+    expect(mother.locator("#paybar")).to_contain_text("都付清了")
+    paid = [s for s in hospital.books()["settlements"] if encounter in str(s)]
+    assert [s["amount_fen"] for s in paid] == [owed]
+
+
+def test_ordered_but_not_done_is_never_billed(stage: Stage) -> None:
+    """She leaves with an order open: it is cancelled, the hospital knows, and nothing of it was ever asked."""
+    hospital = stage.hospital
+    encounter = hospital.act("register", patient="expectant", department="OBST")
+    order = hospital.act("order", encounter=encounter, template="URINE")
+    phone = stage.phone("expectant")
+    visit = visit_of(phone)
+    phone.goto(stage.url("expectant", f"/visits/{visit}/bill"))
+    expect(phone.locator("#list-ordered")).to_contain_text("尿常规")
+    assert phone.locator(".total").inner_text().replace("\n", "") == "¥0.00"
+    phone.get_by_role("link", name="现在就走").click()
+    phone.get_by_role("button", name="就这样").click()
+    expect(phone.locator("#list-cancelled")).to_contain_text("尿常规")
+    expect(phone.locator("#list-ordered li")).to_have_count(0)
+    for _ in range(40):
+        told = [c["command"] for c in hospital.books()["commands"] if c["command"]["kind"] == "abandon"]
+        if any(c["data"].get("order_no") == order for c in told):
+            break
+        phone.wait_for_timeout(250)
+    assert [o["cancelled"] for o in hospital.line(encounter)["orders"] if o["order_no"] == order] == [True]
+
+
+def test_pay_first_beside_post_pay(stage: Stage) -> None:
+    """Whose insurance is not in order pays at the window as ever, is told why, and stands on the same list."""
+    hospital = stage.hospital
+    hospital.start("pay_first")
+    hospital.until("pay_first", "see")
+    phone = stage.browser.new_context(viewport={"width": 390, "height": 844}, locale="zh-CN", service_workers="block")
+    stage.opened.append(phone)
+    page = phone.new_page()
+    page.goto(f"http://127.0.0.1:{stage.port}/login/wechat?next=/")
+    page.get_by_role("link", name=re.compile("马建国")).click()
+    page.wait_for_url(re.compile(rf"127\.0\.0\.1:{stage.port}/"))
+    visit = visit_of(page)
+    expect(page.locator("main")).to_contain_text("这次先缴费，再做项目")
+    expect(page.locator("main")).to_contain_text("因为参保状态不正常")
+    page.goto(f"http://127.0.0.1:{stage.port}/visits/{visit}/bill")
+    expect(page.locator("#visit")).to_contain_text("先缴费")
+    expect(page.locator("#paybar a")).to_have_count(0)
+    desk = stage.desk("k.blood")
+    expect(desk.locator("tbody tr", has_text="马建国")).to_contain_text("先缴费")
+    hospital.until("pay_first", "pay_tests")
+    expect(page.locator("#list-done")).to_contain_text("窗口已付")
+
+
+def test_the_elder_with_neither_card_nor_phone(stage: Stage) -> None:
+    """The guide desk prints his sheet; the blood desk takes the paper, asks his name, and takes it only once."""
+    hospital = stage.hospital
+    encounter = hospital.act("register", patient="elder", department="CARD")
+    hospital.act("order", encounter=encounter, template="BLOODSUGAR")
+    guide = stage.desk("g.guide")
+    row = guide.locator("tbody tr", has_text="钱福根")
+    expect(row).to_have_count(1)
+    sheet = row.get_by_role("link", name=re.compile("打印指引单"))
+    found = VISIT.search(sheet.get_attribute("href") or "")
+    assert found
+    sheet.click()
+    expect(guide.locator("main")).to_contain_text("没有手机也能用")
+    expect(guide.locator("main")).to_contain_text("先别吃东西")
+    assert guide.locator("img[src^='data:image/png']").count() == 2
+    printed = guide.request.get(stage.url("desk", f"/api/visits/{found[1]}/pass")).json()["kept"]
+    blood = stage.desk("k.blood")
+    blood.fill("#scan", printed)
+    blood.keyboard.press("Enter")
+    expect(blood.locator("main")).to_contain_text("钱福根（请核对姓名）")
+    expect(blood.locator("tbody tr", has_text="钱福根")).to_contain_text("已报到")
+    blood.fill("#scan", printed)
+    blood.keyboard.press("Enter")
+    expect(blood.locator("[role=alert]")).to_contain_text("已经报到过了")
+
+
+def test_offline_and_back(stage: Stage) -> None:
+    """In the cellar bill and pass open with their age; back above, what happened meanwhile is there by itself."""
+    hospital = stage.hospital
+    encounter = hospital.act("register", patient="expectant", department="OBST")
+    order = hospital.act("order", encounter=encounter, template="NST")
+    phone = stage.phone("expectant", workers=True)
+    visit = visit_of(phone)
+    phone.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    phone.reload()
+    for page in ("pass", "bill"):
+        phone.goto(stage.url("expectant", f"/visits/{visit}/{page}"))
+    expect(phone.locator("#list-ordered")).to_contain_text("胎心监护")
+    phone.context.set_offline(True)
+    phone.goto(stage.url("expectant", f"/visits/{visit}/pass"))
+    expect(phone.locator("#age")).to_contain_text("网络不通")
+    phone.goto(stage.url("expectant", f"/visits/{visit}/bill"))
+    expect(phone.locator("#age")).to_be_visible()
+    expect(phone.locator("#list-ordered")).to_contain_text("胎心监护")
+    hospital.post("confirm", order_no=order)
+    phone.context.set_offline(False)
+    expect(phone.locator("#list-done")).to_contain_text("胎心监护", timeout=20_000)
+    expect(phone.locator("#age")).to_be_hidden()

@@ -2,6 +2,7 @@
 
 from words import desk as desk_words
 from words import letters, patient
+from words import pay as pay_words
 
 
 class Pages:
@@ -15,7 +16,7 @@ class Pages:
     guide = patient.Guide
     visit_pass = patient.Pass
     sheet = patient.Sheet
-    pay = patient.Pay
+    pay = pay_words.Pay
     family = patient.Family
     companion = patient.Companion
     visits = patient.Visits

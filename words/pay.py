@@ -47,3 +47,84 @@ class Receipt:
     settling = "钱已付到，医院正在入账。"
     private = "这张收据只写金额和医院。项目由患者本人查看。"
     note = "这是付款凭据，不是发票。要发票请到窗口，或在医院的公众号里开。"
+
+
+class Pay:
+    """The pay sheet and what follows."""
+
+    title = "付款"
+    check = "付之前，先看清楚"
+    for_whom = "替谁付"
+    hospital = "医院"
+    items = "项目"
+    total = "做完的项目一共"
+    sources = {
+        "fund": "医保基金付",
+        "account": "医保个人账户付",
+        "mutual_aid": "家人的医保账户付",
+        "relative": "家人付",
+        "paid": "以前已付",
+        "wechat": "微信付",
+        "counter": "窗口付",
+    }
+    yours = "您付"
+    how = "怎么付"
+    ways = {
+        "wechat": "微信支付",
+        "wechat_insurance": "微信支付，同时用医保",
+        "mutual_aid": "用家人的医保账户",
+        "family": "请家人付",
+        "counter": "到窗口付",
+    }
+    insurance_in_wechat = "用医保要在微信里付。"
+    to_wechat = "去微信里付"
+    see_items = "看每一项"
+    no_more = "确认后才会扣款。只扣这一次。"
+    waiting = {
+        "offered": "等您付款",
+        "unknown": "还不知道有没有付成",
+        "paid": "钱已付到",
+        "closed": "这次没有付成",
+        "already": "已经付好了",
+        "late": "付晚了一步",
+    }
+    waiting_says = {
+        "offered": "请在微信里付。付好后这里会自己变。",
+        "unknown": "请别再付，1 分钟内告诉您。",
+        "paid": "医院正在入账，稍等一下，不用重复付。",
+        "closed": "没有扣款。想付可以再来一次。",
+        "already": "不用再付。您这边没有扣款。",
+        "late": "这笔钱正在退回您原来的账户。您什么都不用做。",
+    }
+    open_wechat = "打开微信付款"
+    i_paid = "我付过了，看结果"
+    try_again = "回账单"
+    cancel = "这次不付了"
+    receipt = "收据"
+    receipt_says = "收据存在“我的账单”。"
+    settling = "钱已付到。医院正在入账，不用重复付。"
+    receipt_no = "收据号"
+    paid_at = "付款时间"
+    payer = "谁付的"
+    pdf = "下载收据"
+    items_of = "付的是这些"
+
+    @staticmethod
+    def go(fen: int) -> str:
+        """The one green button."""
+        return f"付 {rmb(fen)}"
+
+    @staticmethod
+    def paid(fen: int) -> str:
+        """The sentence of success."""
+        return f"付好了，{rmb(fen)}"
+
+    @staticmethod
+    def other_paid(who: str) -> str:
+        """Somebody else was quicker."""
+        return f"{who}已经付好了"
+
+    @staticmethod
+    def count(n: int) -> str:
+        """How many lines."""
+        return f"{n} 项"

@@ -243,14 +243,16 @@ async def exclude_line(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
 
 
 async def order_performed(tx: Tx, event: OrderPerformed) -> None:
-    """Subscriber: an order performed as a whole makes all its lines owed."""
+    """Subscriber: an order performed as a whole makes all its lines owed; in part, none of them can be given up."""
     order, visit = await tx.get(Order, event.order_id), await tx.get(Visit, event.visit_id)
     if order is None or visit is None:
         raise LookupError("an order without its rows")
     for charge in await lines_of(tx, visit.id):
-        if charge.order_id == order.id:
+        if charge.order_id == order.id and order.covers_all:
             at = order.performed_at or tx.now
             await confirm(tx, visit, charge, order.performed_by, order.performed_where or "", at)
+        elif charge.order_id == order.id and charge.state == ChargeState.PLANNED:
+            await announce(tx, visit, charge)
 
 
 async def order_gone(tx: Tx, event: OrderGone) -> None:

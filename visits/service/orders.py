@@ -96,12 +96,13 @@ async def perform(tx: Tx, order: Order, *, by: str | None, where: str, at: datet
     """
     await lock(tx, order.visit_id)
     order.covers_all = order.covers_all or covers_all
-    if order.state != OrderState.PERFORMED:
+    first = order.state != OrderState.PERFORMED
+    if first:
         ORDER.move(OrderState(order.state), OrderState.PERFORMED)
         order.state, order.performed_at, order.performed_by, order.performed_where = OrderState.PERFORMED, at, by, where
         order.gone_at, order.called, order.ahead = None, False, None
         await announce(tx, order)
-    if covers_all:
+    if first or covers_all:
         await tx.emit(OrderPerformed(order.id, order.visit_id))
 
 

@@ -91,6 +91,30 @@ def hospital_load(
         console.print(f"New key {key}: {secret}   (shown once; give it to the HIS)", markup=False, soft_wrap=True)
 
 
+@hospital.command("keys")
+def hospital_keys(
+    code: Annotated[str, typer.Argument(help="the hospital's code")],
+    secret: Annotated[str | None, typer.Option(help="print the secret of this key, and nothing else")] = None,
+) -> None:
+    """Which keys the HIS and we sign with; with --secret, one of them, for setting up the other side."""
+    from houfu import server
+    from houfu.hospitals import key_secrets
+
+    found: dict[str, str] = {}
+
+    async def work() -> None:
+        found.update(await key_secrets(ready, code))
+
+    with server.database(_settings(), upgrade=False) as ready:
+        server.run(work())
+    if secret is None:
+        print("\n".join(found))
+    elif secret in found:
+        print(found[secret])
+    else:
+        raise SettingsError(f"{code} has no valid key {secret}; it has {', '.join(found)}.")
+
+
 @app.command()
 def doctor(
     settings: Annotated[bool, typer.Option("--settings", help="only print the table of all settings")] = False,

@@ -9,6 +9,20 @@ from kernel.settings import Settings
 from people.service import hospitals
 
 
+async def key_secrets(settings: Settings, code: str) -> dict[str, str]:
+    """The valid keys of a hospital, id → secret, for whoever holds this installation's master keys.
+
+    Raises:
+        kernel.errors.NotFoundError: no hospital has this code.
+    """
+    db = Database(connect(settings.database_url or "", pool_size=2), load_vault(settings.keys))
+    try:
+        async with db.begin() as tx:
+            return await hospitals.keys_of(tx, (await hospitals.by_code(tx, code)).id)
+    finally:
+        await db.close()
+
+
 async def load_file(settings: Settings, document: Mapping[str, Any]) -> dict[str, str]:
     """Load it; returns the secrets made on the way, key id → secret.
 

@@ -20,8 +20,8 @@ from uuid import UUID
 
 import httpx
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import select, text
 
+from billing.service.audit import imbalance_fen
 from houfu import migrate, wiring
 from houfu.embedded import EmbeddedPostgres
 from kernel.db import Database
@@ -36,10 +36,6 @@ from sandbox.rehearsal.verdict import Verdict
 
 Say = Callable[[str, float], None]
 QUICK = {"read_chars_per_second": 2_000, "read_seconds_min": 1}  # nobody reads in a rehearsal; the wait itself stays
-UNBALANCED = text(
-    "SELECT COALESCE(SUM(ABS(off)), 0) FROM"
-    " (SELECT SUM(amount_fen) AS off FROM ledger_entry GROUP BY transaction_id) AS each_posting"
-)
 
 
 def rehearse(visits: int, seed: int, url: str | None, keys: Path | None, progress: Progress) -> Verdict:
@@ -123,29 +119,8 @@ async def _know(db: Database, hospital: UUID, cards: Sequence[PatientCard]) -> N
 
 
 async def _unbalanced(db: Database) -> int:
-    """Fen by which postings do not add up, plus owed lines that never reached the ledger or stand there wrongly."""
-    from billing.models import ChargeItem, LedgerEntry, LedgerTransaction
-    from billing.rules import OWED, ChargeState
-
     async with db.begin() as tx:
-        off = int(await tx.session.scalar(UNBALANCED) or 0)
-        entries = select(LedgerTransaction.visit_id, LedgerEntry.account, LedgerEntry.amount_fen).join(
-            LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id
-        )
-        held: dict[tuple[Any, str], int] = {}
-        for visit, account, amount in await tx.session.execute(entries):
-            held[visit, account] = held.get((visit, account), 0) + amount
-        due: dict[tuple[Any, str], int] = {}
-        live = OWED | {ChargeState.SETTLED, ChargeState.SETTLED_ELSEWHERE}
-        for charge in await tx.session.scalars(select(ChargeItem).where(ChargeItem.executed_at.is_not(None))):
-            if charge.state in live:
-                due[charge.visit_id, "revenue"] = due.get((charge.visit_id, "revenue"), 0) - charge.amount_fen
-            if charge.state in OWED:
-                due[charge.visit_id, "patient"] = due.get((charge.visit_id, "patient"), 0) + charge.self_fen
-        for key in held.keys() | due.keys():
-            if key[1] in ("revenue", "patient"):
-                off += abs(held.get(key, 0) - due.get(key, 0))
-    return off
+        return await imbalance_fen(tx)
 
 
 @contextmanager

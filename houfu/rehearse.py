@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import httpx
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from billing.service.audit import imbalance_fen
@@ -31,6 +30,7 @@ from sandbox import town as towns
 from sandbox.his.catalogue import HOSPITAL_FILE, PatientCard
 from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
+from sandbox.rehearsal.door import is_open
 from sandbox.rehearsal.play import House, Rehearsal, his_for
 from sandbox.rehearsal.verdict import Verdict
 
@@ -174,16 +174,12 @@ async def ready(settings: Settings, process: "subprocess.Popen[bytes]", seconds:
     Raises:
         SettingsError: it ended, or does not answer.
     """
-    async with httpx.AsyncClient(trust_env=False) as client:
-        for _ in range(int(seconds / 0.1)):
-            if process.poll() is not None:
-                raise SettingsError(f"The server ended at once with code {process.returncode}.")
-            try:
-                if (await client.get(f"{settings.base_url}/readyz")).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                pass
-            await asyncio.sleep(0.1)
+    for _ in range(int(seconds / 0.1)):
+        if process.poll() is not None:
+            raise SettingsError(f"The server ended at once with code {process.returncode}.")
+        if await is_open(settings.base_url):
+            return
+        await asyncio.sleep(0.1)
     raise SettingsError("The server does not answer.")
 
 

@@ -110,7 +110,10 @@ def _files() -> APIRouter:
 
     @router.get("/sw.js")
     async def service_worker(request: Request) -> Response:
-        return static.answer(request, "sw.js", "no-cache")
+        response = static.answer(request, "sw.js", "no-cache")
+        # A worker fetches under the policy of its own script; the strict default would let it keep nothing.
+        response.headers["Content-Security-Policy"] = "default-src 'none'; connect-src 'self'; script-src 'self'"
+        return response
 
     @router.get("/manifest.webmanifest")
     async def manifest(request: Request) -> Response:

@@ -89,6 +89,6 @@ async def _signer(world: World, key_id: str, timestamp: str, signature: str, bod
         raise BadSignatureError
     hospital, secret = await _key(world, key_id)
     wanted = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(wanted, signature):
+    if not hmac.compare_digest(wanted.encode(), signature.encode()):
         raise BadSignatureError
     return hospital

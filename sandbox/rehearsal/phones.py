@@ -57,7 +57,11 @@ class Screen:
         found = [name for name in ("sums", "visit") if getattr(self, name) != getattr(other, name)]
         for name in ("lines", "steps"):
             mine, theirs = getattr(self, name), getattr(other, name)
-            found += [f"{name}/{key}" for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key)]
+            for key in mine.keys() | theirs.keys():
+                one, two = mine.get(key, {}), theirs.get(key, {})
+                fields = {f: (one.get(f), two.get(f)) for f in one.keys() | two.keys() if one.get(f) != two.get(f)}
+                if fields:
+                    found.append(f"{name}/{key} {fields}")
         return found
 
 

@@ -61,7 +61,9 @@ def his_for(houfu_url: str, inbound: Key, outbound: Key, seed: int) -> His:
     morning = now.astimezone(CHINA).replace(hour=0, minute=5, second=0, microsecond=0)
     begin = max(morning, now.astimezone(CHINA) - timedelta(hours=6))
     noise = Noise(seed, STORM)
-    return His(houfu_url, inbound, [outbound], now=Clock(begin), signing_now=wall_clock, noise=noise)
+    his = His(houfu_url, inbound, [outbound], now=Clock(begin), signing_now=wall_clock, noise=noise)
+    his.sender.size = 25  # an interface engine that sends when something happens, not by the hour
+    return his
 
 
 class Rehearsal:
@@ -82,6 +84,7 @@ class Rehearsal:
         self.phones: dict[str, Phone] = {}
         self.before: set[str] = set()  # guests who sign before they come
         self.during: set[str] = set()
+        self.over = False  # the day
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
         self.client = httpx.AsyncClient(base_url=house.url, trust_env=False, limits=limits, timeout=30)
 
@@ -157,9 +160,9 @@ class Rehearsal:
             await asyncio.gather(trouble, return_exceptions=True)
         self.his.behaviour.good()
         await self._until(lambda: not self.his.books.outbox, 120)
+        self.over = True
+        await guests
         await self._everybody_watches()
-        guests.cancel()
-        await asyncio.gather(guests, return_exceptions=True)
 
     async def _trouble(self) -> None:
         while True:
@@ -169,7 +172,7 @@ class Rehearsal:
 
     async def _watch(self) -> None:
         """Phones are opened as their owners arrive, sign in the waiting room, and give things up now and then."""
-        while True:
+        while not self.over:
             arrived = [g for g in self.day.guests if g.encounters]
             strangers = [g for g in arrived if g.patient.no not in self.phones]
             for batch in _chunks(strangers, 8):

@@ -61,7 +61,7 @@ async def fresh(tx: Tx, visit_id: UUID, view: View) -> Json:
         "lines": {line["id"]: line for line in bill["lines"]},
         "sums": bill["sums"],
         "steps": {step["id"]: step for step in steps},
-        "visit": seen_visit(dict(encounters.visit_payload(visit)["visit"]), view),  # type: ignore[call-overload]
+        "visit": seen_visit(dict(encounters.visit_payload(visit)["visit"]), view),
     }
 
 

@@ -76,7 +76,7 @@ async def test_two_keys_are_valid_at_once(house: House) -> None:
         (OLD, 0, {"X-Houfu-Timestamp": "²"}),
         (OLD, 0, {"X-Houfu-Timestamp": "NaN"}),
         (OLD, 0, {"X-Houfu-Signature": ""}),
-        (OLD, 0, {"X-Houfu-Signature": "é" * 64}),
+        (OLD, 0, {"X-Houfu-Signature": "é" * 30}),
     ],
     ids=["secret", "key", "old", "early", "other time", "a superscript", "no number", "no signature", "no hex"],
 )

@@ -1,0 +1,153 @@
+"""Power cuts in mid-load: what was answered is there once, what was not answered may be said again."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from billing.models import LedgerEntry
+from houfu import migrate, rehearse, wiring
+from houfu.embedded import EmbeddedPostgres
+from intake.flows import Intake
+from intake.models import HisEvent, Parked
+from kernel.clock import ManualClock
+from kernel.settings import Settings, load
+from people.service import hospitals
+from sandbox.his.catalogue import HOSPITAL_FILE
+from sandbox.his.wire import Key, signed_headers
+from tests.intake.conftest import NOW, Hall, Teller
+
+KEY = Key("his-in", "0123456789abcdef-in")
+POSTERS, VISITS = 8, 25
+Json = dict[str, Any]
+
+
+class Machine:
+    """A database and a server that can be killed."""
+
+    def __init__(self, settings: Settings, postgres: EmbeddedPostgres) -> None:
+        self.settings, self.postgres = settings, postgres
+        self.process: subprocess.Popen[bytes] | None = None
+
+    async def up(self) -> None:
+        """Start the server and wait for it."""
+        self.process = rehearse.start(self.settings)
+        await rehearse.ready(self.settings, self.process, seconds=60)
+
+    async def kill_server(self) -> None:
+        """kill -9, and a new one."""
+        assert self.process is not None
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
+        await self.up()
+
+    async def kill_database(self) -> None:
+        """kill -9 of the postmaster, recovery."""
+        pid = self.postgres.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(self.postgres.start)
+
+    def down(self) -> None:
+        """The end."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def day(mark: str) -> list[Json]:
+    """One patient's statements: a line done, and one paid at the window."""
+    t = Teller(mark)
+    return [t.started(), t.placed(), t.charged("C"), t.charged("D"), t.confirmed(), t.settled("D"), t.finished()]
+
+
+async def poster(url: str, number: int, acked: list[str], tries: list[int]) -> None:
+    """Says its patients' days in batches, shuffled a little, each until it is answered."""
+    rng = random.Random(number)
+    said = [one for visit in range(VISITS) for one in day(f"-{number}-{visit}")]
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
+        while said:
+            batch, said = said[: (n := rng.randint(2, 8))], said[n:]
+            rng.shuffle(batch)
+            body = json.dumps(batch).encode()
+            while True:
+                tries[0] += 1
+                try:
+                    answer = await client.post(
+                        "/api/his/events", content=body, headers=signed_headers(KEY, body, datetime.now(UTC))
+                    )
+                except httpx.HTTPError:
+                    await asyncio.sleep(0.2)
+                    continue
+                if answer.status_code == 200:
+                    break
+                assert answer.status_code in (500, 503), answer.text
+                await asyncio.sleep(0.2)
+            statuses = {one["status"] for one in answer.json()["items"]}
+            assert statuses <= {"accepted", "duplicate", "parked"}, answer.text
+            acked += [one["id"] for one in answer.json()["items"]]
+            await asyncio.sleep(rng.uniform(0.2, 0.9))
+
+
+@pytest.mark.slow
+async def test_kill_9_of_server_and_database(server_home: Path, tmp_path: Path) -> None:
+    """Eight interfaces talk while the server dies five times and the database twice: nothing is lost or doubled."""
+    with EmbeddedPostgres(server_home / "pg") as postgres:
+        migrate.upgrade(postgres.url())
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        settings = load({}, data_dir=tmp_path, database_url=postgres.url(), port=port, log_level="error")
+        document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
+        document["his"]["inbound_keys"] = [{"id": KEY.id, "secret": KEY.secret}]
+        document["his"]["base_url"] = "http://127.0.0.1:9"
+        world = wiring.build(settings)
+        async with world.db.begin() as tx:
+            hospital = (await hospitals.load(tx, document)).id
+        machine, acked, tries = Machine(settings, postgres), list[str](), [0]
+        await machine.up()
+        try:
+            posters = [asyncio.create_task(poster(settings.base_url, n, acked, tries)) for n in range(POSTERS)]
+            for blow in ("server", "database", "server", "server", "database", "server", "server"):
+                await asyncio.sleep(1.0)
+                before = len(acked)
+                await (machine.kill_server() if blow == "server" else machine.kill_database())
+                assert not all(p.done() for p in posters), f"the load ended before the blows did, at {before}"
+            await asyncio.gather(*posters)
+            hall = Hall(world.db, ManualClock(NOW), Intake(world.db), hospital)
+            for _ in range(100):
+                if not await hall.count(Parked):
+                    break
+                await asyncio.sleep(0.3)
+        finally:
+            machine.down()
+
+        marks = [f"-{n}-{visit}" for n in range(POSTERS) for visit in range(VISITS)]
+        said = [one["id"] for mark in marks for one in day(mark)]
+        assert sorted(acked) == sorted(said)
+        assert await hall.count(HisEvent) == len(said)
+        assert await hall.count(Parked) == 0
+        bills = await hall.bills(marks)
+        lines = {no: line["state"] for bill in bills for no, line in bill["lines"].items()}
+        assert lines == {"C": "billable", "D": "settled_elsewhere"}
+        assert {len(bill["lines"]) for bill in bills} == {2}
+        assert {bill["visit"] for bill in bills} == {"ended"}
+        async with world.db.begin() as tx:
+            total = select(LedgerEntry.account, func.sum(LedgerEntry.amount_fen)).group_by(LedgerEntry.account)
+            sums = {account: int(fen) for account, fen in await tx.session.execute(total)}
+        people = len(marks)
+        assert sums == {
+            "patient": people * 800, "elsewhere": people * 800, "pooled_fund": people * 2000,
+            "personal_account": people * 400, "revenue": -people * 4000,
+        }  # fmt: skip
+        await world.db.close()

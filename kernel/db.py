@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import (
     ARRAY,
+    ColumnElement,
     DateTime,
     ForeignKeyConstraint,
     LargeBinary,
@@ -63,6 +64,12 @@ class Base(DeclarativeBase):
 def _checked_at_commit(constraint: ForeignKeyConstraint, table: object) -> None:
     # The order in which a flush inserts rows of different tables is SQLAlchemy's; what counts is the whole at commit.
     constraint.deferrable, constraint.initially = True, "DEFERRED"
+
+
+def one_of(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
+    """``column IN values`` as one array: the statement stays the same text for any number, and is prepared once."""
+    made: ColumnElement[bool] = column == any_(literal(list(values), ARRAY(column.type)))
+    return made
 
 
 def column(level: int, *args: Any, **options: Any) -> Mapped[Any]:
@@ -121,8 +128,7 @@ class Tx:
         if not wanted:
             return []
         primary = inspect(model).primary_key[0]
-        # One array, not a list of parameters: the statement stays the same text and is prepared once.
-        query = select(model).where(primary == any_(literal(wanted, ARRAY(primary.type)))).order_by(primary)
+        query = select(model).where(one_of(primary, wanted)).order_by(primary)
         if lock:
             query = query.with_for_update().execution_options(populate_existing=True)
         rows = list((await self.session.scalars(query)).all())

@@ -14,7 +14,7 @@ from billing.service import lines
 from intake.models import HisEvent, Parked, Rejected
 from intake.rules import Answer, EncounterStarted, Item, VisitSnapshot, example, makes, needs, read, split_snapshot
 from intake.service.facts import apply
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from kernel.errors import HoufuError
 from kernel.ids import derive, new_id
 from notices.service import lock_all
@@ -81,7 +81,7 @@ class Taking:
         query = (
             select(Parked.event_id, Parked.waits_for, HisEvent.raw_sealed)
             .join(HisEvent, HisEvent.id == Parked.event_id)
-            .where(Parked.hospital_id == self.hospital.id, Parked.waits_for.in_(new))
+            .where(Parked.hospital_id == self.hospital.id, one_of(Parked.waits_for, new))
             .order_by(Parked.sequence)
             .with_for_update(of=Parked)
         )

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,10 +48,15 @@ def rehearse(visits: int, seed: int, url: str | None, keys: Path | None, progres
     Raises:
         SettingsError: ``url`` without ``keys``, or a key file that cannot be used.
     """
-    task = progress.add_task("the house opens", total=1.0)
+    task, told = progress.add_task("the house opens", total=1.0), [""]
+    # Whoever ends us politely still has the server and the database of the rehearsal ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def say(what: str, part: float) -> None:
         progress.update(task, description=what, completed=min(1.0, part))
+        if not progress.console.is_terminal and what.rstrip("0123456789, ofpatiencvs") != told[0]:
+            told[0] = what.rstrip("0123456789, ofpatiencvs")
+            progress.console.print(what, markup=False)
 
     if url is None:
         with private_house() as settings:

@@ -150,7 +150,7 @@ class Rehearsal:
                 acts += 1
                 if acts % 5 == 0:
                     await asyncio.sleep(0.01)
-                while len(self.his.books.outbox) > 400:
+                while len(self.his.books.outbox) > 60:
                     await asyncio.sleep(0.05)
                 _alive(guests, trouble)
                 come = sum(1 for g in self.day.guests if g.encounters)
@@ -232,19 +232,22 @@ class Rehearsal:
     async def _clear_the_air(self) -> None:
         self.say("the air clears", 0.0)
         await self._make_up()
-        await self._settles(payments=False)
+        await self._settles()
 
-    async def _settles(self, *, payments: bool, seconds: float = 60) -> None:
+    async def _settles(self, seconds: float = 40) -> None:
         """Wait until both sides agree, or give up; the judgement then says what does not."""
-        end = time.monotonic() + seconds
+        end, wrong = time.monotonic() + seconds, list[str]()
         while time.monotonic() < end:
             await asyncio.sleep(0.5)
             if self.his.books.outbox:
                 continue
             bills = await self._bills()
-            if not any(off for off, _ in self._mismatches(bills)) and not self._his_wrong(bills):
+            wrong = [why for off, why in self._mismatches(bills) if off] + self._his_wrong(bills)
+            if not wrong:
                 return
             self.say("both sides compare", 1 - (end - time.monotonic()) / seconds)
+        for text in wrong[:5]:
+            self.verdict.note(f"still after {seconds:.0f} s: {text}")
 
     async def _bills(self) -> dict[str, list[Json]]:
         found: dict[str, list[Json]] = {}
@@ -310,7 +313,7 @@ class Rehearsal:
             for done, batch in enumerate(_chunks(phones, 8)):
                 self.say("families pay", done * 8 / max(1, len(phones)))
                 await asyncio.gather(*(self._settle_up(phone, outside) for phone in batch))
-            await self._settles(payments=True)
+            await self._settles()
             await self._count_money(outside)
 
     async def _settle_up(self, phone: Phone, outside: httpx.AsyncClient) -> None:

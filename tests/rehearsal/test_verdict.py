@@ -1,0 +1,141 @@
+"""The judge of the rehearsal sees every sort of wrong, and a real rehearsal of the real product is right."""
+
+import copy
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from houfu.cli import app
+from sandbox.his import catalogue
+from sandbox.his.books import Books
+from sandbox.his.clinic import Clinic
+from sandbox.rehearsal.phones import Screen
+from sandbox.rehearsal.verdict import Verdict, bill_mismatch
+
+Json = dict[str, Any]
+
+
+def a_day() -> tuple[Books, str]:
+    """A visit with a done, an ordered, a cancelled and a reversed line."""
+    shelves = catalogue.load()
+    books = Books(shelves.code, lambda: datetime(2026, 11, 22, 1, tzinfo=UTC))
+    clinic = Clinic(books, shelves)
+    patient = next(p for p in shelves.patients.values() if p.status == "normal")
+    no = clinic.register(patient, "CARD")
+    clinic.confirm(clinic.order(no, "REG"))
+    clinic.order(no, "CONS")
+    clinic.cancel(clinic.order(no, "CONS2"), "医生取消")
+    return books, no
+
+
+def page_of(books: Books, no: str) -> Json:
+    """What Houfu must show of it."""
+    bill, charges = books.right_bill(no), books.encounters[no].charges
+    piles = {"done": bill.payable, "ordered": bill.planned, "cancelled": bill.gone}
+    states = {"done": "billable", "ordered": "planned", "cancelled": "aborted"}
+    lines = [
+        {"id": c, "pile": pile, "state": states[pile], "name": charges[c]["name"], "amount_fen": fen}
+        for pile, part in piles.items()
+        for c, fen in part.items()
+    ]
+    split = [charges[c]["split"] for c in bill.payable]
+    sums = {name: sum(one[name] for one in split) for name in ("fund_fen", "account_fen", "self_fen")}
+    sums |= {"done_fen": bill.total_fen, "planned_fen": sum(bill.planned.values()), "paid_fen": 0}
+    return {
+        "visit": {"mode": "DEFERRED"},
+        "lines": lines,
+        "sums": sums | {"payable_fen": sums["self_fen"]},
+        "busy": False,
+    }
+
+
+def off(books: Books, no: str, page: Json, settled: frozenset[str] = frozenset()) -> int:
+    """By how many fen the judge finds a page wrong."""
+    return bill_mismatch(books, [books.right_bill(no)], [page], set(settled))[0]
+
+
+def test_a_right_bill_is_right() -> None:
+    """Line for line and sum for sum: nothing is off."""
+    books, no = a_day()
+    page = page_of(books, no)
+    assert {line["pile"] for line in page["lines"]} == {"done", "ordered", "cancelled"}
+    assert off(books, no, page) == 0
+
+
+def test_every_wrong_bill_is_seen() -> None:
+    """A confirm that got lost, a cancel that did, a fen too much, a line doubled or gone, a sum that does not fit."""
+    books, no = a_day()
+    right = page_of(books, no)
+    done = next(n for n, line in enumerate(right["lines"]) if line["pile"] == "done")
+    cancelled = next(n for n, line in enumerate(right["lines"]) if line["pile"] == "cancelled")
+    wrongs: list[Json] = [copy.deepcopy(right) for _ in range(6)]
+    wrongs[0]["lines"][done] |= {"pile": "ordered", "state": "planned"}
+    wrongs[1]["lines"][cancelled] |= {"pile": "ordered", "state": "planned"}
+    wrongs[2]["lines"][done]["amount_fen"] += 1
+    wrongs[3]["lines"].append(dict(right["lines"][done]))
+    del wrongs[4]["lines"][done]
+    wrongs[5]["sums"]["payable_fen"] += 1
+    assert all(off(books, no, page) > 0 for page in wrongs)
+    assert off(books, no, wrongs[5]) == 1
+    assert off(books, no, right, frozenset(books.right_bill(no).payable)) > 0  # paid there, still owed here
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["pushes_lost", "pushes_doubled", "bill_mismatch_fen", "ledger_imbalance_fen", "payments_doubled", "his_mismatch"],
+)
+def test_one_wrong_is_enough(wrong: str) -> None:
+    """Everything else right: the verdict is no all the same."""
+    good = {"visits": 1, "events_sent": 9, "pushes_expected": 3, "pushes_seen": 3}
+    assert Verdict(**good).ok
+    judged = Verdict(**{**good, wrong: 1})
+    assert (judged.ok, json.loads(judged.json())["ok"]) == (False, False)
+
+
+def test_nothing_played_is_not_right() -> None:
+    """No visit, no event or no push at all proves nothing."""
+    assert not Verdict().ok
+    assert not Verdict(visits=1, events_sent=9).ok
+
+
+def test_a_screen_that_missed_a_row_differs() -> None:
+    """A folded row changes the screen; without it the screen is not the page."""
+    bill = {"sums": {"done_fen": 0}, "visit": {"state": "open", "mode": "DEFERRED", "due_at": None, "ended_at": None}}
+    page = Screen.of({**bill, "lines": [{"id": "1", "state": "planned"}]}, {"steps": []})
+    later = Screen.of({**bill, "lines": [{"id": "1", "state": "billable"}]}, {"steps": []})
+    assert page.differences(later) == ["lines/1 {'state': ('planned', 'billable')}"]
+    page.fold({"line": {"id": "1", "state": "billable"}, "sums": {"done_fen": 0}})
+    assert page.differences(later) == []
+
+
+@pytest.mark.slow
+def test_a_real_rehearsal(tmp_path: Path) -> None:
+    """Six patients in a storm against the real product: exit 0, and every figure of the verdict is what it must be."""
+    report = tmp_path / "verdict.json"
+    ended = CliRunner().invoke(app, ["rehearse", "--visits", "6", "--seed", "3", "--json", str(report)])
+    verdict = json.loads(report.read_text("utf-8"))
+    assert verdict["notes"] == []
+    assert (ended.exit_code, verdict["ok"], verdict["visits"]) == (0, True, 6), ended.output
+    assert verdict["pushes_seen"] == verdict["pushes_expected"] > 0
+    wrong = (
+        "pushes_lost",
+        "pushes_doubled",
+        "bill_mismatch_fen",
+        "ledger_imbalance_fen",
+        "payments_doubled",
+        "his_mismatch",
+    )
+    assert {name: verdict[name] for name in wrong} == dict.fromkeys(wrong, 0)
+
+
+def test_usage(tmp_path: Path) -> None:
+    """An address without its keys is a mistake of whoever types, not a verdict."""
+    from kernel.settings import SettingsError
+
+    ended = CliRunner().invoke(app, ["rehearse", "--url", "http://127.0.0.1:9"])
+    assert isinstance(ended.exception, SettingsError)  # ``main`` makes exit code 2 of it
+    assert CliRunner().invoke(app, ["rehearse", "--visits", "0"]).exit_code == 2

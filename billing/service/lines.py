@@ -23,7 +23,7 @@ from billing.rules import (
     sums_by_category,
 )
 from billing.service.ledger import post
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from kernel.ids import derive
 from notices.service import append, lock, next_rank
 from people.rules import Audience, View
@@ -66,7 +66,7 @@ async def preload(tx: Tx, visit_ids: Sequence[UUID]) -> None:
         return
     for visit_id in wanted:
         tx.memo["lines", visit_id] = []
-    query = select(ChargeItem).where(ChargeItem.visit_id.in_(wanted)).order_by(ChargeItem.rank)
+    query = select(ChargeItem).where(one_of(ChargeItem.visit_id, wanted)).order_by(ChargeItem.rank)
     for charge in await tx.session.scalars(query):
         tx.memo["lines", charge.visit_id].append(charge)
         tx.hold([charge])
@@ -174,7 +174,7 @@ async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, wher
         await _paid_elsewhere(tx, charge)
     await announce(tx, visit, charge)
     await tx.emit(ChargeBecameBillable(charge.id, visit.id))
-    if visit.state == VisitState.SETTLED and charge.state in OWED:
+    if visit.state == VisitState.SETTLED and charge.state in OWED and charge.self_fen:
         await encounters.owed_again(tx, visit)
 
 
@@ -298,7 +298,8 @@ async def check_settled(tx: Tx, visit: Visit) -> None:
     """An ended visit with nothing owed here is settled."""
     if visit.state != VisitState.ENDED:
         return
-    owed = any(c.state in OWED and not c.pay_first for c in await lines_of(tx, visit.id))
+    # A line the insurance pays whole asks nothing of the patient.
+    owed = any(c.state in OWED and c.self_fen and not c.pay_first for c in await lines_of(tx, visit.id))
     if not owed:
         await encounters.settled(tx, visit)
 

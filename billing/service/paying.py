@@ -15,7 +15,8 @@ from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices.service import append, lock
 from people.rules import Audience
-from visits.service.calls import tell
+from visits.events import HisAnswered
+from visits.service.calls import tell, told_of
 from visits.service.encounters import Visit
 from visits.service.reading import visit_of
 
@@ -43,8 +44,9 @@ async def locked_visit(tx: Tx, visit_id: UUID) -> Visit:
 
 
 async def payable(tx: Tx, visit: Visit) -> list[ChargeItem]:
-    """The lines a payment beginning now would cover."""
-    return [c for c in await lines_of(tx, visit.id) if money_of(visit, c).sums.payable_fen > 0]
+    """The lines a payment beginning now would cover; those the insurance pays whole travel along at 0 fen."""
+    lines = await lines_of(tx, visit.id)
+    return [c for c in lines if c.state == ChargeState.BILLABLE and money_of(visit, c).here]
 
 
 async def cover(tx: Tx, visit_id: UUID, attempt_id: UUID) -> Covered:
@@ -56,7 +58,7 @@ async def cover(tx: Tx, visit_id: UUID, attempt_id: UUID) -> Covered:
     visit = await locked_visit(tx, visit_id)
     _, busy = await sums_of(tx, visit)
     lines = await payable(tx, visit)
-    if busy or not lines:
+    if busy or not sum(c.self_fen for c in lines):
         raise NothingPayableError(busy=busy)
     for charge in lines:
         charge.attempt_id = attempt_id
@@ -103,26 +105,31 @@ async def settle(
         await move(tx, visit, charge, ChargeState.SETTLED)
     entries = {Account.CASH_WECHAT: total, Account.PATIENT: -total}
     await post(tx, visit_id, "paid", attempt_id, number, entries)
-    await tell(
-        tx,
-        visit,
-        "settle",
-        f"settle:{attempt_id.hex}",
-        {
-            "settlement_no": number,
-            "charges": [{"charge_no": c.number, "self_fen": c.self_fen} for c in lines],
-            "total_fen": total,
-            "way": way,
-            "transaction": transaction_id,
-            "paid_at": paid_at.isoformat(),
-        },
-    )
+    # What the HIS took back meanwhile it would refuse to book; that money goes straight back (below).
+    booked = [c for c in lines if c.reversed_at is None]
+    data = {
+        "settlement_no": number,
+        "charges": [{"charge_no": c.number, "self_fen": c.self_fen} for c in booked],
+        "total_fen": sum(c.self_fen for c in booked),
+        "way": way,
+        "transaction": transaction_id,
+        "paid_at": paid_at.isoformat(),
+    }
+    if booked:
+        await tell(tx, visit, "settle", settle_key(attempt_id), data)
+    else:
+        await tx.emit(HisAnswered(settle_key(attempt_id), "settle", visit.id, "done", "nothing to book"))
     for charge in lines:
         await announce(tx, visit, charge)
     for charge in lines:
         if charge.reversed_at is not None:
             await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen))
     await check_settled(tx, visit)
+
+
+def settle_key(attempt_id: UUID) -> str:
+    """The key under which the HIS is told of an attempt's money."""
+    return f"settle:{attempt_id.hex}"
 
 
 async def refund_line(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -> None:
@@ -149,8 +156,14 @@ async def refund_line(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -
         "charges": lines,
         "total_fen": charge.self_fen,
     }
-    await tell(tx, visit, "refund", f"refund:{refund_no}", data)
+    if charge.attempt_id is not None and await _was_booked(tx, charge, charge.attempt_id):
+        await tell(tx, visit, "refund", f"refund:{refund_no}", data)
     await announce(tx, visit, charge)
+
+
+async def _was_booked(tx: Tx, charge: ChargeItem, attempt_id: UUID) -> bool:
+    told = await told_of(tx, settle_key(attempt_id))
+    return told is not None and any(line["charge_no"] == charge.number for line in told["charges"])
 
 
 async def suspense_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from notices.service import lock, lock_all
 from visits.events import HisAnswered
 from visits.models import Encounter, HisCall, Visit
@@ -44,6 +44,12 @@ async def tell(
     return tx.add(call)
 
 
+async def told_of(tx: Tx, key: str) -> Mapping[str, Any] | None:
+    """What the HIS was, or is being, told under this key."""
+    call = await tx.get(HisCall, key)
+    return call.data if call is not None else None
+
+
 async def post_charge(tx: Tx, visit: Visit, charge_no: str, amount_fen: int, *, fresh: bool = False) -> None:
     """Charge to account (记账): lines that arrive while an earlier post waits for its first try join it.
 
@@ -72,7 +78,9 @@ async def preload_posts(tx: Tx, visit_ids: Sequence[UUID]) -> None:
     """Fetch, and hold, the not yet tried posts of these visits."""
     query = (
         select(HisCall)
-        .where(HisCall.visit_id.in_(visit_ids), HisCall.kind == "post", HisCall.state == "pending", HisCall.tries == 0)
+        .where(
+            one_of(HisCall.visit_id, visit_ids), HisCall.kind == "post", HisCall.state == "pending", HisCall.tries == 0
+        )
         .with_for_update()
         .execution_options(populate_existing=True)
     )

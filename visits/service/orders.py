@@ -166,13 +166,15 @@ async def check_in(tx: Tx, order: Order, at: datetime) -> bool:
 
 
 async def queue_moved(tx: Tx, order: Order, *, ahead: int, called: bool, room: str | None, at: datetime) -> bool:
-    """The queue before an open order moved; an older word than the last is dropped. Returns whether it was news."""
+    """The queue before an open order moved; a word older than the last, or after the order, is dropped.
+
+    Returns: whether it was news.
+    """
     await lock(tx, order.visit_id)
-    if order.queue_at is not None and at <= order.queue_at:
+    if order.state not in OPEN_ORDER or (order.queue_at is not None and at <= order.queue_at):
         return False
     order.queue_at, order.ahead, order.called, order.room = at, ahead, called, room
-    if order.state in OPEN_ORDER:
-        await announce(tx, order)
+    await announce(tx, order)
     return True
 
 

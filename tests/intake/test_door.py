@@ -84,7 +84,7 @@ async def test_what_is_not_signed_leaves_no_trace(house: House, key: Key, age: i
     """Each is 401, and nothing at all is kept of it."""
     body = batch(Teller("A").started())
     signed = {**signed_headers(key, body, datetime.now(UTC) - timedelta(seconds=age)), **headers}
-    raw = {name: value.encode() for name, value in signed.items()}
+    raw = {name.encode(): value.encode() for name, value in signed.items()}
     answer = await house.client.post("/api/his/events", content=body, headers=raw)
     assert answer.status_code == 401
     assert await stored(house) == (0, 0)

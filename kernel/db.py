@@ -159,6 +159,13 @@ class Tx:
         self.memo.clear()
         self.session.expire_all()
 
+    async def let_go(self) -> None:
+        """Commit now and give the connection back, before something slow or another transaction; ask nothing more.
+
+        A request that keeps its own transaction while it waits for a second one can use up the pool with its like.
+        """
+        await self.session.commit()
+
     async def emit(self, fact: Event) -> None:
         """Tell the packages above, in the order of the SUBSCRIBERS table, inside this transaction."""
         for handler in self._database.subscribers.get(type(fact), ()):

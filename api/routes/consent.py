@@ -277,6 +277,7 @@ async def sign(
         body.reason,
         body.client_time,
     )
+    await tx.let_go()
     contract = await flows.sign(
         world.db,
         caller,

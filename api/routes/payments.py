@@ -132,6 +132,7 @@ async def begin(
     """Begin to pay all that is payable now. The same key answers with the same payment; 409 when somebody else pays."""
     wish = await press_of(request, world, tx, caller, idempotency_key, body.amount_fen, body.channel)
     pay, till = till_of(world)
+    await tx.let_go()
     return await _now(world, caller, await flows.press(world.db, pay, caller, visit_id, wish, till))
 
 
@@ -139,6 +140,7 @@ async def begin(
 async def payment(payment_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Payment:
     """How one's own payment stands; WeChat is asked if it is not over."""
     await attempts.seen(tx, caller, payment_id)
+    await tx.let_go()
     await look_now(world, payment_id)
     return await _now(world, caller, payment_id)
 

@@ -110,8 +110,8 @@ class Intake:
                 return answers
             except RefusedError:
                 carefully = True
-            except DBAPIError:
-                # A deadlock or a race with another process: once more, each statement by itself.
+            except Exception:
+                # A deadlock, a race with another process, or a statement nobody foresaw: each by itself, once more.
                 if attempt == TRIES:
                     raise
                 carefully = True

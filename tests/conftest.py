@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import inspect
 import itertools
 import os
 import shutil
@@ -109,3 +110,14 @@ def _drop_leftovers(server: EmbeddedPostgres) -> None:
     for name in _databases(server):
         if name.startswith("test_") and not psutil.pid_exists(int(name.split("_")[1])):
             server.drop_database(name)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that drive the browser without asyncio go last: its driver keeps a loop running in this thread."""
+    items.sort(key=lambda item: _drives_the_browser(item))
+
+
+def _drives_the_browser(item: pytest.Item) -> bool:
+    plain = not inspect.iscoroutinefunction(getattr(item, "function", None))
+    return plain and item.get_closest_marker("browser") is not None

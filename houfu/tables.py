@@ -6,12 +6,10 @@ of the fact.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from api.world import World
 from billing.events import PaidChargeReversed
-from billing.rules import see_bill, see_payment
 from billing.service import lines
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
@@ -20,10 +18,8 @@ from family_pay.service import bonds
 from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
-from notices.rules import Row
 from payments import flows as payments
 from payments.service import attempts, refunds
-from people.rules import View
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -35,7 +31,7 @@ from visits.events import (
     VisitUnmarked,
 )
 from visits.flows import deliver_calls
-from visits.rules import ModeChange, see_step, see_visit
+from visits.rules import ModeChange
 from visits.service import encounters
 
 
@@ -157,20 +153,3 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("visits.his", 1, _deliver_calls, woken=True),
     Sweep("intake.parked", 5, _parked),
 )
-
-See = Callable[[Row, View], Mapping[str, Any] | None]
-SEES: Mapping[str, See] = {
-    "bill.line": see_bill,
-    "payment": see_payment,
-    "step": see_step,
-    "visit": see_visit,
-}
-"""Kind of a feed row → what of it a view sees; kinds not named here are shown whole or not at all."""
-
-
-def see(row: Row, view: View) -> Mapping[str, Any] | None:
-    """What of a row this view sees, or None."""
-    made = SEES.get(row.kind)
-    if made is not None:
-        return made(row, view)
-    return row.payload if view.shows(row.audience, row.category) else None

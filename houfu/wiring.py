@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
+from api import sees
 from api.hub import Hub
 from api.metrics import Metrics
 from api.world import Ports, World
@@ -95,7 +96,7 @@ async def look(tx: Tx, actor: Actor, visit_id: UUID) -> tuple[View, UUID]:
 
 def draw(row: Row, view: View, face: Hashable) -> str | None:
     """One row as one message: JSON, or HTML for the page it goes to."""
-    payload = tables.see(row, view)
+    payload = sees.see(row, view)
     if payload is None:
         return None
     form, surface = face if isinstance(face, tuple) else ("json", None)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from api.sees import SEES
 from api.world import World
-from billing.rules import see_bill, see_payment
+from billing.rules import see_payment
 from billing.service.lines import bill_of
 from guide import service as guide
 from kernel.db import Tx
@@ -18,11 +19,8 @@ from people.service import access, hospitals, patients
 from people.service.hospitals import Hospital
 from pwa.rows import PaymentNote, VisitHead
 from pwa.views import VisitCard
-from visits.rules import see_step, see_visit
 from visits.service import reading
 from visits.service.encounters import Visit
-
-SEES = {"bill.line": see_bill, "payment": see_payment, "step": see_step, "visit": see_visit}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from api import sees
 from billing.models import ChargeItem, Dispute
 from billing.service import answers, lines, paying
 from consent import flows
 from consent.rules import SigningChannel, read_strokes
 from consent.service import contracts, eligibility, reading
 from consent.service.signing import Signature
-from houfu import tables
 from kernel.db import Tx
 from kernel.ids import new_id
 from people.rules import OWNER, STAFF_VIEW, Actor, ActorKind, Audience, Depth, Role, View
@@ -114,7 +114,7 @@ class Story:
         assert rows, f"nobody was told: {what}"
         for name, view in VIEWS.items():
             for row in rows:
-                seen = tables.see(row, view)
+                seen = sees.see(row, view)
                 if seen is not None:
                     self.told[name] = self.told.get(name, 0) + 1
                     fold(self.screens[name], dict(seen))

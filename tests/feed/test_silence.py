@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from houfu import tables
+from api import sees
 from people.rules import View
 from tests.feed.test_fold import VIEWS, begun, fresh, report
 from tests.intake.conftest import Hall, Teller
@@ -32,7 +32,7 @@ async def day(hall: Hall, mark: str, *, secret: bool) -> dict[str, tuple[list[An
     async with hall.db.begin() as tx:
         return {
             name: (
-                [_nameless(tables.see(r, v)) for r in rows if tables.see(r, v)],
+                [_nameless(sees.see(r, v)) for r in rows if sees.see(r, v)],
                 _nameless(await fresh(tx, story.visit, v)),
             )
             for name, v in BLIND.items()

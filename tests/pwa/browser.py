@@ -37,7 +37,7 @@ MODES = (
     Mode("dark", "", dark=True),
     Mode("small", "?scale=180&elder=1", width=320, height=720),
 )
-WIDE = {"desk", "desk-empty", "desk_pay", "desk_login", "stage"}
+WIDE = ("desk", "stage")  # what the names of pages for a wide screen begin with
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def chromium() -> Iterator[Browser]:
 
 def window(browser: Browser, mode: Mode, name: str = "", *, bypass_csp: bool = False) -> BrowserContext:
     """A phone (or a desk's screen) in one mode."""
-    wide = name in WIDE and mode.name != "small"
+    wide = name.startswith(WIDE) and mode.name != "small"
     return browser.new_context(
         viewport={
             "width": 1600 if name == "stage" and wide else 1280 if wide else mode.width,

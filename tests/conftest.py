@@ -14,9 +14,11 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from playwright.sync_api import Browser
 
 from houfu import migrate
 from houfu.embedded import EmbeddedPostgres
+from tests.pwa.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 _numbers = itertools.count(1)
@@ -77,6 +79,13 @@ def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """Address of a database of this test alone, without any table."""
     with _fresh_database(postgres, None) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The one browser of all tests without asyncio: its driver may be started only once at a time in a thread."""
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture

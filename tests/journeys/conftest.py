@@ -20,7 +20,6 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from houfu.demo import OUTSIDE_FROM
 from houfu.embedded import EmbeddedPostgres
-from tests.pwa.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Json = dict[str, Any]
@@ -125,7 +124,7 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def stage(postgres: EmbeddedPostgres, template_database: str) -> Iterator[Stage]:
+def stage(browser: Browser, postgres: EmbeddedPostgres, template_database: str) -> Iterator[Stage]:
     """``houfu demo`` as a process of its own; ended by Ctrl-C, as a person would."""
     name = f"test_{os.getpid()}_journeys"
     folder = Path(tempfile.mkdtemp(prefix="houfu-journey-"))
@@ -140,10 +139,8 @@ def stage(postgres: EmbeddedPostgres, template_database: str) -> Iterator[Stage]
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
     try:
         _wait_until_open(process, port, folder / "log")
-        with (
-            httpx.Client(base_url=f"http://127.0.0.1:{port + OUTSIDE_FROM}", trust_env=False, timeout=10) as client,
-            chromium() as browser,
-        ):
+        control = f"http://127.0.0.1:{port + OUTSIDE_FROM}"
+        with httpx.Client(base_url=control, trust_env=False, timeout=10) as client:
             yield Stage(port, browser, Hospital(client))
     finally:
         process.send_signal(signal.SIGINT)

@@ -17,7 +17,7 @@ from pwa.preview import Preview
 from pwa.render import Prefs, renderer
 from pwa.samples import HEAD, NOW, line_row, step_row
 from pwa.views import Bill, Companion, Guide, Line, PaymentNote, Show, Step, Sums, VisitState
-from tests.pwa.browser import MODES, chromium, window
+from tests.pwa.browser import MODES, window
 
 ZERO = {
     "done_fen": 0,
@@ -144,13 +144,6 @@ def hospital() -> Iterator[tuple[str, Hospital]]:
         server.shutdown()
         server.server_close()
         thread.join(5)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all stories."""
-    with chromium() as opened:
-        yield opened
 
 
 def _sums(done: int, planned: int, paid: int = 0) -> dict[str, int]:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from http.server import ThreadingHTTPServer
 
 import pytest
+from playwright.sync_api import Browser
 
 from pwa.preview import Preview, qr_png
 from pwa.render import Prefs, renderer
 from pwa.samples import NOW, samples
 from pwa.views import Pass
-from tests.pwa.browser import MODES, chromium
+from tests.pwa.browser import MODES
 
 PATHS = {"/visits/v1/bill": "bill", "/visits/v1/pay": "pay", "/offline": "offline"}
 
@@ -52,33 +53,34 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 
 @pytest.mark.browser
-def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(server: ThreadingHTTPServer) -> None:
+def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
+    browser: Browser, server: ThreadingHTTPServer
+) -> None:
     """Seen: pass and bill. Then no network: both open with the age line; the pay sheet does not, it says offline."""
     base = f"http://127.0.0.1:{server.server_port}"
-    with chromium() as browser:
-        mode = MODES[0]
-        with browser.new_context(viewport={"width": mode.width, "height": mode.height}, locale="zh-CN") as context:
-            page = context.new_page()
-            page.goto(f"{base}/visits/v1/pass")
-            page.evaluate("() => navigator.serviceWorker.ready.then(() => 1)")
-            for path in ("/visits/v1/pass", "/visits/v1/bill", "/visits/v1/pay"):
-                page.goto(base + path)
-                assert page.locator("#age").is_hidden()
-            kept = page.evaluate(
-                "async () => (await Promise.all((await caches.keys()).map(async (n) =>"
-                " (await (await caches.open(n)).keys()).map((r) => new URL(r.url).pathname)))).flat()"
-            )
-            assert "/visits/v1/pass" in kept
-            assert "/visits/v1/pass/kept.png" in kept
-            assert "/visits/v1/bill" in kept
-            assert "/visits/v1/pay" not in kept
-            context.set_offline(True)
-            server.shutdown()
-            for path in ("/visits/v1/pass", "/visits/v1/bill"):
-                page.goto(base + path)
-                assert page.locator("#age").is_visible()
-                assert "今天 10:24 保存的内容" in page.locator("#age").inner_text()
-            page.goto(f"{base}/visits/v1/pass")
-            assert page.evaluate("() => document.querySelector('.qr img').naturalWidth") > 100
-            page.goto(f"{base}/visits/v1/pay")
-            assert page.locator("h1").inner_text() == "网络不通"
+    mode = MODES[0]
+    with browser.new_context(viewport={"width": mode.width, "height": mode.height}, locale="zh-CN") as context:
+        page = context.new_page()
+        page.goto(f"{base}/visits/v1/pass")
+        page.evaluate("() => navigator.serviceWorker.ready.then(() => 1)")
+        for path in ("/visits/v1/pass", "/visits/v1/bill", "/visits/v1/pay"):
+            page.goto(base + path)
+            assert page.locator("#age").is_hidden()
+        kept = page.evaluate(
+            "async () => (await Promise.all((await caches.keys()).map(async (n) =>"
+            " (await (await caches.open(n)).keys()).map((r) => new URL(r.url).pathname)))).flat()"
+        )
+        assert "/visits/v1/pass" in kept
+        assert "/visits/v1/pass/kept.png" in kept
+        assert "/visits/v1/bill" in kept
+        assert "/visits/v1/pay" not in kept
+        context.set_offline(True)
+        server.shutdown()
+        for path in ("/visits/v1/pass", "/visits/v1/bill"):
+            page.goto(base + path)
+            assert page.locator("#age").is_visible()
+            assert "今天 10:24 保存的内容" in page.locator("#age").inner_text()
+        page.goto(f"{base}/visits/v1/pass")
+        assert page.evaluate("() => document.querySelector('.qr img').naturalWidth") > 100
+        page.goto(f"{base}/visits/v1/pay")
+        assert page.locator("h1").inner_text() == "网络不通"

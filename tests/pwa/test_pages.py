@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from pwa.samples import samples
-from tests.pwa.browser import MODES, Mode, chromium, preview, window
+from tests.pwa.browser import MODES, Mode, preview, window
 
 AXE = Path(__file__).parents[2] / "pwa/node_modules/axe-core/axe.min.js"
 # Boxes whose text does not fit, sideways scrolling, targets too small for a thumb, type too small for the elderly.
@@ -41,13 +41,6 @@ LOOK = """() => {
 def _listen(page: Page, said: list[str]) -> None:
     page.on("console", lambda m: said.append(m.text) if m.type in {"error", "warning"} else None)
     page.on("pageerror", lambda e: said.append(str(e)))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all pages."""
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

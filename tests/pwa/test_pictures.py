@@ -3,19 +3,20 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from pwa.samples import samples
-from tests.pwa.browser import MODES, chromium, preview, window
+from tests.pwa.browser import MODES, preview, window
 
 OUT = Path(__file__).parents[2] / "pictures"
 
 
 @pytest.mark.pictures
-def test_pictures() -> None:
+def test_pictures(browser: Browser) -> None:
     """Somebody wants to see all pages: each is drawn in each mode, whole, and none comes out empty."""
     OUT.mkdir(exist_ok=True)
     made = 0
-    with preview() as base, chromium() as browser:
+    with preview() as base:
         for mode in MODES:
             for name in samples():
                 with window(browser, mode, name) as context:

@@ -58,12 +58,12 @@ class Problem:
 def problem_of(error: HoufuError) -> Problem:
     """The problem an error of the house makes."""
     detail = words.sentence(error.code, error.kind, **error.params)
-    return Problem(STATUS[error.kind], error.code, words.title(error.kind), detail)
+    return Problem(STATUS[error.kind], error.code, words.title(error.kind, error.code), detail)
 
 
 def plain(status: int, code: str, kind: Kind) -> Problem:
     """A problem that no error class of the house stands for."""
-    return Problem(status, code, words.title(kind), words.sentence(code, kind))
+    return Problem(status, code, words.title(kind, code), words.sentence(code, kind))
 
 
 def wants_page(request: Request) -> bool:

@@ -49,7 +49,7 @@ class HisCall:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The department's one list."""
+    """The department's one list. ``framed``: inside another page, whose focus it must not take."""
 
     hospital: str
     department: str
@@ -64,6 +64,7 @@ class Desk:
     disputes: Sequence[DeskDispute] = ()
     letters: bool = False
     code: str = ""
+    framed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,14 @@ class DeskPay:
 
 @dataclass(frozen=True, slots=True)
 class ErrorPage:
-    """What happened, what to do: from ``words.errors``. ``status`` is for the answer, not for the person."""
+    """What happened, what to do: from ``words.errors``; ``back`` is the page the reader came from, if one of ours."""
 
     code: str
     title: str
     sentence: str
     status: int = 400
-    back: str = "/"
+    back: str | None = None
+    home: str = "/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A refusal as a page: what happened, what it means, what to do."""
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
@@ -22,6 +22,16 @@ def error_page(request: Request, problem: Problem) -> Response:
     settings = request.app.state.world.settings
     elder = request.cookies.get("elder") == "1"
     prefs = Prefs(now=wall_clock(), elder=elder, path=path, frame_ancestors=settings.frame_ancestors)
-    view = ErrorPage(problem.code, problem.title, problem.detail, problem.status)
+    home = Urls.desk if path.startswith(Urls.desk) else Urls.home
+    view = ErrorPage(problem.code, problem.title, problem.detail, problem.status, _from(request), home)
     draw = renderer()
     return Response(draw.page("error.html", view, prefs), problem.status, draw.headers(prefs))
+
+
+def _from(request: Request) -> str | None:
+    """The page of ours the reader came from, if it is another one: what failed there may be tried again there."""
+    came = urlsplit(request.headers.get("referer", ""))
+    if not came.path or came.netloc != request.headers.get("host"):
+        return None
+    there = came.path + (f"?{came.query}" if came.query else "")
+    return there if came.path not in (request.url.path, Urls.home, Urls.desk) else None

@@ -54,8 +54,12 @@ def _signing_in() -> dict[str, Sample]:
 
 
 def _refusals() -> dict[str, Sample]:
+    back = "/visits/v1/bill"
     return {
-        name: Sample("error.html", v.ErrorPage(code, errors.title(kind), errors.sentence(code, kind, **NAMED), status))
+        name: Sample(
+            "error.html",
+            v.ErrorPage(code, errors.title(kind, code), errors.sentence(code, kind, **NAMED), status, back),
+        )
         for name, (code, kind, status) in REFUSALS.items()
     }
 

@@ -218,7 +218,8 @@ def _system() -> dict[str, Sample]:
         "desk_pay": Sample("desk_pay.html", v.DeskPay(HEAD, 7760, "/qr.png", "offered")),
         "offline": Sample("offline.html", v.Offline("/visits/v1/pass")),
         "error": Sample(
-            "error.html", v.ErrorPage("already_paid", errors.title("conflict"), errors.sentence("already_paid"), 409)
+            "error.html",
+            v.ErrorPage("already_paid", errors.title("conflict", "already_paid"), errors.sentence("already_paid"), 409),
         ),
         "stage": Sample(
             "stage.html", v.Stage(frames, "抽血做完了，女儿的手机上马上看到。", 7, 18, False, 1, "/demo/do")

@@ -4,6 +4,7 @@
 class Desk:
     """The department desk."""
 
+    home = "回工作台"
     scan = "扫就诊码，或输入就诊号、单号"
     go = "找"
     list = "今天的项目"

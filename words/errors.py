@@ -22,6 +22,17 @@ TITLES = {
     "too_many": "请歇一会儿",
     "unavailable": "暂时连不上",
 }
+# Where the kind's few words would say something else than what happened.
+CODE_TITLES = {
+    "not_eligible": "这次先缴费",
+    "already_paid": "已经付好了",
+    "attempt_in_progress": "家人正在付",
+    "nothing_payable": "现在没有要付的",
+    "already_signed": "已经签过了",
+    "suspended": "先停用了",
+    "internal": "我们这边出了错",
+    "over_cap": "超过了上限",
+}
 CODES = {
     "error": KINDS["invalid"],
     "unauthenticated": KINDS["unauthenticated"],
@@ -36,7 +47,7 @@ CODES = {
     "wrong_code": "验证码不对。请看一下短信，再填一次。",
     "code_expired": "验证码过期了。请再发一次。",
     "too_many_codes": "发得太多了。请过一小时再试，或到窗口办。",
-    "login_expired": "这一步放得太久了。请回到登录页，再来一次。",
+    "login_expired": "刚才放得太久了。请再来一次。",
     "bad_id_number": "姓名或身份证号没填对。请看一下再填。",
     "too_young": "未满 14 岁请监护人用自己的手机号登录，再替孩子看。",
     "wrong_pin": "工号或密码不对。请看一下再填。",
@@ -112,6 +123,6 @@ def sentence(code: str, kind: str = "invalid", **params: object) -> str:
     return text.format_map(_Blank(None, params))
 
 
-def title(kind: str) -> str:
+def title(kind: str, code: str = "") -> str:
     """The few words above the sentence."""
-    return TITLES.get(kind, TITLES["invalid"])
+    return CODE_TITLES.get(code) or TITLES.get(kind, TITLES["invalid"])

@@ -29,10 +29,7 @@ class Common:
         """The banner of a page kept on the phone."""
         return f"网络不通，下面是 {at} 保存的内容。就诊码照样能用。"
 
-    @staticmethod
-    def help(phone: str) -> str:
-        """The hospital's telephone, always in the same place."""
-        return f"有事打电话 {phone}"
+    help = "有事打电话"
 
 
 class Home:
@@ -48,7 +45,6 @@ class Home:
     offer_title = "看完病一次付清"
     offer = "签一次就行。以后看病中途不用交钱，看完再付。随时可以不用。"
     offer_go = "看一看，去签"
-    not_now = "这次不能用“看完病再付”"
     pass_go = "出示就诊码"
     bill_go = "看账单"
     guide_go = "下一步去哪"
@@ -147,7 +143,7 @@ class Bill:
     leave = "现在就走"
     pay = "去付款"
     family = "请家人付"
-    nothing_yet = "现在不用付钱"
+    nothing_yet = "现在没有要付的"
     again = "以前付的，收据在“我的账单”。"
 
     @staticmethod
@@ -293,7 +289,9 @@ class Family:
     watches = "能看就诊"
     depth = {"steps": "只看走到哪一步", "bill": "看步骤和账单", "results": "看步骤、账单和结果"}
     ask_first = "每次先问我"
-    end = "不再让看"
+    end = "停止"
+    leave = "不帮了"
+    take_back = "收回"
     ended = "已停止"
     until_end = "这次看完病就停"
     waiting = "等对方同意"
@@ -318,13 +316,16 @@ class Family:
     signs = "能替签"
     guards = "监护人"
     code = "对方扫不了，就念这 6 位给对方"
-    code_says = "10 分钟内有效，只能用一次。对方在“家人”里点“有口令”填。"
-    have_code = "有口令"
+    code_says = "10 分钟内有效，只能用一次。对方在“家人”里点“家人念给我一个口令”。"
+    have_code = "家人念给我一个口令"
     code_title = "填口令"
     code_who = "对方的手机号（没有手机的填身份证号）"
     code_field = "6 位口令"
     code_go = "下一步"
-    end_title = "不再让看"
+    end_title = "停止"
+    leave_title = "不帮了"
+    back_title = "收回邀请"
+    back_says = "收回后，这个二维码和口令马上不能用。"
     bind_sign = "替对方签“看完病再付”。"
     bind_open = "打开的项目："
 
@@ -369,7 +370,8 @@ class Companion:
     story = "今天的经过"
     none = "还没有开始。到了医院，这里会告诉您。"
     closed = "这次没有开放账单。"
-    not_shared = "这次没有开放给您看。"
+    not_shared = "这次看完了，不再给您看。下次看病时，这里会自己打开。"
+    home = "回首页"
     sum = "做完的一共"
     pay = "替家人付"
     call = "打电话"
@@ -419,7 +421,7 @@ class Settings:
     contracts = "“看完病再付”"
     no_contracts = "还没有签过。"
     since = "签于"
-    withdraw = "不用了"
+    withdraw = "停用"
     logout = "退出登录"
     logout_says = "退出后，这台手机上保存的内容会清掉。"
     people = "我能替谁看病"

@@ -76,6 +76,7 @@ class Pay:
         "family": "请家人付",
         "counter": "到窗口付",
     }
+    with_ = {"wechat": "用微信付。"}
     insurance_in_wechat = "用医保要在微信里付。"
     to_wechat = "去微信里付"
     see_items = "看每一项"

@@ -218,11 +218,14 @@ async def ask_withdraw(request: Request, bond: UUID, caller: PersonCaller, tx: T
             raise NotFoundError
         other = await patients.by_id(tx, live[0].patient_id if held else live[0].person_id)
         says = FamilyWords.leave_says if held else FamilyWords.end_says
+        title, button = (
+            (FamilyWords.leave_title, FamilyWords.leave) if held else (FamilyWords.end_title, FamilyWords.end)
+        )
         line = says(other.name_masked)
     else:
         await invitations.token_of(tx, caller, bond)  # an invitation still waiting, or nothing at all
-        line = FamilyWords.waiting
-    view = Ask(FamilyWords.end_title, (line,), action, FamilyWords.end, back, danger=True)
+        title, button, line = FamilyWords.back_title, FamilyWords.take_back, FamilyWords.back_says
+    view = Ask(title, (line,), action, button, back, danger=True)
     return await show(request, tx, "ask.html", view)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from sandbox.his.books import Books
 from sandbox.his.wire import Json
 
+SPOILT = "bad-"  # begins the id of every item that is wrong on purpose
+
 
 @dataclass(frozen=True, slots=True)
 class Weather:
@@ -67,7 +69,7 @@ class Noise:
     def after(self, books: Books, said: list[Json]) -> None:
         """Once Houfu has answered a batch: queue some of it to be said again."""
         for item in {i["id"]: i for i in said}.values():
-            if item["id"].startswith("again-"):
+            if item["id"].startswith(("again-", SPOILT)):
                 continue
             if self._hits(self.weather.renamed):
                 books.noise(item | {"id": books.number("again-")})

@@ -16,7 +16,7 @@ import httpx
 from sandbox.his import wire
 from sandbox.his.behave import Behaviour
 from sandbox.his.books import Books
-from sandbox.his.noise import Noise
+from sandbox.his.noise import SPOILT, Noise
 from sandbox.his.wire import Json, Key
 
 Said = Literal["nothing", "taken", "again", "refused"]
@@ -214,8 +214,8 @@ def _spoil(items: list[Json]) -> list[Json]:
         "created_at": first["time"],
     }
     bad = [
-        first | {"id": f"bad-sum-{first['id']}", "type": "charge.created", "data": broken},
-        first | {"id": f"bad-type-{first['id']}", "type": "charge.imagined"},
-        first | {"id": f"bad-time-{first['id']}", "time": "2026-11-22 09:31"},
+        first | {"id": f"{SPOILT}sum-{first['id']}", "type": "charge.created", "data": broken},
+        first | {"id": f"{SPOILT}type-{first['id']}", "type": "charge.imagined"},
+        first | {"id": f"{SPOILT}time-{first['id']}", "time": "2026-11-22 09:31"},
     ]
     return [bad[0], *items[:1], bad[1], *items[1:], bad[2]]

@@ -165,9 +165,15 @@ class Rehearsal:
         await self._everybody_watches()
 
     async def _trouble(self) -> None:
+        heard = -1
         while True:
-            await asyncio.sleep(self.rng.uniform(0.05, 0.4))
+            await asyncio.sleep(self.rng.uniform(0.1, 0.8))
             fault = self.rng.choice(_FAULTS + _SLIPS)
+            if fault in _SLIPS:
+                # Not before something got through since the last slip: or a slow house would never hear anything.
+                if heard == len(self.his.books.answers):
+                    continue
+                heard = len(self.his.books.answers)
             self.his.behaviour.be(fault, times=self.rng.choice((1, 1, 2)), seconds=5.3)
 
     async def _watch(self) -> None:
@@ -179,7 +185,7 @@ class Rehearsal:
                 await asyncio.gather(*(self._arrive(guest) for guest in batch))
             for batch in _chunks([p for p in self.phones.values() if p.guest.encounters], 16):
                 await asyncio.gather(*(self._glance(phone) for phone in batch))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
 
     async def _arrive(self, guest: Guest) -> None:
         if not self._is_known(guest):
@@ -203,8 +209,9 @@ class Rehearsal:
         return "phone" in started and not waits
 
     async def _glance(self, phone: Phone) -> None:
-        await phone.look()
-        if self.rng.random() < 0.02 and await phone.give_up_something():
+        if not phone.following:
+            await phone.look()
+        if self.rng.random() < 0.05 and await phone.give_up_something():
             self.verdict.abandoned += 1
 
     async def _everybody_watches(self) -> None:
@@ -234,7 +241,7 @@ class Rehearsal:
         await self._make_up()
         await self._settles()
 
-    async def _settles(self, seconds: float = 40) -> None:
+    async def _settles(self, seconds: float = 120) -> None:
         """Wait until both sides agree, or give up; the judgement then says what does not."""
         end, wrong = time.monotonic() + seconds, list[str]()
         while time.monotonic() < end:

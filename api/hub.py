@@ -9,7 +9,7 @@ lost ring costs delay and never a row.
 import asyncio
 import random
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -94,6 +94,7 @@ class Hub:
         self._next_slot = 0
         self._closing = False
         self._bells: list[asyncio.Event] = []
+        self._own_bells: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self.delivered = 0
         self.slow = 0
 
@@ -127,16 +128,27 @@ class Hub:
         except Exception:
             log.exception("hub.announce")
 
-    def bell(self) -> asyncio.Event:
-        """A bell that rings whenever anything was announced, here or by another process; who waits for it clears it."""
+    def bell(self, about: Collection[UUID] | None = None) -> asyncio.Event:
+        """A bell that rings whenever anything was announced, here or by another process; who waits for it clears it.
+
+        Args:
+            about: ring only when somebody's view of one of these patients changes, or one of these feeds grows.
+        """
         made = asyncio.Event()
-        self._bells.append(made)
+        if about is None:
+            self._bells.append(made)
+        for one in about or ():
+            self._own_bells[one].add(made)
         return made
 
-    def no_bell(self, bell: asyncio.Event) -> None:
-        """Who waited for this bell has gone."""
+    def no_bell(self, bell: asyncio.Event, about: Collection[UUID] | None = None) -> None:
+        """Who waited for this bell has gone; ``about`` as it was made with."""
         if bell in self._bells:
             self._bells.remove(bell)
+        for one in about or ():
+            self._own_bells[one].discard(bell)
+            if not self._own_bells[one]:
+                del self._own_bells[one]
 
     @property
     def closing(self) -> bool:
@@ -148,9 +160,14 @@ class Hub:
         for bell in self._bells:
             bell.set()
 
+    def _ring(self, about: UUID) -> None:
+        for bell in self._own_bells.get(about, ()):
+            bell.set()
+
     def hear(self, subject: UUID, seq: int) -> None:
         """Another process has written up to here."""
         self._remember(subject, seq)
+        self._ring(subject)
         topic = self._topics.get(subject)
         if topic is not None and seq > topic.target:
             topic.target = seq
@@ -158,6 +175,7 @@ class Hub:
 
     def decide_anew(self, patient: UUID) -> None:
         """Somebody's view of this patient may have changed: show nothing more until that is known."""
+        self._ring(patient)
         streams = [s for s in self._patients.get(patient, ()) if not s.ending]
         for stream in streams:
             stream.held += 1
@@ -173,6 +191,7 @@ class Hub:
 
     def _row(self, row: Row) -> None:
         self._remember(row.subject, row.seq)
+        self._ring(row.subject)
         topic = self._topics.get(row.subject)
         if topic is not None:
             self._deliver(topic, row)
@@ -270,10 +289,7 @@ class Hub:
             TooManyStreamsError: this viewer has six already.
             ClosingError: the process is going down.
         """
-        if self._closing:
-            raise ClosingError
-        if self._viewers.get(stream.actor.viewer, 0) >= STREAMS_PER_VIEWER:
-            raise TooManyStreamsError
+        self.admit(stream.actor.viewer)
         self._enter(stream)
 
         def begun() -> None:
@@ -288,12 +304,30 @@ class Hub:
         finally:
             self._leave(stream)
 
+    def admit(self, viewer: str) -> None:
+        """One more line of this viewer; ``dismiss`` when it ends.
+
+        Raises:
+            TooManyStreamsError: this viewer has six already.
+            ClosingError: the process is going down.
+        """
+        if self._closing:
+            raise ClosingError
+        if self._viewers.get(viewer, 0) >= STREAMS_PER_VIEWER:
+            raise TooManyStreamsError
+        self._viewers[viewer] += 1
+
+    def dismiss(self, viewer: str) -> None:
+        """A line of this viewer has ended."""
+        self._viewers[viewer] -= 1
+        if not self._viewers[viewer]:
+            del self._viewers[viewer]
+
     def _enter(self, stream: Stream) -> None:
         stream.held += 1  # until its head is out
         stream.slot, self._next_slot = self._next_slot, (self._next_slot + 1) % SLOTS
         self._slots[stream.slot].add(stream)
         self._patients[stream.patient].add(stream)
-        self._viewers[stream.actor.viewer] += 1
         topic = self._topics.get(stream.subject)
         if topic is None:
             topic = self._topics[stream.subject] = Topic(stream.subject, set())
@@ -305,9 +339,7 @@ class Hub:
         self._patients[stream.patient].discard(stream)
         if not self._patients[stream.patient]:
             del self._patients[stream.patient]
-        self._viewers[stream.actor.viewer] -= 1
-        if not self._viewers[stream.actor.viewer]:
-            del self._viewers[stream.actor.viewer]
+        self.dismiss(stream.actor.viewer)
         topic = self._topics[stream.subject]
         topic.streams.discard(stream)
         if not topic.streams:
@@ -351,6 +383,9 @@ class Hub:
         """End every stream now and take no more; for SIGTERM."""
         self._closing = True
         self.ring_bells()
+        for bells in self._own_bells.values():
+            for bell in bells:
+                bell.set()
         for topic in list(self._topics.values()):
             for stream in list(topic.streams):
                 stream.end()

@@ -1,8 +1,10 @@
 """Serves the application on one port, and lets go of everybody at once when asked to stop."""
 
 import asyncio
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,6 +13,8 @@ from typing import Any
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from uvicorn.lifespan.on import LifespanOn
+from uvicorn.server import HANDLED_SIGNALS
 
 from houfu import migrate
 from houfu.embedded import EmbeddedPostgres
@@ -38,11 +42,31 @@ class Server(uvicorn.Server):
             self._when_up()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM or Ctrl-C: a clean end with exit code 0; a second one does not wait."""
-        if self._loop is not None:
+        """SIGTERM or Ctrl-C: a clean end with exit code 0; a second one does not wait for phones."""
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._hub.close)
         self.force_exit = self.should_exit
         self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Hear signals while serving, and once told to stop until the very end: a third one tears nothing apart."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            if not self.should_exit:
+                for sig, handler in before.items():
+                    signal.signal(sig, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close; what the application opened is closed in order even when nobody is waited for."""
+        await super().shutdown(sockets)
+        if self.force_exit and isinstance(self.lifespan, LifespanOn) and not self.lifespan.shutdown_event.is_set():
+            await self.lifespan.shutdown()
 
 
 def server(app: FastAPI, settings: Settings, when_up: Callable[[], None] | None = None) -> Server:

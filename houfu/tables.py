@@ -26,6 +26,7 @@ from visits.events import (
     OrderPerformed,
     VisitEnded,
     VisitMarked,
+    VisitOpened,
     VisitReopened,
     VisitSettled,
     VisitUnmarked,
@@ -54,6 +55,7 @@ SUBSCRIBERS: Subscribers = {
     OrderGone: [lines.order_gone],
     VisitMarked: [lines.visit_marked],
     VisitUnmarked: [lines.visit_mode_changed],
+    VisitOpened: [bonds.visit_moved],
     VisitEnded: [bonds.visit_moved, lines.visit_ended],
     VisitReopened: [bonds.visit_moved],
     VisitSettled: [bonds.visit_settled],
@@ -77,7 +79,6 @@ SILENT: frozenset[str] = frozenset(
         "ReadingOpened",
         "ResultReady",
         "ViewsChanged",
-        "VisitOpened",
     }
 )
 """Events nobody reacts to yet, on purpose (``ViewsChanged`` is rung, not emitted)."""

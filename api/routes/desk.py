@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.deps import StaffCaller, TxDep, WorldDep, session_token
-from api.desk import DeskLine
+from api.line import Line
 from api.stream import StreamResponse
 from billing.service import answers
 from kernel.db import Tx
@@ -47,4 +47,4 @@ async def stream(
             same = await world.who(now, token)
             return None if same != caller else await mark_of(now, caller, hospital)
 
-    return StreamResponse(DeskLine(world.hub, mark, after).serve)
+    return StreamResponse(Line(world.hub, mark, after).serve)

@@ -1,16 +1,22 @@
-"""A visit as it happens: the feed as a stream of server-sent events, for pages (HTML) and for programs (JSON)."""
+"""A visit as it happens, for pages (HTML) and programs (JSON), and word of visits that begin: streams of events."""
 
+import hashlib
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Send
 
-from api.deps import AnyCaller, TxDep, WorldDep
+from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep, session_token
+from api.line import Line
 from api.stream import RELOAD, StreamResponse
+from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices import service as notices
+from people.rules import Actor
+from people.service import access
+from visits.service import reading
 
 router = APIRouter(tags=["stream"])
 
@@ -47,5 +53,55 @@ async def stream(
 
     async def serve(receive: Receive, send: Send) -> None:
         await world.hub.serve(line, upto, receive, send)
+
+    return StreamResponse(serve)
+
+
+NEWEST = 3  # visits of each person that the first page may be about
+
+
+async def glance(tx: Tx, caller: Actor) -> tuple[str, frozenset[UUID]]:
+    """Whom a person looks after and which visits run: (all that in short, the people on whom it depends)."""
+    seen: list[str] = []
+    people = await access.patients_of(tx, caller)
+    for person in people:
+        seen.append(str(person.id))
+        for visit in await reading.visits_of_patient(tx, person.id, limit=NEWEST):
+            view = await access.view_of(tx, caller, reading.subject_of(visit))
+            if not view.blind:
+                seen.append(f"{visit.id}/{visit.state if view.owner or view.pays else 'open'}")
+    mark = hashlib.sha256(" ".join(seen).encode()).hexdigest()[:16]
+    return mark, frozenset({caller.id, *(p.id for p in people)})
+
+
+def news_url(mark: str) -> str:
+    """The line of a page that shows what ``glance`` saw."""
+    return f"/api/news?after={mark}"
+
+
+@router.get("/api/news", response_class=StreamResponse)
+async def news(
+    request: Request,
+    caller: PersonCaller,
+    tx: TxDep,
+    world: WorldDep,
+    after: Annotated[str, Query(max_length=64, description="the mark the page was drawn with")] = "",
+) -> Response:
+    """Wait for a visit to begin or to end, one's own or one that is shared: ``event: reload``, and nothing else."""
+    token, about = session_token(request) or "", (await glance(tx, caller))[1]
+
+    async def mark() -> str | None:
+        async with world.db.begin() as now:
+            same = await world.who(now, token)
+            return None if same != caller else (await glance(now, caller))[0]
+
+    line = Line(world.hub, mark, after, RELOAD, about)
+
+    async def serve(receive: Receive, send: Send) -> None:
+        world.hub.admit(caller.viewer)
+        try:
+            await line.serve(receive, send)
+        finally:
+            world.hub.dismiss(caller.viewer)
 
     return StreamResponse(serve)

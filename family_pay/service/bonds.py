@@ -14,7 +14,7 @@ from people.events import ViewsChanged
 from people.rules import ALONE_FROM_AGE, Action, Actor, ActorKind, GrantKind, GrantState, Role, age_on, alone_until
 from people.service import access, grants, patients
 from people.service.grants import Grant, Terms
-from visits.events import VisitEnded, VisitReopened, VisitSettled
+from visits.events import VisitEnded, VisitOpened, VisitReopened, VisitSettled
 
 _MAY_SET_GUARDIANS = frozenset({Role.COUNTER, Role.GUIDE, Role.DESK})
 
@@ -100,8 +100,8 @@ async def _guard(
     return made
 
 
-async def visit_moved(tx: Tx, event: VisitEnded | VisitReopened) -> None:
-    """A visit ended or opened again: what watchers see of it is decided anew (subscriber)."""
+async def visit_moved(tx: Tx, event: VisitOpened | VisitEnded | VisitReopened) -> None:
+    """A visit began, ended or opened again: what watchers see of it is decided anew (subscriber)."""
     feed = await lock(tx, event.visit_id)
     tx.ring(ViewsChanged(feed.patient_id))
 

@@ -1,7 +1,7 @@
 """Who may see and do what: the patient herself, her hospital's staff, and relatives as far as she let them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import select
@@ -41,6 +41,7 @@ __all__ = [
     "relations_of",
     "require",
     "view_of",
+    "watched",
 ]
 
 
@@ -146,6 +147,14 @@ async def patients_of(tx: Tx, actor: Actor) -> list[Person]:
     await tx.preload(Person, ids)
     people = [await tx.get(Person, i) for i in ids]
     return [me, *(p for p in people if p is not None)]
+
+
+async def watched(tx: Tx, actor: Actor, subject: Subject) -> bool:
+    """Whether the caller could watch this visit while it lasted, and holds the same grant still."""
+    if actor.kind is not ActorKind.PERSON or not subject.ended:
+        return False
+    running = replace(subject, ended=False, settled=False)
+    return view_from(map(_fact, await _grants(tx, actor.id, subject.patient_id)), running, tx.now).depth > Depth.NOTHING
 
 
 async def relations_of(tx: Tx, person_id: UUID) -> dict[UUID, str]:

@@ -133,6 +133,7 @@ async def _page(request: Request, tx: Tx, caller: Actor, said: Said = NOTHING, s
         disputes=await _disputes(tx, hospital, caller),
         letters=caller.role == Role.DOCTOR,
         code=said.code,
+        framed=request.headers.get("sec-fetch-dest") == "iframe",
     )
     return await show(request, tx, "desk.html", view, status=status)
 

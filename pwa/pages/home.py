@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from api.deps import PersonCaller, TxDep, WorldDep
 from api.routes.consent import insurance_status
+from api.routes.stream import glance, news_url
 from api.world import World
 from consent.service import eligibility, standing
 from kernel.clock import china_day
@@ -42,10 +43,10 @@ async def _whose(request: Request, tx: Tx, caller: Actor) -> PersonRow:
     return people[0]
 
 
-async def _stream(world: World, tx: Tx, caller: Actor, cards: list[VisitCard]) -> str | None:
-    """The stream of today's visit: every message has the cards drawn again."""
+async def _stream(world: World, tx: Tx, caller: Actor, cards: list[VisitCard], mark: str) -> str:
+    """The stream of today's visit: every message has the cards drawn again. Without one: word that one has begun."""
     if not cards or cards[0].state == "settled":
-        return None
+        return news_url(mark)
     return (await seen(world, tx, caller, UUID(cards[0].id), None)).stream("guide")
 
 
@@ -76,6 +77,7 @@ async def _offer(tx: Tx, caller: Actor, patient: PersonRow, hospital: Hospital |
 @router.get(Urls.home)
 async def home(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
     """What is on today, for oneself or whom one looks after."""
+    mark, _ = await glance(tx, caller)  # before anything is read: what begins meanwhile is said by the line
     patient = await _whose(request, tx, caller)
     people = await people_of(tx, caller)
     day = china_day(tx.now)
@@ -97,7 +99,7 @@ async def home(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDe
         hospital=hospital.name if hospital else None,
         sign_offer=offer,
         why_not=why_not,
-        stream_url=await _stream(world, tx, caller, cards),
+        stream_url=await _stream(world, tx, caller, cards, mark),
     )
     mine = next((c for c in cards if not c.watched), None)
     response = await show(request, tx, "home.html", view, Nav("home", mine.id if mine else None))

@@ -3,7 +3,8 @@
   const scan = document.getElementById('scan');
   if (!scan) return;
   const rows = () => [...document.querySelectorAll('tbody tr')].map((r) => r.querySelector('button,a')).filter(Boolean);
-  scan.focus();
+  const alone = window.top === window; // in a frame of another page the focus is not ours to take
+  if (alone) scan.focus();
   document.addEventListener('keydown', (e) => {
     const typing = e.target.matches('input,textarea,select');
     if (e.key === 'Escape') { scan.focus(); scan.select(); return; }
@@ -15,5 +16,5 @@
     }
     if (!typing && e.key.length === 1 && !e.ctrlKey && !e.metaKey && !e.altKey && e.key !== ' ') scan.focus();
   });
-  document.addEventListener('htmx:after:swap', () => { if (document.activeElement === document.body) scan.focus(); });
+  document.addEventListener('htmx:after:swap', () => { if (alone && document.activeElement === document.body) scan.focus(); });
 })();

@@ -1,12 +1,13 @@
-"""A desk's line: it says ``refresh`` when the department's list has changed, and nothing about anybody.
+"""A line that only says when a page is no longer true: a desk's list, somebody's first page; nothing about anybody.
 
-Every commit anywhere rings; what changed is asked once, at most twice a second, so a busy hospital costs a desk no
-more than a quiet one, and a quiet one nothing.
+What rings is a commit (anywhere, or about certain people); what changed is asked once, at most twice a second, so a
+busy hospital costs a line no more than a quiet one, and a quiet one nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from uuid import UUID
 
 from starlette.types import Message, Receive, Send
 
@@ -19,22 +20,26 @@ OLDEST = 900
 REFRESH = b"event: refresh\ndata:\n\n"
 
 Mark = Callable[[], Awaitable[str | None]]
-"""What the list looks like now, in short; None when the caller may no longer know."""
+"""What the page looks like now, in short; None when the caller may no longer know."""
 
 
-class DeskLine:
-    """One desk listening.
+class Line:
+    """One page listening.
 
     Args:
-        drawn: the mark of the list as the page has it; a different one now refreshes at once.
+        drawn: the mark of the page as it was drawn; a different one now is said at once.
+        word: what is said: ``refresh`` (ask for the list again) or ``reload`` (for the whole page).
+        about: people whose changes ring; None: every commit.
     """
 
-    def __init__(self, hub: Hub, mark: Mark, drawn: str) -> None:
-        self._hub, self._mark, self._drawn = hub, mark, drawn
+    def __init__(
+        self, hub: Hub, mark: Mark, drawn: str, word: bytes = REFRESH, about: Collection[UUID] | None = None
+    ) -> None:
+        self._hub, self._mark, self._drawn, self._word, self._about = hub, mark, drawn, word, about
 
     async def serve(self, receive: Receive, send: Send) -> None:
-        """Hold the line until the desk goes away, its session ends, or the process does."""
-        bell = self._hub.bell()
+        """Hold the line until the page goes away, its session ends, or the process does."""
+        bell = self._hub.bell(self._about)
         bell.set()
         await send({"type": "http.response.start", "status": 200, "headers": HEAD})
         await send(_body(b"retry: 1500\n\n"))
@@ -43,7 +48,7 @@ class DeskLine:
         try:
             await asyncio.wait({watcher, gone}, timeout=OLDEST, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._hub.no_bell(bell)
+            self._hub.no_bell(bell, self._about)
             for task in (watcher, gone):
                 task.cancel()
             results = await asyncio.gather(watcher, gone, return_exceptions=True)
@@ -65,7 +70,7 @@ class DeskLine:
                 return
             if now != self._drawn:
                 self._drawn = now
-                await send(_body(REFRESH))
+                await send(_body(self._word))
             await asyncio.sleep(PAUSE)
 
 

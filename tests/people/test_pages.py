@@ -160,7 +160,7 @@ async def test_a_spoken_code_by_forms(phones: list[AsyncClient], gateway: Gatewa
     mother, daughter, _ = phones
     await log_in(mother, gateway, MOTHER)
     made = (await mother.post("/family/invite", data={"relation": "son", "pays": "1"})).text
-    (first, second) = re.findall(r'class="lead num">(\w{3}) (\w{3})<', made)[0]
+    (first, second) = re.findall(r'class="total num">(\w{3}) (\w{3})<', made)[0]
     await log_in(daughter, gateway, DAUGHTER)
     assert (await daughter.get("/bind")).status_code == 200
     wrong = await daughter.post("/bind", data={"who": MOTHER, "code": "AAAAAA"})

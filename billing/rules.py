@@ -1,9 +1,8 @@
 """When a charge is owed, in which pile of the bill it lies, and what of it each viewer sees."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from kernel.errors import HoufuError, Kind
 from kernel.lifecycle import Lifecycle
@@ -54,7 +53,7 @@ CHARGE = Lifecycle[ChargeState](
     },
 )
 
-PILE: Mapping[ChargeState, Pile] = {
+PILE: Mapping[str, Pile] = {
     S.PLANNED: "ordered",
     S.BILLABLE: "done",
     S.DISPUTED: "done",
@@ -67,6 +66,7 @@ PILE: Mapping[ChargeState, Pile] = {
 }
 
 OWED = frozenset({S.BILLABLE, S.DISPUTED, S.COVERED})
+_PAID = frozenset({S.SETTLED, S.SETTLED_ELSEWHERE})
 
 
 class Account(StrEnum):
@@ -102,64 +102,53 @@ class NotDisputableError(HoufuError):
     kind = Kind.CONFLICT
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """A bill, or the part of it in one category, in fen; fund + account + self = done."""
-
-    done_fen: int = 0
-    payable_fen: int = 0
-    fund_fen: int = 0
-    account_fen: int = 0
-    self_fen: int = 0
-    planned_fen: int = 0
-    paid_fen: int = 0
-
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(getattr(self, f) + getattr(other, f) for f in self.__slots__))
+# A bill, or the part of it in one category, in fen; fund + account + self = done.
+SUMS = ("done_fen", "payable_fen", "fund_fen", "account_fen", "self_fen", "planned_fen", "paid_fen")
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(NamedTuple):
     """What the sums need of a line."""
 
-    state: ChargeState
+    state: str
+    category: str | None
     amount_fen: int
     fund_fen: int
     account_fen: int
     self_fen: int
     here: bool  # payable through Houfu: the visit is post-pay and the line is not excluded
 
-    @property
-    def sums(self) -> Sums:
-        """Its part in the bill."""
-        pile = PILE[self.state]
-        if pile == "ordered":
-            return Sums(planned_fen=self.amount_fen)
-        if pile == "cancelled":
-            return Sums()
-        paid = self.self_fen if self.state in (S.SETTLED, S.SETTLED_ELSEWHERE) else 0
-        payable = self.self_fen if self.state is S.BILLABLE and self.here else 0
-        return Sums(self.amount_fen, payable, self.fund_fen, self.account_fen, self.self_fen, 0, paid)
 
-
-def sums_by_category(lines: Iterable[tuple[str | None, Money]]) -> tuple[dict[str, dict[str, int]], bool]:
+def sums_by_category(lines: Iterable[Money]) -> tuple[dict[str, dict[str, int]], bool]:
     """Sums per category ("" for what is not sensitive), and whether a payment is under way (some line is frozen)."""
-    found: dict[str, Sums] = {}
+    found: dict[str, dict[str, int]] = {}
     busy = False
-    for category, money in lines:
-        busy = busy or money.state is S.COVERED
-        key = category or ""
-        found[key] = found.get(key, Sums()) + money.sums
-    return {key: asdict(sums) for key, sums in found.items()}, busy
+    for state, category, amount, fund, account, own, here in lines:
+        part = found.get(category or "")
+        if part is None:
+            part = found[category or ""] = dict.fromkeys(SUMS, 0)
+        pile = PILE[state]
+        if pile == "ordered":
+            part["planned_fen"] += amount
+        elif pile == "done":
+            part["done_fen"] += amount
+            part["fund_fen"] += fund
+            part["account_fen"] += account
+            part["self_fen"] += own
+            if state in _PAID:
+                part["paid_fen"] += own
+            elif here and state == S.BILLABLE:
+                part["payable_fen"] += own
+            busy = busy or state == S.COVERED
+    return found, busy
 
 
 def seen_sums(sums: Mapping[str, Mapping[str, int]], view: View, *, busy: bool) -> dict[str, int]:
     """The sums a view is told: its categories only, but a payer the whole payable total; 0 payable while being paid."""
-    total = Sums()
+    made = dict.fromkeys(SUMS, 0)
     for key, part in sums.items():
         if view.sees(Depth.BILL, key or None):
-            total += Sums(**part)
-    made = asdict(total)
+            for name in SUMS:
+                made[name] += part[name]
     if view.pays:
         made["payable_fen"] = sum(part["payable_fen"] for part in sums.values())
     if busy:

@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from kernel.db import Tx
-from notices.models import Feed, FeedRow
+from notices.models import Feed as Feed
+from notices.models import FeedRow
 from notices.rules import Row
 from people.rules import Audience
 

@@ -95,9 +95,11 @@ class HisCall(Base):
     """Something the HIS must be told, exactly once in effect; ``turn`` keeps the order within a visit."""
 
     __tablename__ = "his_call"
+    __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012 - nobody reads ``turn`` where it is written
     __table_args__ = (
         Index("ix_his_call_pending", "next_at", postgresql_where=text("state = 'pending'")),
         Index("ix_his_call_visit", "visit_id", "turn"),
+        Index("ix_his_call_refused", "hospital_id", postgresql_where=text("state = 'refused'")),
     )
     key: Mapped[str] = column(2, primary_key=True)
     turn: Mapped[int] = column(2, Identity())

@@ -54,6 +54,7 @@ class CallState(StrEnum):
     PENDING = "pending"
     DONE = "done"
     REFUSED = "refused"
+    GIVEN_AGAIN = "given_again"  # a person had the same said once more, under a new key
 
 
 class ModeChange(StrEnum):
@@ -134,6 +135,7 @@ CALL = Lifecycle[CallState](
         (None, CallState.PENDING): "CallQueued",
         (CallState.PENDING, CallState.DONE): "CallDone",
         (CallState.PENDING, CallState.REFUSED): "CallRefused",
+        (CallState.REFUSED, CallState.GIVEN_AGAIN): "CallGivenAgain",
     },
 )
 

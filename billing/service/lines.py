@@ -31,9 +31,21 @@ from people.service.hospitals import Hospital
 from visits.events import OrderGone, OrderPerformed, VisitEnded, VisitMarked
 from visits.rules import GONE_ORDER, OPEN_ORDER, OrderState, PaymentMode, VisitState
 from visits.service import encounters
-from visits.service.calls import post_charge
+from visits.service.calls import post_charge, tell
 from visits.service.encounters import Visit
 from visits.service.orders import Order
+
+_MONEY = (
+    ChargeItem.visit_id,
+    ChargeItem.id,
+    ChargeItem.state,
+    ChargeItem.category,
+    ChargeItem.pay_first,
+    ChargeItem.amount_fen,
+    ChargeItem.fund_fen,
+    ChargeItem.account_fen,
+    ChargeItem.self_fen,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +84,23 @@ async def preload(tx: Tx, visit_ids: Sequence[UUID]) -> None:
         tx.hold([charge])
 
 
-async def preload_numbers(tx: Tx, hospital_id: UUID, numbers: Iterable[str], visit_ids: Sequence[UUID]) -> None:
-    """Fetch the lines of these visits and the orders behind those named, and remember which numbers do not exist."""
-    await preload(tx, visit_ids)
-    wanted = {charge_id(hospital_id, number) for number in numbers}
-    await tx.preload(ChargeItem, wanted)
-    named = [c for visit_id in visit_ids for c in tx.memo["lines", visit_id] if c.id in wanted]
+async def preload_named(tx: Tx, hospital_id: UUID, numbers: Iterable[str], visit_ids: Sequence[UUID]) -> None:
+    """Fetch the lines with these numbers and the orders behind them, and of all lines of the visits their money."""
+    await _preload_money(tx, visit_ids)
+    named = await tx.preload(ChargeItem, {charge_id(hospital_id, number) for number in numbers})
     await tx.preload(Order, {c.order_id for c in named if c.order_id})
+
+
+async def _preload_money(tx: Tx, visit_ids: Sequence[UUID]) -> None:
+    # A long bill costs little this way: whole lines are fetched only where they are needed.
+    wanted = [v for v in visit_ids if ("money", v) not in tx.memo]
+    if not wanted:
+        return
+    for visit_id in wanted:
+        tx.memo["money", visit_id] = {}
+    query = select(*_MONEY).where(one_of(ChargeItem.visit_id, wanted))
+    for row in await tx.session.execute(query):
+        tx.memo["money", row.visit_id][row.id] = row
 
 
 async def is_known(tx: Tx, hospital_id: UUID, number: str) -> bool:
@@ -108,10 +130,7 @@ async def record(tx: Tx, hospital: Hospital, visit: Visit, fact: ChargeFact) -> 
             raise AmountChangedError(charge=fact.number)
         return False
     order = await tx.get(Order, fact.order_id) if fact.order_id else None
-    charge = _planned(identity, visit, order, fact, next_rank(feed, tx.now))
-    lines = await lines_of(tx, visit.id)
-    tx.add(charge)
-    lines.append(charge)
+    charge = _add(tx, _planned(identity, visit, order, fact, next_rank(feed, tx.now)))
     if visit.mode == PaymentMode.DEFERRED:
         await post_charge(tx, visit, charge.number, charge.amount_fen, fresh=True)
     if order is not None and order.state in GONE_ORDER:
@@ -120,6 +139,14 @@ async def record(tx: Tx, hospital: Hospital, visit: Visit, fact: ChargeFact) -> 
     if order is not None and order.state == OrderState.PERFORMED and order.covers_all:
         await confirm(tx, visit, charge, order.performed_by, order.performed_where or "", order.performed_at or tx.now)
     return True
+
+
+def _add(tx: Tx, charge: ChargeItem) -> ChargeItem:
+    if ("lines", charge.visit_id) in tx.memo:
+        tx.memo["lines", charge.visit_id].append(charge)
+    if ("money", charge.visit_id) in tx.memo:
+        tx.memo["money", charge.visit_id][charge.id] = charge
+    return tx.add(charge)
 
 
 def _planned(identity: UUID, visit: Visit, order: Order | None, fact: ChargeFact, rank: int) -> ChargeItem:
@@ -174,8 +201,11 @@ async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, wher
         await _paid_elsewhere(tx, charge)
     await announce(tx, visit, charge)
     await tx.emit(ChargeBecameBillable(charge.id, visit.id))
-    if visit.state == VisitState.SETTLED and charge.state in OWED and charge.self_fen:
-        await encounters.owed_again(tx, visit)
+    if visit.state == VisitState.SETTLED and charge.state in OWED:
+        if charge.self_fen:
+            await encounters.owed_again(tx, visit)
+        else:
+            await _book_free(tx, visit)
 
 
 def _owed(charge: ChargeItem, sign: int) -> dict[Account, int]:
@@ -199,10 +229,20 @@ async def reverse(tx: Tx, visit: Visit, charge: ChargeItem, at: datetime) -> Non
         return
     charge.reversed_at = at
     if charge.state == ChargeState.SETTLED:
-        await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen))
+        await give_back(tx, visit, charge)
     elif charge.state != ChargeState.COVERED:
         await take_back(tx, visit, charge)
         await check_settled(tx, visit)
+
+
+async def give_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
+    """A line settled here was taken back by the HIS: its money goes back; of one at 0 fen there is none to send."""
+    if charge.self_fen:
+        await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen))
+        return
+    await move(tx, visit, charge, ChargeState.REFUNDED)
+    await post(tx, visit.id, "reversed", charge.id, charge.number, _owed(charge, -1))
+    await announce(tx, visit, charge)
 
 
 async def take_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
@@ -296,24 +336,56 @@ async def visit_ended(tx: Tx, event: VisitEnded) -> None:
 
 async def check_settled(tx: Tx, visit: Visit) -> None:
     """An ended visit with nothing owed here is settled."""
+    if visit.state == VisitState.SETTLED:
+        await _book_free(tx, visit)
     if visit.state != VisitState.ENDED:
         return
     # A line the insurance pays whole asks nothing of the patient.
     owed = any(c.state in OWED and c.self_fen and not c.pay_first for c in await lines_of(tx, visit.id))
     if not owed:
+        await _book_free(tx, visit)
         await encounters.settled(tx, visit)
 
 
-def money_of(visit: Visit, charge: ChargeItem) -> Money:
-    """What the sums need of a line."""
+async def _book_free(tx: Tx, visit: Visit) -> None:
+    """Nobody pays for lines the insurance pays whole, so no payment tells the HIS of them: this does."""
+    lines = await lines_of(tx, visit.id)
+    free = [c for c in lines if c.state == ChargeState.BILLABLE and not c.self_fen and money_of(visit, c).here]
+    if not free:
+        return
+    number = f"HF0-{free[0].id.hex}"  # a line is settled once, so the first one's id names the settlement
+    for charge in free:
+        charge.settled_at, charge.settled_reference = tx.now, number
+        await move(tx, visit, charge, ChargeState.COVERED)
+        await move(tx, visit, charge, ChargeState.SETTLED)
+    data = {
+        "settlement_no": number,
+        "charges": [{"charge_no": c.number, "self_fen": 0} for c in free],
+        "total_fen": 0,
+        "way": "INSURANCE",
+        "transaction": number,
+        "paid_at": tx.now.isoformat(),
+    }
+    await tell(tx, visit, "settle", f"insured:{free[0].id.hex}", data)
+    for charge in free:
+        await announce(tx, visit, charge)
+
+
+def money_of(visit: Visit, charge: Any) -> Money:
+    """What the sums need of a line, or of a row of ``_MONEY``."""
     here = visit.mode == PaymentMode.DEFERRED and not charge.pay_first
-    state = ChargeState(charge.state)
-    return Money(state, charge.amount_fen, charge.fund_fen, charge.account_fen, charge.self_fen, here)
+    fen = (charge.amount_fen, charge.fund_fen, charge.account_fen, charge.self_fen)
+    return Money(charge.state, charge.category, *fen, here)
 
 
 async def sums_of(tx: Tx, visit: Visit) -> tuple[dict[str, dict[str, int]], bool]:
     """Sums per category and whether a payment is under way."""
-    return sums_by_category((c.category, money_of(visit, c)) for c in await lines_of(tx, visit.id))
+    if ("lines", visit.id) in tx.memo:
+        return sums_by_category(money_of(visit, charge) for charge in tx.memo["lines", visit.id])
+    await _preload_money(tx, [visit.id])
+    # A line this transaction holds may have changed since its money was read.
+    money = tx.memo["money", visit.id].items()
+    return sums_by_category(money_of(visit, tx.held(ChargeItem, identity) or row) for identity, row in money)
 
 
 async def announce(tx: Tx, visit: Visit, charge: ChargeItem) -> None:

@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from billing.events import PaidChargeReversed
 from billing.models import ChargeItem
 from billing.rules import Account, ChargeState, NothingPayableError
 from billing.service.ledger import post
-from billing.service.lines import announce, check_settled, lines_of, money_of, move, sums_of, take_back
+from billing.service.lines import announce, check_settled, give_back, lines_of, money_of, move, sums_of, take_back
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices.service import append, lock
@@ -123,7 +122,7 @@ async def settle(
         await announce(tx, visit, charge)
     for charge in lines:
         if charge.reversed_at is not None:
-            await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen))
+            await give_back(tx, visit, charge)
     await check_settled(tx, visit)
 
 

@@ -14,14 +14,13 @@ from billing.service import lines
 from intake.models import HisEvent, Parked, Rejected
 from intake.rules import Answer, EncounterStarted, Item, VisitSnapshot, example, makes, needs, read, split_snapshot
 from intake.service.facts import apply
-from kernel.db import Tx, one_of
+from kernel.db import Tx, insert_rows, one_of
 from kernel.errors import HoufuError
 from kernel.ids import derive, new_id
-from notices.service import lock_all
 from people.service import hospitals, patients
 from people.service.hospitals import Hospital
 from visits.service import calls, encounters, orders
-from visits.service.encounters import Encounter, Visit
+from visits.service.encounters import Encounter
 from visits.service.orders import Order
 
 log = logging.getLogger(__name__)
@@ -54,23 +53,22 @@ class Taking:
         """Lock the visits these statements touch, in order, and fetch what they refer to."""
         tx, space = self.tx, self.hospital.id
         parts = [p for i in items for p in (split_snapshot(i) if isinstance(i.data, VisitSnapshot) else [i])]
-        met = await tx.preload(Encounter, {encounters.encounter_id(space, i.subject) for i in parts})
-        visit_ids = {e.visit_id for e in met}
+        met = {encounters.encounter_id(space, i.subject) for i in parts}
+        begun: set[UUID] = set()
         started = [i.data for i in parts if isinstance(i.data, EncounterStarted)]
         if started:
             await patients.preload(tx, space, [d.patient.no for d in started])
             for data in started:
                 person = await patients.known_number(tx, space, data.patient.no)
                 if person is not None:
-                    visit_ids.add(encounters.visit_id_on(space, person.id, data.started_at))
-        await lock_all(tx, visit_ids)
-        await tx.preload(Visit, visit_ids, lock=True)
+                    begun.add(encounters.visit_id_on(space, person.id, data.started_at))
+        visit_ids = await encounters.take_turns(tx, met, begun)
         order_nos = {n for i in parts if (n := getattr(i.data, "order_no", None)) is not None}
         await tx.preload(Order, {orders.order_id(space, n) for n in order_nos})
         charge_nos = {n for i in parts if (n := getattr(i.data, "charge_no", None)) is not None}
         charge_nos |= {n for i in parts for n in getattr(i.data, "charge_nos", None) or ()}
-        await lines.preload_numbers(tx, space, charge_nos, sorted(visit_ids))
-        await calls.preload_posts(tx, sorted(visit_ids))
+        await lines.preload_named(tx, space, charge_nos, visit_ids)
+        await calls.preload_posts(tx, visit_ids)
         await self._ask({key for i in parts if (key := makes(i)) is not None})
 
     async def _ask(self, keys: Iterable[str]) -> None:
@@ -111,8 +109,8 @@ class Taking:
             )
         # In one order everywhere, so that two batches with the same statements wait instead of deadlocking.
         rows.sort(key=lambda row: str(row["id"]))
-        query = insert(HisEvent).on_conflict_do_nothing().returning(HisEvent.id)
-        return set(await tx.session.scalars(query, rows))
+        query = insert_rows(HisEvent, rows).on_conflict_do_nothing().returning(HisEvent.id)
+        return set(await tx.session.scalars(query))
 
     async def take(self, item: Item, identity: UUID) -> Answer:
         """Make one new statement a fact, with all that waited for it; or park it.

@@ -10,12 +10,14 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
 from kernel.db import Tx, one_of
+from kernel.errors import NotFoundError
 from notices.service import lock, lock_all
 from visits.events import HisAnswered
 from visits.models import Encounter, HisCall, Visit
 from visits.ports import CommandKind, HisAnswer
 from visits.rules import CALL, CallState, Pause
 
+AGAIN = "~"  # between a key and how often it has been said, when a person has it said again
 POSTS_GATHER_FOR = timedelta(seconds=1)  # lines written within it travel in one call
 
 
@@ -100,6 +102,48 @@ async def pending(tx: Tx, hospital_id: UUID, limit: int = 200) -> list[HisCall]:
         .limit(limit)
     )
     return list(await tx.session.scalars(query))
+
+
+async def refused(tx: Tx, hospital_id: UUID, limit: int = 200) -> list[HisCall]:
+    """What the HIS has refused and nobody has given again, oldest first.
+
+    That an order was done before the patient's word came is no trouble: the bill shows it as done.
+    """
+    query = (
+        select(HisCall)
+        .where(HisCall.hospital_id == hospital_id, HisCall.state == "refused", HisCall.kind != "abandon")
+        .order_by(HisCall.turn)
+        .limit(limit)
+    )
+    return list(await tx.session.scalars(query))
+
+
+async def again(tx: Tx, hospital_id: UUID, key: str) -> None:
+    """A person has looked into it: say it once more, now.
+
+    A refusal is the HIS's last word under that key, so the same is said under a new one; nothing was done under the old
+    one, and the settlement's number is the same, so it is booked once. A call still pending is only tried sooner.
+
+    Raises:
+        NotFoundError: no such call in this hospital.
+    """
+    known = await tx.get(HisCall, key)
+    if known is None or known.hospital_id != hospital_id:
+        raise NotFoundError
+    await lock(tx, known.visit_id)
+    call = await tx.get(HisCall, key, lock=True)
+    if call is None or call.state not in (CallState.PENDING, CallState.REFUSED):
+        return
+    if call.state == CallState.PENDING:
+        call.next_at = min(call.next_at, tx.now)
+        return
+    visit = await tx.get(Visit, call.visit_id)
+    if visit is None:
+        raise NotFoundError
+    CALL.move(CallState.REFUSED, CallState.GIVEN_AGAIN)
+    call.state = CallState.GIVEN_AGAIN
+    root, _, times = key.partition(AGAIN)
+    await tell(tx, visit, call.kind, f"{root}{AGAIN}{int(times or 1) + 1}", call.data)  # type: ignore[arg-type]
 
 
 async def encounter_numbers(tx: Tx, visit_id: UUID) -> list[str]:

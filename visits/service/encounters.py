@@ -1,16 +1,17 @@
 """A visit opens with its first encounter of the day, is paid first or afterwards, ends, and may open again."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Uuid, any_, func, literal, select
 
 from consent.service import standing
 from kernel.clock import china_day
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from kernel.ids import derive
-from notices.service import append, lock, open_feed
+from notices.service import Feed, append, lock, open_feed
 from people.rules import Audience
 from people.service import hospitals
 from people.service.hospitals import Hospital
@@ -49,6 +50,32 @@ def visit_id(hospital_id: UUID, patient_id: UUID, day: date) -> UUID:
 def visit_id_on(hospital_id: UUID, patient_id: UUID, moment: datetime) -> UUID:
     """The id of the visit an encounter that begins at this moment belongs to."""
     return visit_id(hospital_id, patient_id, china_day(moment))
+
+
+async def take_turns(tx: Tx, encounter_ids: Collection[UUID], visit_ids: Collection[UUID]) -> list[UUID]:
+    """Take the turns of these visits and of those the encounters belong to, in one order everywhere; fetch them all.
+
+    Returns: the visits that exist.
+    """
+    named = select(Encounter.visit_id).where(one_of(Encounter.id, encounter_ids)).scalar_subquery()
+    wanted = func.array_cat(func.array(named), literal(list(visit_ids), ARRAY(Uuid())))
+    query = (
+        select(Feed, Visit)
+        .join(Visit, Visit.id == Feed.subject)
+        .where(Feed.subject == any_(wanted))
+        .order_by(Feed.subject)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    visits = []
+    for feed, visit in await tx.session.execute(query):
+        tx.hold([feed, visit], locked=True)
+        visits.append(visit.id)
+    tx.lacks(Feed, visit_ids)
+    tx.lacks(Visit, visit_ids)
+    # Only now, in our turn, is what is read of the encounters the last word.
+    await tx.preload(Encounter, encounter_ids)
+    return visits
 
 
 async def start(tx: Tx, hospital: Hospital, fact: EncounterFact) -> Visit:

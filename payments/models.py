@@ -8,7 +8,8 @@ from sqlalchemy.orm import Mapped
 
 from kernel.db import Base, column
 
-_LIVE = "state IN ('created', 'offered', 'unknown', 'closing', 'paid')"
+# A payment the hospital will not book holds its own lines only: what came later may be paid beside it.
+_LIVE = "state IN ('created', 'offered', 'unknown', 'closing') OR (state = 'paid' AND trouble IS NULL)"
 
 
 class Attempt(Base):

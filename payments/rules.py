@@ -62,7 +62,7 @@ ATTEMPT = Lifecycle[AttemptState](
 PAYABLE = frozenset({A.CREATED, A.OFFERED, A.UNKNOWN, A.CLOSING})
 """The provider may still take money for it."""
 LIVE = PAYABLE | {A.PAID}
-"""At most one of a visit (a unique index keeps it so)."""
+"""At most one of a visit (a unique index keeps it so), but for a paid one that waits for a person."""
 OURS = frozenset({A.PAID, A.SETTLED})
 OVER = frozenset({A.CLOSED, A.FAILED})
 LATE = frozenset({A.LATE_PAID, A.REFUNDING, A.REFUNDED})

@@ -22,6 +22,7 @@ class DeskOrder:
     deferred: bool
     pending_his: bool = False
     sheet_url: str | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,70 @@ class Desk:
     done: str | None = None
     disputes: Sequence[DeskDispute] = ()
     letters: bool = False
+    mends: bool = False
     code: str = ""
     framed: bool = False
+    found_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskVisit:
+    """One patient's day at the desk; an address is None where this member of staff may not, or need not.
+
+    ``guardians``: (relation, masked name). ``may_guard``: a guardian can be written down here; ``child``: by age.
+    """
+
+    visit: VisitHead
+    number: str
+    deferred: bool
+    owed_fen: int
+    contract: bool
+    sheet_url: str | None = None
+    pay_url: str | None = None
+    letter_url: str | None = None
+    guardians: Sequence[tuple[str, str]] = ()
+    may_guard: bool = False
+    child: bool = False
+    relations: Sequence[tuple[str, str]] = ()
+    phone: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TroubledCall:
+    """Something the HIS was told: ``refused``, or not answered yet; ``todo`` says what to do, ``detail`` its word."""
+
+    key: str
+    what: str
+    patient: str
+    number: str
+    since: datetime
+    tries: int
+    refused: bool
+    todo: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StuckPayment:
+    """Money that is with us and not where it belongs; a negative amount is on its way back. ``number`` is WeChat's."""
+
+    patient: str
+    amount_fen: int
+    who: str
+    at: datetime
+    number: str
+    todo: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeskTroubles:
+    """What a person at the counter or in finance has to look at."""
+
+    hospital: str
+    refused: Sequence[TroubledCall]
+    payments: Sequence[StuckPayment]
+    pending: Sequence[TroubledCall]
 
 
 @dataclass(frozen=True, slots=True)

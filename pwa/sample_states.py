@@ -22,6 +22,7 @@ from pwa.sample_morning import (
 )
 from words import errors
 from words import family as family_words
+from words.desk import Troubles
 from words.patient import Family as FamilyWords
 
 QR = "/qr.png"
@@ -209,6 +210,8 @@ def _letters() -> dict[str, Sample]:
             v.Sign("r1", HOSPITAL, "示例甲", "138****6027", sent_to="138****6027", error=errors.sentence("wrong_code")),
         ),
         "signed-before": Sample("signed.html", v.Signed(HOSPITAL, None, None, 24)),
+        "signed-desk": Sample("signed.html", v.Signed(HOSPITAL, None, None, 24, desk_url="/desk")),
+        "elsewhere-moved": Sample("elsewhere.html", v.Elsewhere(HOSPITAL, "示**", again="?again=1")),
         "desk_letters-empty": Sample("desk_letters.html", v.DeskLetters(HOSPITAL, ())),
     }
 
@@ -218,10 +221,19 @@ def _desk() -> dict[str, Sample]:
         v.DeskDispute("x1", "示例甲", "肝肾功能 + 血脂", "这项根本没做", 12600, at(17, 0)),
         v.DeskDispute("x2", "示例乙", "血常规（五分类）", "同一项收了两次：昨天也收过一次", 2000, at(9, 0, 1)),
     ]
+    todo = Troubles.todo("already_settled")
+    refused = [v.TroubledCall("k1", "入账", "示例甲", "8426109355", at(9, 50), 1, True, todo, "already_settled")]
+    pending = [v.TroubledCall("k2", "记账", "示例丁", "8426109371", at(10, 20), 3, False, Troubles.waits, "timeout")]
+    stuck = [
+        v.StuckPayment(
+            "示例甲", 7760, "女儿", at(9, 49), "4200001234567890", Troubles.payment("paid", "his:already_settled")
+        ),
+        v.StuckPayment("示例乙", -2000, "本人", at(9, 30), "HFR0c1d2e3f", Troubles.refund),
+    ]
     with_sheet = [replace(o, sheet_url="/s", action="check_in" if o.state == "placed" else None) for o in ORDERS]
     return {
         "desk-disputes": Sample(
-            "desk.html", v.Desk(HOSPITAL, "检验科", "3 号", ORDERS, CALLS, disputes=disputes, letters=True)
+            "desk.html", v.Desk(HOSPITAL, "检验科", "3 号", ORDERS, CALLS, disputes=disputes, letters=True, mends=True)
         ),
         "desk-found": Sample(
             "desk.html",
@@ -236,6 +248,8 @@ def _desk() -> dict[str, Sample]:
                 code="8426109355",
             ),
         ),
+        "desk_troubles": Sample("desk_troubles.html", v.DeskTroubles(HOSPITAL, refused, stuck, pending)),
+        "desk_troubles-none": Sample("desk_troubles.html", v.DeskTroubles(HOSPITAL, (), (), ())),
         "to_stage": Sample("to_stage.html", v.ToStage("#stay")),
     }
 

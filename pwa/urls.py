@@ -22,6 +22,7 @@ class Urls:
     desk_login = "/desk/login"
     desk_scan = "/desk/scan"
     desk_letters = "/desk/letters"
+    desk_troubles = "/desk/troubles"
     demo = "/demo"
 
     @staticmethod
@@ -58,6 +59,16 @@ class Urls:
     def paper(code: str) -> str:
         """What the QR of one order on paper leads to; it reveals nothing without a session."""
         return f"/o/{code}"
+
+    @staticmethod
+    def desk_visit(visit: str) -> str:
+        """One patient at the desk: what can be done for her here."""
+        return f"/desk/visits/{visit}"
+
+    @staticmethod
+    def desk_guardian(visit: str) -> str:
+        """Write down who stands for this patient (POST)."""
+        return f"/desk/visits/{visit}/guardian"
 
     @staticmethod
     def desk_dispute(dispute: str) -> str:
@@ -123,6 +134,11 @@ class Urls:
     def open_letter(hospital: str) -> str:
         """Begin reading the letter of a hospital (GET shows, POST opens the reading)."""
         return f"/consent/new/{hospital}"
+
+    @staticmethod
+    def open_letter_here(hospital: str, patient: str) -> str:
+        """The letter on the hospital's own tablet, before a witness."""
+        return f"/consent/new/{hospital}?patient={patient}"
 
     @staticmethod
     def letter(reading: str) -> str:

@@ -18,12 +18,16 @@ from pwa.desk_views import (
     DeskLogin,
     DeskOrder,
     DeskPay,
+    DeskTroubles,
+    DeskVisit,
     ErrorPage,
     Frame,
     HisCall,
     Offline,
     Stage,
+    StuckPayment,
     ToStage,
+    TroubledCall,
 )
 from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt
 from pwa.rows import Line, PaymentNote, Row, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
@@ -38,6 +42,8 @@ __all__ = [
     "DeskLogin",
     "DeskOrder",
     "DeskPay",
+    "DeskVisit",
+    "DeskTroubles",
     "ErrorPage",
     "Family",
     "Frame",
@@ -73,9 +79,11 @@ __all__ = [
     "Stage",
     "Step",
     "StoryEntry",
+    "StuckPayment",
     "Sums",
     "Surface",
     "ToStage",
+    "TroubledCall",
     "VisitCard",
     "VisitHead",
     "VisitState",
@@ -398,6 +406,7 @@ class Letter:
     total: int
     single: int | None = None
     error: str | None = None
+    back: str = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,13 +432,18 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Go on with the letter on another device: a QR to be scanned there, or (``token``) the question whether to."""
+    """Go on with the letter on another device: a QR to be scanned there, or (``token``) the question whether to.
+
+    ``again``: it goes on elsewhere already, and this leads to a new code.
+    """
 
     hospital: str
     patient: str
     qr: str | None = None
     token: str | None = None
     back: str = "/"
+    again: str | None = None
+    stream_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,10 +465,11 @@ class DeskLetters:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Signed: what it means from now on."""
+    """Signed: what it means from now on. ``desk_url``: on the hospital's tablet, back to where the desk came from."""
 
     hospital: str
     visit_id: str | None
     pdf_url: str | None
     due_hours: int
     countersign: bool = False
+    desk_url: str | None = None

@@ -47,6 +47,7 @@ class Desk:
     refused = "做过了"
     letters = "等医生签的同意书"
     sheet = "打印指引单"
+    visit = "办手续、收款"
     calls_of = {
         "mark": "改成看完再付",
         "unmark": "改回先缴费",
@@ -66,6 +67,76 @@ class Desk:
     def reported(names: str) -> str:
         """What a scan has done."""
         return f"已报到：{names}"
+
+
+class DeskVisit:
+    """One patient at the desk."""
+
+    title = "为患者办理"
+    number = "就诊号"
+    mode = "付费"
+    owed = "现在要付"
+    nothing = "现在没有要付的"
+    letter = "看完病再付"
+    signed = "已经签过，不用再签"
+    sign = "在这台平板上签"
+    sign_says = "请患者或家人自己看、自己签，您在旁边核对证件。"
+    pay = "收款，出付款码"
+    sheet = "打印指引单"
+    guardian = "监护人"
+    no_guardian = "还没有登记"
+    add = "登记监护人"
+    add_child = "未满 14 岁，由监护人签名、付款。请核对户口本或出生证。"
+    add_adult = "患者自己不能办时才登记。请核对证件和病情证明。"
+    cannot = "患者自己不能办，证明已看过"
+    phone = "监护人的手机号"
+    phone_says = "监护人要先用这个手机号登录过一次。"
+    relation = "监护人是患者的"
+    relations = (("parent", "父母"), ("spouse", "爱人"), ("son", "儿子"), ("daughter", "女儿"), ("other", "别的家人"))
+    go = "登记"
+    unknown = "没有人用这个手机号登录过。请监护人先登录一次，再来登记。"
+    confirm = "请先勾选“患者自己不能办，证明已看过”。"
+
+
+class Troubles:
+    """What a person has to look at: refused by the hospital's system, or money that hangs."""
+
+    title = "要人看的"
+    none = "都办好了，没有要看的。"
+    refused = "医院系统没有收"
+    payments = "钱没有走完"
+    again = "再送一次"
+    number = "就诊号"
+    waits = "医院系统还没有回话，会自动再送。超过 10 分钟请找信息科。"
+    refund = "退款没有退成。请在微信商户平台看原因，再和患者联系。"
+    todos = {
+        "already_settled": "医院系统里这几项已经收过。请查两边的单子，收重的退给患者。",
+        "reversed": "医院系统里这一项已经退掉。请核对后再送。",
+        "amount_differs": "两边金额不一样。请核对医院系统里的价钱，改好再送。",
+        "total_differs": "两边合计不一样。请信息科核对，再送一次。",
+        "not_performed": "医院系统里还没有执行确认。请科室补上，再送一次。",
+        "no_such_charge": "医院系统里找不到这一项。请信息科查一查，再送一次。",
+        "no_such_encounter": "医院系统里找不到这次就诊。请信息科查一查，再送一次。",
+        "no_such_order": "医院系统里找不到这张单子。请信息科查一查，再送一次。",
+        "no_such_settlement": "医院系统里找不到原来的收款。请信息科查一查，再送一次。",
+    }
+    ask_it = "请信息科看一下医院系统，改好再送。"
+
+    @staticmethod
+    def todo(reason: str) -> str:
+        """What to do about a refusal."""
+        return Troubles.todos.get(reason, Troubles.ask_it)
+
+    @staticmethod
+    def payment(state: str, trouble: str) -> str:
+        """What to do about a payment that hangs."""
+        if trouble.startswith("his:"):
+            return "钱已收到，医院系统没有入账。" + Troubles.todo(trouble.removeprefix("his:"))
+        if state == "paid":
+            return "钱已收到，医院系统还没有入账。会自动再送，请不要再收。"
+        if state in ("failed", "closed"):
+            return "微信没有收这笔单子，没有扣款。请患者再付一次，还不行就到窗口付。"
+        return "微信说的和账单对不上，没有记账。请财务在微信商户平台核对。"
 
 
 class DeskLogin:

@@ -29,6 +29,8 @@ class Pages:
     desk_letters = letters.DeskLetters
     desk = desk_words.Desk
     desk_login = desk_words.DeskLogin
+    troubles = desk_words.Troubles
     desk_pay = desk_words.DeskPay
+    desk_visit = desk_words.DeskVisit
     stage = desk_words.Stage
     offline = desk_words.Offline

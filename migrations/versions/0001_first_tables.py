@@ -678,7 +678,9 @@ def upgrade() -> None:
         "attempt",
         ["visit_id"],
         unique=True,
-        postgresql_where=sa.text("state IN ('created', 'offered', 'unknown', 'closing', 'paid')"),
+        postgresql_where=sa.text(
+            "state IN ('created', 'offered', 'unknown', 'closing') OR (state = 'paid' AND trouble IS NULL)"
+        ),
     )
     op.create_table(
         "encounter",
@@ -738,6 +740,9 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_his_call_pending", "his_call", ["next_at"], unique=False, postgresql_where=sa.text("state = 'pending'")
+    )
+    op.create_index(
+        "ix_his_call_refused", "his_call", ["hospital_id"], unique=False, postgresql_where=sa.text("state = 'refused'")
     )
     op.create_index("ix_his_call_visit", "his_call", ["visit_id", "turn"], unique=False)
     op.create_table(
@@ -1288,6 +1293,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_ledger_transaction_visit_id"), table_name="ledger_transaction")
     op.drop_table("ledger_transaction")
     op.drop_index("ix_his_call_visit", table_name="his_call")
+    op.drop_index("ix_his_call_refused", table_name="his_call", postgresql_where=sa.text("state = 'refused'"))
     op.drop_index("ix_his_call_pending", table_name="his_call", postgresql_where=sa.text("state = 'pending'"))
     op.drop_table("his_call")
     op.drop_index(op.f("ix_encounter_visit_id"), table_name="encounter")
@@ -1295,7 +1301,9 @@ def downgrade() -> None:
     op.drop_index(
         "uq_attempt_live",
         table_name="attempt",
-        postgresql_where=sa.text("state IN ('created', 'offered', 'unknown', 'closing', 'paid')"),
+        postgresql_where=sa.text(
+            "state IN ('created', 'offered', 'unknown', 'closing') OR (state = 'paid' AND trouble IS NULL)"
+        ),
     )
     op.drop_index(op.f("ix_attempt_visit_id"), table_name="attempt")
     op.drop_index(op.f("ix_attempt_payer_id"), table_name="attempt")

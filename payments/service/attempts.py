@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, not_, or_, select
 
 from billing.rules import NothingPayableError
 from billing.service import paying
@@ -18,11 +18,12 @@ from payments import rules
 from payments.events import AttemptClosed, AttemptPaid, AttemptSettled
 from payments.models import Attempt as Attempt
 from payments.ports import CashChannel, CashOrder, CashState, Prepared, TradeState
-from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, LIVE, OVER, PAYABLE, AttemptState, Till
+from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, OVER, PAYABLE, AttemptState, Till
 from payments.service import labels, refunds
 from people.rules import Action, Actor, ActorKind
 from people.service import access, hospitals
 from visits.events import HisAnswered
+from visits.service.calls import AGAIN
 from visits.service.reading import subject_of
 from words import pay as words
 
@@ -30,6 +31,7 @@ S = AttemptState
 SHOWN = {S.CREATED: "offered", S.OFFERED: "offered", S.UNKNOWN: "unknown", S.PAID: "paid", S.SETTLED: "settled"}
 SHOWN |= {S.CLOSED: "closed", S.FAILED: "closed", S.LATE_PAID: "refunding", S.REFUNDING: "refunding"}
 SHOWN |= {S.REFUNDED: "refunded", S.CLOSING: "offered"}
+_UNDER_WAY = or_(Attempt.state.in_(PAYABLE), and_(Attempt.state == S.PAID, Attempt.trouble.is_(None)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,21 +137,24 @@ async def _nobody_else(tx: Tx, actor: Actor, visit_id: UUID) -> None:
 
 
 async def _paid_already(tx: Tx, actor: Actor, visit_id: UUID) -> None:
-    query = select(Attempt).where(Attempt.visit_id == visit_id, Attempt.state == S.SETTLED)
+    query = select(Attempt).where(Attempt.visit_id == visit_id, Attempt.state.in_(rules.OURS))
     last = (await tx.session.scalars(query.order_by(Attempt.created_at.desc()).limit(1))).first()
     if last is not None:
         raise rules.AlreadyPaidError(who=await labels.label_for(tx, actor, last))
 
 
 async def live_of(tx: Tx, visit_id: UUID) -> Attempt | None:
-    """The attempt that is under way for a visit."""
-    query = select(Attempt).where(Attempt.visit_id == visit_id, Attempt.state.in_(LIVE))
+    """The attempt that is under way for a visit; one that waits for a person is not in the way of the next.
+
+    Its lines are paid and no attempt can cover them again, so nothing of it can be paid twice.
+    """
+    query = select(Attempt).where(Attempt.visit_id == visit_id, _UNDER_WAY)
     return (await tx.session.scalars(query)).first()
 
 
 async def sheet_of(tx: Tx, visit_id: UUID) -> int:
     """How many attempts of this visit are over: the browser keeps its key as long as this number stands."""
-    query = select(Attempt.id).where(Attempt.visit_id == visit_id, Attempt.state.not_in(LIVE))
+    query = select(Attempt.id).where(Attempt.visit_id == visit_id, not_(_UNDER_WAY))
     return len((await tx.session.scalars(query)).all())
 
 
@@ -367,7 +372,7 @@ async def his_answered(tx: Tx, event: HisAnswered) -> None:
     """Subscriber: the hospital has booked the payment, or refused to, which a person has to look at."""
     if event.kind != "settle" or not event.key.startswith("settle:"):
         return
-    attempt = await locked(tx, UUID(event.key.removeprefix("settle:")))
+    attempt = await locked(tx, UUID(event.key.removeprefix("settle:").partition(AGAIN)[0]))
     if attempt.state != S.PAID:
         return
     if event.outcome != "done":

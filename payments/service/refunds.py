@@ -103,6 +103,17 @@ async def refused(tx: Tx, refund_id: UUID, reason: str) -> None:
         refund.trouble = reason[:80]
 
 
+async def troubles(tx: Tx, hospital_id: UUID) -> Sequence[tuple[Refund, Attempt]]:
+    """Money that does not go back by itself: a person has to look."""
+    query = (
+        select(Refund, Attempt)
+        .join(Attempt, Attempt.id == Refund.attempt_id)
+        .where(Attempt.hospital_id == hospital_id, Refund.state.in_((R.ABNORMAL, R.MANUAL)))
+        .order_by(Refund.created_at)
+    )
+    return [(refund, attempt) for refund, attempt in await tx.session.execute(query)]
+
+
 async def of_visit(tx: Tx, visit_id: UUID) -> Sequence[Refund]:
     """All refunds of a visit, oldest first."""
     query = select(Refund).where(Refund.visit_id == visit_id).order_by(Refund.created_at, Refund.id)

@@ -20,6 +20,7 @@ from people.service import access, hospitals, patients, staff
 from people.service.hospitals import Hospital
 from pwa.answer import go, show
 from pwa.desk_views import Desk, DeskDispute, DeskOrder, HisCall
+from pwa.pages.desk_troubles import MENDS
 from pwa.urls import Urls
 from visits.rules import OPEN_ORDER, PaymentMode
 from visits.service import calls, desk, orders, passes
@@ -81,6 +82,7 @@ async def _order(tx: Tx, caller: Actor, order: Order, waiting: frozenset[UUID]) 
         deferred=visit.mode == PaymentMode.DEFERRED,
         pending_his=visit.id in waiting,
         sheet_url=Urls.sheet(str(visit.id)) if caller.role in (Role.GUIDE, Role.COUNTER) else None,
+        url=Urls.desk_visit(str(visit.id)),
     )
 
 
@@ -132,7 +134,9 @@ async def _page(request: Request, tx: Tx, caller: Actor, said: Said = NOTHING, s
         done=Words.reported(checked) if checked else None,
         disputes=await _disputes(tx, hospital, caller),
         letters=caller.role == Role.DOCTOR,
+        mends=caller.role in MENDS,
         code=said.code,
+        found_url=Urls.desk_visit(str(said.scanned.visit.id)) if said.scanned else None,
         framed=request.headers.get("sec-fetch-dest") == "iframe",
     )
     return await show(request, tx, "desk.html", view, status=status)

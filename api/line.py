@@ -12,7 +12,7 @@ from uuid import UUID
 from starlette.types import Message, Receive, Send
 
 from api.hub import Hub
-from api.stream import HEAD, KEEP_ALIVE
+from api.stream import HEAD, KEEP_ALIVE, StreamResponse
 
 PAUSE = 0.5
 QUIET = 15.0
@@ -72,6 +72,19 @@ class Line:
                 self._drawn = now
                 await send(_body(self._word))
             await asyncio.sleep(PAUSE)
+
+
+def follow_line(hub: Hub, viewer: str, line: Line) -> StreamResponse:
+    """The line as an answer; it counts as one of this viewer's streams."""
+
+    async def serve(receive: Receive, send: Send) -> None:
+        hub.admit(viewer)
+        try:
+            await line.serve(receive, send)
+        finally:
+            hub.dismiss(viewer)
+
+    return StreamResponse(serve)
 
 
 async def _gone(receive: Receive) -> None:

@@ -214,6 +214,12 @@ def _system() -> dict[str, Sample]:
         "desk-empty": Sample(
             "desk.html", v.Desk(HOSPITAL, "检验科", "3 号", (), (), error=errors.sentence("pass_expired"))
         ),
+        "desk_visit": Sample(
+            "desk_visit.html",
+            v.DeskVisit(
+                HEAD, "8426109355", False, 7760, False, "/s", "/p", "/l", (), True, True, Pages.desk_visit.relations
+            ),
+        ),
         "desk_login": Sample("desk_login.html", v.DeskLogin(HOSPITAL)),
         "desk_pay": Sample("desk_pay.html", v.DeskPay(HEAD, 7760, "/qr.png", "offered")),
         "offline": Sample("offline.html", v.Offline("/visits/v1/pass")),

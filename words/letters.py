@@ -64,6 +64,8 @@ class Elsewhere:
     here = "接着看，看完再签。看过的时间都算。"
     go = "在这台设备上接着看"
     back = "还是在这里看"
+    moved = "已经在另一台设备上接着看了。那边签好，这里会自己告诉您。"
+    again = "再出一个码"
     link = "换个设备看和签"
 
 
@@ -92,6 +94,7 @@ class Signed:
     countersign = "接诊医生也会签一个名。"
     to_pass = "看就诊码"
     home = "回首页"
+    desk = "回工作台"
     pdf = "下载签好的同意书"
     stop = "不想用了，可以在设置里停。"
 

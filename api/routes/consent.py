@@ -4,14 +4,17 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.deps import AnyCaller, PersonCaller, StaffCaller, TxDep, WorldDep
+from api.deps import AnyCaller, PersonCaller, StaffCaller, TxDep, WorldDep, session_token
+from api.line import Line, follow_line
+from api.stream import RELOAD, StreamResponse
 from api.world import World
 from consent import flows
 from consent.rules import SignerRole, SigningChannel, Strokes, read_strokes
 from consent.service import contracts, eligibility, letters, reading, standing
+from consent.service.reading import Reading
 from consent.service.signing import Signature
 from kernel.clock import china_day
 from kernel.db import Tx
@@ -238,6 +241,32 @@ async def _reading(tx: Tx, caller: Actor, reading_id: UUID) -> ReadingOut:
         seconds_total=reading.total(read),
         seconds_left=reading.left(read, tx.now),
     )
+
+
+def mark_of(read: Reading) -> str:
+    """How far a reading has got on whatever device: changes when it moves on to another, and when it ends."""
+    return f"{read.state}-{len(read.handed_to)}"
+
+
+@router.get("/readings/{reading_id}/stream", response_class=StreamResponse)
+async def follow(
+    request: Request,
+    reading_id: UUID,
+    caller: AnyCaller,
+    world: WorldDep,
+    tx: TxDep,
+    after: Annotated[str, Query(max_length=40, description="the mark the page was drawn with")] = "",
+) -> Response:
+    """Wait until a reading goes on or is signed on another device: ``event: reload``, and nothing else."""
+    read, _ = await reading.of(tx, caller, reading_id)
+    token = session_token(request) or ""
+
+    async def mark() -> str | None:
+        async with world.db.begin() as now:
+            same = await world.who(now, token)
+            return None if same != caller else mark_of((await reading.of(now, caller, reading_id))[0])
+
+    return follow_line(world.hub, caller.viewer, Line(world.hub, mark, after, RELOAD, {read.patient_id}))
 
 
 @router.post("/readings/{reading_id}/beats")

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Send
 
 from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep, session_token
-from api.line import Line
+from api.line import Line, follow_line
 from api.stream import RELOAD, StreamResponse
 from kernel.db import Tx
 from kernel.errors import NotFoundError
@@ -95,13 +95,4 @@ async def news(
             same = await world.who(now, token)
             return None if same != caller else (await glance(now, caller))[0]
 
-    line = Line(world.hub, mark, after, RELOAD, about)
-
-    async def serve(receive: Receive, send: Send) -> None:
-        world.hub.admit(caller.viewer)
-        try:
-            await line.serve(receive, send)
-        finally:
-            world.hub.dismiss(caller.viewer)
-
-    return StreamResponse(serve)
+    return follow_line(world.hub, caller.viewer, Line(world.hub, mark, after, RELOAD, about))

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from consent.events import ContractRestored, ContractSealed, ContractSuspended, ContractWithdrawn
-from consent.models import Contract, Evidence, Letter, SealedDocument, Suspension
+from consent.models import Contract, Evidence, Letter, Reading, SealedDocument, Suspension
 from consent.rules import CONTRACT, ContractState, NotSignedError, iso
 from consent.service import evidence, signers, standing
 from kernel.db import Tx
@@ -24,6 +24,7 @@ __all__ = [
     "due_seals",
     "lapsed_pauses",
     "of_patient",
+    "of_reading",
     "order_seal",
     "papers",
     "restore",
@@ -47,6 +48,12 @@ async def by_id(tx: Tx, actor: Actor, contract_id: UUID) -> Contract:
     if contract is None or not await _may_read(tx, actor, contract):
         raise NotFoundError
     return contract
+
+
+async def of_reading(tx: Tx, read: Reading) -> Contract | None:
+    """What a reading led to, if it was signed."""
+    found: Contract | None = await tx.session.scalar(select(Contract).where(Contract.reading_id == read.id))
+    return found
 
 
 async def _may_read(tx: Tx, actor: Actor, contract: Contract) -> bool:

@@ -33,8 +33,26 @@ from kernel.crypto import digest
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from kernel.ids import new_id, token
+from people.events import ViewsChanged
 from people.rules import Actor, ActorKind
 from people.service import hospitals
+
+__all__ = [
+    "Device",
+    "Reading",
+    "abandon",
+    "beat",
+    "hand_over",
+    "leave_region",
+    "left",
+    "of",
+    "open_reading",
+    "pen",
+    "require_live",
+    "show",
+    "take_over",
+    "total",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +260,7 @@ async def take_over(tx: Tx, actor: Actor, secret: str, device: Device) -> Readin
     reading.handover_digest, reading.handover_until = None, None
     reading.handed_to = [*reading.handed_to, actor.viewer]
     reading.channel = SigningChannel.TABLET if actor.kind is ActorKind.STAFF else SigningChannel.QR_SCAN
+    tx.ring(ViewsChanged(reading.patient_id))
     body = {"from": reading.opened_by, "to": actor.viewer, "device": device.name[:200], "channel": reading.channel}
     await evidence.append(tx, reading.hospital_id, "handed_over", body, reading_id=reading.id)
     return reading

@@ -32,6 +32,7 @@ from consent.rules.bundle import svg
 from consent.service import codes, contracts, eligibility, evidence, letters, reading, signers, standing
 from kernel.db import Tx
 from kernel.ids import new_id
+from people.events import ViewsChanged
 from people.rules import Actor, mask_phone
 from people.service import hospitals, patients
 from people.service import signing as people_signing
@@ -120,6 +121,7 @@ async def sign(
     if not contract.countersign:
         await contracts.order_seal(tx, contract)
     await tx.emit(ContractSigned(read.hospital_id, read.patient_id, contract.id))
+    tx.ring(ViewsChanged(read.patient_id))
     return contract
 
 

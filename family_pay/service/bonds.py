@@ -16,7 +16,7 @@ from people.service import access, grants, patients
 from people.service.grants import Grant, Terms
 from visits.events import VisitEnded, VisitOpened, VisitReopened, VisitSettled
 
-_MAY_SET_GUARDIANS = frozenset({Role.COUNTER, Role.GUIDE, Role.DESK})
+MAY_SET_GUARDIANS = frozenset({Role.COUNTER, Role.GUIDE, Role.DESK})
 
 
 async def withdraw(tx: Tx, actor: Actor, bond: UUID) -> list[Grant]:
@@ -65,9 +65,15 @@ async def set_guardian(
         GuardianRefusedError: the patient is fourteen or older and can act, or is the guardian.
         NotFoundError: no such people.
     """
-    if staff.kind is not ActorKind.STAFF or staff.role not in _MAY_SET_GUARDIANS:
+    if staff.kind is not ActorKind.STAFF or staff.role not in MAY_SET_GUARDIANS:
         raise ForbiddenError
     return await _guard(tx, patient_id, guardian_id, relation, proof="desk", cannot_act=cannot_act)
+
+
+async def is_child(tx: Tx, patient_id: UUID) -> bool:
+    """Whether somebody else stands for this patient by age."""
+    born = (await patients.by_id(tx, patient_id)).birth_date
+    return born is not None and age_on(born, china_day(tx.now)) < ALONE_FROM_AGE
 
 
 async def guardian_from_record(tx: Tx, patient_id: UUID, guardian_id: UUID, relation: Relation) -> Grant:
@@ -83,8 +89,7 @@ async def _guard(
     tx: Tx, patient_id: UUID, guardian_id: UUID, relation: Relation, *, proof: str, cannot_act: bool
 ) -> Grant:
     patient, guardian = await patients.by_id(tx, patient_id), await patients.by_id(tx, guardian_id)
-    born, today = patient.birth_date, china_day(tx.now)
-    child = born is not None and age_on(born, today) < ALONE_FROM_AGE
+    born, child = patient.birth_date, await is_child(tx, patient_id)
     if patient.id == guardian.id or not (child or cannot_act):
         raise GuardianRefusedError
     until = None

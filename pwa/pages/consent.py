@@ -14,19 +14,21 @@ from starlette.responses import JSONResponse, Response
 
 from api.deps import AnyCaller, PersonCaller, StaffCaller, TxDep, WorldDep
 from api.problems import STATUS
-from api.routes.consent import device_of, drawn_by, insurance_status, open_for
+from api.routes.consent import device_of, drawn_by, insurance_status, mark_of, open_for
 from consent import flows
 from consent.rules import REGIONS, ConsentError, SignerRole, TooEarlyError
 from consent.service import codes, contracts, letters, reading
+from consent.service.reading import Reading
 from consent.service.signing import Signature
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from kernel.outside import NotConfigured
-from people.rules import Actor, ActorKind, mask_phone
-from people.service import hospitals, patients
+from people.rules import Action, Actor, ActorKind, mask_phone
+from people.service import access, hospitals, patients
 from pwa import views
 from pwa.answer import ELDER, chosen, go, show, uuid_or_none
 from pwa.urls import Urls
+from visits.service.reading import subject_of, visit_of
 from words import errors, letter_text
 
 router = APIRouter(include_in_schema=False)
@@ -71,7 +73,16 @@ async def _letter_view(
         reading.total(read),
         single,
         error,
+        await _back(tx, caller, read),
     )
+
+
+async def _back(tx: Tx, caller: Actor, read: Reading) -> str:
+    """Where the reader came from: their first page, or the patient at the desk whose tablet it is."""
+    if caller.kind is not ActorKind.STAFF:
+        return Urls.home
+    visit = await insurance_status(tx, read.hospital_id, read.patient_id)
+    return Urls.desk_visit(str(visit[1])) if visit else Urls.desk
 
 
 @router.get("/consent/new/{hospital_id}")
@@ -127,13 +138,17 @@ async def signed(request: Request, contract_id: UUID, caller: AnyCaller, tx: TxD
     contract = await contracts.by_id(tx, caller, contract_id)
     hospital = await hospitals.by_id(tx, contract.hospital_id)
     settings = hospitals.settings_of(hospital)
-    visit = await insurance_status(tx, contract.hospital_id, contract.patient_id)
+    today = await insurance_status(tx, contract.hospital_id, contract.patient_id)
+    visit = await visit_of(tx, today[1]) if today else None
+    desk = Urls.desk_visit(str(visit.id)) if visit else Urls.desk
+    shown = visit is not None and await access.can(tx, caller, Action.SHOW_PASS, subject_of(visit))
     view = views.Signed(
         hospital.name,
-        str(visit[1]) if visit else None,
+        str(visit.id) if visit is not None and shown else None,
         Urls.contract_pdf(str(contract.id)) if contract.sealed_at else None,
         settings.due_hours,
         contract.countersign and contract.countersigned_at is None,
+        desk if caller.kind is ActorKind.STAFF else None,
     )
     return await show(request, tx, "signed.html", view)
 
@@ -191,19 +206,40 @@ async def beat(
 
 
 @router.get("/consent/{reading_id}/elsewhere")
-async def elsewhere(request: Request, reading_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
-    """A QR to go on with another device."""
-    secret = await reading.hand_over(tx, caller, reading_id)
-    shown = await _letter_view(tx, caller, reading_id)
+async def elsewhere(
+    request: Request,
+    reading_id: UUID,
+    caller: AnyCaller,
+    world: WorldDep,
+    tx: TxDep,
+    again: Annotated[str, Query(max_length=1)] = "",
+) -> Response:
+    """A QR to go on with another device; when somebody does, this page learns it, and when they have signed."""
     read, _ = await reading.of(tx, caller, reading_id)
+    contract = await contracts.of_reading(tx, read)
+    if contract is not None:
+        return go(Urls.signed(str(contract.id)))
     patient = await patients.by_id(tx, read.patient_id)
+    hospital = await hospitals.by_id(tx, read.hospital_id)
+    moved = bool(read.handed_to) and read.handover_digest is None and not again
+    secret = "" if moved else await reading.hand_over(tx, caller, reading_id)
+    view = views.Elsewhere(
+        hospital.name,
+        patient.name_masked,
+        None if moved else _qr(world.settings.base_url + Urls.go_on(secret)),
+        back=Urls.letter(str(reading_id)),
+        again=f"{Urls.elsewhere(str(reading_id))}?again=1" if moved else None,
+        stream_url=f"/api/consent/readings/{reading_id}/stream?after={mark_of(read)}",
+    )
+    return await show(request, tx, "elsewhere.html", view)
+
+
+def _qr(text: str) -> str:
     code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=8, border=4)
-    code.add_data(world.settings.base_url + Urls.go_on(secret))
+    code.add_data(text)
     picture = io.BytesIO()
     code.make_image(image_factory=PyPNGImage).save(picture)
-    address = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
-    view = views.Elsewhere(shown.hospital, patient.name_masked, address, back=Urls.letter(str(reading_id)))
-    return await show(request, tx, "elsewhere.html", view)
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
 
 
 async def _sign_page(

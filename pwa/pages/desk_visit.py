@@ -1,0 +1,102 @@
+"""One patient at the desk: the sheet on paper, the letter on the tablet, who stands for a child, the money."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from api.deps import StaffCaller, TxDep, WorldDep
+from api.problems import STATUS
+from billing.service import paying
+from consent.service import signers, standing
+from family_pay.rules import Relation
+from family_pay.service import bonds
+from kernel.db import Tx
+from kernel.errors import HoufuError
+from people.rules import Action, Actor, GrantKind, GrantState
+from people.service import access, grants, patients
+from pwa.answer import go, show
+from pwa.desk_views import DeskVisit
+from pwa.urls import Urls
+from pwa.visit_pages import Seen, seen
+from visits.rules import PaymentMode
+from words import errors
+from words import family as family_words
+from words.desk import DeskVisit as Words
+
+router = APIRouter(include_in_schema=False)
+
+
+async def _guardians(tx: Tx, patient_id: UUID) -> list[tuple[str, str]]:
+    live = [g for g in await grants.of_patient(tx, patient_id) if g.state == GrantState.ACTIVE]
+    return [
+        (family_words.relation(g.relation), (await patients.by_id(tx, g.person_id)).name_masked)
+        for g in live
+        if g.kind == GrantKind.GUARD and (g.until is None or g.until > tx.now)
+    ]
+
+
+async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, phone: str = "") -> DeskVisit:
+    visit, subject = found.visit, found.subject
+    contract = await standing.contract_of(tx, visit.hospital_id, visit.patient_id) is not None
+    owed = sum(c.self_fen for c in await paying.payable(tx, visit))
+    identity = str(visit.id)
+    witness = caller.role in signers.WITNESSES and not contract
+    return DeskVisit(
+        visit=found.head,
+        number=visit.number,
+        deferred=visit.mode == PaymentMode.DEFERRED,
+        owed_fen=owed,
+        contract=contract,
+        sheet_url=Urls.sheet(identity) if await access.can(tx, caller, Action.SHOW_PASS, subject) else None,
+        pay_url=Urls.desk_pay(identity)
+        if owed and await access.can(tx, caller, Action.TAKE_PAYMENT, subject)
+        else None,
+        letter_url=Urls.open_letter_here(str(visit.hospital_id), str(visit.patient_id)) if witness else None,
+        guardians=await _guardians(tx, visit.patient_id),
+        may_guard=caller.role in bonds.MAY_SET_GUARDIANS,
+        child=await bonds.is_child(tx, visit.patient_id),
+        relations=Words.relations,
+        phone=phone,
+        error=error,
+    )
+
+
+@router.get("/desk/visits/{visit_id}")
+async def page(request: Request, visit_id: UUID, caller: StaffCaller, world: WorldDep, tx: TxDep) -> Response:
+    """What can be done for this patient here."""
+    found = await seen(world, tx, caller, visit_id, None)
+    return await show(request, tx, "desk_visit.html", await _view(tx, caller, found))
+
+
+@router.post("/desk/visits/{visit_id}/guardian")
+async def guardian(
+    request: Request,
+    visit_id: UUID,
+    caller: StaffCaller,
+    world: WorldDep,
+    tx: TxDep,
+    phone: Annotated[str, Form(max_length=20)] = "",
+    relation: Annotated[Relation, Form()] = Relation.PARENT,
+    cannot_act: Annotated[str, Form(max_length=1)] = "",
+) -> Response:
+    """The desk has seen the papers: this person stands for the patient."""
+    found = await seen(world, tx, caller, visit_id, None)
+    patient = found.visit.patient_id
+    people = [p for p in await patients.with_handle(tx, phone.strip()) if p.id != patient]
+    error = None
+    if len(people) != 1:
+        error, status = Words.unknown, 422
+    elif not cannot_act and not await bonds.is_child(tx, patient):
+        error, status = Words.confirm, 422
+    else:
+        try:
+            await bonds.set_guardian(tx, caller, patient, people[0].id, relation, cannot_act=bool(cannot_act))
+        except HoufuError as refusal:
+            error = errors.sentence(refusal.code, refusal.kind, **refusal.params)
+            status = STATUS[refusal.kind]
+    if error is None:
+        return go(Urls.desk_visit(str(visit_id)))
+    view = await _view(tx, caller, found, error, phone)
+    return await show(request, tx, "desk_visit.html", view, status=status)

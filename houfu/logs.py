@@ -16,11 +16,12 @@ ALLOWED = frozenset(
         "hospital", "key", "kind", "outcome", "tries",
     }
 )  # fmt: skip
+_OWN = frozenset({"_record", "_from_structlog"})  # structlog's, taken out again before anything is drawn
 _NOISE = ("ASGI callable returned without completing response", "Exception in ASGI application")
 
 
 def _allowed(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    return {name: value for name, value in event.items() if name in ALLOWED}
+    return {name: value for name, value in event.items() if name in ALLOWED or name in _OWN}
 
 
 class _KnownNoise(logging.Filter):

@@ -7,7 +7,7 @@ outbound key; every answer is checked before it is believed.
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import TracebackType
@@ -39,8 +39,12 @@ class HisAccess:
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore")
     key: str
-    outcome: Literal["done", "refused"]
+    outcome: Literal["done", "refused", "later"]
     reason: str | None = None
+
+
+class _Answers(BaseModel):
+    items: list[_Answer]
 
 
 class Slot(BaseModel):
@@ -96,35 +100,40 @@ class HisClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def send(self, command: HisCommand) -> HisAnswer:
-        """Deliver one command once; the caller's outbox repeats it under the same key until an answer comes.
+    async def send(self, commands: Sequence[HisCommand]) -> list[HisAnswer | None]:
+        """Deliver commands once, in one request; the caller's outbox repeats each under its key until it is answered.
+
+        Returns: an answer each; None where the HIS asks to be told again later.
 
         Raises:
-            Unknown: no answer in time, not 200, not the contract, or an answer to another key.
+            Unknown: no answer in time, not 200, not the contract, or answers to other keys.
             Throttled: the hospital does not answer at the moment; nothing was sent.
             NotConfigured: no address or key.
         """
-        body = {
-            "key": command.key,
-            "kind": command.kind,
-            "encounters": list(command.encounters),
-            "at": command.at.isoformat(),
-            "data": dict(command.data),
-        }
+        body = [
+            {
+                "key": command.key,
+                "kind": command.kind,
+                "encounters": list(command.encounters),
+                "at": command.at.isoformat(),
+                "data": dict(command.data),
+            }
+            for command in commands
+        ]
         raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        return await self._guard.call(lambda: self._send(command.key, raw))
+        return await self._guard.call(lambda: self._send([command.key for command in commands], raw))
 
-    async def _send(self, key: str, raw: bytes) -> HisAnswer:
+    async def _send(self, keys: Sequence[str], raw: bytes) -> list[HisAnswer | None]:
         answer = await self._ask("POST", "/houfu/commands", raw)
         if answer.status_code != 200:
-            raise Unknown(f"his: command answered {answer.status_code}")
+            raise Unknown(f"his: commands answered {answer.status_code}")
         try:
-            said = _Answer.model_validate_json(answer.content)
+            said = _Answers.model_validate_json(answer.content).items
         except ValidationError:
-            raise Unknown("his: command answered with something else than the contract") from None
-        if said.key != key:
-            raise Unknown("his: answered for another key")
-        return HisAnswer(said.outcome, said.reason if said.outcome == "refused" else None)
+            raise Unknown("his: commands answered with something else than the contract") from None
+        if [one.key for one in said] != list(keys):
+            raise Unknown("his: answered for other keys")
+        return [_understood(one) for one in said]
 
     async def snapshot(self, encounter: str) -> dict[str, Any]:
         """Everything the HIS has of one encounter: the unchecked ``data`` of a ``visit.snapshot``; intake checks it.
@@ -192,3 +201,9 @@ class HisClient:
             "X-Houfu-Timestamp": timestamp,
             "X-Houfu-Signature": mac.hexdigest(),
         }
+
+
+def _understood(said: _Answer) -> HisAnswer | None:
+    if said.outcome == "later":
+        return None
+    return HisAnswer(said.outcome, said.reason if said.outcome == "refused" else None)

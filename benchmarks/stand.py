@@ -190,8 +190,8 @@ def _his() -> Iterator[int]:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 length = next(int(h[15:]) for h in head.split(b"\r\n") if h.startswith(b"content-length:"))
-                key = json.loads(await reader.readexactly(length))["key"]
-                body = json.dumps({"key": key, "outcome": "done"}).encode()
+                commands = json.loads(await reader.readexactly(length))
+                body = json.dumps({"items": [{"key": c["key"], "outcome": "done"} for c in commands]}).encode()
                 start = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
                 writer.write(start + str(len(body)).encode() + b"\r\n\r\n" + body)
         writer.close()

@@ -42,11 +42,11 @@ class HisAnswer:
 class HisCommands(Protocol):
     """Tells the hospital's system what was decided."""
 
-    async def send(self, command: HisCommand) -> HisAnswer:
-        """Deliver one command once.
+    async def send(self, commands: Sequence[HisCommand]) -> list[HisAnswer | None]:
+        """Deliver some commands once, in this order; returns an answer each, None where the HIS has none yet.
 
         Raises:
-            kernel.outside.Unknown: nobody knows whether it was taken; send the same command again later.
+            kernel.outside.Unknown: nobody knows which were taken; send the same commands again later.
             kernel.outside.NotConfigured: this hospital has no HIS address or key.
         """
         ...

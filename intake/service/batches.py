@@ -19,7 +19,7 @@ from kernel.errors import HoufuError
 from kernel.ids import derive, new_id
 from people.service import hospitals, patients
 from people.service.hospitals import Hospital
-from visits.service import calls, encounters, orders
+from visits.service import encounters, orders
 from visits.service.encounters import Encounter
 from visits.service.orders import Order
 
@@ -68,7 +68,6 @@ class Taking:
         charge_nos = {n for i in parts if (n := getattr(i.data, "charge_no", None)) is not None}
         charge_nos |= {n for i in parts for n in getattr(i.data, "charge_nos", None) or ()}
         await lines.preload_named(tx, space, charge_nos, visit_ids)
-        await calls.preload_posts(tx, visit_ids)
         await self._ask({key for i in parts if (key := makes(i)) is not None})
 
     async def _ask(self, keys: Iterable[str]) -> None:

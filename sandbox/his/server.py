@@ -25,7 +25,7 @@ from starlette.routing import Route
 from kernel.clock import wall_clock
 from sandbox.his import catalogue as catalogues
 from sandbox.his import commands, wire
-from sandbox.his.behave import Behaviour
+from sandbox.his.behave import Behaviour, Fault
 from sandbox.his.books import Books
 from sandbox.his.clinic import Clinic, NotPossibleError
 from sandbox.his.noise import Noise
@@ -95,7 +95,7 @@ class _Houfu:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/houfu/commands", self.command, methods=["POST"]),
+            Route("/houfu/commands", self.commands, methods=["POST"]),
             Route("/houfu/encounters/{no}/snapshot", self.snapshot),
             Route("/houfu/slots", self.slots),
         ]
@@ -103,53 +103,60 @@ class _Houfu:
     def _signed(self, request: Request, body: bytes) -> bool:
         return wire.is_signed(request.headers, body, self.his.outbound, self.his.signing_now())
 
-    async def _ill(self, kind: str | None) -> Response | None:
+    def _fault(self, name: str, kinds: Sequence[str]) -> Fault | None:
+        """The fault, if it is on and meant for one of the kinds of command in a request (none: a question)."""
+        among: Sequence[str | None] = kinds or [None]
+        asked = (self.his.behaviour.take(name, kind) for kind in among)
+        return next((fault for fault in asked if fault), None)
+
+    async def _ill(self, kinds: Sequence[str] = ()) -> Response | None:
         """Be down, silent or slow when told to."""
-        if self.his.behaviour.take("down", kind):
+        if self._fault("down", kinds):
             return JSONResponse({"error": "down"}, 503)
-        if fault := self.his.behaviour.take("silent", kind):
+        if fault := self._fault("silent", kinds):
             await asyncio.sleep(fault.seconds)
             return JSONResponse({"error": "silent"}, 503)
-        if fault := self.his.behaviour.take("slow", kind):
+        if fault := self._fault("slow", kinds):
             await asyncio.sleep(fault.seconds)
         return None
 
-    async def command(self, request: Request) -> Response:
+    async def commands(self, request: Request) -> Response:
         body = await request.body()
         if not self._signed(request, body):
             return JSONResponse({"error": "signature"}, 401)
         try:
-            command: Json = json.loads(body)
-            kind = wire.Command.model_validate(command).kind
+            asked: list[Json] = json.loads(body)
+            kinds = [command.kind for command in wire.COMMANDS.validate_python(asked)]
         except (ValueError, ValidationError) as error:
-            self.his.books.complaints.append(f"a command that is none: {type(error).__name__}")
+            self.his.books.complaints.append(f"commands that are none: {type(error).__name__}")
             return JSONResponse({"error": "form"}, 422)
-        if (ill := await self._ill(kind)) is not None:
+        if (ill := await self._ill(kinds)) is not None:
             return ill
-        if kind == "abandon" and self.his.behaviour.take("refuse_abandon", kind):
+        return await self._answer(kinds, [self._take(command) for command in asked])
+
+    def _take(self, command: Json) -> Json:
+        if command["kind"] == "abandon" and self.his.behaviour.take("refuse_abandon", "abandon"):
             with contextlib.suppress(NotPossibleError, KeyError):
                 self.his.clinic.confirm(command["data"]["order_no"])
-        answer = commands.take(self.his.books, command)
-        return await self._answer(kind, answer)
+        return commands.take(self.his.books, command)
 
-    async def _answer(self, kind: str, answer: Json) -> Response:
-        behaviour = self.his.behaviour
-        if fault := behaviour.take("late", kind):
+    async def _answer(self, kinds: Sequence[str], answers: Sequence[Json]) -> Response:
+        if fault := self._fault("late", kinds):
             await asyncio.sleep(fault.seconds)
-        if behaviour.take("500_after", kind):
+        if self._fault("500_after", kinds):
             return JSONResponse({"error": "after"}, 500)
-        if behaviour.take("garbage", kind):
+        if self._fault("garbage", kinds):
             return Response("<html>系统维护中</html>", media_type="text/html")
-        if behaviour.take("other_key", kind):
-            return JSONResponse(answer | {"key": "other"})
-        return JSONResponse(answer)
+        if self._fault("other_key", kinds):
+            return JSONResponse({"items": [answers[0] | {"key": "other"}, *answers[1:]]})
+        return JSONResponse({"items": answers})
 
     async def _question(self, request: Request) -> Response | None:
         path: bytes = request.scope["raw_path"]
         query: bytes = request.scope["query_string"]
         if not self._signed(request, path + b"?" + query if query else path):
             return JSONResponse({"error": "signature"}, 401)
-        return await self._ill(None)
+        return await self._ill()
 
     async def snapshot(self, request: Request) -> Response:
         if (no := await self._question(request)) is not None:

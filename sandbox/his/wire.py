@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+    TypeAdapter,
+    model_validator,
+)
 
 Now = Callable[[], datetime]
 Json = dict[str, Any]
@@ -323,3 +332,6 @@ class Command(Wire):
     def _data_fits(self) -> "Command":
         COMMAND_DATA[self.kind].model_validate(self.data)
         return self
+
+
+COMMANDS = TypeAdapter(Annotated[list[Command], Field(min_length=1, max_length=100)])

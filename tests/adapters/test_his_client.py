@@ -13,7 +13,7 @@ from kernel.clock import wall_clock
 from kernel.outside import NotConfigured, Rejected, Throttled, Unknown
 from sandbox.his.server import His, create_app
 from sandbox.his.wire import Key
-from visits.ports import HisCommand, HisCommands
+from visits.ports import HisAnswer, HisCommand, HisCommands
 
 AT = datetime(2026, 11, 22, 1, 31, 5, tzinfo=UTC)
 OUT = Key("out-1", "outbound-secret")
@@ -49,10 +49,17 @@ def command(no: str, kind: Any = "mark", key: str = "mark:1", **data: Any) -> Hi
     return HisCommand(key, kind, [no], AT, data)
 
 
+async def say(client: HisCommands, one: HisCommand) -> HisAnswer:
+    """Send one command and have its answer."""
+    (answer,) = await client.send([one])
+    assert answer is not None
+    return answer
+
+
 async def test_a_command_is_done_once_however_often_it_is_sent(his: His, client: HisCommands) -> None:
     """The mark arrives three times: done each time, once in the books, as the contract's body."""
     no = encounter(his)
-    answers = [await client.send(command(no)) for _ in range(3)]
+    answers = [await say(client, command(no)) for _ in range(3)]
     assert [(a.outcome, a.reason) for a in answers] == [("done", None)] * 3
     assert his.books.encounters[no].mode == "DEFERRED"
     (kept,) = his.books.commands.values()
@@ -67,7 +74,7 @@ async def test_a_refusal_is_an_answer(his: His, client: HisClient) -> None:
     no = encounter(his)
     order = his.clinic.order(no, "ECG12")
     his.clinic.confirm(order)
-    answer = await client.send(command(no, "abandon", "abandon:1", order_no=order))
+    answer = await say(client, command(no, "abandon", "abandon:1", order_no=order))
     assert (answer.outcome, answer.reason) == ("refused", "performed")
     assert his.books.encounters[no].cancelled == {}
 
@@ -80,8 +87,8 @@ async def test_anything_unclear_is_unknown_and_may_be_sent_again(his: His, clien
     abandon = command(no, "abandon", "abandon:1", order_no=order)
     his.behaviour.be(fault, seconds=0.7)
     with pytest.raises(Unknown):
-        await client.send(abandon)
-    assert (await client.send(abandon)).outcome == "done"
+        await say(client, abandon)
+    assert (await say(client, abandon)).outcome == "done"
     said = [i for i in his.books.outbox.values() if i["type"] == "order.cancelled"]
     assert len(said) == 1
     assert list(his.books.commands) == ["abandon:1"]
@@ -92,7 +99,7 @@ async def test_performed_at_the_same_moment(his: His, client: HisClient) -> None
     no = encounter(his)
     order = his.clinic.order(no, "ECHOHEART")
     his.behaviour.be("refuse_abandon")
-    answer = await client.send(command(no, "abandon", "abandon:1", order_no=order))
+    answer = await say(client, command(no, "abandon", "abandon:1", order_no=order))
     assert (answer.outcome, answer.reason) == ("refused", "performed")
     assert [i["type"] for i in his.books.outbox.values()][-1] == "execution.confirmed"
     assert his.books.encounters[no].cancelled == {}
@@ -104,7 +111,7 @@ async def test_a_wrong_key_changes_nothing(his: His, base_url: str, key_id: str,
     no = encounter(his)
     async with HisClient(HisAccess(base_url, key_id, secret), wall_clock) as client:
         with pytest.raises(Unknown):
-            await client.send(command(no))
+            await say(client, command(no))
         with pytest.raises(Unknown):
             await client.snapshot(no)
     assert his.books.commands == {}
@@ -115,7 +122,7 @@ async def test_an_older_key_still_opens(his: His, base_url: str) -> None:
     """Two keys are valid at once, for rotation."""
     no = encounter(his)
     async with HisClient(HisAccess(base_url, "out-0", "older"), wall_clock) as client:
-        assert (await client.send(command(no))).outcome == "done"
+        assert (await say(client, command(no))).outcome == "done"
 
 
 @pytest.mark.parametrize("missing", ["base_url", "key_id", "secret"])
@@ -125,7 +132,7 @@ async def test_without_address_or_key_nothing_is_sent(his: His, base_url: str, m
     access = {"base_url": base_url, "key_id": OUT.id, "secret": OUT.secret} | {missing: ""}
     async with HisClient(HisAccess(**access), wall_clock) as client:
         with pytest.raises(NotConfigured) as caught:
-            await client.send(command(no))
+            await say(client, command(no))
     assert caught.value.what == f"his.{missing}"
     assert his.books.commands == {}
 
@@ -135,9 +142,9 @@ async def test_a_dead_address_is_unknown_and_then_spared(his: His) -> None:
     async with HisClient(HisAccess("http://127.0.0.1:9", OUT.id, OUT.secret), wall_clock) as client:
         for _ in range(5):
             with pytest.raises(Unknown):
-                await client.send(command("E1"))
+                await say(client, command("E1"))
         with pytest.raises(Throttled):
-            await client.send(command("E1"))
+            await say(client, command("E1"))
 
 
 async def test_the_snapshot_is_the_books(his: His, client: HisClient) -> None:
@@ -181,7 +188,7 @@ async def test_nonsense_is_not_believed(serving: Any, body: bytes) -> None:
 
     async with serving(app) as url, HisClient(HisAccess(url, OUT.id, OUT.secret), wall_clock) as client:
         with pytest.raises(Unknown):
-            await client.send(command("E1"))
+            await say(client, command("E1"))
         with pytest.raises(Unknown):
             await client.slots("CARD", date(2026, 11, 23))
 

@@ -135,6 +135,7 @@ class Claimed:
     encounters: list[str]
     at: datetime
     data: Mapping[str, Any]
+    tries: int
 
 
 async def claim(tx: Tx, limit: int) -> list[Claimed]:
@@ -165,7 +166,16 @@ async def claim(tx: Tx, limit: int) -> list[Claimed]:
         call.next_at = tx.now + max(Pause(call.tries).until_next, timedelta(seconds=6))
         known = numbers.get(call.visit_id, [])
         claimed.append(
-            Claimed(call.key, call.hospital_id, call.visit_id, call.kind, known, call.queued_at, dict(call.data))  # type: ignore[arg-type]
+            Claimed(
+                call.key,
+                call.hospital_id,
+                call.visit_id,
+                call.kind,  # type: ignore[arg-type]
+                known,
+                call.queued_at,
+                dict(call.data),
+                call.tries,
+            )
         )
     return claimed
 

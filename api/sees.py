@@ -4,15 +4,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from billing.rules import see_bill, see_payment
+from guide.rules import said
 from notices.rules import Row
 from people.rules import View
 from visits.rules import see_step, see_visit
+
+
+def _step(row: Row, view: View) -> Mapping[str, Any] | None:
+    shown = see_step(row, view)
+    return {"step": said(shown["step"])} if shown else None
+
 
 See = Callable[[Row, View], Mapping[str, Any] | None]
 SEES: Mapping[str, See] = {
     "bill.line": see_bill,
     "payment": see_payment,
-    "step": see_step,
+    "step": _step,
     "visit": see_visit,
 }
 """Kind of a feed row → what of it a view sees; kinds not named here are shown whole or not at all."""

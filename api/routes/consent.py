@@ -218,8 +218,10 @@ async def offer(hospital_id: UUID, caller: PersonCaller, world: WorldDep, tx: Tx
 async def open_reading(request: Request, body: OpenBody, caller: AnyCaller, world: WorldDep, tx: TxDep) -> ReadingOut:
     """Begin to read; the server's clock starts. Coming back gives the same reading."""
     device = device_of(request, caller, elder=body.elder)
+    await tx.let_go()
     opened = await open_for(world, caller, body.hospital_id, body.patient_id, device)
-    return await _reading(tx, caller, opened)
+    async with world.db.begin() as fresh:
+        return await _reading(fresh, caller, opened)
 
 
 @router.get("/readings/{reading_id}")
@@ -276,16 +278,18 @@ async def beat(reading_id: UUID, body: BeatBody, caller: AnyCaller, tx: TxDep) -
 
 
 @router.post("/readings/{reading_id}/pen")
-async def pen(request: Request, reading_id: UUID, caller: AnyCaller, world: WorldDep) -> PenOut:
+async def pen(request: Request, reading_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> PenOut:
     """Ask for the pen; 425 while the reading time is not served."""
+    await tx.let_go()
     return PenOut(nonce=await flows.ask_pen(world.db, caller, reading_id, device_of(request, caller)))
 
 
 @router.post("/readings/{reading_id}/code", status_code=202)
-async def send_code(reading_id: UUID, caller: AnyCaller, world: WorldDep) -> None:
+async def send_code(reading_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> None:
     """Send the code to sign with the name."""
     if world.ports.sms is None:
         raise NotConfigured("sms.secret_id")
+    await tx.let_go()
     await flows.send_sign_code(world.db, world.ports.sms, world.settings.sms_template_code, caller, reading_id)
 
 

@@ -150,5 +150,6 @@ async def cancel(payment_id: UUID, caller: PersonCaller, world: WorldDep, tx: Tx
     """Give one's own payment up; if the money is already there it stays paid."""
     await attempts.seen(tx, caller, payment_id)
     pay, _ = till_of(world)
+    await tx.let_go()
     await flows.close(world.db, pay, payment_id)
     return await _now(world, caller, payment_id)

@@ -45,6 +45,8 @@ async def right_of(tx: Tx, actor: Actor, hospital_id: UUID, patient_id: UUID) ->
     if actor.kind is ActorKind.STAFF:
         if actor.hospital_id != hospital_id or actor.role not in WITNESSES:
             raise NotFoundError
+        if not await patients.is_known_at(tx, hospital_id, patient_id):
+            raise NotFoundError  # staff witness for the hospital's own patients, not for whoever has an id
         return Right(None, None, witness_id=actor.id, minor=minor)
     if actor.id == patient_id:
         if minor:

@@ -194,6 +194,14 @@ def id_number_index(tx: Tx, id_number: str) -> bytes:
     return tx.vault.index("id_number", id_number.upper())
 
 
+async def is_known_at(tx: Tx, hospital_id: UUID, person_id: UUID) -> bool:
+    """Whether this hospital has ever given the person a number."""
+    query = select(PatientNumber.id).where(
+        PatientNumber.person_id == person_id, PatientNumber.hospital_id == hospital_id
+    )
+    return (await tx.session.scalars(query.limit(1))).first() is not None
+
+
 async def by_id(tx: Tx, person_id: UUID) -> Person:
     """The person with this id.
 

@@ -172,6 +172,13 @@ async def abandon(
     return go(Urls.bill(str(visit_id)))
 
 
+@router.get("/visits/{visit_id}/ask")
+async def ask_family(visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
+    """Ask a relative to pay: on to the invitation, for this visit."""
+    await _owned(world, tx, caller, visit_id, Action.ASK_FAMILY)
+    return go(f"{Urls.invite}?visit={visit_id}")
+
+
 @router.get("/visits/{visit_id}/leave")
 async def ask_leave(request: Request, visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
     """What leaving now means, in money."""

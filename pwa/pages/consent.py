@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from api.deps import AnyCaller, PersonCaller, StaffCaller, TxDep, WorldDep
 from api.problems import STATUS
 from api.routes.consent import device_of, drawn_by, insurance_status, mark_of, open_for
+from api.world import World
 from consent import flows
 from consent.rules import REGIONS, ConsentError, SignerRole, TooEarlyError
 from consent.service import codes, contracts, letters, reading
@@ -95,6 +96,7 @@ async def begin(request: Request, hospital_id: UUID, caller: AnyCaller, world: W
             raise NotFoundError
     else:
         patient = (await chosen(request, tx, caller)).id
+    await tx.let_go()
     opened = await open_for(world, caller, hospital_id, patient, device_of(request, caller, elder=_elder(request)))
     return go(Urls.letter(str(opened)))
 
@@ -195,11 +197,13 @@ async def beat(
         left = await reading.beat(tx, caller, reading_id, end=end == "1", regions=regions.split(","))
         return JSONResponse({"left": left})
     device = device_of(request, caller, elder=_elder(request))
+    await tx.let_go()
     try:
         following = await flows.leave_region(world.db, caller, reading_id, region, device)
     except TooEarlyError as early:
-        view = await _letter_view(tx, caller, reading_id, region, _sentence(early))
-        return await show(request, tx, "letter.html", view, status=STATUS[early.kind])
+        async with world.db.begin() as fresh:
+            view = await _letter_view(fresh, caller, reading_id, region, _sentence(early))
+            return await show(request, fresh, "letter.html", view, status=STATUS[early.kind])
     if following is None:
         return go(Urls.sign(str(reading_id)))
     return go(f"{Urls.letter(str(reading_id))}?region={REGIONS.index(following)}")
@@ -272,12 +276,19 @@ async def _sign_page(
 async def pen(request: Request, reading_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
     """The signing page, once the reading time is served; before that the letter with the seconds left."""
     device = device_of(request, caller, elder=_elder(request))
+    await tx.let_go()
     try:
         nonce = await flows.ask_pen(world.db, caller, reading_id, device)
     except TooEarlyError as early:
-        view = await _letter_view(tx, caller, reading_id, error=_sentence(early))
-        return await show(request, tx, "letter.html", view, status=STATUS[early.kind])
-    return await _sign_page(request, tx, caller, reading_id, nonce)
+        return await _too_early(request, world, caller, reading_id, early)
+    async with world.db.begin() as fresh:
+        return await _sign_page(request, fresh, caller, reading_id, nonce)
+
+
+async def _too_early(request: Request, world: World, caller: Actor, reading_id: UUID, early: TooEarlyError) -> Response:
+    async with world.db.begin() as fresh:
+        view = await _letter_view(fresh, caller, reading_id, error=_sentence(early))
+        return await show(request, fresh, "letter.html", view, status=STATUS[early.kind])
 
 
 @router.post("/consent/{reading_id}/code")
@@ -286,13 +297,15 @@ async def send_code(request: Request, reading_id: UUID, caller: AnyCaller, world
     if world.ports.sms is None:
         raise NotConfigured("sms.secret_id")
     device = device_of(request, caller, elder=_elder(request))
+    await tx.let_go()
     nonce = await flows.ask_pen(world.db, caller, reading_id, device)
     trouble: HoufuError | None = None
     try:
         await flows.send_sign_code(world.db, world.ports.sms, world.settings.sms_template_code, caller, reading_id)
     except HoufuError as error:
         trouble = error
-    return await _sign_page(request, tx, caller, reading_id, nonce, trouble)
+    async with world.db.begin() as fresh:
+        return await _sign_page(request, fresh, caller, reading_id, nonce, trouble)
 
 
 @router.post("/consent/{reading_id}/sign")
@@ -317,6 +330,7 @@ async def sign(
     device = device_of(request, caller, elder=_elder(request))
     read, _ = await reading.of(tx, caller, reading_id)
     status = await insurance_status(tx, read.hospital_id, read.patient_id)
+    await tx.let_go()
     try:
         signature = Signature(
             nonce,
@@ -337,12 +351,12 @@ async def sign(
             credit_asked_here=world.ports.credit is not None,
         )
     except TooEarlyError as early:
-        view = await _letter_view(tx, caller, reading_id, error=_sentence(early))
-        return await show(request, tx, "letter.html", view, status=STATUS[early.kind])
+        return await _too_early(request, world, caller, reading_id, early)
     except ConsentError as refusal:
-        if refusal.kind in ("invalid", "too_many"):
-            return await _sign_page(request, tx, caller, reading_id, nonce, refusal)
-        raise
+        if refusal.kind not in ("invalid", "too_many"):
+            raise
+        async with world.db.begin() as fresh:
+            return await _sign_page(request, fresh, caller, reading_id, nonce, refusal)
     return go(Urls.signed(str(contract)))
 
 

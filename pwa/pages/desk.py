@@ -153,13 +153,15 @@ async def page(
 @router.post(Urls.desk_scan)
 async def scan(request: Request, caller: StaffCaller, world: WorldDep, tx: TxDep, code: Code = "") -> Response:
     """A pass, a printed order, or a number."""
+    await tx.let_go()
     try:
         async with world.db.begin() as own:  # what a refused scan began is not kept
             scanned = await passes.scan(own, caller, code)
             return await _page(request, own, caller, Said(scanned))
     except HoufuError as error:
-        said = errors.sentence(error.code, error.kind, **error.params)
-        return await _page(request, tx, caller, Said(error=said), STATUS[error.kind])
+        said, status = errors.sentence(error.code, error.kind, **error.params), STATUS[error.kind]
+    async with world.db.begin() as fresh:
+        return await _page(request, fresh, caller, Said(error=said), status)
 
 
 async def _act(tx: Tx, caller: Actor, order_id: UUID) -> None:

@@ -72,6 +72,7 @@ async def begin(
     await _allowed(world, tx, caller, visit_id)
     wish = await press_of(request, world, tx, caller, key, amount_fen)
     pay, till = till_of(world)
+    await tx.let_go()
     await flows.press(world.db, pay, caller, visit_id, wish, till)
     return go(Urls.desk_pay(str(visit_id)))
 

@@ -251,10 +251,12 @@ async def by_code(
     request: Request, caller: PersonCaller, world: WorldDep, tx: TxDep, who: Short = "", code: Short = ""
 ) -> Response:
     """From the code to the invitation."""
+    await tx.let_go()
     try:
         token = await flows.open_by_code(world.db, caller, who, code)
     except HoufuError as error:
-        return await show(request, tx, "bind_code.html", InviteCode(who, _sentence(error)), status=422)
+        async with world.db.begin() as fresh:
+            return await show(request, fresh, "bind_code.html", InviteCode(who, _sentence(error)), status=422)
     return go(Urls.bind(token))
 
 

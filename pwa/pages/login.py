@@ -56,10 +56,13 @@ def _wechat_url(request: Request, go_on: str) -> str | None:
 
 
 @router.get(Urls.login)
-async def login(request: Request, caller: MaybeCaller, next: Annotated[str, Query(max_length=500)] = "/") -> Response:
+async def login(
+    request: Request, caller: MaybeCaller, tx: TxDep, next: Annotated[str, Query(max_length=500)] = "/"
+) -> Response:
     """The first step; who is in already goes on."""
     if caller is not None and caller.kind == "person":
         return go(next)
+    await tx.let_go()
     go_on = safe_path(next)
     return await _page(request, Login(wechat_url=_wechat_url(request, go_on), next=go_on))
 

@@ -105,6 +105,7 @@ async def begin(
         return go(Urls.ask_family(str(visit_id)))
     wish = await press_of(request, world, tx, caller, key, amount_fen)
     pay, till = till_of(world)
+    await tx.let_go()
     try:
         attempt_id = await flows.press(world.db, pay, caller, visit_id, wish, till)
     except NotInWeChatError:
@@ -166,6 +167,7 @@ async def on_its_way(
 ) -> Response:
     """How it stands. ``r`` is what the phone's WeChat said, which only makes us ask WeChat Pay sooner."""
     await attempts.seen(tx, caller, payment_id)
+    await tx.let_go()
     if r in ("ok", "fail"):
         await look_now(world, payment_id)
     else:
@@ -189,6 +191,7 @@ def _on_to_receipt(request: Request, attempt: Attempt) -> Response:
 async def cancel(payment_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
     """Not this time; what was already paid stays paid."""
     await attempts.seen(tx, caller, payment_id)
+    await tx.let_go()
     await flows.close(world.db, till_of(world)[0], payment_id)
     return go(Urls.paying(str(payment_id)))
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select
 
 from consent import flows
 from consent.events import ContractSigned, ContractWithdrawn
@@ -27,7 +27,7 @@ from consent.rules import (
 from consent.service import contracts, evidence, letters, reading, standing
 from consent.service.signing import Signature
 from kernel.errors import ForbiddenError, Kind, NotFoundError
-from people.models import Grant, Hospital
+from people.models import Grant, Hospital, PatientNumber
 from people.rules import GrantKind, Role
 from tests.consent.conftest import DRAWN, PHONE, House, drawn
 from tests.consent.gateway import Gateway
@@ -286,6 +286,17 @@ async def test_a_child_needs_the_guardian(house: House) -> None:
     await house.credit(house.child)
     async with house.db.begin() as tx:
         assert not await standing.covers(tx, house.hospital, house.child, "normal")
+
+
+async def test_staff_witness_only_for_the_hospitals_own_patients(house: House) -> None:
+    """Somebody this hospital never gave a number: the counter cannot open a letter for her, and nothing is begun."""
+    actor = house.staff(house.counter, Role.COUNTER)
+    await house.credit(house.daughter)
+    async with house.db.begin() as tx:
+        await tx.session.execute(delete(PatientNumber).where(PatientNumber.person_id == house.daughter))
+    with pytest.raises(NotFoundError):
+        await house.open(actor, house.daughter)
+    assert await house.count(Reading) == 0
 
 
 async def test_at_the_bedside_on_the_hospitals_tablet(house: House) -> None:

@@ -13,13 +13,14 @@ from consent import flows
 from consent.rules import SigningChannel, read_strokes
 from consent.service import contracts, eligibility, reading
 from consent.service.signing import Signature
+from guide import service as guide
 from kernel.db import Tx
 from kernel.ids import new_id
 from people.rules import OWNER, STAFF_VIEW, Actor, ActorKind, Audience, Depth, Role, View
 from people.service import patients
 from tests.consent.conftest import DRAWN
 from tests.intake.conftest import Hall, Teller, at
-from visits.rules import Exclusion, seen_step, seen_visit
+from visits.rules import Exclusion, seen_visit
 from visits.service import encounters, orders
 from visits.service import reading as visits
 
@@ -53,7 +54,7 @@ async def fresh(tx: Tx, visit_id: UUID, view: View) -> Json:
     assert visit is not None
     bill = await lines.bill_of(tx, visit, view)
     steps = [
-        seen_step(orders.step_payload(order)["step"], view)
+        guide.seen(orders.step_payload(order)["step"], view)
         for order in await orders.orders_of(tx, visit_id)
         if view.shows(Audience.STEPS, order.category)
     ]

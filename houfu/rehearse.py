@@ -99,6 +99,7 @@ async def _private(own: Settings, visits: int, seed: int, say: Say) -> Verdict:
             ports.url("wechat_pay"),
             payer=next(p["openid"] for p in towns.people() if p["openid"]),
             hospital=str(hospital),
+            desk=_desk(document),
             know=lambda cards: _know(world.db, hospital, cards),
             ledger=lambda: _unbalanced(world.db),
         )
@@ -106,6 +107,11 @@ async def _private(own: Settings, visits: int, seed: int, say: Say) -> Verdict:
             return await Rehearsal(house, his, visits, seed, say).run()
     finally:
         await world.db.close()
+
+
+def _desk(document: Mapping[str, Any]) -> dict[str, str]:
+    staff = next(one for one in document["staff"] if one["role"] == "counter")
+    return {"hospital": document["hospital"]["code"], "login": staff["login"], "pin": staff["pin"]}
 
 
 async def _open(db: Database, document: Mapping[str, Any]) -> tuple[UUID, Key, Key]:

@@ -13,7 +13,7 @@ from family_pay.rules import Offer, Relation
 from family_pay.service import bonds, invitations
 from kernel.errors import NotFoundError
 from people.rules import Action, Actor, Depth
-from people.service import access, grants, patients
+from people.service import access, grants, patients, sessions
 from people.service.grants import Grant
 
 router = APIRouter(prefix="/api/family", tags=["family"])
@@ -245,7 +245,7 @@ async def set_guardian(asked: GuardianBody, caller: StaffCaller, tx: TxDep) -> G
     if caller.hospital_id is None:
         raise NotFoundError
     patient = await patients.known_number(tx, caller.hospital_id, asked.patient_number)
-    guardians = await patients.with_handle(tx, asked.guardian_phone)
+    guardians = await sessions.with_phone(tx, asked.guardian_phone)  # not the child, whose phone it often is
     if patient is None or len(guardians) != 1:
         raise NotFoundError
     made = await bonds.set_guardian(

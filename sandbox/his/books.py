@@ -89,6 +89,8 @@ class Books:
         self.settled: dict[str, str] = {}  # charge -> settlement that paid it and was not refunded
         self.complaints: list[str] = []  # what Houfu did that no careful partner does
         self.changed: Callable[[], None] = lambda: None  # rung whenever something new waits for Houfu
+        self.heard: Callable[[Json, Json], None] = lambda item, answer: None  # told of each first answer to an item
+        self.salt = ""  # sets the numbers of one system apart from another's that plays the same hospital
         self._numbers: Counter[str] = Counter()
         self._journal: IO[str] | None = None
         if journal is not None:
@@ -136,7 +138,7 @@ class Books:
         """The next number with this prefix, never given twice."""
         self._numbers[prefix] += 1
         self._write({"k": "number", "prefix": prefix})
-        return f"{prefix}{self._numbers[prefix]:0{width}d}"
+        return f"{prefix}{self.salt}{self._numbers[prefix]:0{width}d}"
 
     def record(self, kind: str, subject: str, data: Json, at: datetime | None = None) -> Json:
         """One more fact: check it against the contract, enter it, and queue it for Houfu.
@@ -306,6 +308,9 @@ class Books:
 
     def acknowledge(self, ids: Sequence[str], answers: Sequence[Json]) -> None:
         """Houfu has answered for these items: keep what it said, and never send them again."""
+        for number, answer in zip(ids, answers, strict=True):
+            if number in self.outbox:
+                self.heard(self.outbox[number], answer)
         self._acknowledged(ids, answers)
         self._write({"k": "answers", "ids": list(ids), "answers": list(answers)})
 

@@ -15,7 +15,20 @@ _WINDOW = "settled_elsewhere"
 
 @dataclass(slots=True)
 class Verdict:
-    """The end of a rehearsal; ``ledger_imbalance_fen`` is None where the ledger could not be looked at."""
+    """The end of a rehearsal.
+
+    Attributes:
+        pushes_expected: facts of the hospital's and the till's books that no page had shown before they came true,
+            so that a phone could only know them by a push; ``pushes_seen`` those that stand on it because one came.
+        pushes_lost: such facts missing on a phone, and rows that a second reading of the stream says and the phone
+            did not get; ``pushes_doubled``: rows got twice, or saying about a line what was said before.
+        push_p50_ms: from the moment the house took the fact (the row's own time) until a phone that was listening
+            had read it; ``push_p99_ms`` likewise. Whatever else ran on the machine is in it.
+        bill_mismatch_fen: by how much bills differ from the hospital's books, line by line and sum by sum.
+        ledger_imbalance_fen: None where the ledger could not be looked at.
+        leaks: things a relative's phone was told that its owner was not let see.
+        unjudged: what could not be judged in this rehearsal, and why.
+    """
 
     visits: int = 0
     events_sent: int = 0
@@ -30,8 +43,17 @@ class Verdict:
     payments_doubled: int = 0
     his_mismatch: int = 0
     payments: int = 0
+    refunds: int = 0
     signed: int = 0
     abandoned: int = 0
+    relatives: int = 0
+    children: int = 0
+    leaks: int = 0
+    forged_refused: int = 0
+    spoilt_refused: int = 0
+    rows_seen: int = 0
+    broke_off: str = ""
+    unjudged: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -44,13 +66,22 @@ class Verdict:
             self.ledger_imbalance_fen or 0,
             self.payments_doubled,
             self.his_mismatch,
+            self.leaks,
         )
-        return not any(wrong) and self.visits > 0 and self.events_sent > 0 and self.pushes_seen > 0
+        return (
+            not any(wrong) and not self.broke_off and self.visits > 0 and self.events_sent > 0 and self.pushes_seen > 0
+        )
 
     def note(self, text: str) -> None:
         """Say what is wrong, for whoever looks for the cause."""
         if len(self.notes) < 50:
             self.notes.append(text)
+
+    def wrong_his(self, texts: Iterable[str]) -> None:
+        """So many things do not fit between Houfu and the outside world."""
+        for text in texts:
+            self.his_mismatch += 1
+            self.note(text)
 
     def json(self) -> str:
         """For machines."""
@@ -105,8 +136,9 @@ def bill_mismatch(
     for page in shown:
         said.update(page["sums"])
     want: Counter[str] = Counter()
-    for bill, fits in ((b, _deferred(b, shown)) for b in right):
+    for bill in right:
         charges = books.encounters[bill.encounter].charges
+        fits = books.encounters[bill.encounter].mode == "DEFERRED"
         done = [*bill.payable, *bill.excluded, *bill.at_window]
         want["done_fen"] += sum(charges[no]["amount_fen"] for no in done)
         want["planned_fen"] += sum(bill.planned.values())
@@ -119,11 +151,6 @@ def bill_mismatch(
     wrong = {name: (said[name], want[name]) for name in want | said if said[name] != want[name]}
     off += sum(abs(a - b) for a, b in wrong.values())
     return off, f"lines {dict(differ)} sums {wrong}" if off else ""
-
-
-def _deferred(bill: RightBill, shown: Sequence[Json]) -> bool:
-    # Patients of the rehearsal have one visit a day; were it two, both would be paid the same way.
-    return any(b["visit"]["mode"] == "DEFERRED" for b in shown)
 
 
 def moment(text: object) -> object:

@@ -1,0 +1,238 @@
+"""Judges a rehearsal: what phones and bills show against what the hospital's system and the till hold."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Collection
+
+from sandbox.his.generate import Day, Guest
+from sandbox.his.noise import SPOILT
+from sandbox.his.server import His
+from sandbox.rehearsal.family import Families, Relative
+from sandbox.rehearsal.money import Purse
+from sandbox.rehearsal.news import Fact, Heard, Truth, leaks, on_screen
+from sandbox.rehearsal.phones import Following, Phone, Screen, Shut
+from sandbox.rehearsal.verdict import Json, Verdict, bill_mismatch, percentiles
+
+_IN_TIME = 2.0  # seconds a follower's phone has for a row before the end of the visit shuts its page
+
+
+class Judge:
+    """Fills a verdict; asks Houfu only for the pages people see.
+
+    Args:
+        before: patient numbers of those who signed ahead.
+    """
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        day: Day,
+        his: His,
+        truth: Truth,
+        heard: Heard,
+        phones: dict[str, Phone],
+        families: Families,
+        before: Collection[str],
+    ) -> None:
+        self.verdict, self.hospital_day, self.his = verdict, day, his
+        self.truth, self.heard, self.phones, self.families, self.before = truth, heard, phones, families, before
+
+    # -- bills, and what the hospital's system holds of our decisions
+
+    async def disagreements(self, purse: Purse | None) -> list[str]:
+        """What is not (yet) as it must be."""
+        bills = await self.bills()
+        wrong = [why for off, why in self._off(bills) if off] + self._his_wrong(bills)
+        if purse is not None:
+            doubled, other = await purse.wrong()
+            wrong += doubled + other
+        return wrong
+
+    async def bills(self) -> dict[str, list[Json]]:
+        """Every patient's bills as the pages show them now."""
+        found: dict[str, list[Json]] = {}
+        waiting = list(self.phones.items())
+        for start in range(0, len(waiting), 16):
+            batch = waiting[start : start + 16]
+            shown = await asyncio.gather(
+                *(asyncio.gather(*(p.get(f"/api/visits/{v}") for v in p.following)) for _, p in batch)
+            )
+            found.update((no, list(bills)) for (no, _), bills in zip(batch, shown, strict=True))
+        return found
+
+    def _off(self, bills: dict[str, list[Json]]) -> list[tuple[int, str]]:
+        right, settled = self.hospital_day.bills(), set(self.his.books.settled)
+        found = []
+        for guest in self.hospital_day.guests:
+            mine = [right[no] for no in guest.encounters]
+            off, why = bill_mismatch(self.his.books, mine, bills.get(guest.patient.no, []), settled)
+            found.append((off, f"{guest.patient.no} {guest.encounters}: {why}"))
+        return found
+
+    def _his_wrong(self, bills: dict[str, list[Json]]) -> list[str]:
+        """What the hospital's system holds of our decisions and was answered, against what it should."""
+        books = self.his.books
+        wrong = [f"complaint: {text}" for text in books.complaints]
+        wrong += [text for answer in books.answers.values() if (text := _badly_answered(answer))]
+        for guest in self.hospital_day.guests:
+            modes = {bill["visit"]["mode"] for bill in bills.get(guest.patient.no, [])}
+            for no in guest.encounters:
+                enc, bill = books.encounters[no], books.right_bill(no)
+                if modes != {enc.mode}:
+                    wrong.append(f"{no}: is {enc.mode} there and {modes} here")
+                if enc.mode == "DEFERRED":
+                    missing = [c for c in (*bill.payable, *bill.planned) if c not in enc.posted]
+                    wrong += [f"{c} of {no} was never charged to account" for c in missing]
+                if enc.excluded_all and enc.mode == "DEFERRED":
+                    wrong.append(f"{no}: is excluded and still post-pay")
+            excluded = any(books.encounters[no].excluded_all for no in guest.encounters)
+            if guest.patient.no in self.before and modes != {"DEFERRED"} and not excluded:
+                wrong.append(f"{guest.patient.no}: signed ahead and is {modes}")
+        return wrong
+
+    async def day(self, purse: Purse | None) -> None:
+        """The last word on bills, calls and money."""
+        verdict, books = self.verdict, self.his.books
+        bills = await self.bills()
+        verdict.events_sent = len(books.answers)
+        verdict.signed = sum(1 for p in self.phones.values() if p.signed)
+        verdict.relatives = len(self.families.relatives)
+        verdict.children = sum(1 for p in self.phones.values() if p.patient)
+        verdict.spoilt_refused = sum(
+            1 for a in books.answers.values() if a["id"].startswith(SPOILT) and a["status"] == "rejected"
+        )
+        for off, why in self._off(bills):
+            verdict.bill_mismatch_fen += off
+            if off:
+                verdict.note(why)
+        verdict.wrong_his(self._his_wrong(bills))
+        if purse is None:
+            return
+        doubled, other = await purse.wrong()
+        verdict.payments_doubled += len(doubled)
+        for text in doubled:
+            verdict.note(text)
+        verdict.wrong_his([*other, *purse.fooled])
+        verdict.payments, verdict.forged_refused = purse.payments, purse.forged
+        verdict.refunds = len(books.refunds)
+
+    # -- pushes
+
+    async def pushes(self, guest: Guest, phone: Phone) -> None:
+        """Everything the patient's side must have been told, and nothing twice."""
+        for watched in phone.following.values():
+            rows = await phone.replay(watched)
+            await self._until_all(watched, rows)
+            seen = Counter(watched.ids)
+            lost = [one for one in rows if not seen[one]]
+            self.verdict.rows_seen += len(watched.ids)
+            self.verdict.pushes_lost += len(lost)
+            doubled = sum(times - 1 for times in seen.values()) + len(watched.again)
+            self.verdict.pushes_doubled += doubled
+            if lost or doubled:
+                said = f"{guest.patient.no}: of {len(rows)} rows {len(lost)} lost, {doubled} doubled"
+                self.verdict.note(f"{said}; nothing new in {watched.again[:3]}")
+            fresh = Screen.of(*await phone.page(watched.visit))
+            for what in watched.screen.differences(fresh):
+                self.verdict.pushes_lost += 1
+                self.verdict.note(f"{guest.patient.no} {watched.visit}: the screen is not the page in {what}")
+        screens = [w.screen for w in phone.following.values()]
+        self._told(guest.patient.no, screens, self.truth.lines(guest.encounters), "line", exact=True)
+        self._told(guest.patient.no, screens, self.truth.steps(guest.encounters), "step", exact=True)
+
+    def _told(self, who: str, screens: list[Screen], right: Counter[Fact], kind: str, *, exact: bool) -> None:
+        """Compare screens with the truth; ``exact``: what stands there beyond it is wrong, too."""
+        shown: Counter[Fact] = Counter()
+        pushed: Counter[Fact] = Counter()
+        for screen in screens:
+            shown += on_screen(screen, kind)
+            pushed += on_screen(screen, kind, screen.pushed)
+        missing, beyond = right - shown, shown - right if exact else Counter()
+        seen = (right & pushed).total()
+        self.verdict.pushes_expected += seen + missing.total()
+        self.verdict.pushes_seen += seen
+        # What stands there in another state than it should is missing and beyond: one lost push.
+        self.verdict.pushes_lost += max(missing.total(), beyond.total())
+        if missing or beyond:
+            self.verdict.note(f"{who}: never told {dict(missing)}, but {dict(beyond)}")
+
+    async def _until_all(self, watched: Following, rows: list[str], seconds: float = 10) -> None:
+        end = time.monotonic() + seconds
+        while not set(rows) <= set(watched.ids) and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+
+    # -- relatives
+
+    async def relatives(self) -> None:
+        """What relatives' phones show, while the day's last word is said and nothing is paid up yet."""
+        for relative in self.families.relatives:
+            phone = relative.phone
+            for text in phone.wrong:
+                self._leak(relative, text)
+            secret = self.truth.secret_names(relative.guest.encounters)
+            for watched in phone.following.values():
+                for text in leaks(watched, secret):
+                    self._leak(relative, text)
+                if relative.sees == "steps":
+                    self._follower(relative, watched)
+                else:
+                    await self._payer(relative, watched)
+
+    def _leak(self, relative: Relative, text: str) -> None:
+        self.verdict.leaks += 1
+        self.verdict.note(f"{relative.guest.patient.no}'s {relative.sees}: {text}")
+
+    def _follower(self, relative: Relative, watched: Following) -> None:
+        encounters = relative.guest.encounters
+        ended = [self.heard.ended[no] for no in encounters if no in self.heard.ended]
+        who = f"{relative.guest.patient.no}'s friend"
+        if not ended:
+            self._told(who, [watched.screen], self.truth.steps(encounters, all_of_it=False), "step", exact=True)
+            return
+        # The end of the visit shuts the page: only what was said well before it can be asked for.
+        right = self.truth.performed_by(encounters, self.heard.at, min(ended) - _IN_TIME)
+        self._told(who, [watched.screen], right, "step", exact=False)
+
+    async def _payer(self, relative: Relative, watched: Following) -> None:
+        books, encounters = self.his.books, relative.guest.encounters
+        who = f"{relative.guest.patient.no}'s {relative.sees}"
+        owed = 0
+        for no in encounters:
+            bill = books.right_bill(no)
+            if books.encounters[no].mode == "DEFERRED":
+                owed += sum(fen for charge, fen in bill.self_fen.items() if charge not in books.settled)
+        try:
+            page, _ = await relative.phone.page(watched.visit, relative.sees)
+        except Shut:
+            page = None
+        if page is None:
+            if owed:
+                self.verdict.wrong_his([f"{who}: {owed} fen are owed, and the page is shut"])
+            return
+        if page["sums"]["payable_fen"] != owed:
+            self.verdict.bill_mismatch_fen += abs(page["sums"]["payable_fen"] - owed)
+            self.verdict.note(f"{who}: is told {page['sums']} where {owed} fen are owed")
+        if watched.screen.sums.get("payable_fen") != owed:
+            self.verdict.pushes_lost += 1
+            self.verdict.note(f"{who}: the screen says {watched.screen.sums} where {owed} fen are owed")
+        self.verdict.pushes_expected += 1
+        self.verdict.pushes_seen += watched.screen.sums.get("payable_fen") == owed
+        if page["lines"] and relative.sees == "bill":
+            self._told(who, [watched.screen], self.truth.lines(encounters, all_of_it=False), "line", exact=True)
+
+    def times(self) -> None:
+        """How long pushes took."""
+        phones = [*self.phones.values(), *(r.phone for r in self.families.relatives)]
+        delays = [delay for phone in phones for delay in phone.delays]
+        self.verdict.push_p50_ms, self.verdict.push_p99_ms = percentiles(delays)
+
+
+def _badly_answered(answer: Json) -> str | None:
+    """What is wrong with the answer to one item: what is right is taken, what is spoilt is refused with a reason."""
+    refused = answer["status"] == "rejected"
+    if not answer["id"].startswith(SPOILT):
+        return f"rejected: {answer}" if refused else None
+    if not refused or not answer.get("reason") or not answer.get("example"):
+        return f"spoilt, and not refused with a reason and an example: {answer}"
+    return None

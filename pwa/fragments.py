@@ -121,6 +121,9 @@ def _payment(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> l
     payment = PaymentNote.of(data["payment"])
     if show.surface == "story":
         return [*_story(row, show, draw), *_money_parts(data, show, draw)]
+    if show.surface == "pay":  # the page asks for itself again: only the server knows what its reader may do next
+        said = Pages.bill.payment(payment.state, payment.amount_fen, payment.payer_label)
+        return [_note(draw, f"p-{payment.state}-{payment.at}", said)]
     if show.surface == "bill":
         # The strip itself is a live region's neighbour; it is said once through #note.
         said = _note(

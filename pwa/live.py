@@ -32,7 +32,7 @@ def draw_row(row: Row, payload: Mapping[str, Any], view: View, surface: str) -> 
     Args:
         payload: what of the row this view sees.
     """
-    if surface == "desk" or row.kind not in KINDS:
+    if surface == "desk" or row.kind not in KINDS or (surface == "pay" and row.kind != "payment"):
         return None
     shown = {"kind": row.kind, "data": payload, "at": row.at}
     return render_row(shown, show_of(view, row.subject, row.at, surface)) or None

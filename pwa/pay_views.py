@@ -66,6 +66,15 @@ class Paying:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """Money of a payment that went back, or (not ``done``) is on its way; ``at`` is when it arrived, or was sent."""
+
+    amount_fen: int
+    at: datetime
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """Paid. ``settling`` while the hospital has not booked it yet; ``once`` is the key the pay sheet used."""
 
@@ -79,3 +88,4 @@ class Receipt:
     settling: bool = False
     pdf_url: str | None = None
     once: str | None = None
+    returned: Sequence[Returned] = ()

@@ -13,6 +13,7 @@ def receipt_html(view: Receipt, way: str, transaction: str) -> str:
     """What is printed."""
     env = Environment(loader=FileSystemLoader(HERE / "templates" / "paper"), autoescape=True, undefined=StrictUndefined)
     env.filters["rmb"] = money.rmb
+    env.filters["paper_time"] = lambda moment: chinese(moment.isoformat())
     packaged = f'@font-face {{ font-family: "Noto Sans SC"; src: url("{PACKAGED.as_uri()}") }}'
     return env.get_template("receipt.html").render(
         w=words.Receipt,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 Row = Mapping[str, Any]
-Surface = Literal["bill", "guide", "story", "pass"]
+Surface = Literal["bill", "guide", "story", "pass", "pay"]
 
 
 def _at(value: object) -> datetime | None:
@@ -140,8 +140,9 @@ class PaymentNote:
 class Show:
     """For whom and on which page a row of the feed is drawn.
 
-    ``surface`` is the open page: ``bill``, ``guide``, ``story`` (the companion's) or ``pass``. ``money`` False leaves
-    amounts out of a companion's story. One rendering may serve every viewer with an equal ``Show``.
+    ``surface`` is the open page: ``bill``, ``guide``, ``story`` (the companion's), ``pass`` or ``pay`` (one on its
+    way). ``money`` False leaves amounts out of a companion's story. One rendering may serve every viewer with an equal
+    ``Show``.
     """
 
     visit_id: str

@@ -141,6 +141,7 @@ def _asked() -> dict[str, Sample]:
 def _money() -> dict[str, Sample]:
     booking = v.Receipt(HEAD, 7760, (*PARTS, v.PayPart("wechat", 7760)), DONE, at(10, 23), "您", settling=True)
     private = v.Receipt(HEAD_MASKED, 7760, (v.PayPart("wechat", 7760),), (), at(10, 23), "您", "R20261120-0007")
+    returned = (v.Returned(1260, at(10, 40), True), v.Returned(800, at(10, 45), False))
     return {
         "pay-private": Sample(
             "pay.html", v.PaySheet(HEAD_MASKED, 7760, (), 7760, (v.PayChoice("wechat", True),), "a1", 0, for_other=True)
@@ -163,6 +164,7 @@ def _money() -> dict[str, Sample]:
         "paying-closed": Sample("paying.html", v.Paying("a1", HEAD, "closed", 7760, "/c")),
         "paying-late": Sample("paying.html", v.Paying("a1", HEAD, "late", 7760, "/c")),
         "receipt-settling": Sample("receipt.html", booking),
+        "receipt-returned": Sample("receipt.html", replace(private, returned=returned)),
         "receipt-private": Sample("receipt.html", private),
         "desk_pay-new": Sample("desk_pay.html", v.DeskPay(HEAD, 7760, None, "new")),
         "desk_pay-done": Sample("desk_pay.html", v.DeskPay(HEAD, 7760, None, "settled")),

@@ -29,7 +29,7 @@ from pwa.desk_views import (
     ToStage,
     TroubledCall,
 )
-from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt
+from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
 from pwa.rows import Line, PaymentNote, Row, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "Person",
     "Receipt",
     "Region",
+    "Returned",
     "Row",
     "Settings",
     "Sheet",

@@ -46,6 +46,9 @@ class Receipt:
     settled = "医院已入账。"
     settling = "钱已付到，医院正在入账。"
     private = "这张收据只写金额和医院。项目由患者本人查看。"
+    returned = "后来退回"
+    back_done = "已退回原来的账户"
+    back_soon = "正在退回原来的账户"
     note = "这是付款凭据，不是发票。要发票请到窗口，或在医院的公众号里开。"
 
 
@@ -108,6 +111,10 @@ class Pay:
     paid_at = "付款时间"
     payer = "谁付的"
     pdf = "下载收据"
+    returned = "后来退回的"
+    back_done = "已退回"
+    back_soon = "正在退回"
+    back_says = "退到付款时用的账户，您什么都不用做。"
     items_of = "付的是这些"
 
     @staticmethod

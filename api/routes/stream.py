@@ -20,7 +20,7 @@ from visits.service import reading
 
 router = APIRouter(tags=["stream"])
 
-Surface = Literal["bill", "guide", "story", "pass", "desk"]
+Surface = Literal["bill", "guide", "story", "pass", "pay", "desk"]
 
 
 @router.get("/api/visits/{visit_id}/stream", response_class=StreamResponse)

@@ -1,6 +1,7 @@
 """The counter takes the money of one visit by a QR code that the patient scans with WeChat."""
 
 import io
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -32,6 +33,10 @@ async def _last(tx: Tx, visit_id: UUID) -> Attempt | None:
 
 
 async def _view(tx: Tx, found: Seen) -> DeskPay:
+    return replace(await _state(tx, found), stream_url=found.stream("pay"))
+
+
+async def _state(tx: Tx, found: Seen) -> DeskPay:
     last = await _last(tx, found.visit.id)
     owed = sum(c.self_fen for c in await paying.payable(tx, found.visit))
     if last is None or (owed and last.state == S.SETTLED):

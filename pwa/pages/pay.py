@@ -20,7 +20,7 @@ from kernel.errors import NotFoundError
 from payments import flows
 from payments.ports import CashChannel
 from payments.rules import H5_LINK_LIFE, LATE, AlreadyPaidError, AttemptInProgressError, NotInWeChatError
-from payments.service import attempts, labels
+from payments.service import attempts, labels, refunds
 from payments.service.attempts import SHOWN, Attempt, S
 from people.rules import Action, Actor, Audience
 from people.service import access
@@ -28,7 +28,7 @@ from pwa.answer import go, origin_of, show
 from pwa.receipt import receipt_pdf
 from pwa.rows import Line
 from pwa.urls import Urls
-from pwa.views import PayChoice, Paying, PayPart, PaySheet, Receipt
+from pwa.views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
 from pwa.visit_pages import Seen, seen
 
 router = APIRouter(include_in_schema=False)
@@ -138,6 +138,7 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
         state="late" if attempt.state in LATE else state,  # type: ignore[arg-type]  # what SHOWN leaves
         amount_fen=attempt.amount_fen,
         check_url=f"{here}?r=ok" if state == "unknown" else here,
+        stream_url=found.stream("pay"),
         invoke=invoke,
         h5_url=h5_url,
         back=Urls.bill(str(attempt.visit_id)),
@@ -225,9 +226,16 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         number=f"R{china_day(attempt.paid_at):%Y%m%d}-{attempt.out_trade_no[-8:]}",
         settling=attempt.state == S.PAID,
         pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
+        returned=await _returned(tx, attempt),
         once=_once(attempt) if mine else None,
     )
     return view, attempt
+
+
+async def _returned(tx: Tx, attempt: Attempt) -> list[Returned]:
+    """What of this payment has gone back, or is going."""
+    mine = [r for r in await refunds.of_visit(tx, attempt.visit_id) if r.attempt_id == attempt.id]
+    return [Returned(r.amount_fen, r.done_at or r.created_at, r.done_at is not None) for r in mine]
 
 
 async def _lines(tx: Tx, found: Seen, ids: set[str]) -> list[Line]:

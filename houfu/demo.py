@@ -32,7 +32,7 @@ from sandbox.his.wire import Key
 from sandbox.stage import Stage
 from sandbox.wechat_pay.control import bridge_script
 
-HOLDERS = ("mother", "daughter", "companion", "son", "expectant", "husband", "guardian", "elder", "elder_son")
+HOLDERS = ("mother", "daughter", "companion", "son", "expectant", "husband", "guardian", "elder", "elder_son", "youth")
 AT_HOME = {f"{key}.houfu.localhost": key for key in HOLDERS}
 MOTHER = "mother.houfu.localhost"
 OUTSIDE_FROM = 91  # the outside world's ports: 8000 → 8091 …

@@ -90,6 +90,11 @@ def _credit_secret(keys: SandboxKeys) -> str:
     return hmac.new(keys.sms.secret_key.encode(), b"credit platform", hashlib.sha256).hexdigest()
 
 
+def _clean(folk: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Nobody of the demo has a record, whatever the digits of their made-up numbers."""
+    return {one["id_number"]: "NONE" for one in folk if one["id_number"]}
+
+
 def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
     """The production side's settings for this town, by their names (without prefix)."""
     groups = {
@@ -162,7 +167,7 @@ def build(
             keys.sms.secret_id, keys.sms.secret_key, keys.sms.sdk_app_id, keys.sms.sign_name, now, sandbox_sms.TEMPLATES
         ),
         timestamp=timestamp.World(keys.timestamp, now),
-        credit=credit.World(CREDIT_KEY, _credit_secret(keys), now),
+        credit=credit.World(CREDIT_KEY, _credit_secret(keys), now, _clean(folk)),
     )
 
 

@@ -47,10 +47,11 @@ class Clinic:
             "started_at": self._at(),
         }
 
-    def identify(self, encounter: str, details: Json) -> None:
-        """Say ``encounter.started`` again with what has become known of an emergency patient."""
+    def identify(self, encounter: str, details: Json, insurance: Json | None = None) -> None:
+        """Say ``encounter.started`` again with what has become known of an emergency patient and of his insurance."""
         started = self.books.encounters[encounter].started
-        self.books.record("encounter.started", encounter, started | {"patient": started["patient"] | details})
+        known = {"patient": started["patient"] | details} | ({"insurance": insurance} if insurance else {})
+        self.books.record("encounter.started", encounter, started | known)
 
     def order(self, encounter: str, template: str, note: str | None = None) -> str:
         """Place an order with its charges and return the order number."""

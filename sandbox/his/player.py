@@ -39,7 +39,7 @@ class Run:
 class Actor:
     """Carries out acts of the table in ``sandbox.his.scripts`` for one run."""
 
-    def __init__(self, clinic: Clinic, identities: dict[str, Json]) -> None:
+    def __init__(self, clinic: Clinic, identities: dict[str, tuple[Json, Json | None]]) -> None:
         self.clinic, self.identities = clinic, identities
 
     def act(self, run: Run, act: Act) -> bool:
@@ -61,7 +61,7 @@ class Actor:
             case "call" | "confirm" | "result":
                 return self._with_order(name, run.orders[rest[0]], rest[1:])
             case "identify":
-                self.clinic.identify(encounter, self.identities[run.patient])
+                self.clinic.identify(encounter, *self.identities[run.patient])
             case "pay":
                 wanted: list[str | None] = [run.orders[n] for n in rest]
                 for order in wanted or [None]:
@@ -92,7 +92,7 @@ class Player:
     def __init__(self, clinic: Clinic, people: Path = PEOPLE_FILE) -> None:
         rows = json.loads(people.read_text("utf-8"))["identities"]
         known = ("name", "sex", "birth_date", "id_number", "phone")
-        self.actor = Actor(clinic, {r["patient"]: {k: r[k] for k in known} for r in rows})
+        self.actor = Actor(clinic, {r["patient"]: ({k: r[k] for k in known}, r.get("insurance")) for r in rows})
         self.runs: dict[str, Run] = {}
         self.watchers: list[Callable[[Run, str], None]] = []
 

@@ -1,6 +1,7 @@
 """One running demo for all journeys: the real command, its own database, and browsers on the hosts of its people."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -9,10 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -20,9 +21,11 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from houfu.demo import OUTSIDE_FROM
 from houfu.embedded import EmbeddedPostgres
+from sandbox.his.catalogue import HOSPITAL_FILE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Json = dict[str, Any]
+T = TypeVar("T")
 OUTSIDE = 6  # ports of the made-up world, from OUTSIDE_FROM on
 
 
@@ -58,6 +61,28 @@ class Hospital:
     def books(self) -> Json:
         """What the hospital's system has written down."""
         found: Json = self.client.get("/control/books").json()
+        return found
+
+    def told(self, kind: str) -> list[Json]:
+        """The commands of a kind that reached it."""
+        return [c["command"] for c in self.books()["commands"] if c["command"]["kind"] == kind]
+
+    def booked(self, encounter: str) -> list[int]:
+        """What it has booked as paid through us for one encounter, in fen; waits until it has booked something."""
+        mine = set(self.client.get(f"/control/bill/{encounter}").json()["payable"])
+
+        def found() -> list[int]:
+            every = [s for s in self.books()["settlements"] if s["way"] != "INSURANCE"]
+            return [s["total_fen"] for s in every if {c["charge_no"] for c in s["charges"]} <= mine]
+
+        return self.wait_for(found)
+
+    @staticmethod
+    def wait_for(look: Callable[[], list[T]]) -> list[T]:
+        """What a look finds, as soon as it finds anything; empty when ten seconds bring nothing."""
+        until = time.monotonic() + 10
+        while not (found := look()) and time.monotonic() < until:
+            time.sleep(0.1)
         return found
 
     def line(self, encounter: str) -> Json:
@@ -96,17 +121,13 @@ class Stage:
 
     def desk(self, login: str) -> Page:
         """A desk's screen, logged in with the PIN of the hospital's file."""
-        import json
-
-        from sandbox.his.catalogue import HOSPITAL_FILE
-
         staff = json.loads(HOSPITAL_FILE.read_text("utf-8"))["staff"]
         pin = next(s["pin"] for s in staff if s["login"] == login)
         context = self.browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
         self.opened.append(context)
         page = context.new_page()
         page.set_default_timeout(6_000)
-        page.goto(f"{self.url('desk')}desk/login")
+        page.goto(self.url("desk", "/desk/login"))
         page.fill("[name=name]", login)
         page.fill("[name=password]", pin)
         page.click("main button.weui-btn_primary")
@@ -139,19 +160,46 @@ def stage(browser: Browser, postgres: EmbeddedPostgres, template_database: str) 
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
     try:
         _wait_until_open(process, port, folder / "log")
+        _read_quickly(folder, port, environment)
         control = f"http://127.0.0.1:{port + OUTSIDE_FROM}"
         with httpx.Client(base_url=control, trust_env=False, timeout=10) as client:
             yield Stage(port, browser, Hospital(client))
     finally:
         process.send_signal(signal.SIGINT)
+        _wait_until_closed(port)
+        process.send_signal(signal.SIGINT)  # somebody is impatient
         process.wait(20)
         log.close()
+        said = (folder / "log").read_text()
         postgres.drop_database(name)
         shutil.rmtree(folder)
+    assert process.returncode == 0
+    assert "Traceback" not in said, said
+
+
+def _read_quickly(folder: Path, port: int, environment: dict[str, str]) -> None:
+    """This hospital asks for two seconds of reading: a setting like any other, brought in by the ordinary command."""
+    document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
+    document["his"]["base_url"] = f"http://127.0.0.1:{port + OUTSIDE_FROM}"
+    document["hospital"]["settings"] |= {"read_chars_per_second": 500, "read_seconds_min": 2}
+    file = folder / "hospital.json"
+    file.write_text(json.dumps(document), "utf-8")
+    load = [sys.executable, "-c", "from houfu.cli import app; app()", "hospital", "load", str(file)]
+    subprocess.run(load, env=environment, cwd=ROOT, check=True, capture_output=True)
+
+
+def _wait_until_closed(port: int) -> None:
+    for _ in range(100):
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False, timeout=2)
+        except httpx.TransportError:
+            return
+        time.sleep(0.05)
+    raise RuntimeError("it does not stop")
 
 
 def _wait_until_open(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    for _ in range(300):
+    for _ in range(900):
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=2).status_code == 200:
                 return

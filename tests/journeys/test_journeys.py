@@ -3,36 +3,12 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.journeys.conftest import Stage
+from tests.journeys.steps import VISIT, ask, pay_in_wechat, visit_of, yuan
 
 pytestmark = pytest.mark.browser
-VISIT = re.compile(r"/visits/([0-9a-f-]{36})/")
-
-
-def visit_of(page: Page) -> str:
-    """The visit the first page leads to; the hospital's word may still be on its way."""
-    link = page.locator('a[href^="/visits/"][href$="/pass"], a[href^="/visits/"][href$="/story"]').first
-    for _ in range(20):
-        if link.count():
-            break
-        page.wait_for_timeout(250)
-        page.reload()
-    found = VISIT.search(link.get_attribute("href") or "")
-    assert found
-    return found[1]
-
-
-def ask(page: Page, path: str) -> dict[str, str]:
-    """What a program on this phone is told; only the browser itself knows the way to these hosts."""
-    found: dict[str, str] = page.evaluate("path => fetch(path).then(answer => answer.json())", path)
-    return found
-
-
-def yuan(fen: int) -> str:
-    """As pages write it."""
-    return f"{fen // 100}.{fen % 100:02}"
 
 
 def test_the_whole_story_with_two_phones_and_a_desk(stage: Stage) -> None:
@@ -77,40 +53,27 @@ def test_the_whole_story_with_two_phones_and_a_desk(stage: Stage) -> None:
 
     # The daughter pays through the bridge; the mother sees it settled, and the hospital has booked it once.
     daughter.goto(stage.url("daughter", f"/visits/{visit}/pay"))
-    expect(daughter.locator(".total")).to_contain_text(yuan(owed))
-    daughter.get_by_role("button", name=f"付 ¥{yuan(owed)}").click()
-    daughter.locator("[data-pay-now]").click()
-    daughter.locator("#wechat-sheet").get_by_role("button", name="付款").click()
-    daughter.wait_for_url("**/receipt*", timeout=20_000)
-    expect(daughter.locator("main")).to_contain_text("付好了")
+    pay_in_wechat(daughter, owed)
     expect(mother.locator("#payment")).to_contain_text("付好了", timeout=15_000)
     expect(mother.locator("#paybar")).to_contain_text("都付清了")
-    for _ in range(40):
-        if paid := hospital.books()["settlements"]:
-            break
-        mother.wait_for_timeout(250)
-    assert [settlement["total_fen"] for settlement in paid] == [owed]
+    assert hospital.booked(hospital.runs["cardiology"]["encounter"]) == [owed]
 
 
 def test_ordered_but_not_done_is_never_billed(stage: Stage) -> None:
     """She leaves with an order open: it is cancelled, the hospital knows, and nothing of it was ever asked."""
     hospital = stage.hospital
-    encounter = hospital.act("register", patient="expectant", department="OBST")
+    encounter = hospital.act("register", patient="youth", department="GMED")
     order = hospital.act("order", encounter=encounter, template="URINE")
-    phone = stage.phone("expectant")
+    phone = stage.phone("youth")
     visit = visit_of(phone)
-    phone.goto(stage.url("expectant", f"/visits/{visit}/bill"))
+    phone.goto(stage.url("youth", f"/visits/{visit}/bill"))
     expect(phone.locator("#list-ordered")).to_contain_text("尿常规")
     assert phone.locator(".total").inner_text().replace("\n", "") == "¥0.00"
     phone.get_by_role("link", name="现在就走").click()
     phone.get_by_role("button", name="就这样").click()
     expect(phone.locator("#list-cancelled")).to_contain_text("尿常规")
     expect(phone.locator("#list-ordered li")).to_have_count(0)
-    for _ in range(40):
-        told = [c["command"] for c in hospital.books()["commands"] if c["command"]["kind"] == "abandon"]
-        if any(c["data"].get("order_no") == order for c in told):
-            break
-        phone.wait_for_timeout(250)
+    assert hospital.wait_for(lambda: [c for c in hospital.told("abandon") if c["data"].get("order_no") == order])
     assert [o["cancelled"] for o in hospital.line(encounter)["orders"] if o["order_no"] == order] == [True]
 
 
@@ -166,21 +129,18 @@ def test_the_elder_with_neither_card_nor_phone(stage: Stage) -> None:
 def test_offline_and_back(stage: Stage) -> None:
     """In the cellar bill and pass open with their age; back above, what happened meanwhile is there by itself."""
     hospital = stage.hospital
-    encounter = hospital.act("register", patient="expectant", department="OBST")
+    encounter = hospital.act("register", patient="youth", department="GMED")
     order = hospital.act("order", encounter=encounter, template="NST")
-    phone = stage.phone("expectant", workers=True)
+    phone = stage.phone("youth", workers=True)
     visit = visit_of(phone)
-    for _ in range(40):
-        if phone.evaluate("() => navigator.serviceWorker.controller !== null"):
-            break
-        phone.wait_for_timeout(250)
+    phone.wait_for_function("() => navigator.serviceWorker.controller !== null")
     for page in ("pass", "bill"):
-        phone.goto(stage.url("expectant", f"/visits/{visit}/{page}"))
+        phone.goto(stage.url("youth", f"/visits/{visit}/{page}"))
     expect(phone.locator("#list-ordered")).to_contain_text("胎心监护")
     phone.context.set_offline(True)
-    phone.goto(stage.url("expectant", f"/visits/{visit}/pass"))
+    phone.goto(stage.url("youth", f"/visits/{visit}/pass"))
     expect(phone.locator("#age")).to_contain_text("网络不通")
-    phone.goto(stage.url("expectant", f"/visits/{visit}/bill"))
+    phone.goto(stage.url("youth", f"/visits/{visit}/bill"))
     expect(phone.locator("#age")).to_be_visible()
     expect(phone.locator("#list-ordered")).to_contain_text("胎心监护")
     hospital.post("confirm", order_no=order)

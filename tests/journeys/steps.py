@@ -1,0 +1,71 @@
+"""What several journeys do alike: find today's visit, read and sign the letter, pay through WeChat."""
+
+import re
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.journeys.camera import scan
+
+VISIT = re.compile(r"/visits/([0-9a-f-]{36})")
+
+
+def visit_of(page: Page) -> str:
+    """The visit that the first page leads to; it comes by itself when the hospital's word is still on its way."""
+    link = page.locator('a[href^="/visits/"][href$="/pass"], a[href^="/visits/"][href$="/story"]').first
+    expect(link).to_be_visible(timeout=10_000)
+    found = VISIT.search(link.get_attribute("href") or "")
+    assert found
+    return found[1]
+
+
+def ask(page: Page, path: str) -> dict[str, str]:
+    """What a program on this phone is told; only the browser itself knows the way to these hosts."""
+    found: dict[str, str] = page.evaluate("path => fetch(path).then(answer => answer.json())", path)
+    return found
+
+
+def yuan(fen: int) -> str:
+    """As pages write it."""
+    return f"{fen // 100}.{fen % 100:02}"
+
+
+def scanned(shown: Locator) -> str:
+    """The path a scanned code leads to; which of our addresses it names does not matter to a phone with its own."""
+    return urlsplit(scan(shown)).path
+
+
+def read_letter(page: Page) -> None:
+    """Read to the end until the pen is handed over; before that the way on is shut."""
+    agree = page.locator("#agree")
+    page.locator("#end").scroll_into_view_if_needed()
+    expect(agree).to_have_attribute("aria-disabled", "false", timeout=10_000)
+    agree.click()
+
+
+def draw_name(page: Page) -> None:
+    """Write a name into the white field with the finger, and hand it in."""
+    page.get_by_role("button", name="手写签名").click()
+    field = page.locator("canvas.pad")
+    expect(field).to_be_visible()
+    box = field.bounding_box()
+    assert box
+    for stroke in range(3):
+        x, y = box["x"] + 40 + 70 * stroke, box["y"] + 30
+        page.mouse.move(x, y)
+        page.mouse.down()
+        for step in range(1, 12):
+            page.mouse.move(x + 4 * step, y + 6 * step + 8 * (step % 3))
+        page.mouse.up()
+    expect(page.locator("#strokes-said")).to_have_text("已写 3 笔")
+    page.locator("#pad-dialog").get_by_role("button", name="签好了").click()
+
+
+def pay_in_wechat(page: Page, fen: int) -> None:
+    """From the pay sheet to the receipt, through the bridge WeChat gives its pages."""
+    expect(page.locator(".total")).to_contain_text(yuan(fen))
+    page.get_by_role("button", name=f"付 ¥{yuan(fen)}").click()
+    page.locator("[data-pay-now]").click()
+    page.locator("#wechat-sheet").get_by_role("button", name="付款").click()
+    page.wait_for_url("**/receipt*", timeout=20_000)
+    expect(page.locator("main")).to_contain_text("付好了")

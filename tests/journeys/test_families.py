@@ -1,0 +1,146 @@
+"""Days on which somebody else holds the pen or the purse: a husband at work, a father, whoever comes running."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.journeys.conftest import Stage
+from tests.journeys.steps import VISIT, draw_name, pay_in_wechat, read_letter, scanned, visit_of, yuan
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_husband_signs_ahead_and_pays_from_work(stage: Stage) -> None:
+    """She lets him sign and pay; he signs from afar before she leaves home; he pays later, and her phone says so."""
+    hospital = stage.hospital
+    wife, husband = stage.phone("expectant"), stage.phone("husband")
+
+    # She invites him: a code on her phone, opened on his.
+    wife.get_by_role("link", name="家人").first.click()
+    wife.get_by_role("link", name="加一位家人").click()
+    wife.locator("[name=relation]").select_option("spouse")
+    wife.locator("[name=cap_yuan]").fill("")
+    wife.locator("[name=signs]").check()
+    wife.locator("[name=depth][value=bill]").check()
+    wife.get_by_role("button", name="做好二维码").click()
+    husband.goto(stage.url("husband", scanned(wife.locator(".qr img"))))
+    expect(husband.locator("main")).to_contain_text("周**")
+    expect(husband.locator("main")).to_contain_text("替对方签“看完病再付”")
+    husband.get_by_role("button", name="同意").click()
+    expect(husband.locator("main")).to_contain_text("能替签")
+
+    # From work he reads and signs in her name; the pen comes when the server's clock says so, not before.
+    husband.goto(stage.url("husband"))
+    husband.get_by_role("link", name=re.compile("爱人")).click()
+    husband.get_by_role("link", name="看一看，去签").click()
+    expect(husband.locator("#agree")).to_have_attribute("aria-disabled", "true")
+    expect(husband.locator("main")).to_contain_text("周晓雨")
+    wife.goto(stage.url("expectant"))
+    expect(wife.locator("#today")).to_contain_text("今天还没有就诊")
+    read_letter(husband)
+    expect(husband.locator("main")).to_contain_text("您替周晓雨签，写您自己的名字")
+    draw_name(husband)
+    expect(husband.locator("main")).to_contain_text("签好了")
+
+    # She registers: both first pages show the day by themselves, paid afterwards.
+    husband.get_by_role("link", name="回首页").click()
+    hospital.start("antenatal")
+    hospital.until("antenatal", "order")
+    expect(wife.locator("#today")).to_contain_text("就诊中")
+    expect(husband.locator("#today")).to_contain_text("看今天的经过")
+    visit = visit_of(wife)
+    wife.goto(stage.url("expectant", f"/visits/{visit}/bill"))
+    expect(wife.locator("#visit")).to_contain_text("看完病再付")
+    hospital.until("antenatal", "finish")
+    owed = hospital.line(hospital.runs["antenatal"]["encounter"])["self_fen"]
+    expect(wife.locator("#paybar")).to_contain_text(f"¥{yuan(owed)}")
+
+    # He sees amount and hospital, pays at work, and her open page says so by itself.
+    husband.goto(stage.url("husband", f"/visits/{visit}/pay"))
+    pay_in_wechat(husband, owed)
+    expect(wife.locator("#payment")).to_contain_text("付好了", timeout=15_000)
+    expect(wife.locator("#paybar")).to_contain_text("都付清了")
+    wife.goto(stage.url("expectant", "/family"))
+    expect(wife.locator("main")).to_contain_text("吴* · 看了要付的钱")
+
+
+def test_a_child_with_her_father(stage: Stage) -> None:
+    """The desk writes down who stands for her; he reads, signs by relation and reason, follows, and pays: his debt."""
+    hospital = stage.hospital
+    hospital.start("child")
+    hospital.until("child", "order")
+    father = stage.phone("guardian")
+    expect(father.locator("#today")).to_contain_text("今天还没有就诊")
+
+    # At the guide desk, the family book on the table.
+    desk = stage.desk("g.guide")
+    row = desk.locator("tbody tr", has_text="孙小满").first
+    expect(row).to_contain_text("先缴费")
+    row.get_by_role("link", name="孙小满", exact=True).click()
+    expect(desk.locator("main")).to_contain_text("还没有登记")
+    desk.locator("[name=phone]").fill("19900000000")
+    desk.get_by_role("button", name="登记").click()
+    expect(desk.locator("[role=alert]")).to_contain_text("没有人用这个手机号登录过")
+    expect(father.locator("#today")).to_contain_text("今天还没有就诊")
+    desk.locator("[name=phone]").fill("19900000007")
+    desk.get_by_role("button", name="登记").click()
+    expect(desk.locator("main")).to_contain_text("父母 孙**")
+
+    # His first page turns to her by itself; he signs for her, and says why.
+    expect(father.locator("#today")).to_contain_text("儿科")
+    visit = visit_of(father)
+    father.get_by_role("link", name="看一看，去签").click()
+    read_letter(father)
+    father.get_by_role("button", name="手写签名").click()
+    reason = father.locator("#pad-dialog [name=reason]")
+    assert reason.input_value() == "minor"
+    father.get_by_role("button", name="关闭").click()
+    draw_name(father)
+    expect(father.locator("main")).to_contain_text("签好了")
+    father.get_by_role("link", name="看就诊码").click()
+    expect(father.locator("main")).to_contain_text("孙小满")
+
+    # He follows and pays; whoever is seven owes nothing and is not asked.
+    father.goto(stage.url("guardian", f"/visits/{visit}/bill"))
+    hospital.until("child", "finish")
+    owed = hospital.line(hospital.runs["child"]["encounter"])["self_fen"]
+    expect(father.locator("#paybar")).to_contain_text(f"¥{yuan(owed)}")
+    father.goto(stage.url("guardian", f"/visits/{visit}/pay"))
+    pay_in_wechat(father, owed)
+    assert hospital.booked(hospital.runs["child"]["encounter"]) == [owed]
+
+
+def test_brought_in_unknown(stage: Stage) -> None:
+    """Treated before any paper, unnamed and pay-first; once he is known, his daughter signs on the desk's tablet."""
+    hospital = stage.hospital
+    hospital.start("emergency")
+    hospital.until("emergency", "tests")
+    desk = stage.desk("g.guide")
+    row = desk.locator("tbody tr", has_text="无名氏").first
+    expect(row).to_contain_text("先缴费")
+    row.get_by_role("link", name="无名氏", exact=True).click()
+    found = VISIT.search(desk.url)
+    assert found
+
+    # Nobody knows his insurance yet: the desk is told why not, and that treatment goes on as ever.
+    desk.get_by_role("link", name="在这台平板上签").click()
+    expect(desk.locator("main")).to_contain_text("参保状态不正常")
+    desk.goto(stage.url("desk", "/desk"))
+    hospital.until("emergency", "suture")
+    desk.locator("tbody tr", has_text="赵永年").get_by_role("link", name="赵永年", exact=True).first.click()
+    assert found[1] in desk.url
+    desk.get_by_role("link", name="在这台平板上签").click()
+    read_letter(desk)
+    desk.get_by_role("button", name="手写签名").click()
+    pad = desk.locator("#pad-dialog")
+    pad.get_by_label("家人代签").check()
+    pad.locator("[name=proxy_name]").fill("赵小燕")
+    pad.locator("[name=relation]").select_option("daughter")
+    pad.locator("[name=reason]").select_option("emergency")
+    pad.get_by_role("button", name="关闭").click()
+    draw_name(desk)
+    expect(desk.locator("main")).to_contain_text("签好了")
+    desk.get_by_role("link", name="回工作台").click()
+    expect(desk.locator("main")).to_contain_text("看完再付")
+    expect(desk.locator("main")).to_contain_text("已经签过")

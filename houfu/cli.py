@@ -178,25 +178,45 @@ def rehearse(
     visits: Annotated[int, typer.Option(min=1, help="how many patients come")] = 20,
     seed: Annotated[int, typer.Option(help="same seed, same day")] = 1,
     report: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="where the verdict goes")] = None,
-    url: Annotated[str | None, typer.Option(help="a running Houfu instead of a private one")] = None,
-    keys: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="its HIS keys, for --url")] = None,
+    url: Annotated[str | None, typer.Option(help="a running Houfu instead of a private one; needs --keys")] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="JSON: inbound, outbound {id, secret} of the hospital to play; his_port, where that Houfu reaches its"
+            " HIS; texts, where its text messages can be read; till, payer and desk if there are",
+        ),
+    ] = None,
+    prepare: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="set up a hospital to rehearse with here, write its key file, and end"),
+    ] = None,
+    his_port: Annotated[int, typer.Option(help="with --prepare: where its HIS will listen")] = 8399,
 ) -> None:
-    """Play whole visits with phones and a misbehaving outside world; exit 0 only if everything is right in the end."""
-    from houfu import rehearse as rehearsal
+    """Play whole visits with phones and a misbehaving outside world, and judge what is left of them.
 
-    with rehearsal.bars() as progress:
-        verdict = rehearsal.rehearse(visits, seed, url, keys, progress)
+    Exit 0 only if everything is right in the end, 1 if something is wrong, 2 if it could not be played.
+    """
+    from houfu import rehearse as rehearsal
+    from houfu import server
+
+    if prepare is not None:
+        with server.database(_settings(), upgrade=False) as ready:
+            rehearsal.prepare(ready, prepare, his_port)
+        console.print(
+            f"{prepare} is written. Now: houfu rehearse --url {_settings().base_url} --keys {prepare}", soft_wrap=True
+        )
+        return
+    try:
+        with rehearsal.bars() as progress:
+            verdict = rehearsal.rehearse(visits, seed, url, keys, progress)
+    except KeyboardInterrupt:
+        console.print("Stopped before the end; there is no verdict, and nothing is left running.")
+        raise typer.Exit(130) from None
     if report is not None:
         report.write_text(verdict.json() + "\n", "utf-8")
-    for note in verdict.notes:
-        console.print(f"✗ {note}", style="red", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"{'✓ all is right' if verdict.ok else '✗ something is wrong'}: {verdict.visits} visits,"
-        f" {verdict.events_sent} events, {verdict.pushes_seen} pushes (p50 {verdict.push_p50_ms} ms,"
-        f" p99 {verdict.push_p99_ms} ms), {verdict.payments} payments.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    rehearsal.tell(verdict, console)
     raise typer.Exit(0 if verdict.ok else 1)
 
 

@@ -7,6 +7,7 @@ is thrown away at the end. With a key file it plays against a Houfu that is runn
 import asyncio
 import json
 import os
+import secrets as secrets_of_chance
 import shutil
 import signal
 import subprocess
@@ -19,23 +20,28 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from billing.service.audit import imbalance_fen
 from houfu import migrate, wiring
 from houfu.embedded import EmbeddedPostgres
+from houfu.hospitals import key_secrets, load_file
 from kernel.db import Database
 from kernel.settings import Settings, SettingsError, load
 from people.service import hospitals, patients
 from sandbox import town as towns
-from sandbox.his.catalogue import HOSPITAL_FILE, PatientCard
+from sandbox.his.catalogue import HOSPITAL_FILE, PEOPLE_FILE, Catalogue, PatientCard
 from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
-from sandbox.rehearsal.door import is_open
+from sandbox.rehearsal.door import answers, is_open
 from sandbox.rehearsal.play import House, Rehearsal, his_for
 from sandbox.rehearsal.verdict import Verdict
+from words import rehearsal as rehearsal_words
 
 Say = Callable[[str, float], None]
+CODE = "REHEARSAL"
 QUICK = {"read_chars_per_second": 2_000, "read_seconds_min": 1}  # nobody reads in a rehearsal; the wait itself stays
 
 
@@ -157,7 +163,10 @@ async def server(settings: Settings) -> AsyncIterator["subprocess.Popen[bytes]"]
         yield process
     finally:
         process.terminate()
-        await asyncio.to_thread(process.wait, 20)
+        try:
+            await asyncio.to_thread(process.wait, 20)
+        finally:
+            process.kill()  # nothing is left running, whatever it waits for
         said = (settings.data_dir / "server.log").read_text("utf-8", "replace")
         if said:
             sys.stderr.write(said[-4000:])
@@ -177,7 +186,13 @@ def start(settings: Settings) -> "subprocess.Popen[bytes]":
             environment[f"HOUFU_{name.upper()}"] = str(plain)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with (settings.data_dir / "server.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "houfu.cli", "serve"], env=environment, stdout=log, stderr=log)
+        return subprocess.Popen(
+            [sys.executable, "-m", "houfu.cli", "serve"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for the rehearsal, which then ends the server
+        )
 
 
 async def ready(settings: Settings, process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
@@ -198,6 +213,45 @@ async def ready(settings: Settings, process: "subprocess.Popen[bytes]", seconds:
 # -- against an instance elsewhere
 
 
+def own_hospital(his_port: int) -> dict[str, Any]:
+    """The file of a hospital that exists to be rehearsed with: the demo's, with a code, keys and a HIS of its own."""
+    document: dict[str, Any] = json.loads(HOSPITAL_FILE.read_text("utf-8"))
+    document["hospital"] |= {"code": CODE, "name": rehearsal_words.NAME, "short_name": rehearsal_words.NAME}
+    document["hospital"]["settings"] |= QUICK
+    document["his"] = {
+        "base_url": f"http://127.0.0.1:{his_port}",
+        "inbound_keys": [{"id": f"{CODE}-in-1", "secret": "generate"}],
+        "outbound_key": {"id": f"{CODE}-out-1", "secret": "generate"},
+    }
+    return document
+
+
+def prepare(settings: Settings, file: Path, his_port: int) -> None:
+    """Set up that hospital in this installation, and write the key file for ``--url`` (readable by its owner only).
+
+    Text messages and till are those of ``houfu demo`` on the same port; elsewhere they are to be filled in.
+    """
+    from houfu.demo import OUTSIDE_FROM
+
+    document = own_hospital(his_port)
+    asyncio.run(load_file(settings, document))
+    secrets = asyncio.run(key_secrets(settings, CODE))
+    outside = settings.port + OUTSIDE_FROM
+    places = {name: f"http://127.0.0.1:{outside + towns.NAMES.index(name)}" for name in ("sms", "wechat_pay")}
+    keys = {
+        "inbound": {"id": f"{CODE}-in-1", "secret": secrets[f"{CODE}-in-1"]},
+        "outbound": {"id": f"{CODE}-out-1", "secret": secrets[f"{CODE}-out-1"]},
+        "his_port": his_port,
+        "texts": f"{places['sms']}/control/messages",
+        "till": places["wechat_pay"],
+        "payer": next(p["openid"] for p in towns.people() if p["openid"]),
+        "desk": _desk(document),
+    }
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_text(json.dumps(keys, indent=1) + "\n", "utf-8")
+
+
 def _key_file(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text("utf-8"))
@@ -205,25 +259,72 @@ def _key_file(path: Path) -> dict[str, Any]:
             Key(found[name]["id"], found[name]["secret"])
         int(found["his_port"]), str(found["texts"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(
-            f"{path} is no key file ({error!r}). It holds inbound and outbound {{id, secret}}, his_port (where that"
-            " Houfu reaches its HIS) and texts (where its text messages can be read)."
-        ) from None
+        raise SettingsError(f'{path} is no key file ({error!r}); see "Rehearse" in docs/operations.md.') from None
     return found
 
 
 async def _elsewhere(url: str, keys: Mapping[str, Any], visits: int, seed: int, say: Say) -> Verdict:
+    if not await is_open(url):
+        raise SettingsError(f"No Houfu answers at {url}.")
     inbound, outbound = (Key(keys[name]["id"], keys[name]["secret"]) for name in ("inbound", "outbound"))
-    his = his_for(url, inbound, outbound, seed)
-    listening = towns.listen_at(int(keys["his_port"]))
-    house = House(url, keys["texts"], keys.get("till", ""), payer=keys.get("payer", ""))
+    his = his_for(url, inbound, outbound, seed, Catalogue(own_hospital(0), json.loads(PEOPLE_FILE.read_text("utf-8"))))
+    try:
+        listening = towns.listen_at(int(keys["his_port"]))
+    except OSError as error:
+        raise SettingsError(f"The rehearsal's HIS cannot listen where that Houfu expects it: {error}.") from None
+    await _reachable(keys)
+    house = House(url, keys["texts"], keys.get("till", ""), payer=keys.get("payer", ""), desk=keys.get("desk"))
+    mark = f"{10_000 + secrets_of_chance.randbelow(90_000)}"
     async with towns.serving(his_app(his), listening):
-        return await Rehearsal(house, his, visits, seed, say).run()
+        return await Rehearsal(house, his, visits, seed, say, mark).run()
+
+
+async def _reachable(keys: Mapping[str, Any]) -> None:
+    """Phones need their text messages, families their till.
+
+    Raises:
+        SettingsError: one does not answer.
+    """
+    for name, path in (("texts", ""), ("till", "/control/books")):
+        if keys.get(name) and not await answers(keys[name] + path):
+            raise SettingsError(f"{name} of the key file, {keys[name]}, does not answer.")
+
+
+# -- how it shows itself
 
 
 def bars() -> Progress:
-    """How a rehearsal shows itself."""
-    return Progress(TextColumn("{task.description:<42}"), BarColumn(), TimeElapsedColumn(), transient=True)
+    """While it goes on: what is going on, how much of it is done, how long it takes."""
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description:<44}"), BarColumn(28), TimeElapsedColumn(), transient=True
+    )
 
 
-__all__ = ["bars", "private_house", "ready", "rehearse", "server", "start"]
+def tell(verdict: Verdict, console: Console) -> None:
+    """The verdict for people: what was compared, what was found, and why it is no when it is."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    table.add_column()
+    events = f"{verdict.spoilt_refused} spoilt ones refused, {verdict.abandoned} orders given up"
+    came = f"{verdict.children} of children, {verdict.signed} signed, {verdict.relatives} relatives"
+    times = f"p50 {verdict.push_p50_ms} ms, p99 {verdict.push_p99_ms} ms"
+    paid = f"{verdict.refunds} refunds, {verdict.forged_refused} forged notices came to nothing"
+    table.add_row(str(verdict.visits), "visits", came)
+    table.add_row(str(verdict.events_sent), "events", events)
+    table.add_row(
+        str(verdict.pushes_seen), "pushes", f"of {verdict.pushes_expected}, in {verdict.rows_seen} rows; {times}"
+    )
+    table.add_row(str(verdict.payments), "payments", paid)
+    for name, wrong in verdict.wrong.items():
+        colour = "red" if wrong else "yellow" if wrong is None else "green"
+        table.add_row(f"[{colour}]{'–' if wrong is None else wrong}[/]", name.replace("_", " "), "")
+    console.print(table, highlight=False)
+    for what in verdict.unjudged:
+        console.print(f"· not judged: {what}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for note in verdict.notes:
+        console.print(f"✗ {note}", style="red", markup=False, highlight=False, soft_wrap=True)
+    last = "[bold green]✓ all is right[/]" if verdict.ok else "[bold red]✗ something is wrong[/]"
+    console.print(last, highlight=False)
+
+
+__all__ = ["bars", "own_hospital", "prepare", "private_house", "ready", "rehearse", "server", "start", "tell"]

@@ -74,7 +74,7 @@ class Judge:
         """What the hospital's system holds of our decisions and was answered, against what it should."""
         books = self.his.books
         wrong = [f"complaint: {text}" for text in books.complaints]
-        wrong += [text for answer in books.answers.values() if (text := _badly_answered(answer))]
+        wrong += [text for answer in books.answers.values() if (text := badly_answered(answer))]
         for guest in self.hospital_day.guests:
             modes = {bill["visit"]["mode"] for bill in bills.get(guest.patient.no, [])}
             for no in guest.encounters:
@@ -132,16 +132,16 @@ class Judge:
             self.verdict.pushes_doubled += doubled
             if lost or doubled:
                 said = f"{guest.patient.no}: of {len(rows)} rows {len(lost)} lost, {doubled} doubled"
-                self.verdict.note(f"{said}; nothing new in {watched.again[:3]}")
+                self.verdict.note(f"{said}; nothing new in {list(watched.again.values())[:2]}")
             fresh = Screen.of(*await phone.page(watched.visit))
             for what in watched.screen.differences(fresh):
                 self.verdict.pushes_lost += 1
                 self.verdict.note(f"{guest.patient.no} {watched.visit}: the screen is not the page in {what}")
         screens = [w.screen for w in phone.following.values()]
-        self._told(guest.patient.no, screens, self.truth.lines(guest.encounters), "line", exact=True)
-        self._told(guest.patient.no, screens, self.truth.steps(guest.encounters), "step", exact=True)
+        self.told(guest.patient.no, screens, self.truth.lines(guest.encounters), "line", exact=True)
+        self.told(guest.patient.no, screens, self.truth.steps(guest.encounters), "step", exact=True)
 
-    def _told(self, who: str, screens: list[Screen], right: Counter[Fact], kind: str, *, exact: bool) -> None:
+    def told(self, who: str, screens: list[Screen], right: Counter[Fact], kind: str, *, exact: bool) -> None:
         """Compare screens with the truth; ``exact``: what stands there beyond it is wrong, too."""
         shown: Counter[Fact] = Counter()
         pushed: Counter[Fact] = Counter()
@@ -188,11 +188,11 @@ class Judge:
         ended = [self.heard.ended[no] for no in encounters if no in self.heard.ended]
         who = f"{relative.guest.patient.no}'s friend"
         if not ended:
-            self._told(who, [watched.screen], self.truth.steps(encounters, all_of_it=False), "step", exact=True)
+            self.told(who, [watched.screen], self.truth.steps(encounters, all_of_it=False), "step", exact=True)
             return
         # The end of the visit shuts the page: only what was said well before it can be asked for.
         right = self.truth.performed_by(encounters, self.heard.at, min(ended) - _IN_TIME)
-        self._told(who, [watched.screen], right, "step", exact=False)
+        self.told(who, [watched.screen], right, "step", exact=False)
 
     async def _payer(self, relative: Relative, watched: Following) -> None:
         books, encounters = self.his.books, relative.guest.encounters
@@ -219,7 +219,7 @@ class Judge:
         self.verdict.pushes_expected += 1
         self.verdict.pushes_seen += watched.screen.sums.get("payable_fen") == owed
         if page["lines"] and relative.sees == "bill":
-            self._told(who, [watched.screen], self.truth.lines(encounters, all_of_it=False), "line", exact=True)
+            self.told(who, [watched.screen], self.truth.lines(encounters, all_of_it=False), "line", exact=True)
 
     def times(self) -> None:
         """How long pushes took."""
@@ -228,7 +228,7 @@ class Judge:
         self.verdict.push_p50_ms, self.verdict.push_p99_ms = percentiles(delays)
 
 
-def _badly_answered(answer: Json) -> str | None:
+def badly_answered(answer: Json) -> str | None:
     """What is wrong with the answer to one item: what is right is taken, what is spoilt is refused with a reason."""
     refused = answer["status"] == "rejected"
     if not answer["id"].startswith(SPOILT):

@@ -83,7 +83,8 @@ class Following:
     """One visit on one phone.
 
     ``ids``: the positions of the rows that came, in order, since ``begin``; ``raw``: what they said, unread;
-    ``again``: rows that said what the screen showed already; ``shut``: the visit is no longer this phone's to see.
+    ``again``: moments of which nothing that was said was new, each with a row; ``news``: the other moments.
+    ``shut``: the visit is no longer this phone's to see.
     """
 
     visit: str
@@ -92,10 +93,19 @@ class Following:
     begin: str
     ids: list[str] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
-    again: list[str] = field(default_factory=list)
+    news: set[str] = field(default_factory=set)
+    again: dict[str, str] = field(default_factory=dict)
     last: str | None = None
     shut: bool = False
     task: "asyncio.Task[None] | None" = None
+
+    def weigh(self, at: str, data: str, *, new: bool) -> None:
+        """Whether what happened at this moment said anything new; one row of several that came of it is enough."""
+        if new:
+            self.news.add(at)
+            self.again.pop(at, None)
+        elif at not in self.news:
+            self.again[at] = data
 
 
 class Shut(Exception):
@@ -248,8 +258,7 @@ class Phone:
                 watched.ids.append(identity)
                 watched.raw.append(data)
                 watched.last = identity
-                if not watched.screen.fold(row["data"]):
-                    watched.again.append(data)
+                watched.weigh(row["at"], data, new=watched.screen.fold(row["data"]))
 
     @asynccontextmanager
     async def _stream(self, visit: str, after: str | None) -> AsyncIterator[AsyncIterator[tuple[str, str, str]]]:

@@ -21,7 +21,8 @@ class Verdict:
         pushes_expected: facts of the hospital's and the till's books that no page had shown before they came true,
             so that a phone could only know them by a push; ``pushes_seen`` those that stand on it because one came.
         pushes_lost: such facts missing on a phone, and rows that a second reading of the stream says and the phone
-            did not get; ``pushes_doubled``: rows got twice, or saying about a line what was said before.
+            did not get; ``pushes_doubled``: rows got twice, and moments that sent rows of which none said
+            anything new (what was taken twice is told twice).
         push_p50_ms: from the moment the house took the fact (the row's own time) until a phone that was listening
             had read it; ``push_p99_ms`` likewise. Whatever else ran on the machine is in it.
         bill_mismatch_fen: by how much bills differ from the hospital's books, line by line and sum by sum.
@@ -57,20 +58,23 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def wrong(self) -> dict[str, int | None]:
+        """What must be 0; None: could not be judged."""
+        return {
+            "pushes_lost": self.pushes_lost,
+            "pushes_doubled": self.pushes_doubled,
+            "bill_mismatch_fen": self.bill_mismatch_fen,
+            "ledger_imbalance_fen": self.ledger_imbalance_fen,
+            "payments_doubled": self.payments_doubled,
+            "his_mismatch": self.his_mismatch,
+            "leaks": self.leaks,
+        }
+
+    @property
     def ok(self) -> bool:
         """Only if all is right, and something was there to be right."""
-        wrong = (
-            self.pushes_lost,
-            self.pushes_doubled,
-            self.bill_mismatch_fen,
-            self.ledger_imbalance_fen or 0,
-            self.payments_doubled,
-            self.his_mismatch,
-            self.leaks,
-        )
-        return (
-            not any(wrong) and not self.broke_off and self.visits > 0 and self.events_sent > 0 and self.pushes_seen > 0
-        )
+        there = self.visits > 0 and self.events_sent > 0 and self.pushes_seen > 0
+        return there and not self.broke_off and not any(self.wrong.values())
 
     def note(self, text: str) -> None:
         """Say what is wrong, for whoever looks for the cause."""

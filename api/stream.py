@@ -150,8 +150,10 @@ def step(work: Any) -> Rest | None:
 class StreamResponse(Response):
     """What the route returns; the transaction is over before this runs, so no connection is held while streaming."""
 
-    def __init__(self, serve: Any) -> None:
-        super().__init__(media_type="text/event-stream")
+    media_type = "text/event-stream"
+
+    def __init__(self, serve: Any, status_code: int = 200) -> None:
+        super().__init__(status_code=status_code)
         self._serve = serve
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 import api.callbacks
 import api.routes
-from api import problems
+from api import openapi, problems
 from api.deps import Public
 from api.guard import Guard
 from api.world import World
@@ -51,9 +51,11 @@ def create_app(world: World, *, work: bool = False) -> FastAPI:
     app.state.world = world
     problems.install(app)
     app.add_middleware(Guard, base_url=world.settings.base_url, metrics=world.metrics)
-    for router in routers():
+    described = routers()
+    for router in described:
         app.include_router(router)
     app.include_router(_files())
+    openapi.install(app, described)
     return app
 
 

@@ -297,7 +297,7 @@ async def send_code(reading_id: UUID, caller: AnyCaller, world: WorldDep, tx: Tx
 async def sign(
     request: Request, reading_id: UUID, body: SignBody, caller: AnyCaller, world: WorldDep, tx: TxDep
 ) -> ContractOut:
-    """Sign. The same signature twice gives the same contract."""
+    """Sign the letter that was read. The same signature twice gives the same contract."""
     read, _ = await reading.of(tx, caller, reading_id)
     status = await insurance_status(tx, read.hospital_id, read.patient_id)
     signature = Signature(

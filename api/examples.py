@@ -1,0 +1,135 @@
+"""One example of everything that is asked and answered, shown at ``/openapi.json``; a test validates each."""
+
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from api.routes import consent, family, payments, session, visits
+from intake.rules import example as his_example
+
+VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
+HOSPITAL = "0c0f3a52-7a3e-5d0c-8f64-2f6a5b1a9e01"
+PATIENT = "8a6f6c3e-1f0f-5f7e-9d57-3a1f2e9d7b22"
+RELATIVE = "b1c4b7f4-0a52-4f6b-8a0e-6a4f3f0f8d33"
+READING = "2d3c9b5e-9c6c-4a0a-8a58-7b1f5c0e4a44"
+CONTRACT = "6b7e2f1c-3d4a-4c0b-9b0e-1f2a3b4c5d55"
+LINE = "91d2c3b4-a5f6-5e7d-8c9b-0a1b2c3d4e66"
+ORDER = "a2e3f4c5-b6d7-5f8e-9dac-1b2c3d4e5f77"
+PAYMENT = "c3f4a5d6-e7b8-4a9f-8ebd-2c3d4e5f6a88"
+BOND = "d4a5b6e7-f8c9-4bab-9fce-3d4e5f6a7b99"
+TICKET = "v1.kY0pQ2…"
+AFTER = "AQAB3x7…"  # opaque: give it back as it came
+AT = "2026-11-20T09:31:05+08:00"
+LATER = "2026-11-21T16:20:00+08:00"
+
+SUMS = {
+    "done_fen": 12600, "payable_fen": 3780, "fund_fen": 8820, "account_fen": 0, "self_fen": 3780, "planned_fen": 24000,
+    "paid_fen": 0,
+}  # fmt: skip
+_VISIT = {
+    "id": VISIT, "hospital_id": HOSPITAL, "patient_id": PATIENT, "day": "2026-11-20", "state": "ended",
+    "mode": "DEFERRED", "due_at": LATER, "ended_at": "2026-11-20T16:20:00+08:00", "owner": True,
+}  # fmt: skip
+_LINE = {
+    "id": LINE, "order_id": ORDER, "name": "肝肾功能", "department": "检验科", "quantity": "1", "amount_fen": 12600,
+    "fund_fen": 8820, "account_fen": 0, "self_fen": 3780, "insurance_class": "A", "pile": "done", "state": "billable",
+    "rank": 17, "ordered_by": "值班医生", "ordered_at": AT, "executed_by": "检验科 3 号", "executed_at": AT,
+    "executed_where": "2 楼抽血处", "category": None, "can_dispute": True, "can_abandon": False,
+}  # fmt: skip
+_STEP = {
+    "id": ORDER, "kind": "lab", "name": "抽血", "department": "检验科", "place": "2 楼抽血处", "state": "checked_in",
+    "preparation": ["先别吃东西，可以喝几口水。"], "note": None, "ahead": 3, "room": None, "result_flag": None,
+    "at": AT, "rank": 17,
+}  # fmt: skip
+_CONTRACT = {
+    "contract_id": CONTRACT, "hospital_id": HOSPITAL, "state": "signed", "role": "patient", "method": "strokes",
+    "channel": "OFFICIAL_ACCOUNT", "signed_at": AT, "sealed": False, "waits_for_doctor": True,
+}  # fmt: skip
+_GRANT = {
+    "id": BOND, "bond": BOND, "patient": "朱**", "relative": "示**", "kind": "pay", "relation": "daughter",
+    "depth": "none", "opened": [], "visit_id": None, "cap_fen": 50000, "ask_first": False, "until": None,
+    "state": "active",
+}  # fmt: skip
+_OFFER = {"relation": "daughter", "pays": True, "cap_fen": 50000, "ask_first": False, "depth": "bill", "opened": []}
+_IN = {"state": "in", "token": "hf_3q…", "expires": LATER, "proven": True, "ticket": None, "people": []}
+
+MODELS: dict[type[BaseModel], Any] = {
+    consent.OfferOut: {"offered": True, "signed": False, "why_not": None},
+    consent.OpenBody: {"hospital_id": HOSPITAL, "patient_id": PATIENT, "elder": False},
+    consent.ReadingOut: {
+        "reading_id": READING, "title": "先诊疗后付费信用承诺书", "version": "2026 年第 1 版", "sha256": "9f86d081…",
+        "regions": [{"code": "told", "title": "一、告诉您的事", "text": "签了以后，看病中途不用交钱，看完一次付清。"}],
+        "seconds_total": 20, "seconds_left": 20,
+    },
+    consent.BeatBody: {"end": False, "regions": ["told"]},
+    consent.LeftOut: {"seconds_left": 17},
+    consent.PenOut: {"nonce": "p7Jt…"},
+    consent.SignBody: {
+        "nonce": "p7Jt…", "strokes": [[[20, 40.5, 0, 0.2], [60.3, 44, 40, 0.5]]], "box": [320, 160], "client_time": AT,
+    },
+    consent.ContractOut: _CONTRACT,
+    family.FamilyOut: {"given": [_GRANT], "held": []},
+    family.InviteBody: {**_OFFER, "patient_id": None, "visit_id": VISIT},
+    family.InvitedOut: {
+        "id": BOND, "path": "/bind/k3v9…", "code": "482106", "code_expires_at": AT, "expires_at": LATER,
+    },
+    family.OfferOut: {**_OFFER, "patient": "朱**", "visit_id": VISIT, "expires_at": LATER},
+    family.GrantOut: _GRANT,
+    family.CodeBody: {"who": "19900000001", "code": "482106"},
+    family.LookOut: {"who": "示**", "page": "bill", "visit_id": VISIT, "at": AT},
+    family.GuardianBody: {"patient_number": "P0000003", "guardian_phone": "19900000004", "relation": "parent"},
+    payments.PayBody: {"amount_fen": 3780, "channel": "JSAPI"},
+    payments.Payment: {
+        "id": PAYMENT, "visit_id": VISIT, "state": "offered", "amount_fen": 3780, "channel": "JSAPI",
+        "expires_at": LATER, "paid_at": None, "client_params": {"appId": "wx…", "package": "prepay_id=wx…"},
+        "h5_url": None, "code_url": None,
+    },
+    session.AskCode: {"phone": "19900000001"},
+    session.PhoneLogin: {"phone": "19900000001", "code": "204816", "ticket": None},
+    session.Choice: {"ticket": TICKET, "person_id": PATIENT},
+    session.Enrolment: {"ticket": TICKET, "name": "朱桂芳", "id_number": "999901195503120022"},
+    session.MiniLogin: {"code": "0a3Xb…"},
+    session.StaffLogin: {"hospital": None, "login": "c.cash", "pin": "246810"},
+    session.StepOut: _IN,
+    session.SessionOut: {
+        "kind": "person", "id": RELATIVE, "role": None, "department": None,
+        "people": [{"id": RELATIVE, "name": "示例乙"}, {"id": PATIENT, "name": "朱**"}],
+    },
+    visits.VisitOut: _VISIT,
+    visits.BillOut: {"visit": _VISIT, "sums": SUMS, "lines": [_LINE], "busy": False, "after": AFTER},
+    visits.StepsOut: {"steps": [_STEP], "next": ORDER, "after": AFTER},
+    visits.PassOut: {"number": "8426109355", "live": "HF1.…", "kept": "HF0.…", "step_seconds": 30},
+    visits.DisputeBody: {"reason": "这项根本没做"},
+    visits.DisputeOut: {"id": BOND, "answer_by": LATER},
+    visits.LeftOut: {"given_up": 1, "sums": SUMS},
+    visits.ScanBody: {"code": "8426109355"},
+    visits.ScanOut: {
+        "visit_id": VISIT, "grade": "live", "check_name": False, "orders": [ORDER], "checked_in": [ORDER],
+    },
+}  # fmt: skip
+
+# Answers that have no model of their own.
+PLAIN: dict[tuple[str, str], Any] = {
+    ("post", "/api/family/codes"): {"token": "k3v9…"},
+    ("post", "/api/session/code"): {"status": "sent"},
+    ("post", "/api/consent/readings/{reading_id}/code"): None,
+    ("post", "/api/his/events"): {
+        "items": [
+            {"id": his_example("charge.created")["id"], "status": "accepted"},
+            {"id": his_example("execution.confirmed")["id"], "status": "parked", "waits_for": "charge"},
+        ]
+    },
+    ("get", "/livez"): {"status": "ok"},
+    ("get", "/readyz"): {"status": "ok"},
+}
+
+
+def of(kind: Any) -> Any:
+    """The example of a model, or of a list of it.
+
+    Raises:
+        KeyError: nobody wrote one.
+    """
+    if get_origin(kind) is list:
+        return [of(get_args(kind)[0])]
+    return MODELS[kind]

@@ -23,6 +23,7 @@ def show_of(view: View, visit_id: UUID | str, now: datetime, surface: str) -> Sh
         may_pay=view.pays,
         may_ask=view.owner,
         money=view.depth >= Depth.BILL or view.pays,
+        whole=view.depth >= Depth.BILL,
     )
 
 

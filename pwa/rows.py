@@ -141,7 +141,8 @@ class Show:
     """For whom and on which page a row of the feed is drawn.
 
     ``surface`` is the open page: ``bill``, ``guide``, ``story`` (the companion's), ``pass`` or ``pay`` (one on its
-    way). ``money`` False leaves amounts out of a companion's story. One rendering may serve every viewer with an equal
+    way). ``money`` False leaves amounts out of a companion's story; ``whole`` False leaves of the bill only what is to
+    be paid (for somebody who may pay and see nothing else). One rendering may serve every viewer with an equal
     ``Show``.
     """
 
@@ -152,6 +153,7 @@ class Show:
     may_pay: bool = False
     may_ask: bool = False
     money: bool = True
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

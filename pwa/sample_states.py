@@ -35,6 +35,7 @@ REFUSALS = {
     "error-down": ("unavailable", "unavailable", 503),
     "error-slip": ("internal", "unavailable", 500),
 }
+OWED = v.Sums(0, 7760, 0, 0, 0, 0, 0)
 NAMED = {"reason": "参保状态不正常", "who": "您女儿"}
 
 
@@ -212,6 +213,10 @@ def _letters() -> dict[str, Sample]:
             v.Sign("r1", HOSPITAL, "示例甲", "138****6027", sent_to="138****6027", error=errors.sentence("wrong_code")),
         ),
         "signed-before": Sample("signed.html", v.Signed(HOSPITAL, None, None, 24)),
+        "bill-payer": Sample(
+            "bill.html",
+            v.Bill(HEAD_MASKED, v.VisitState("ended", "DEFERRED"), OWED, (), (), (), None, can_pay=True, whole=False),
+        ),
         "signed-desk": Sample("signed.html", v.Signed(HOSPITAL, None, None, 24, desk_url="/desk")),
         "elsewhere-moved": Sample("elsewhere.html", v.Elsewhere(HOSPITAL, "示**", again="?again=1")),
         "desk_letters-empty": Sample("desk_letters.html", v.DeskLetters(HOSPITAL, ())),

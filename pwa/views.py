@@ -188,10 +188,19 @@ class Bill:
     can_leave: bool = False
     can_act: bool = True
     insured: bool = True
+    whole: bool = True
 
     def show(self, now: datetime) -> Show:
         """The ``Show`` a push to this page must be drawn with."""
-        return Show(self.visit.id, now, "bill", may_act=self.can_act, may_pay=self.can_pay, may_ask=self.can_ask_family)
+        return Show(
+            self.visit.id,
+            now,
+            "bill",
+            may_act=self.can_act,
+            may_pay=self.can_pay,
+            may_ask=self.can_ask_family,
+            whole=self.whole,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ class Stage:
     times = "{n} 倍"
     at = "第 {n} 步，共 {m} 步"
     go = "去看"
+    alone = "单独打开"
     frames = {"mother": "妈妈的手机", "daughter": "女儿的手机", "companion": "陪着看的邻居", "desk": "医院导诊台"}
 
 

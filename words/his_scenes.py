@@ -34,7 +34,7 @@ CAPTIONS: dict[str, dict[str, str]] = {
         "blood_result": "检验科：化验结果已出，有一项偏高",
         "prescribe": "诊室：看了结果，开了药",
         "medicine": "西药房：药已取走",
-        "finish": "诊室：今天的就诊结束",
+        "finish": "诊室：今天的就诊结束。女儿在她的手机上付一次就行",
     },
     "antenatal": {
         "register": "挂号：产科，已挂上",

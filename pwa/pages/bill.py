@@ -54,6 +54,7 @@ async def bill_view(tx: Tx, found: Seen) -> Bill:
         can_ask_family=shown.may_ask,
         can_leave=found.view.owner and found.visit.state == "open" and open_orders,
         can_act=shown.may_act,
+        whole=shown.whole,
         insured=insurance != NOT_INSURED or not (found.view.owner or found.view.staff),
     )
 

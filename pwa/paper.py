@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from consent.rules.bundle import as_read
 from kernel.clock import CHINA
+from pwa.fonts import PACKAGED, need_chinese
 from words import letter_text
 
 ATTACHMENT = "evidence.json"
@@ -20,7 +21,6 @@ HERE = Path(__file__).parent
 FAMILIES = (
     '"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "Microsoft YaHei", sans-serif'
 )
-PACKAGED = HERE / "node_modules" / "@expo-google-fonts" / "noto-sans-sc" / "400Regular" / "NotoSansSC_400Regular.ttf"
 
 
 def chinese(moment: str) -> str:
@@ -42,6 +42,7 @@ class Paper:
         """The letter as PDF/A-3-like file with ``evidence.json`` attached. See ``consent.ports.PaperRenderer``."""
         import weasyprint  # needs Pango: only where paper is made
 
+        need_chinese()
         attached = weasyprint.Attachment(string=attachment, name=ATTACHMENT, relationship="Source")
         # Paper fetches nothing from outside: its pictures travel inside it, its fonts are files of ours.
         fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data", "file"))

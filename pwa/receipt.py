@@ -3,7 +3,8 @@
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pwa.paper import FAMILIES, HERE, PACKAGED, chinese
+from pwa.fonts import PACKAGED, need_chinese
+from pwa.paper import FAMILIES, HERE, chinese
 from pwa.views import Receipt
 from words import money
 from words import pay as words
@@ -35,6 +36,7 @@ def receipt_pdf(view: Receipt, way: str, transaction: str) -> bytes:
     """
     import weasyprint  # needs Pango: only where paper is made
 
+    need_chinese()
     # Paper fetches nothing from outside; its fonts are files of ours.
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data", "file"))
     html = weasyprint.HTML(string=receipt_html(view, way, transaction), base_url=str(HERE), url_fetcher=fetcher)

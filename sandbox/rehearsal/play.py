@@ -31,6 +31,7 @@ from sandbox.rehearsal.verdict import Json, Verdict
 Say = Callable[[str, float], None]
 """What is going on, and how much of it is done (0–1)."""
 _FAULTS = ("down", "late", "500_after", "garbage", "other_key", "slow", "refuse_abandon")
+_PATIENCE = 330.0  # seconds; a call that failed often is tried again after at most five minutes
 _SLIPS = ("repeat", "bad_signature", "stale", "old_events", "bad_items")
 
 
@@ -210,6 +211,8 @@ class Rehearsal:
                 if heard == len(self.his.books.answers):
                     continue
                 heard = len(self.his.books.answers)
+            elif self.rng.random() < 0.5:
+                continue  # bad weather, not a wall: some calls get through
             self.his.behaviour.be(fault, times=self.rng.choice((1, 1, 2)), seconds=5.3)
 
     async def _spend(self) -> None:
@@ -288,7 +291,7 @@ class Rehearsal:
             await self.purse.tidy()
         await self._settles()
 
-    async def _settles(self, seconds: float = 150) -> None:
+    async def _settles(self, seconds: float = _PATIENCE) -> None:
         """Wait until both sides agree, or give up; the judgement then says what does not."""
         end, wrong = time.monotonic() + seconds, list[str]()
         while time.monotonic() < end:

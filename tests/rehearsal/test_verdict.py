@@ -220,12 +220,12 @@ def test_spoilt_items_must_be_refused() -> None:
 
 @pytest.mark.slow
 def test_a_real_rehearsal(tmp_path: Path) -> None:
-    """Four patients in a storm against the real product: exit 0, and every figure of the verdict is what it must be."""
+    """Five patients in a storm, one a child, against the real product: exit 0, and every figure is what it must be."""
     report = tmp_path / "verdict.json"
-    ended = CliRunner().invoke(app, ["rehearse", "--visits", "4", "--seed", "3", "--json", str(report)])
+    ended = CliRunner().invoke(app, ["rehearse", "--visits", "5", "--seed", "3", "--json", str(report)])
     verdict = json.loads(report.read_text("utf-8"))
     assert verdict["notes"] == []
-    assert (ended.exit_code, verdict["ok"], verdict["visits"]) == (0, True, 4), ended.output
+    assert (ended.exit_code, verdict["ok"], verdict["visits"]) == (0, True, 5), ended.output
     assert verdict["pushes_seen"] == verdict["pushes_expected"] > 0
     wrong = (
         "pushes_lost",
@@ -237,7 +237,7 @@ def test_a_real_rehearsal(tmp_path: Path) -> None:
         "leaks",
     )
     assert {name: verdict[name] for name in wrong} == dict.fromkeys(wrong, 0)
-    assert verdict["unjudged"] == []
+    assert (verdict["unjudged"], verdict["children"]) == ([], 1)
 
 
 def test_usage(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ _CONTRACT = {
     "contract_id": CONTRACT, "hospital_id": HOSPITAL, "state": "signed", "role": "patient", "method": "strokes",
     "channel": "OFFICIAL_ACCOUNT", "signed_at": AT, "sealed": False, "waits_for_doctor": True,
 }  # fmt: skip
-_GRANT = {
+_GRANT: dict[str, Any] = {
     "id": BOND, "bond": BOND, "patient": "朱**", "relative": "示**", "kind": "pay", "relation": "daughter",
     "depth": "none", "opened": [], "visit_id": None, "cap_fen": 50000, "ask_first": False, "until": None,
     "state": "active",

@@ -62,7 +62,7 @@ def routes_of(routers: Iterable[APIRouter]) -> Iterator[tuple[APIRoute, str]]:
     """(route, method in small letters) of every operation that is described."""
     for route in (one for router in routers for one in router.routes):
         if isinstance(route, APIRoute) and route.include_in_schema:
-            for method in sorted(route.methods):
+            for method in sorted(route.methods or ()):
                 yield route, method.lower()
 
 

@@ -145,6 +145,7 @@ class Bill:
     pay = "去付款"
     family = "请家人付"
     nothing_yet = "现在没有要付的"
+    payment_go = "看付款情况"
     again = "以前付的，收据在“我的账单”。"
 
     @staticmethod

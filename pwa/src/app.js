@@ -55,7 +55,10 @@
   on('htmx:sse:error', (e) => { if ([401, 403, 404, 410].includes(e.detail.status)) location.reload(); });
   on('htmx:sse:after:connection', () => all('[data-live]').forEach((e) => { e.hidden = false; }));
   on('htmx:sse:close', () => all('[data-live]').forEach((e) => { e.hidden = true; }));
-  on('reload', () => location.reload(), document.body);
+  // A page that is already on its way to another one is not fetched back.
+  let leaving = false;
+  on('beforeunload', () => { leaving = true; setTimeout(() => { leaving = false; }, 8000); }, window);
+  on('reload', () => { if (!leaving) location.reload(); }, document.body);
 
   // 长辈版: switch at once, tell the server, then let it draw its own pages.
   on('submit', (e) => {

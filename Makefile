@@ -16,6 +16,10 @@ ASSET_SOURCES := $(shell find pwa -name node_modules -prune -o -path pwa/static 
 	-o -type f -print)
 NPM_FLAGS := --no-audit --no-fund --ignore-scripts
 PYTEST := $(PY) -m pytest
+WORKERS ?= 2
+# Bytecode is kept, whatever the shell says: reading all modules anew makes every start of Python three times as long.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 
 .PHONY: help setup demo test lint check bench format lock pictures clean test-machine
 
@@ -52,7 +56,7 @@ test-machine: setup
 	@tools/test-machine
 
 test: test-machine ## every test, after setting up what tests need (Chromium, fonts)
-	@$(PYTEST) -m "not pictures"
+	@$(PYTEST) -m "not pictures" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	@echo "→ format"; $(VENV)/bin/ruff format --check .
@@ -61,7 +65,8 @@ lint: setup
 	@echo "→ import rules"; $(VENV)/bin/lint-imports --no-logo
 
 check: lint ## format, lint, types, import rules, and the fast tests
-	@echo "→ fast tests"; $(PYTEST) -q -m "not slow and not browser and not pictures"
+	@echo "→ fast tests"; $(PYTEST) -q -m "not slow and not browser and not pictures" \
+		-n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: setup ## measures the budgets and prints figures and ratios
 	@$(PY) -m benchmarks

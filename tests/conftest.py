@@ -6,9 +6,11 @@ import inspect
 import itertools
 import os
 import shutil
+import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -63,22 +65,30 @@ def template_database(postgres: EmbeddedPostgres) -> str:
 @pytest.fixture
 def database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
     """Address of a database of this test alone, with all tables, empty."""
-    with _fresh_database(postgres, template_database) as url:
+    with fresh_database(postgres, template_database) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def module_database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
     """Address of a database that the tests of one file share."""
-    with _fresh_database(postgres, template_database) as url:
+    with fresh_database(postgres, template_database) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """Address of a database of this test alone, without any table."""
-    with _fresh_database(postgres, None) as url:
+    with fresh_database(postgres, None) as url:
         yield url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _authorities() -> Iterator[None]:
+    """The certificate authorities of the world are read once, not by every client that will speak plain loopback."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -98,9 +108,12 @@ def server_home() -> Iterator[Path]:
 
 
 @contextmanager
-def _fresh_database(server: EmbeddedPostgres, template: str | None) -> Iterator[str]:
+def fresh_database(server: EmbeddedPostgres, template: str | None) -> Iterator[str]:
+    """A database that is dropped at the end, a copy of the template; nobody may be connected to that."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    yield server.ensure_database(name, template=template)
+    # Copying files is far cheaper than logging every page, as long as nobody waits for the disk.
+    _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template or "template1"}" STRATEGY FILE_COPY')
+    yield server.url(name)
     server.drop_database(name)
 
 
@@ -123,8 +136,13 @@ def _drop_leftovers(server: EmbeddedPostgres) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that drive the browser without asyncio go last: its driver keeps a loop running in this thread."""
-    items.sort(key=lambda item: _drives_the_browser(item))
+    """Long files first, so that no worker ends long after the other; files that drive the browser plainly last.
+
+    The plain driver of the browser keeps a loop running in its thread, and no test with asyncio may follow there.
+    """
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    last = {item.path for item in items if _drives_the_browser(item)}
+    items.sort(key=lambda item: (item.path in last, item.path not in long))
 
 
 def _drives_the_browser(item: pytest.Item) -> bool:

@@ -107,7 +107,7 @@ def serving(servers: Servers) -> Callable[[Any], Any]:
     return servers.serving
 
 
-async def until(true: Callable[[], bool | Awaitable[bool]], seconds: float = 5.0) -> None:
+async def until(true: Callable[[], bool | Awaitable[bool]], seconds: float = 15.0) -> None:
     """Wait for something to become true."""
     async with asyncio.timeout(seconds):
         while True:

@@ -118,7 +118,7 @@ async def a_stand(keys: SandboxKeys, clock: Any, serving: Any, guard: Guard | No
     async with serving(house.app()) as ours, serving(sandbox.build(world)) as theirs:
         settings = WeChatPaySettings(**keys.client_wechat_pay(theirs, f"{ours}/pay/notify", f"{ours}/pay/refund"))
         async with (
-            WeChatPay(settings, guard or Guard("wechat_pay", deadline=0.6), timeout=(0.3, 0.5)) as pay,
+            WeChatPay(settings, guard or Guard("wechat_pay", deadline=5, wait=30), timeout=(2, 2)) as pay,
             httpx.AsyncClient(base_url=theirs, trust_env=False, verify=TLS) as http,
         ):
             house.pay = pay

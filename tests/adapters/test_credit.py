@@ -25,10 +25,10 @@ class Platform:
 
 @pytest.fixture
 async def platform(clock: Any, serving: Any) -> AsyncIterator[Platform]:
-    world = sandbox.World("K1", "s" * 32, clock, silence=0.6)
+    world = sandbox.World("K1", "s" * 32, clock, silence=3)
     async with serving(sandbox.build(world)) as base:
         settings = CreditSettings(base, "K1", "s" * 32)
-        client = CityCredit(settings, clock, Guard("credit", deadline=1), timeout=(0.3, 0.3))
+        client = CityCredit(settings, clock, Guard("credit", deadline=5), timeout=(2, 2))
         yield Platform(world, client, settings)
         await client.close()
 

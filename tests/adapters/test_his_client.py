@@ -37,7 +37,7 @@ async def base_url(his: His, serving: Any) -> AsyncIterator[str]:
 @pytest.fixture
 async def client(base_url: str) -> AsyncIterator[HisClient]:
     """Ours, with a short patience."""
-    async with HisClient(HisAccess(base_url, OUT.id, OUT.secret), wall_clock, answer_seconds=0.4) as made:
+    async with HisClient(HisAccess(base_url, OUT.id, OUT.secret), wall_clock, answer_seconds=2) as made:
         yield made
 
 
@@ -85,7 +85,7 @@ async def test_anything_unclear_is_unknown_and_may_be_sent_again(his: His, clien
     no = encounter(his)
     order = his.clinic.order(no, "ECHOHEART")
     abandon = command(no, "abandon", "abandon:1", order_no=order)
-    his.behaviour.be(fault, seconds=0.7)
+    his.behaviour.be(fault, seconds=3)
     with pytest.raises(Unknown):
         await say(client, abandon)
     assert (await say(client, abandon)).outcome == "done"

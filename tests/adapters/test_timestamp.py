@@ -39,10 +39,10 @@ class Authority:
 
 @pytest.fixture
 async def authority(world_keys: SandboxKeys, clock: Any, serving: Any) -> AsyncIterator[Authority]:
-    world = sandbox.World(world_keys.timestamp, clock, silence=0.6)
+    world = sandbox.World(world_keys.timestamp, clock, silence=3)
     async with serving(sandbox.build(world)) as base:
         settings = TimestampSettings(**world_keys.client_timestamp(base + "/"))
-        async with Rfc3161(settings, Guard("timestamp", deadline=1), timeout=(0.3, 0.3)) as client:
+        async with Rfc3161(settings, Guard("timestamp", deadline=5), timeout=(2, 2)) as client:
             yield Authority(world, client, settings, base)
 
 

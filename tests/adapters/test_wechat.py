@@ -58,7 +58,7 @@ async def a_line(keys: SandboxKeys, clock: Any, serving: Any) -> AsyncIterator[L
     )
     async with serving(sandbox.build(world)) as base:
         settings = WeChatSettings(**keys.client_wechat(base))
-        wechat = WeChat(settings, Guard("wechat", deadline=1.5), timeout=(0.3, 0.3))
+        wechat = WeChat(settings, Guard("wechat", deadline=10), timeout=(2, 2))
         async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
             yield Line(world, wechat, settings, http)
         await wechat.close()
@@ -198,7 +198,7 @@ async def test_wrong_secret_is_a_definite_no(line: Line) -> None:
 async def test_silence_and_errors_are_unknown(line: Line) -> None:
     """A slow answer, a 502, "busy" (-1) and a dead address are unknown; the frequency limit is throttled."""
     await line.wechat.push("oMother", "TM1", {"n": "1"})
-    for how in ({"slow": 0.6}, {"fail_next": 1, "status": 502}, {"errcode_next": -1}):
+    for how in ({"slow": 3}, {"fail_next": 1, "status": 502}, {"errcode_next": -1}):
         await line.behave(**how)
         with pytest.raises(Unknown):
             await line.wechat.push("oMother", "TM1", {"n": "2"})

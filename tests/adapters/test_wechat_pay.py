@@ -199,14 +199,14 @@ async def test_a_malformed_order_is_refused(stand: Stand, bad: dict[str, Any]) -
 
 async def test_silence_after_success_is_unknown_until_asked(stand: Stand) -> None:
     """WeChat makes the order and never answers: unknown, not failed; the same number finds it, and it can be paid."""
-    await stand.post("/control/behave", [{"on": "create", "do": "hang_after", "seconds": 1}])
+    await stand.post("/control/behave", [{"on": "create", "do": "hang_after", "seconds": 3}])
     order = stand.order()
     with pytest.raises(Unknown):
         await stand.pay.create(order)
     assert (await stand.pay.query(order.out_trade_no)).trade_state is TradeState.NOTPAY
     prepared = await stand.pay.create(order)
     assert (await stand.bridge(prepared.client_params))["err_msg"].endswith(":ok")
-    await stand.post("/control/behave", [{"on": "query", "do": "hang_after", "seconds": 1}])
+    await stand.post("/control/behave", [{"on": "query", "do": "hang_after", "seconds": 3}])
     with pytest.raises(Unknown):
         await stand.pay.query(order.out_trade_no)
     assert (await stand.pay.query(order.out_trade_no)).trade_state is TradeState.SUCCESS
@@ -394,7 +394,7 @@ async def test_the_platform_refuses_what_is_not_signed_by_the_merchant(stand: St
 async def test_a_dead_line_opens_the_breaker(world_keys: SandboxKeys, clock: Any, serving: Any) -> None:
     """Five unanswered calls, then nothing is sent for a while; after the rest one probe passes and all is well."""
     time = [0.0]
-    guard = Guard("wechat_pay", deadline=0.6, breaker=Breaker(failures=5, rest=10, monotonic=lambda: time[0]))
+    guard = Guard("wechat_pay", deadline=5, breaker=Breaker(failures=5, rest=10, monotonic=lambda: time[0]))
     async with a_stand(world_keys, clock, serving, guard) as stand:
         await stand.post("/control/behave", [{"on": "query", "do": "error_before", "times": 5}])
         for _ in range(5):
@@ -410,8 +410,8 @@ async def test_a_dead_line_opens_the_breaker(world_keys: SandboxKeys, clock: Any
 
 async def test_a_slow_platform_cannot_take_every_place(world_keys: SandboxKeys, clock: Any, serving: Any) -> None:
     """With two places taken by slow calls the third is turned away unsent."""
-    async with a_stand(world_keys, clock, serving, Guard("wechat_pay", places=2, deadline=0.6, wait=0.05)) as stand:
-        await stand.post("/control/behave", [{"on": "create", "do": "slow", "seconds": 0.3, "times": 2}])
+    async with a_stand(world_keys, clock, serving, Guard("wechat_pay", places=2, deadline=5, wait=0.05)) as stand:
+        await stand.post("/control/behave", [{"on": "create", "do": "slow", "seconds": 1, "times": 2}])
         orders = [stand.order() for _ in range(3)]
         done = await asyncio.gather(*(stand.pay.create(o) for o in orders), return_exceptions=True)
         assert [type(d) for d in done].count(Throttled) == 1

@@ -42,7 +42,7 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     """The app on a free loopback port, really through uvicorn and httptools."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http="httptools", log_level="critical", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(app, http="httptools", log_level="critical", timeout_graceful_shutdown=30)
     server = QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
@@ -85,7 +85,7 @@ class Phone:
         head = asyncio.Event()
         self.ended = False
         self.task = asyncio.create_task(self._read(head))
-        await asyncio.wait_for(head.wait(), 10)
+        await asyncio.wait_for(head.wait(), 20)
         return self
 
     async def _read(self, head: asyncio.Event) -> None:
@@ -118,7 +118,7 @@ class Phone:
         if message.id is not None or message.event != "message":
             self.got.append(message)
 
-    async def until(self, enough: Callable[["Phone"], bool], seconds: float = 5) -> None:
+    async def until(self, enough: Callable[["Phone"], bool], seconds: float = 15) -> None:
         """Wait for something to have come."""
         async with asyncio.timeout(seconds):
             while not enough(self):
@@ -174,7 +174,7 @@ class House:
 
     async def begun(self, count: int) -> None:
         """Wait until so many streams are open."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while self.world.hub.open != count:
                 await asyncio.sleep(0.01)
 

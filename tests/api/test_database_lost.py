@@ -50,13 +50,12 @@ async def test_the_database_is_killed_and_comes_back(server_home: Path) -> None:
         assert (await house.client.get("/readyz")).status_code == 200
         await house.say(visit, "after")
         await phone.until(lambda p: len(p.got) == 2)
-        await asyncio.sleep(1.5)  # the line between the processes is laid again within a second
         await other.say(visit, "from the other")
         await phone.until(lambda p: len(p.got) == 3)
         assert texts(phone) == ["before", "after", "from the other"]
         async with house.world.db.begin() as tx:
             await tx.enqueue("consent.seal", contract_id=str(mother.id))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(40):
             while 'houfu_jobs_total{job="consent.seal",outcome="done"} 1.0' not in house.world.metrics.text().decode():
                 await asyncio.sleep(0.1)
     await asyncio.to_thread(server.stop)

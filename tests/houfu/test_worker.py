@@ -28,7 +28,7 @@ async def test_a_failing_sweep_comes_again(world: World) -> None:
         raise RuntimeError("broken")
 
     async with wiring.running(world), working(world, [Sweep("fails", 0.02, fails)]):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while len(runs) < 3:
                 await asyncio.sleep(0.01)
     assert 'houfu_sweeps_total{outcome="RuntimeError",sweep="fails"}' in world.metrics.text().decode()
@@ -42,10 +42,14 @@ async def test_a_commit_wakes_a_sweep(world: World) -> None:
         runs.append(1)
 
     async with wiring.running(world), working(world, [Sweep("looks", 60, looks, woken=True)]):
-        await asyncio.sleep(0.2)
-        assert len(runs) == 1
+        async with asyncio.timeout(15):
+            while not runs:
+                await asyncio.sleep(0.01)
         for _ in range(100):
             world.hub.announce(["something"])
+        async with asyncio.timeout(15):
+            while len(runs) < 2:
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
         assert len(runs) == 2
 

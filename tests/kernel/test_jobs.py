@@ -93,7 +93,7 @@ async def test_a_failed_job_is_tried_again(db: Database, world: World) -> None:
     async with db.begin() as tx:
         await tx.enqueue("note", text="in the end")
     working = asyncio.create_task(queue_of(db).work())
-    async with asyncio.timeout(12):
+    async with asyncio.timeout(40):
         while not world.done:
             await asyncio.sleep(0.05)
     working.cancel()

@@ -1,6 +1,7 @@
 """The whole demo town on loopback with the production lines: a mother with a done bill, her daughter, a counter."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ from billing.models import LedgerEntry, LedgerTransaction
 from billing.service import lines, paying
 from houfu import demo, wiring
 from houfu.app import create_app
+from houfu.embedded import EmbeddedPostgres
 from kernel.db import Tx
 from kernel.ids import new_id
 from kernel.outside import Guard
@@ -44,6 +46,7 @@ from sandbox.his.wire import Key
 from sandbox.keys import SandboxKeys
 from tests.adapters.conftest import until, world_keys  # noqa: F401  fixtures
 from tests.api.conftest import QuietServer
+from tests.conftest import fresh_database
 from visits.events import VisitMarked
 from visits.flows import deliver_calls
 from visits.models import Visit
@@ -287,21 +290,67 @@ def clock() -> ShiftedClock:
     return ShiftedClock()
 
 
+@dataclass(frozen=True)
+class Yesterday:
+    """A database in which the hospital is open and its people are known already, and the keys that go with it."""
+
+    template: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+async def yesterday(
+    postgres: EmbeddedPostgres,
+    template_database: str,
+    world_keys: SandboxKeys,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Yesterday]:
+    """The demo's hospital, opened once for all houses."""
+    folder = tmp_path_factory.mktemp("yesterday")
+    with fresh_database(postgres, template_database) as url, contextlib.closing(_Sockets()) as sockets:
+        ready = load({}, database_url=url.replace("+psycopg", ""), data_dir=folder)
+        world = wiring.build(demo.settings_for(ready, towns.client_settings(world_keys, sockets.ports)))
+        await demo.open_hospital(world, json.loads(HOSPITAL_FILE.read_text("utf-8")))
+        await world.db.close()
+        yield Yesterday(url.partition("@/")[2].partition("?")[0], folder)
+
+
+class _Sockets:
+    def __init__(self) -> None:
+        self.ports = towns.listen()
+
+    def close(self) -> None:
+        for one in self.ports.sockets.values():
+            one.close()
+
+
 @pytest.fixture
 async def house(
-    database_url: str,
-    tmp_path: Path,
+    postgres: EmbeddedPostgres,
+    yesterday: Yesterday,
     world_keys: SandboxKeys,  # noqa: F811
     clock: ShiftedClock,
 ) -> AsyncIterator[House]:
     """Everything running; jobs and sweeps are run by the test."""
+    with fresh_database(postgres, yesterday.template) as url:
+        async with _running(url, yesterday.folder, world_keys, clock) as made:
+            yield made
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    database_url: str,
+    folder: Path,
+    world_keys: SandboxKeys,  # noqa: F811
+    clock: ShiftedClock,
+) -> AsyncIterator[House]:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     port = listening.getsockname()[1]
-    ready = load({}, database_url=database_url.replace("+psycopg", ""), data_dir=tmp_path, port=port)
+    ready = load({}, database_url=database_url.replace("+psycopg", ""), data_dir=folder, port=port)
     ports = towns.listen()
     world = wiring.build(demo.settings_for(ready, towns.client_settings(world_keys, ports)), clock=clock)
-    world.ports.pay._guard = Guard("wechat_pay", deadline=0.6)  # type: ignore[union-attr]  # nobody waits in a test
+    world.ports.pay._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits in a test
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     document["his"]["base_url"] = ports.url("his")
     his_keys: tuple[Key, list[Key]] = await demo.open_hospital(world, document)

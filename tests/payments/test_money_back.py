@@ -113,7 +113,7 @@ async def test_a_line_taken_back_while_being_paid(house: House) -> None:
     attempt = await house.press(house.mother, bill)
     charge = next(iter(house.town.his.books.encounters[bill.encounter].charges))
     house.town.his.clinic.reverse(charge)
-    await asyncio.sleep(0.5)
+    await until(lambda: not house.town.his.books.outbox)
     assert await house.states(bill.visit) == {"covered"}
     await house.bridge(attempt)
     await house.until_state(attempt, "paid")

@@ -159,7 +159,7 @@ async def test_the_hospital_refuses_to_book(house: House) -> None:
 async def test_the_answer_is_lost_after_the_order_was_opened(house: House, how: str) -> None:
     """WeChat opened the order but we never heard: unknown, looked up, offered again under the same number, paid."""
     bill = await house.bill()
-    await house.behave({"on": "create", "do": how, "seconds": 2})
+    await house.behave({"on": "create", "do": how, "seconds": 4})
     attempt = await house.press(house.mother, bill)
     assert (await house.attempt(attempt)).state == "unknown"
     assert await house.states(bill.visit) == {"covered"}

@@ -52,7 +52,7 @@ class HoufuStub:
             case "drop":
                 return 500, b"{}"
             case "slow":
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(2.5)
             case "garbage":
                 return 200, b"<html>"
             case "short":

@@ -68,7 +68,7 @@ async def test_an_unanswered_batch_is_sent_again_unchanged(
     child_visit(clinic)
     waiting = list(clinic.books.outbox)
     houfu.faults = [fault]
-    sender = sender_for(clinic, size=10, timeout=0.3)
+    sender = sender_for(clinic, size=10, timeout=1.5)
     assert await sender.once() == "again"
     assert list(clinic.books.outbox) == waiting
     assert clinic.books.answers == {}
@@ -151,11 +151,18 @@ async def test_held_and_lost_items(clinic: Clinic, houfu: HoufuStub, sender_for:
 async def test_the_running_sender_says_news_at_once(
     clinic: Clinic, houfu: HoufuStub, sender_for: Make, clock: Clock
 ) -> None:
-    """While it runs, an event is at Houfu well before the idle pause of a second is over."""
-    task = asyncio.create_task(sender_for(clinic).run())
+    """While it runs, an event is at Houfu long before the idle pause is over, here a minute."""
+    sender = sender_for(clinic)
+    idle = sender._wait
+
+    async def long_idle(seconds: float) -> None:
+        await idle(60 * seconds)
+
+    sender._wait = long_idle  # type: ignore[method-assign]
+    task = asyncio.create_task(sender.run())
     await asyncio.sleep(0.05)
     child_visit(clinic)
-    async with asyncio.timeout(0.8):
+    async with asyncio.timeout(15):
         while clinic.books.outbox:
             await asyncio.sleep(0.005)
     task.cancel()
@@ -225,7 +232,7 @@ async def test_the_server_sends_while_it_lives(serving: Any, houfu: HoufuStub, c
         first = His(url, INBOUND, [], now=clock, signing_now=wall_clock, journal=tmp_path / "his.jsonl")
         async with create_app(first).router.lifespan_context(None):
             child_visit(first.clinic)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(15):
                 while first.books.outbox:
                     await asyncio.sleep(0.01)
             first.behaviour.be("hold", times=None)
@@ -236,7 +243,7 @@ async def test_the_server_sends_while_it_lives(serving: Any, houfu: HoufuStub, c
 
         second = His(url, INBOUND, [], now=clock, signing_now=wall_clock, journal=tmp_path / "his.jsonl")
         async with create_app(second).router.lifespan_context(None):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(15):
                 while second.books.outbox:
                     await asyncio.sleep(0.01)
         assert [i["type"] for i in houfu.items.values() if i["subject"] == late] == ["encounter.started"]

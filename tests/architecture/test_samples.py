@@ -7,7 +7,7 @@ TEMPLATES = ROOT / "pwa" / "templates"
 
 
 def test_every_page_has_a_sample() -> None:
-    """Somebody adds a page and no sample of it: nobody would ever look at it in 长辈版, in the dark, on a small phone."""
+    """Somebody adds a page and no sample of it: nobody would look at it in 长辈版, in the dark, on a small phone."""
     pages = {
         path.name for path in TEMPLATES.glob("*.html") if not path.name.startswith("_") and path.name != "base.html"
     }

@@ -211,7 +211,7 @@ class Rehearsal:
                 if heard == len(self.his.books.answers):
                     continue
                 heard = len(self.his.books.answers)
-            elif self.rng.random() < 0.5:
+            elif self.rng.random() < 0.7:
                 continue  # bad weather, not a wall: some calls get through
             self.his.behaviour.be(fault, times=self.rng.choice((1, 1, 2)), seconds=5.3)
 

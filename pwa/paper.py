@@ -13,6 +13,7 @@ from markupsafe import Markup
 from consent.rules.bundle import as_read
 from kernel.clock import CHINA
 from pwa.fonts import PACKAGED, need_chinese
+from pwa.press import press
 from words import letter_text
 
 ATTACHMENT = "evidence.json"
@@ -30,7 +31,7 @@ def chinese(moment: str) -> str:
 
 
 class Paper:
-    """``consent.ports.PaperRenderer`` with WeasyPrint."""
+    """``consent.ports.PaperRenderer`` with WeasyPrint; see ``pwa.press``."""
 
     @cached_property
     def _env(self) -> Environment:
@@ -40,17 +41,8 @@ class Paper:
 
     def letter(self, bundle: Mapping[str, Any], attachment: bytes) -> bytes:
         """The letter as PDF/A-3-like file with ``evidence.json`` attached. See ``consent.ports.PaperRenderer``."""
-        import weasyprint  # needs Pango: only where paper is made
-
         need_chinese()
-        attached = weasyprint.Attachment(string=attachment, name=ATTACHMENT, relationship="Source")
-        # Paper fetches nothing from outside: its pictures travel inside it, its fonts are files of ours.
-        fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data", "file"))
-        html = weasyprint.HTML(string=self.letter_html(bundle), base_url=str(HERE), url_fetcher=fetcher)
-        pdf: bytes = html.write_pdf(
-            attachments=[attached], full_fonts=False, pdf_identifier=bytes.fromhex(bundle["root"])
-        )
-        return pdf
+        return press.make(self.letter_html(bundle), bytes.fromhex(bundle["root"]), (ATTACHMENT, attachment))
 
     def letter_html(self, bundle: Mapping[str, Any]) -> str:
         """What is printed."""

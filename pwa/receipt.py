@@ -5,6 +5,7 @@ from markupsafe import Markup
 
 from pwa.fonts import PACKAGED, need_chinese
 from pwa.paper import FAMILIES, HERE, chinese
+from pwa.press import press
 from pwa.views import Receipt
 from words import money
 from words import pay as words
@@ -34,11 +35,5 @@ def receipt_pdf(view: Receipt, way: str, transaction: str) -> bytes:
         way: the channel it was paid by.
         transaction: WeChat's number of the payment, by which the payer finds it there.
     """
-    import weasyprint  # needs Pango: only where paper is made
-
     need_chinese()
-    # Paper fetches nothing from outside; its fonts are files of ours.
-    fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data", "file"))
-    html = weasyprint.HTML(string=receipt_html(view, way, transaction), base_url=str(HERE), url_fetcher=fetcher)
-    pdf: bytes = html.write_pdf(full_fonts=False, pdf_identifier=str(view.number).encode())
-    return pdf
+    return press.make(receipt_html(view, way, transaction), str(view.number).encode())

@@ -1,0 +1,145 @@
+"""Makes PDF of HTML in a process of its own, so that a letter neither holds up the phones nor fills the house's memory.
+
+Embedding Chinese fonts takes a processor for a second and 200 MB. The process is started by the first paper, makes one
+after the other, and ends by itself after a minute without work, or when we do.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from kernel.outside import Unknown
+
+HERE = Path(__file__).parent
+IDLE_SECONDS = 60.0  # ``HOUFU_PRESS_IDLE_SECONDS`` for tests
+LONGEST_SECONDS = 60.0
+_LENGTHS = struct.Struct("!II")
+
+
+class Press:
+    """One process that prints; may be used from any thread."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def make(self, html: str, identifier: bytes, attachment: tuple[str, bytes] | None = None) -> bytes:
+        """The PDF of a whole page; it fetches nothing from outside, its pictures travel inside it.
+
+        Takes a second or two: call it in a thread.
+
+        Args:
+            identifier: the file's own id, so that the same content makes the same file.
+            attachment: name and content of a file to put inside.
+
+        Raises:
+            Unknown: it could not be made; the same may be tried again.
+        """
+        head = {"html": html, "id": identifier.hex(), "name": attachment[0] if attachment else None}
+        body = attachment[1] if attachment else b""
+        with self._turn:
+            try:
+                return self._ask(json.dumps(head).encode(), body)
+            except OSError:  # it went home a moment ago, or was killed: once more with a new one
+                self.close()
+            try:
+                return self._ask(json.dumps(head).encode(), body)
+            except OSError as error:
+                self.close()
+                raise Unknown(f"paper: the printing process ends: {error}") from error
+
+    def _ask(self, head: bytes, body: bytes) -> bytes:
+        process = self._running()
+        if process.stdin is None or process.stdout is None:
+            raise OSError("no pipes")
+        watch = threading.Timer(LONGEST_SECONDS, process.kill)
+        watch.start()
+        try:
+            _write(process.stdin, head, body)
+            said, pdf = _read(process.stdout)
+        finally:
+            watch.cancel()
+        if trouble := json.loads(said)["trouble"]:
+            raise Unknown(f"paper: {trouble}")
+        return pdf
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            command = [sys.executable, "-m", "pwa.press"]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE.parent)
+        return self._process
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(OSError):
+            process.kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        process.wait()
+
+
+def _write(pipe: IO[bytes], head: bytes, body: bytes) -> None:
+    pipe.write(_LENGTHS.pack(len(head), len(body)) + head + body)
+    pipe.flush()
+
+
+def _read(pipe: IO[bytes]) -> tuple[bytes, bytes]:
+    head, body = _LENGTHS.unpack(_exactly(pipe, _LENGTHS.size))
+    return _exactly(pipe, head), _exactly(pipe, body)
+
+
+def _exactly(pipe: IO[bytes], size: int) -> bytes:
+    got = pipe.read(size)
+    if len(got) < size:
+        raise BrokenPipeError("the other end has gone")
+    return got
+
+
+def _print(head: dict[str, Any], body: bytes) -> bytes:
+    import weasyprint  # needs Pango: only where paper is made
+
+    attached = []
+    if head["name"]:
+        attached = [weasyprint.Attachment(string=body, name=head["name"], relationship="Source")]
+    # Paper fetches nothing from outside; its fonts are files of ours.
+    fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data", "file"))
+    html = weasyprint.HTML(string=head["html"], base_url=str(HERE), url_fetcher=fetcher)
+    identifier = bytes.fromhex(head["id"])
+    pdf: bytes = html.write_pdf(attachments=attached, full_fonts=False, pdf_identifier=identifier)
+    return pdf
+
+
+def work(jobs: IO[bytes], papers: IO[bytes]) -> None:
+    """Print until nobody asks any more."""
+    idle = float(os.environ.get("HOUFU_PRESS_IDLE_SECONDS", IDLE_SECONDS))
+    while select.select([jobs], [], [], idle)[0]:
+        try:
+            head, body = _read(jobs)
+        except BrokenPipeError:
+            return
+        try:
+            pdf, trouble = _print(json.loads(head), body), ""
+        except Exception as error:
+            pdf, trouble = b"", f"{type(error).__name__}: {error}"
+        _write(papers, json.dumps({"trouble": trouble}).encode(), pdf)
+
+
+press = Press()
+atexit.register(press.close)
+
+if __name__ == "__main__":
+    work(sys.stdin.buffer, sys.stdout.buffer)

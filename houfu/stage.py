@@ -85,11 +85,13 @@ async def _visit(world: World, openid: str) -> str | None:
         return str(found[0].id) if found and found[0].day == china_day(tx.now) else None
 
 
-def _frames(port: int, visit: str | None) -> list[Frame]:
+def _frames(port: int, visit: str | None, repeats: int) -> list[Frame]:
+    # Begun again, everybody is led back to the page they began with; the mark makes it another address.
+    mark = f"#{repeats}" if repeats else ""
     frames = [
         Frame(
             Words.frames[key],
-            f"http://{key}.houfu.localhost:{port}{Urls.login_wechat}?next={page(visit) if visit else Urls.home}",
+            f"http://{key}.houfu.localhost:{port}{Urls.login_wechat}?next={page(visit) if visit else Urls.home}{mark}",
         )
         for key, page in FRAMES
     ]
@@ -97,7 +99,7 @@ def _frames(port: int, visit: str | None) -> list[Frame]:
 
 
 async def _stage(request: Request, world: World, stage: Stage, openid: str, outside: tuple[str, ...]) -> Response:
-    frames = _frames(world.settings.port, await _visit(world, openid))
+    frames = _frames(world.settings.port, await _visit(world, openid), stage.repeats)
     view = StageView(
         frames, stage.said, stage.step, stage.total, stage.playing, stage.speed, CONTROL, WATCH, tuple(SPEEDS)
     )

@@ -19,6 +19,7 @@ class Stage:
     Attributes:
         speed: a key of ``SPEEDS``.
         said: the caption under which things stand now.
+        repeats: how often the visit was begun again after its end.
     """
 
     player: Player
@@ -26,6 +27,7 @@ class Stage:
     run: Run | None = None
     speed: int = 1
     said: str = his_scenes.BEFORE
+    repeats: int = 0
     bells: list[asyncio.Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -74,6 +76,7 @@ class Stage:
 
     def _run(self) -> Run:
         if self.run is None or self.run.finished:
+            self.repeats += self.run is not None
             self.run = self.player.start(self.script)
         return self.run
 

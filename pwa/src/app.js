@@ -49,7 +49,10 @@
     if (!note || note.dataset.key === said) return;
     said = note.dataset.key;
     const say = $('#say');
-    if (say) { say.textContent = note.textContent; }
+    if (!say) return;
+    say.textContent = note.textContent;
+    // Where the page itself has just changed to these words they are heard, and not shown a second time.
+    say.classList.toggle('sr', all('.strip').some((e) => e !== say && e.textContent.trim() === say.textContent.trim()));
   }
   on('htmx:sse:after:message', () => { place(); announce(); htmx.trigger(document.body, 'news'); });
   on('htmx:sse:error', (e) => { if ([401, 403, 404, 410].includes(e.detail.status)) location.reload(); });

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,15 +16,18 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from houfu.demo import OUTSIDE_FROM
 from houfu.embedded import EmbeddedPostgres
 from sandbox.his.catalogue import HOSPITAL_FILE
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Json = dict[str, Any]
 T = TypeVar("T")
+PATIENCE = 20_000  # milliseconds for what a quiet machine shows at once
+expect.set_options(timeout=PATIENCE)
 OUTSIDE = 6  # ports of the made-up world, from OUTSIDE_FROM on
 
 
@@ -115,7 +117,7 @@ class Stage:
         )
         self.opened.append(context)
         page = context.new_page()
-        page.set_default_timeout(6_000)
+        page.set_default_timeout(PATIENCE)
         page.goto(self.url(who, "/login/wechat?next=/"))
         return page
 
@@ -126,7 +128,7 @@ class Stage:
         context = self.browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
         self.opened.append(context)
         page = context.new_page()
-        page.set_default_timeout(6_000)
+        page.set_default_timeout(PATIENCE)
         page.goto(self.url("desk", "/desk/login"))
         page.fill("[name=name]", login)
         page.fill("[name=password]", pin)
@@ -135,21 +137,12 @@ class Stage:
         return page
 
 
-def _free_port() -> int:
-    for port in range(18_000, 19_000, 7):
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for wanted in (port, *(port + OUTSIDE_FROM + n for n in range(OUTSIDE))):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", wanted))
-            return port
-    raise RuntimeError("no free ports")
-
-
 @pytest.fixture(scope="session")
 def stage(browser: Browser, postgres: EmbeddedPostgres, template_database: str) -> Iterator[Stage]:
     """``houfu demo`` as a process of its own; ended by Ctrl-C, as a person would."""
     name = f"test_{os.getpid()}_journeys"
     folder = Path(tempfile.mkdtemp(prefix="houfu-journey-"))
-    port = _free_port()
+    port = free_port(*(OUTSIDE_FROM + n for n in range(OUTSIDE)))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HOUFU_")} | {
         "HOUFU_PORT": str(port),
         "HOUFU_DATA_DIR": str(folder),
@@ -162,7 +155,7 @@ def stage(browser: Browser, postgres: EmbeddedPostgres, template_database: str) 
         _wait_until_open(process, port, folder / "log")
         _read_quickly(folder, port, environment)
         control = f"http://127.0.0.1:{port + OUTSIDE_FROM}"
-        with httpx.Client(base_url=control, trust_env=False, timeout=10) as client:
+        with httpx.Client(base_url=control, trust_env=False, timeout=30) as client:
             yield Stage(port, browser, Hospital(client))
     finally:
         process.send_signal(signal.SIGINT)
@@ -189,9 +182,9 @@ def _read_quickly(folder: Path, port: int, environment: dict[str, str]) -> None:
 
 
 def _wait_until_closed(port: int) -> None:
-    for _ in range(100):
+    for _ in range(400):
         try:
-            httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False, timeout=2)
+            httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False, timeout=10)
         except httpx.TransportError:
             return
         time.sleep(0.05)
@@ -201,7 +194,7 @@ def _wait_until_closed(port: int) -> None:
 def _wait_until_open(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     for _ in range(900):
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=2).status_code == 200:
+            if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=10).status_code == 200:
                 return
         if process.poll() is not None:
             break

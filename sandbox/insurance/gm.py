@@ -1,4 +1,4 @@
-"""The three Chinese algorithms the payment centre speaks, written for the sandbox alone so that two versions must agree.
+"""The three Chinese algorithms the payment centre speaks, written for the sandbox alone: two versions must agree.
 
 SM2 signatures are plain integer arithmetic after GB/T 32918.2 (Jacobian coordinates; not constant in time, which a
 sandbox may be); SM3 and SM4 come from OpenSSL.

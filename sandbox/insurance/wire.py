@@ -1,7 +1,7 @@
 """How the payment centre seals what it says and opens what it is told; written from the public samples, not from ours.
 
-Contents are encrypted under a key made of the app's id and secret. Signed is a text: every outer pair as ``k=v&`` sorted
-without case, the opened contents among them as compact JSON of strings with sorted keys, then ``key=<secret>``.
+Contents are encrypted under a key made of the app's id and secret. Signed is a text: every outer pair as ``k=v&``
+sorted without case, the opened contents among them as compact JSON of strings with sorted keys, then ``key=<secret>``.
 """
 
 import base64
@@ -95,7 +95,7 @@ class Wire:
         """An answer or notice, sealed and signed.
 
         Args:
-            spoil: ``bad_signature``, ``wrong_user_id``, ``wrong_key``, ``tamper`` (contents after signing), ``unsigned``.
+            spoil: ``bad_signature``, ``wrong_user_id``, ``wrong_key``, ``tamper`` (after signing), ``unsigned``.
         """
         outer: dict[str, Any] = {**head, "appId": self.app.app_id, "encType": "SM4", "signType": "SM2"}
         outer["version"] = "2.0.1"

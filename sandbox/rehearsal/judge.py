@@ -130,7 +130,9 @@ class Judge:
             lost = [one for one in rows if not seen[one]]
             self.verdict.rows_seen += len(watched.ids)
             self.verdict.pushes_lost += len(lost)
-            doubled = sum(times - 1 for times in seen.values()) + len(watched.again)
+            # That one line is to be paid at the window is told, and shows nothing where the patient's part is 0.
+            silent = sum(len(self.his.books.encounters[no].excluded) for no in guest.encounters)
+            doubled = sum(times - 1 for times in seen.values()) + max(0, len(watched.again) - silent)
             self.verdict.pushes_doubled += doubled
             if lost or doubled:
                 said = f"{guest.patient.no}: of {len(rows)} rows {len(lost)} lost, {doubled} doubled"

@@ -74,7 +74,9 @@ class Judge:
         """What the hospital's system holds of our decisions and was answered, against what it should."""
         books = self.his.books
         wrong = [f"complaint: {text}" for text in books.complaints]
-        kept = [c for c in books.settled if c in books.encounter(c).reversed]
+        # Of a line the insurance paid whole there is no money to send back, and nobody needs to be told.
+        gone = [c for c in books.settled if c in books.encounter(c).reversed]
+        kept = [c for c in gone if books.encounter(c).charges[c]["split"]["self_fen"]]
         wrong += [f"{c} was paid and taken back, and its money did not go back" for c in kept]
         wrong += [text for answer in books.answers.values() if (text := badly_answered(answer))]
         for guest in self.hospital_day.guests:

@@ -52,7 +52,7 @@ class Truth:
                 for number in amounts:
                     charge = enc.charges[number]
                     if all_of_it or not self.hidden(enc, charge.get("order_no")):
-                        stands = "paid" if number in self.books.settled else pile
+                        stands = "paid" if pile == "done" and number in self.books.settled else pile
                         found[_line(charge["name"], charge["amount_fen"], charge["split"], stands)] += 1
         return found
 

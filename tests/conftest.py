@@ -20,6 +20,7 @@ from playwright.sync_api import Browser
 
 from houfu import migrate
 from houfu.embedded import EmbeddedPostgres
+from people.service import hospitals
 from tests.pwa.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,10 +85,15 @@ def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _authorities() -> Iterator[None]:
-    """The certificate authorities of the world are read once, not by every client that will speak plain loopback."""
+def _once() -> Iterator[None]:
+    """What is slow and always comes out the same is done once, not by every test.
+
+    The certificate authorities of the world (read by every client, though it speaks plain loopback), and the hashes of
+    the PINs in a hospital's file; a PIN that somebody enters is hashed and compared as ever.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
+        patch.setattr(hospitals, "hash_pin", cache(hospitals.hash_pin))
         yield
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,15 +16,10 @@ import pytest
 
 from kernel.settings import table
 from tests.architecture.source import ROOT
+from tests.ports import free_port
 
 README = (ROOT / "README.md").read_text("utf-8")
 HOUFU = str(Path(sys.executable).with_name("houfu"))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _commands(about: str) -> str:
@@ -73,7 +67,7 @@ def test_every_metric_is_explained() -> None:
 
 def test_connecting_a_his_works_as_written(database_url: str, tmp_path: Path) -> None:
     """The README's two lines are run against a house of their own: four events accepted, 6 yuan owed."""
-    port = _free_port()
+    port = free_port()
     environment = {n: v for n, v in os.environ.items() if not n.startswith("HOUFU_")} | {
         "HOUFU_DATABASE_URL": database_url.replace("+psycopg", ""),
         "HOUFU_DATA_DIR": str(tmp_path),
@@ -99,7 +93,7 @@ def test_connecting_a_his_works_as_written(database_url: str, tmp_path: Path) ->
 
 
 def _wait(url: str) -> None:
-    until = time.monotonic() + 40
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback
             if answer.status == 200:

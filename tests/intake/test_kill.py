@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from people.service import hospitals
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.wire import Key, signed_headers
 from tests.intake.conftest import NOW, Hall, Teller
+from tests.ports import free_port
 
 KEY = Key("his-in", "0123456789abcdef-in")
 POSTERS, VISITS = 8, 25
@@ -104,10 +104,7 @@ async def test_kill_9_of_server_and_database(server_home: Path, tmp_path: Path) 
     """Eight interfaces talk while the server dies five times and the database twice: nothing is lost or doubled."""
     with EmbeddedPostgres(server_home / "pg") as postgres:
         migrate.upgrade(postgres.url())
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        settings = load({}, data_dir=tmp_path, database_url=postgres.url(), port=port, log_level="error")
+        settings = load({}, data_dir=tmp_path, database_url=postgres.url(), port=free_port(), log_level="error")
         document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
         document["his"]["inbound_keys"] = [{"id": KEY.id, "secret": KEY.secret}]
         document["his"]["base_url"] = "http://127.0.0.1:9"

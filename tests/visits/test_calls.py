@@ -72,7 +72,7 @@ async def line(ward: Ward, serving: Any) -> AsyncIterator[Line]:
         encounter.number = number
     async with (
         serving(create_app(his, send=False)) as url,
-        HisClient(HisAccess(url, OUT.id, OUT.secret), wall_clock, answer_seconds=0.5) as client,
+        HisClient(HisAccess(url, OUT.id, OUT.secret), wall_clock, answer_seconds=2) as client,
     ):
         made = Line(ward, his, client)
         await made.deliver()
@@ -100,7 +100,7 @@ async def test_everything_due_of_a_visit_travels_in_one_request_in_order(line: L
 async def test_trouble_at_the_hospital_changes_nothing_but_the_delay(line: Line, fault: str) -> None:
     """Down, slow, or doing it and not saying so: all wait, come again together, and count once."""
     await line.decide(*STORY)
-    line.his.behaviour.be(fault, seconds=0.8)
+    line.his.behaviour.be(fault, seconds=3)
     assert await line.deliver() == 0
     assert await line.waiting() == ["mark:a", "unmark:a", "mark:b"]
     assert await line.deliver(after=10) == 3

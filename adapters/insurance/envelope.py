@@ -99,6 +99,8 @@ class Envelope:
         self._key = data_key(access.app_id, access.app_secret)
         self._private = _key(access.private_key, 32)
         self._public = _key(access.public_key, 65)
+        # Kept, or the library would work it out anew for every signature.
+        self._own_public = gmalg.SM2().generate_pk(self._private)
         self._uid = (province.user_id or access.app_secret).encode()
         if not gmalg.SM2().verify_pk(self._public):
             raise ValueError("the centre's public key is not on the curve")
@@ -144,7 +146,7 @@ class Envelope:
             raise BadEnvelope("not to be decrypted") from None
 
     def _sign(self, text: str) -> bytes:
-        r, s = _sm2(self._private, self._uid, None).sign(text.encode())
+        r, s = _sm2(self._private, self._uid, self._own_public).sign(text.encode())
         # The library cuts leading zeros off.
         return bytes(r.rjust(32, b"\0") + s.rjust(32, b"\0"))
 
@@ -155,7 +157,12 @@ class Envelope:
             raw = base64.b64decode(signature, validate=True)
         except (binascii.Error, ValueError):
             return False
-        return len(raw) == 64 and bool(_sm2(None, self._uid, self._public).verify(text.encode(), raw[:32], raw[32:]))
+        try:
+            verifier = _sm2(None, self._uid, self._public)
+            return len(raw) == 64 and bool(verifier.verify(text.encode(), raw[:32], raw[32:]))
+        except gmalg.errors.GMError:
+            # Numbers no signature has, such as a sum that is no point.
+            return False
 
 
 def sign_text(letter: Mapping[str, Any], secret: str, order: NestedOrder) -> str:
@@ -271,7 +278,7 @@ class _Sm3:
         return self._hash.copy().finalize()
 
 
-def _sm2(private: bytes | None, uid: bytes, public: bytes | None) -> Any:
+def _sm2(private: bytes | None, uid: bytes, public: bytes) -> Any:
     # One for each use: it keeps its hash inside, and several threads sign at once.
     made = gmalg.SM2(private, uid, public)
     made._core._hash_obj = _Sm3()

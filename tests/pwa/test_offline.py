@@ -62,7 +62,7 @@ def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
     with browser.new_context(viewport={"width": mode.width, "height": mode.height}, locale="zh-CN") as context:
         page = context.new_page()
         page.goto(f"{base}/visits/v1/pass")
-        page.evaluate("() => navigator.serviceWorker.ready.then(() => 1)")
+        page.wait_for_function("() => navigator.serviceWorker.ready.then(() => 1)")
         for path in ("/visits/v1/pass", "/visits/v1/bill", "/visits/v1/pay"):
             page.goto(base + path)
             assert page.locator("#age").is_hidden()

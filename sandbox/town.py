@@ -62,7 +62,7 @@ def listen_at(port: int) -> socket.socket:
 
 
 def _socket(port: int | None) -> socket.socket:
-    made = socket.socket()
+    made = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle on: 40 ms a call
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind(("127.0.0.1", port or 0))

@@ -20,8 +20,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from adapters.insurance.curve import quick_curve
+
 UNSIGNED = frozenset({"signData", "encData", "extra"})
 _BLOCK = 16
+_CURVE = quick_curve()
 
 
 class BadEnvelope(Exception):
@@ -102,7 +105,7 @@ class Envelope:
         # Kept, or the library would work it out anew for every signature.
         self._own_public = gmalg.SM2().generate_pk(self._private)
         self._uid = (province.user_id or access.app_secret).encode()
-        if not gmalg.SM2().verify_pk(self._public):
+        if not _CURVE.ec.isvalid((int.from_bytes(self._public[1:33], "big"), int.from_bytes(self._public[33:], "big"))):
             raise ValueError("the centre's public key is not on the curve")
 
     def seal(self, data: Mapping[str, Any], timestamp_ms: int) -> dict[str, Any]:
@@ -282,4 +285,5 @@ def _sm2(private: bytes | None, uid: bytes, public: bytes) -> Any:
     # One for each use: it keeps its hash inside, and several threads sign at once.
     made = gmalg.SM2(private, uid, public)
     made._core._hash_obj = _Sm3()
+    made._core.ecdlp = _CURVE
     return made

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.insurance import Access, InsuranceClient, InsuranceSettings, Province, UserQuerySettings
-from kernel.outside import Guard
+from kernel.outside import Breaker, Guard
 from payments.ports import (
     Authorized,
     Credential,
@@ -184,6 +184,11 @@ def refund_of(fees: FeeUpload, credential: Credential, split: Split, kind: Refun
     return replace(made, **over)
 
 
+def patient_guard(deadline: float = 5.0) -> Guard:
+    """One whose breaker stays out of the way of a test that provokes many failures."""
+    return Guard("insurance", deadline=deadline, breaker=Breaker(failures=1000))
+
+
 @asynccontextmanager
 async def a_stand(
     clock: Callable[[], datetime],
@@ -203,7 +208,7 @@ async def a_stand(
             RULES,
             dialect,
             notify_url=f"{ours}/insurance/notify",
-            scale=0.0005,
+            scale=0.0002,
             patience=2,
         )
         async with serving(sandbox.build(world)) as theirs:
@@ -215,7 +220,7 @@ async def a_stand(
                 UserQuerySettings(**KEYS.client_user_query(theirs)),
             )
             async with (
-                InsuranceClient(settings, clock, guard or Guard("insurance", deadline=4), timeout=(2, 3)) as client,
+                InsuranceClient(settings, clock, guard or patient_guard(), timeout=(2, 3)) as client,
                 httpx.AsyncClient(base_url=theirs, trust_env=False, verify=TLS) as http,
             ):
                 house.client = client

@@ -7,8 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import gmalg
 import pytest
 
+from adapters.insurance.curve import quick_curve
 from adapters.insurance.envelope import (
     Access,
     BadEnvelope,
@@ -78,6 +80,16 @@ def test_the_published_digests() -> None:
     key = bytes.fromhex("0123456789abcdeffedcba9876543210")
     assert sm4(key, key).hex()[:32] == "681edf34d206965e86b3e94f536e4246"
     assert gm.sm4_encrypt(key, key) == sm4(key, key)
+
+
+def test_the_quick_curve_is_the_library_s() -> None:
+    """Our multiplication gives the library's points, at the edges too."""
+    slow, quick = gmalg.SM2()._core.ecdlp, quick_curve()
+    for factor in (1, 2, 15, 16, 31, 33, slow.fpn.p - 1, int("9" * 77), 1 << 255):
+        assert quick.kG(factor) == slow.kG(factor)
+    assert quick.kG(slow.fpn.p) == slow.ec.INF
+    other = slow.kG(7)
+    assert quick.ec.mul(5, other) == slow.kG(35)
 
 
 def test_forgeries_are_refused() -> None:

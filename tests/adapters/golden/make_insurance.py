@@ -1,8 +1,8 @@
 """Made the golden letters of the insurance's payment centre with OpenSSL's command line; run it to add a province.
 
 Nothing here comes from the adapter or the sandbox: the signed texts below were written by hand after the centre's
-public samples, SM4 is ``openssl enc -sm4-ecb``, the signatures are ``openssl pkeyutl -sign -digest sm3`` with the user id as
-``distid``. OpenSSL draws a new k each time, so a new run gives other, equally valid signatures.
+public samples, SM4 is ``openssl enc -sm4-ecb``, the signatures are ``openssl pkeyutl -sign -digest sm3`` with the user
+id as ``distid``. OpenSSL draws a new k each time, so a new run gives other, equally valid signatures.
 """
 
 import base64

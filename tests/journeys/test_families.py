@@ -57,7 +57,9 @@ def test_the_husband_signs_ahead_and_pays_from_work(stage: Stage) -> None:
     expect(wife.locator("#paybar")).to_contain_text(f"¥{yuan(owed)}")
 
     # He sees amount and hospital, pays at work, and her open page says so by itself.
-    husband.goto(stage.url("husband", f"/visits/{visit}/pay"))
+    expect(husband.locator("#today")).to_contain_text("等您付款")
+    husband.locator("#today").get_by_role("link", name="看账单").click()
+    husband.get_by_role("link", name=f"去付款 ¥{yuan(owed)}").click()
     pay_in_wechat(husband, owed)
     expect(wife.locator("#payment")).to_contain_text("付好了", timeout=15_000)
     expect(wife.locator("#paybar")).to_contain_text("都付清了")

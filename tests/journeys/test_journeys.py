@@ -52,7 +52,7 @@ def test_the_whole_story_with_two_phones_and_a_desk(stage: Stage) -> None:
     expect(mother.locator("#list-ordered")).to_contain_text("动态心电图")
 
     # The daughter pays through the bridge; the mother sees it settled, and the hospital has booked it once.
-    daughter.goto(stage.url("daughter", f"/visits/{visit}/pay"))
+    daughter.get_by_role("link", name=f"去付款 ¥{yuan(owed)}").click()
     pay_in_wechat(daughter, owed)
     expect(mother.locator("#payment")).to_contain_text("付好了", timeout=15_000)
     expect(mother.locator("#paybar")).to_contain_text("都付清了")

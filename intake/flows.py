@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 
 from intake.rules import BATCH_MAX, Answer, Item
-from intake.service.batches import RefusedError, keep_rejected, retry_parked, take_all
+from intake.service.batches import RefusedError, hospitals_waiting, keep_rejected, retry_parked, take_all
 from kernel.db import Database
 from kernel.errors import HoufuError, Kind
 
@@ -124,6 +124,11 @@ def _fail(waiting: _Waiting, wrong: Exception) -> None:
 
 
 async def sweep_parked(db: Database) -> int:
-    """Look after parked statements; returns how many became facts."""
+    """Look after parked statements, one hospital a transaction; returns how many became facts."""
     async with db.begin() as tx:
-        return await retry_parked(tx)
+        waiting = await hospitals_waiting(tx)
+    taken = 0
+    for hospital_id in waiting:
+        async with db.begin() as tx:
+            taken += await retry_parked(tx, hospital_id)
+    return taken

@@ -126,7 +126,8 @@ class Tx:
         if place in self._held and (not lock or place in self._locked):
             return self._held[place]  # type: ignore[return-value]
         if lock:
-            row = await self.session.get(model, key, with_for_update=True, populate_existing=True)
+            # No key ever changes, so whoever only refers to the row (a foreign key's check) need not wait: key share.
+            row = await self.session.get(model, key, with_for_update={"key_share": True}, populate_existing=True)
         else:
             # What was added here is held, so nothing unwritten can be what is asked for: inserts stay together.
             with self.session.no_autoflush:
@@ -144,7 +145,7 @@ class Tx:
         primary = inspect(model).primary_key[0]
         query = select(model).where(one_of(primary, wanted)).order_by(primary)
         if lock:
-            query = query.with_for_update().execution_options(populate_existing=True)
+            query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
         rows = list((await self.session.scalars(query)).all())
         for key in wanted:
             self._held[model, key] = None

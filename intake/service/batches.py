@@ -49,10 +49,13 @@ class Taking:
         self._waiting: dict[str, list[tuple[UUID, Item]]] = {}  # what is parked, by what it waits for
         self._asked: set[str] = set()  # keys whose parked statements have been fetched
 
-    async def fetch(self, items: Sequence[Item]) -> None:
-        """Lock the visits these statements touch, in order, and fetch what they refer to."""
+    async def turns(self, items: Sequence[Item]) -> list[UUID]:
+        """Take the turns of all visits these statements touch: in one order everywhere, so nobody waits in a circle.
+
+        Returns: the visits that exist.
+        """
         tx, space = self.tx, self.hospital.id
-        parts = [p for i in items for p in (split_snapshot(i) if isinstance(i.data, VisitSnapshot) else [i])]
+        parts = _parts(items)
         met = {encounters.encounter_id(space, i.subject) for i in parts}
         begun: set[UUID] = set()
         started = [i.data for i in parts if isinstance(i.data, EncounterStarted)]
@@ -62,7 +65,13 @@ class Taking:
                 person = await patients.known_number(tx, space, data.patient.no)
                 if person is not None:
                     begun.add(encounters.visit_id_on(space, person.id, data.started_at))
-        visit_ids = await encounters.take_turns(tx, met, begun)
+        return await encounters.take_turns(tx, met, begun)
+
+    async def fetch(self, items: Sequence[Item]) -> None:
+        """Take the turns, and fetch what these statements refer to."""
+        tx, space = self.tx, self.hospital.id
+        parts = _parts(items)
+        visit_ids = await self.turns(items)
         order_nos = {n for i in parts if (n := getattr(i.data, "order_no", None)) is not None}
         await tx.preload(Order, {orders.order_id(space, n) for n in order_nos})
         charge_nos = {n for i in parts if (n := getattr(i.data, "charge_no", None)) is not None}
@@ -185,6 +194,10 @@ class Taking:
         return Answer(item.id, "accepted" if news else "duplicate", reason=None if news else "nothing new")
 
 
+def _parts(items: Sequence[Item]) -> list[Item]:
+    return [p for i in items for p in (split_snapshot(i) if isinstance(i.data, VisitSnapshot) else [i])]
+
+
 async def take_all(tx: Tx, hospital_id: UUID, items: Sequence[Item], *, carefully: bool) -> list[Answer]:
     """Take checked statements of one hospital in order.
 
@@ -195,9 +208,10 @@ async def take_all(tx: Tx, hospital_id: UUID, items: Sequence[Item], *, carefull
     Raises:
         RefusedError: not ``carefully``, and a statement contradicts what is known.
     """
-    if carefully:
-        return [await _one(tx, hospital_id, item) for item in items]
     taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+    if carefully:
+        await taking.turns(items)
+        return [await _one(tx, hospital_id, item) for item in items]
     new = await taking.known(items)
     await taking.fetch([i for i in items if event_id(hospital_id, i) in new])
     answers = []
@@ -237,36 +251,52 @@ async def _one(tx: Tx, hospital_id: UUID, item: Item) -> Answer:
     return Answer(item.id, "rejected", reason=reason, example=example(item.type))
 
 
-async def retry_parked(tx: Tx, limit: int = 100) -> int:
+async def hospitals_waiting(tx: Tx) -> list[UUID]:
+    """The hospitals with statements that have been parked for a while."""
+    query = select(Parked.hospital_id).where(Parked.since < tx.now - LINGERS).distinct()
+    return list(await tx.session.scalars(query))
+
+
+async def retry_parked(tx: Tx, hospital_id: UUID, limit: int = 100) -> int:
     """Take parked statements whose ground has come meanwhile, should another process have missed it.
+
+    Newest first, so that what waits for ever is in nobody's way.
 
     Returns: how many became facts.
     """
     query = (
-        select(Parked.hospital_id, Parked.event_id, HisEvent.raw_sealed)
+        select(Parked.event_id, HisEvent.raw_sealed)
         .join(HisEvent, HisEvent.id == Parked.event_id)
-        .where(Parked.since < tx.now - LINGERS)
-        .order_by(Parked.since)
+        .where(Parked.hospital_id == hospital_id, Parked.since < tx.now - LINGERS)
+        .order_by(Parked.since.desc())
         .limit(limit)
     )
-    taken = 0
-    for hospital_id, identity, sealed in (await tx.session.execute(query)).all():
+    waiting = []
+    for identity, sealed in (await tx.session.execute(query)).all():
         item = read(json.loads(tx.vault.open(sealed, "his_event", identity)))
-        if not isinstance(item, Item):
-            continue
-        taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
-        await taking.fetch([item])
-        if await taking.ready(item):
-            await tx.session.execute(delete(Parked).where(Parked.event_id == identity))
-            try:
-                async with tx.session.begin_nested():
-                    await taking.take(item, identity)
-                    await tx.session.flush()
-                taken += 1
-            except RefusedError as refused:
-                tx.forget()
-                await keep_rejected(tx, hospital_id, [(refused.reason, dict(item.raw))])
-    return taken
+        if isinstance(item, Item):
+            waiting.append((identity, item))
+    taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+    await taking.turns([item for _, item in waiting])
+    return sum([await _again(tx, hospital_id, identity, item) for identity, item in waiting])
+
+
+async def _again(tx: Tx, hospital_id: UUID, identity: UUID, item: Item) -> bool:
+    """Whether a parked statement became a fact."""
+    taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+    await taking.fetch([item])
+    if not await taking.ready(item):
+        return False
+    await tx.session.execute(delete(Parked).where(Parked.event_id == identity))
+    try:
+        async with tx.session.begin_nested():
+            await taking.take(item, identity)
+            await tx.session.flush()
+    except RefusedError as refused:
+        tx.forget()
+        await keep_rejected(tx, hospital_id, [(refused.reason, dict(item.raw))])
+        return False
+    return True
 
 
 async def parked_waiting(tx: Tx) -> tuple[int, float]:

@@ -64,7 +64,7 @@ async def take_turns(tx: Tx, encounter_ids: Collection[UUID], visit_ids: Collect
         .join(Visit, Visit.id == Feed.subject)
         .where(Feed.subject == any_(wanted))
         .order_by(Feed.subject)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     visits = []
@@ -166,9 +166,8 @@ async def offer_mark(tx: Tx, visit: Visit, insurance_status: str) -> bool:
 
 async def mark_open_visits(tx: Tx, hospital_id: UUID, patient_id: UUID) -> None:
     """A contract was signed during a visit: what is open today becomes paid afterwards, if eligible."""
-    query = select(Visit).where(
-        Visit.hospital_id == hospital_id, Visit.patient_id == patient_id, Visit.state == VisitState.OPEN
-    )
+    open_ones = (Visit.hospital_id == hospital_id, Visit.patient_id == patient_id, Visit.state == VisitState.OPEN)
+    query = select(Visit).where(*open_ones).order_by(Visit.id)
     for visit in list(await tx.session.scalars(query)):
         await lock(tx, visit.id)
         await offer_mark(tx, visit, await insurance_status_of(tx, visit.id))
@@ -176,9 +175,8 @@ async def mark_open_visits(tx: Tx, hospital_id: UUID, patient_id: UUID) -> None:
 
 async def unmark_open_visits(tx: Tx, hospital_id: UUID, patient_id: UUID, reason: ModeChange) -> None:
     """The contract was withdrawn or paused: what is open today is paid first again; what is on account stays owed."""
-    query = select(Visit).where(
-        Visit.hospital_id == hospital_id, Visit.patient_id == patient_id, Visit.state == VisitState.OPEN
-    )
+    open_ones = (Visit.hospital_id == hospital_id, Visit.patient_id == patient_id, Visit.state == VisitState.OPEN)
+    query = select(Visit).where(*open_ones).order_by(Visit.id)
     for visit in list(await tx.session.scalars(query)):
         await lock(tx, visit.id)
         await tx.session.refresh(visit)
@@ -251,6 +249,7 @@ async def end_forgotten(tx: Tx, limit: int = 100) -> int:
         query = (
             select(Visit.id)
             .where(Visit.hospital_id == hospital.id, Visit.state == VisitState.OPEN, Visit.opened_at < latest)
+            .order_by(Visit.id)
             .limit(limit)
         )
         for identity in list(await tx.session.scalars(query)):

@@ -1,5 +1,6 @@
 """The made-up insurance: what it pays is exact, and whatever happens in whatever order, no fen appears or is lost."""
 
+import json
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sandbox.his.catalogue import HOSPITAL_FILE, PEOPLE_FILE
 from sandbox.his.generate import Clock
 from sandbox.his.insurance import split
-from sandbox.insurance import refunds
+from sandbox.insurance import cast, refunds
 from sandbox.insurance.books import FIELDS_6201, Books, Order, Person
 from sandbox.insurance.rules import SCHEMES, Rules, cut
 from sandbox.insurance.wire import Refusal, yuan
@@ -212,3 +214,22 @@ def test_an_undecided_refund_ends_once(books: Books) -> None:
     for made in (first, second):
         with pytest.raises(Refusal, match="REFUND_STATUS"):
             refunds.finish(books, made, True)
+
+
+def test_the_demo_s_people_are_insured() -> None:
+    """The mother has her own account and her children's, who may pay for her; a friend shares nothing."""
+    file = json.loads(PEOPLE_FILE.read_text("utf-8"))
+    found = {p.name: p for p in cast.people(file)}
+    numbers = {one["key"]: one["id_number"] for one in file["people"]}
+    mother = found[next(one["name"] for one in file["people"] if one["key"] == "mother")]
+    assert (mother.scheme, mother.account) == ("310", 6200)
+    assert mother.sharing == mother.family == (numbers["daughter"], numbers["son"])
+    resting = next(one["name"] for one in file["people"] if one["key"] == "pay_first")
+    assert found[resting].scheme is None
+
+
+def test_the_demo_s_prices_have_classes() -> None:
+    """Fund 70 % of a class A charge of the hospital file, as its own system reckons."""
+    hospital = json.loads(HOSPITAL_FILE.read_text("utf-8"))
+    made = cast.rules(hospital)
+    assert cut(made, "310", [("R001", 1000), ("R000", 100)], []).fund == 700

@@ -67,5 +67,5 @@ def pay_in_wechat(page: Page, fen: int) -> None:
     page.get_by_role("button", name=f"付 ¥{yuan(fen)}").click()
     page.locator("[data-pay-now]").click()
     page.locator("#wechat-sheet").get_by_role("button", name="付款").click()
-    page.wait_for_url("**/receipt*", timeout=20_000)
+    page.wait_for_url("**/receipt*", timeout=45_000)
     expect(page.locator("main")).to_contain_text("付好了")

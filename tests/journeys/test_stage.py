@@ -42,7 +42,7 @@ def test_the_stage_plays_twice_in_a_day(stage: Stage) -> None:
         page.get_by_role("button", name="20 倍").click()
         page.locator("[data-key=play]").click()
         expect(neighbour.locator("#list-story")).to_contain_text("做完了", timeout=20_000)
-        expect(page.locator("#caption")).to_contain_text("今天的就诊结束", timeout=40_000)
+        expect(page.locator("#caption")).to_contain_text("今天的就诊结束", timeout=90_000)
         expect(mother.locator("#visit")).to_contain_text("前付", timeout=15_000)
         expect(neighbour.locator("main")).to_contain_text("这次看完了", timeout=15_000)
         assert "¥" not in neighbour.locator("main").inner_text()

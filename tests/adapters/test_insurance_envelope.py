@@ -10,6 +10,7 @@ from typing import Any
 import gmalg
 import pytest
 
+from adapters.insurance import envelope
 from adapters.insurance.curve import quick_curve
 from adapters.insurance.envelope import (
     Access,
@@ -159,3 +160,15 @@ def test_a_float_is_never_signed() -> None:
     """12.30 would be signed as 12.3: whoever brings one has parsed wrongly."""
     with pytest.raises(TypeError, match="float"):
         sign_text({"data": {"amount": 12.3}}, "s", NestedOrder.ORDINAL)
+
+
+def test_short_numbers_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library drops leading zeros of r and s; on the wire both have 32 bytes."""
+
+    class Short:
+        def sign(self, _: bytes) -> tuple[bytes, bytes]:
+            return b"\x01", b"\x02\x03"
+
+    monkeypatch.setattr(envelope, "_sm2", lambda *_: Short())
+    signature = base64.b64decode(Envelope(ACCESS, Province("x")).seal({}, 0)["signData"])
+    assert signature == bytes(31) + b"\x01" + bytes(30) + b"\x02\x03"

@@ -224,3 +224,12 @@ async def test_the_centre_s_codes_become_ours(clock: Any, serving: Any) -> None:
     async with a_stand(clock, serving, None, province) as stand:
         with pytest.raises(Rejected, match=r"^AUTHORIZATION_OVER$"):
             await stand.client.upload(stand.fees(ec_token="EC0"))
+
+
+async def test_a_badly_signed_no_is_none_either(clock: Any, serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where unsigned refusals count, one with a broken signature still does not."""
+    async with a_stand(clock, serving, None, Province("x", unsigned_refusals=True)) as stand:
+        forged = {"code": "INSURANCE_PAID", "appId": KEYS.app_id, "signData": "AAAA"}
+        monkeypatch.setattr(stand.world, "refusal", lambda *_: forged)
+        with pytest.raises(Unknown):
+            await stand.client.upload(stand.fees(ec_token="EC0"))

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.insurance import NestedOrder, Province, Wrapping
 from kernel.outside import NotConfigured, Rejected
-from payments.ports import Conclusion, InsuranceRefundStatus, InsuranceStatus, RefundKind, Split
+from payments.ports import Conclusion, InsuranceRefundStatus, InsuranceStatus, RefundKind, Split, UnbalancedSplit
 from sandbox import insurance as sandbox
 from tests.adapters.insurance_stand import Stand, a_stand, refund_of
 
@@ -286,3 +286,33 @@ async def a_day(stand: Stand, dice: random.Random) -> None:
     assert ours["other"] > 0
     assert sums["accounts"] + sums["drawn"] == sums["opened"]
     assert len(books["orders"]) == 50
+
+
+def test_only_definite_states_conclude() -> None:
+    """All eighteen: paid while the insurance's payment stands, never paid, given back; the rest proves nothing."""
+    proved = {conclusion: {s.value for s in InsuranceStatus if s.concludes is conclusion} for conclusion in Conclusion}
+    assert proved == {
+        Conclusion.PAID: {4, 5, 6, 9, 10},
+        Conclusion.NEVER_PAID: {12, 15, 16},
+        Conclusion.GIVEN_BACK: {7, 8, 11, 13},
+    }
+    assert {s.value for s in InsuranceStatus if s.concludes is None} == {0, 1, 2, 3, 14, 17}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"cash_fen": 31},
+        {"cash_fen": -1, "fund_fen": 71},
+        {"mutual_aid_fen": 31, "personal_account_fen": 30, "cash_fen": 0},
+        {"hospital_part_fen": 101},
+        {"cash_fen": True, "fund_fen": 99},
+        {"deposit_fen": -1},
+    ],
+)
+def test_a_split_that_does_not_add_up_is_none(parts: dict[str, int]) -> None:
+    """Neither by a fen, nor with negative amounts, nor with a part larger than its whole."""
+    good = {"total_fen": 100, "fund_fen": 70, "personal_account_fen": 0, "cash_fen": 30}
+    Split(**good)
+    with pytest.raises(UnbalancedSplit):
+        Split(**good | parts)

@@ -51,6 +51,11 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
+def size_of(name: str) -> str:
+    """Which screen a page is made for: pages of the same one may be looked at in one window."""
+    return "stage" if name == "stage" else "wide" if name.startswith(WIDE) else "phone"
+
+
 def window(browser: Browser, mode: Mode, name: str = "", *, bypass_csp: bool = False) -> BrowserContext:
     """A phone (or a desk's screen) in one mode."""
     wide = name.startswith(WIDE) and mode.name != "small"

@@ -1,13 +1,14 @@
 """Every page in every mode: nothing clipped, nothing axe objects to, nothing that breaks the policy."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from pwa.samples import samples
-from tests.pwa.browser import MODES, Mode, preview, window
+from tests.pwa.browser import MODES, Mode, preview, size_of, window
 
 AXE = Path(__file__).parents[2] / "pwa/node_modules/axe-core/axe.min.js"
 # Boxes whose text does not fit, sideways scrolling, targets too small for a thumb, type too small for the elderly.
@@ -51,6 +52,7 @@ def base() -> Iterator[str]:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES, ids=lambda m: m.name)
 def test_every_page_can_be_read_and_used(browser: Browser, base: str, mode: Mode) -> None:
     """An old man with a small phone, a woman with a screen reader, somebody at night: each opens every page.
@@ -60,23 +62,35 @@ def test_every_page_can_be_read_and_used(browser: Browser, base: str, mode: Mode
     """
     axe = AXE.read_text("utf-8")
     bad: dict[str, list[str]] = {}
-    for name in samples():
-        with window(browser, mode, name) as context:
+    # One window for all pages of a width: a new one for each costs more than all that is looked at in it.
+    for _, names in groupby(sorted(samples(), key=size_of), key=size_of):
+        pages = list(names)
+        with window(browser, mode, pages[0]) as context:
             page = context.new_page()
             said: list[str] = []
             _listen(page, said)
-            page.goto(f"{base}/{name}{mode.query}")
-            found = [*page.evaluate(LOOK), *said]
-            if page.locator("dialog").count():
-                page.locator("[data-open]").first.click()
-                found += [f"in dialog: {x}" for x in page.evaluate(LOOK)]
-            page.evaluate(f"() => {{ {axe}; }}")
-            for x in page.evaluate("() => axe.run(document, {iframes: false})")["violations"]:
-                node = x["nodes"][0]
-                found.append(f"{x['id']}: {node['html'][:120]} {node['failureSummary'][:200]}")
-            if found:
-                bad[name] = found
+            for name in pages:
+                page.goto(f"{base}/{name}{mode.query}")
+                found = [*_seen(page, axe), *said]
+                if found:
+                    bad[name] = found
+                page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+                page.goto("about:blank")
+                said.clear()
     assert bad == {}
+
+
+def _seen(page: Page, axe: str) -> list[str]:
+    """What is wrong on an open page."""
+    found = [str(x) for x in page.evaluate(LOOK)]
+    if page.locator("dialog").count():
+        page.locator("[data-open]").first.click()
+        found += [f"in dialog: {x}" for x in page.evaluate(LOOK)]
+    page.evaluate(f"() => {{ {axe}; }}")
+    for x in page.evaluate("() => axe.run(document, {iframes: false})")["violations"]:
+        node = x["nodes"][0]
+        found.append(f"{x['id']}: {node['html'][:120]} {node['failureSummary'][:200]}")
+    return found
 
 
 @pytest.mark.browser

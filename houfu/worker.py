@@ -14,7 +14,7 @@ from houfu.tables import SWEEPS, Sweep
 
 log = structlog.get_logger()
 
-BREATH = 0.05  # between two runs that were rung for: many commits, one run
+BREATH = 0.15  # between two runs that were rung for: many commits, one run
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ after the commit (``ring``). A ``Tx`` that leaves its block by an exception leav
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -17,17 +17,21 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     DateTime,
+    Executable,
     ForeignKeyConstraint,
     LargeBinary,
     MetaData,
+    Select,
+    Table,
     any_,
+    bindparam,
     event,
     func,
     inspect,
     literal,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
@@ -78,12 +82,34 @@ def one_of(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     return made
 
 
-def insert_rows(model: type["Base"], rows: Sequence[Mapping[str, Any]]) -> Insert:
-    """An INSERT of rows with the same columns, a column as one array: the same text for any number, prepared once."""
-    names = list(rows[0])
-    types = [inspect(model).columns[name].type for name in names]
-    arrays = [literal([row[n] for row in rows], ARRAY(t)) for n, t in zip(names, types, strict=True)]
-    return insert(model).from_select(names, select(*(func.unnest(array) for array in arrays)))
+def insert_rows(model: type["Base"], rows: Sequence[Mapping[str, Any]]) -> tuple[Executable, dict[str, list[Any]]]:
+    """An INSERT of rows with the same columns, unless they are there, and its parameters: each column is one array.
+
+    Executed, it returns the primary keys of the rows that were new.
+
+    The statement stays the same for any number of rows: it is compiled once here and prepared once there.
+    """
+    names = tuple(rows[0])
+    return _insert_of(model, names), {name: [row[name] for row in rows] for name in names}
+
+
+@cache
+def _insert_of(model: type["Base"], names: tuple[str, ...]) -> Executable:
+    table = model.__table__
+    if not isinstance(table, Table):
+        raise TypeError(f"{model.__name__} is no table")
+    arrays = [bindparam(name, type_=ARRAY(table.c[name].type)) for name in names]
+    query = insert(table).from_select(names, select(*(func.unnest(array) for array in arrays)))
+    return query.on_conflict_do_nothing().returning(*table.primary_key)
+
+
+@cache
+def _select_of(model: type["Base"], lock: bool) -> Select[Any]:
+    primary = inspect(model).primary_key[0]
+    query = select(model).where(primary == any_(bindparam("keys", type_=ARRAY(primary.type)))).order_by(primary)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return query
 
 
 def column(level: int, *args: Any, **options: Any) -> Mapped[Any]:
@@ -142,11 +168,7 @@ class Tx:
         wanted = sorted({k for k in keys if lock or (model, k) not in self._held})
         if not wanted:
             return []
-        primary = inspect(model).primary_key[0]
-        query = select(model).where(one_of(primary, wanted)).order_by(primary)
-        if lock:
-            query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
-        rows = list((await self.session.scalars(query)).all())
+        rows = list((await self.session.scalars(_select_of(model, lock), {"keys": wanted})).all())
         for key in wanted:
             self._held[model, key] = None
         for row in rows:

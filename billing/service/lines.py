@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 
 from billing.events import ChargeBecameBillable, PaidChargeReversed
 from billing.models import ChargeItem as ChargeItem
@@ -35,7 +35,7 @@ from visits.service.calls import post_charge, tell
 from visits.service.encounters import Visit
 from visits.service.orders import Order
 
-_MONEY = (
+_MONEY = select(
     ChargeItem.visit_id,
     ChargeItem.id,
     ChargeItem.state,
@@ -45,7 +45,7 @@ _MONEY = (
     ChargeItem.fund_fen,
     ChargeItem.account_fen,
     ChargeItem.self_fen,
-)
+).where(ChargeItem.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,7 @@ async def _preload_money(tx: Tx, visit_ids: Sequence[UUID]) -> None:
         return
     for visit_id in wanted:
         tx.memo["money", visit_id] = {}
-    query = select(*_MONEY).where(one_of(ChargeItem.visit_id, wanted))
-    for row in await tx.session.execute(query):
+    for row in await tx.session.execute(_MONEY, {"visits": wanted}):
         tx.memo["money", row.visit_id][row.id] = row
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 
@@ -14,7 +14,7 @@ from billing.service import lines
 from intake.models import HisEvent, Parked, Rejected
 from intake.rules import Answer, EncounterStarted, Item, VisitSnapshot, example, makes, needs, read, split_snapshot
 from intake.service.facts import apply
-from kernel.db import Tx, insert_rows, one_of
+from kernel.db import Tx, insert_rows
 from kernel.errors import HoufuError
 from kernel.ids import derive, new_id
 from people.service import hospitals, patients
@@ -25,6 +25,18 @@ from visits.service.orders import Order
 
 log = logging.getLogger(__name__)
 LINGERS = timedelta(seconds=3)  # a statement parked longer than this may have been missed by another process
+
+
+_WAITING = (
+    select(Parked.event_id, Parked.waits_for, HisEvent.raw_sealed)
+    .join(HisEvent, HisEvent.id == Parked.event_id)
+    .where(
+        Parked.hospital_id == bindparam("hospital"),
+        Parked.waits_for == any_(bindparam("keys", type_=ARRAY(Text))),
+    )
+    .order_by(Parked.sequence)
+    .with_for_update(of=Parked)
+)
 
 
 class RefusedError(Exception):
@@ -84,14 +96,8 @@ class Taking:
         self._asked |= new
         if not new:
             return
-        query = (
-            select(Parked.event_id, Parked.waits_for, HisEvent.raw_sealed)
-            .join(HisEvent, HisEvent.id == Parked.event_id)
-            .where(Parked.hospital_id == self.hospital.id, one_of(Parked.waits_for, new))
-            .order_by(Parked.sequence)
-            .with_for_update(of=Parked)
-        )
-        for identity, waits_for, sealed in (await self.tx.session.execute(query)).all():
+        asked = {"hospital": self.hospital.id, "keys": list(new)}
+        for identity, waits_for, sealed in (await self.tx.session.execute(_WAITING, asked)).all():
             item = read(json.loads(self.tx.vault.open(sealed, "his_event", identity)))
             if isinstance(item, Item):
                 self._waiting.setdefault(waits_for, []).append((identity, item))
@@ -117,8 +123,8 @@ class Taking:
             )
         # In one order everywhere, so that two batches with the same statements wait instead of deadlocking.
         rows.sort(key=lambda row: str(row["id"]))
-        query = insert_rows(HisEvent, rows).on_conflict_do_nothing().returning(HisEvent.id)
-        return set(await tx.session.scalars(query))
+        query, columns = insert_rows(HisEvent, rows)
+        return set(await tx.session.scalars(query, columns))
 
     async def take(self, item: Item, identity: UUID) -> Answer:
         """Make one new statement a fact, with all that waited for it; or park it.

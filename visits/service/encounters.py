@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, func, literal, select
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, func, select
 
 from consent.service import standing
 from kernel.clock import china_day
-from kernel.db import Tx, one_of
+from kernel.db import Tx
 from kernel.ids import derive
 from notices.service import Feed, append, lock, open_feed
 from people.rules import Audience
@@ -52,23 +52,28 @@ def visit_id_on(hospital_id: UUID, patient_id: UUID, moment: datetime) -> UUID:
     return visit_id(hospital_id, patient_id, china_day(moment))
 
 
+_NAMED = select(Encounter.visit_id).where(Encounter.id == any_(bindparam("encounters", type_=ARRAY(Uuid))))
+_TURNS = (
+    select(Feed, Visit)
+    .join(Visit, Visit.id == Feed.subject)
+    .where(
+        Feed.subject
+        == any_(func.array_cat(func.array(_NAMED.scalar_subquery()), bindparam("visits", type_=ARRAY(Uuid))))
+    )
+    .order_by(Feed.subject)
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+
+
 async def take_turns(tx: Tx, encounter_ids: Collection[UUID], visit_ids: Collection[UUID]) -> list[UUID]:
     """Take the turns of these visits and of those the encounters belong to, in one order everywhere; fetch them all.
 
     Returns: the visits that exist.
     """
-    named = select(Encounter.visit_id).where(one_of(Encounter.id, encounter_ids)).scalar_subquery()
-    wanted = func.array_cat(func.array(named), literal(list(visit_ids), ARRAY(Uuid())))
-    query = (
-        select(Feed, Visit)
-        .join(Visit, Visit.id == Feed.subject)
-        .where(Feed.subject == any_(wanted))
-        .order_by(Feed.subject)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
     visits = []
-    for feed, visit in await tx.session.execute(query):
+    asked = {"encounters": list(encounter_ids), "visits": list(visit_ids)}
+    for feed, visit in await tx.session.execute(_TURNS, asked):
         tx.hold([feed, visit], locked=True)
         visits.append(visit.id)
     tx.lacks(Feed, visit_ids)

@@ -138,6 +138,29 @@ def doctor(
     raise typer.Exit(1 if wrong else 0)
 
 
+@app.command()
+def audit() -> None:
+    """Check every invariant of the money from SQL and name the rows that break one; exit 1 if one is wrong."""
+    import asyncio
+
+    from houfu import audit as auditor
+    from houfu import server
+
+    with server.database(_settings(), upgrade=False) as ready:
+        found = asyncio.run(auditor.audit_once(ready))
+    shown = Table(box=None, show_header=False, pad_edge=False)
+    for check in auditor.CHECKS:
+        mine = [one for one in found if one.check is check]
+        mark = MARKS["ok" if not mine else "bad" if check.weight == "wrong" else "note"]
+        shown.add_row(mark, check.name, check.says if mine else "", "")
+        for one in mine:
+            shown.add_row("", "", one.row, one.figures)
+    console.print(shown)
+    wrong = sum(one.check.weight == "wrong" for one in found)
+    console.print("The books are right." if not wrong else f"{wrong} rows are wrong.")
+    raise typer.Exit(1 if wrong else 0)
+
+
 @app.command("verify-consent")
 def verify_consent(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a letter (PDF) or its evidence (JSON)")],

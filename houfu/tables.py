@@ -4,6 +4,7 @@ A package's author adds its lines here. The order of subscribers is the order in
 of the fact.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,6 +16,7 @@ from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
 from consent.service.contracts import SEAL_JOB
 from family_pay.service import bonds
+from houfu.audit import CHECKS, audit
 from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
@@ -127,6 +129,13 @@ async def _parked(world: World) -> None:
     await sweep_parked(world.db)
 
 
+async def _audit(world: World) -> None:
+    async with world.db.begin() as tx:
+        found = Counter(finding.check.name for finding in await audit(tx))
+    for check in CHECKS:
+        world.metrics.audit.labels(check.name).set(found[check.name])
+
+
 JOBS: Mapping[str, Job] = {SEAL_JOB: _seal}
 
 
@@ -153,4 +162,5 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("visits.forgotten", 60, _end_forgotten),
     Sweep("visits.his", 1, _deliver_calls, woken=True),
     Sweep("intake.parked", 5, _parked),
+    Sweep("houfu.audit", 300, _audit),
 )

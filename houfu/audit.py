@@ -1,0 +1,188 @@
+"""Whether the money is right: each invariant as one question to the database, answered with the rows that break it.
+
+The questions are SQL and read nothing by way of the use cases, so that a mistake there cannot excuse itself here.
+``houfu audit`` prints what they find, a sweep counts it for the metrics, and a restored backup is asked before use.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import text
+
+from kernel.crypto import load_vault
+from kernel.db import Database, Tx, connect
+from kernel.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One invariant.
+
+    Attributes:
+        name: label of the metric.
+        says: what is wrong where it finds something.
+        sql: answers (the row's key, figures that show it); nothing where all is right.
+        weight: ``wrong`` must never be; ``late`` waits longer than it should, and a person has to look.
+    """
+
+    name: str
+    says: str
+    sql: str
+    weight: Literal["wrong", "late"] = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A row that breaks an invariant."""
+
+    check: Check
+    row: str
+    figures: str
+
+
+_LEDGER = """SELECT t.visit_id, sum(e.amount_fen) AS held
+    FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+    WHERE e.account = '{}' GROUP BY 1"""
+
+CHECKS = (
+    Check(
+        "posting_balanced",
+        "a posting whose entries do not add up to zero",
+        """SELECT 'ledger_transaction ' || t.id, 'off by ' || coalesce(sum(e.amount_fen), 0) || ' fen'
+        FROM ledger_transaction t LEFT JOIN ledger_entry e ON e.transaction_id = t.id
+        GROUP BY t.id HAVING coalesce(sum(e.amount_fen), 0) <> 0 OR count(e) = 0""",
+    ),
+    Check(
+        "owed_was_executed",
+        "a line owed or paid that no department confirmed",
+        """SELECT 'charge_item ' || id, state FROM charge_item
+        WHERE state IN ('billable', 'disputed', 'covered', 'settled', 'refunded') AND executed_at IS NULL""",
+    ),
+    Check(
+        "split_adds_up",
+        "a line whose parts are not its whole",
+        """SELECT 'charge_item ' || id, fund_fen || ' + ' || account_fen || ' + ' || self_fen || ' of ' || amount_fen
+        FROM charge_item WHERE fund_fen + account_fen + self_fen <> amount_fen""",
+    ),
+    Check(
+        "receivable",
+        "a visit whose ledger owes something else than its executed, unpaid lines",
+        f"""WITH ledger AS ({_LEDGER.format("patient")}), bill AS (
+            SELECT visit_id, sum(self_fen) AS due FROM charge_item
+            WHERE executed_at IS NOT NULL AND state IN ('billable', 'disputed', 'covered') GROUP BY 1)
+        SELECT 'visit ' || coalesce(l.visit_id, b.visit_id),
+            'ledger ' || coalesce(held, 0) || ', lines ' || coalesce(due, 0) || ' fen'
+        FROM ledger l FULL JOIN bill b USING (visit_id) WHERE coalesce(held, 0) <> coalesce(due, 0)""",
+    ),
+    Check(
+        "revenue",
+        "a visit whose ledger earned something else than its executed lines",
+        f"""WITH ledger AS ({_LEDGER.format("revenue")}), bill AS (
+            SELECT visit_id, sum(amount_fen) AS due FROM charge_item WHERE executed_at IS NOT NULL
+            AND state IN ('billable', 'disputed', 'covered', 'settled', 'settled_elsewhere') GROUP BY 1)
+        SELECT 'visit ' || coalesce(l.visit_id, b.visit_id),
+            'ledger ' || -coalesce(held, 0) || ', lines ' || coalesce(due, 0) || ' fen'
+        FROM ledger l FULL JOIN bill b USING (visit_id) WHERE -coalesce(held, 0) <> coalesce(due, 0)""",
+    ),
+    Check(
+        "cash",
+        "a visit whose ledger holds other cash than was paid and not given back",
+        f"""WITH ledger AS ({_LEDGER.format("cash_wechat")}), paid AS (
+            SELECT visit_id, sum(amount_fen) AS came FROM attempt
+            WHERE state IN ('paid', 'settled', 'late_paid', 'refunding', 'refunded') GROUP BY 1), gone AS (
+            SELECT visit_id, sum(amount_fen) AS went FROM refund WHERE done_at IS NOT NULL GROUP BY 1)
+        SELECT 'visit ' || visit_id,
+            'ledger ' || coalesce(held, 0) || ', till ' || coalesce(came, 0) - coalesce(went, 0) || ' fen'
+        FROM ledger FULL JOIN paid USING (visit_id) FULL JOIN gone USING (visit_id)
+        WHERE coalesce(held, 0) <> coalesce(came, 0) - coalesce(went, 0)""",
+    ),
+    Check(
+        "paid_once",
+        "a line in two payments",
+        """SELECT 'charge_item ' || line, 'paid ' || count(*) || ' times'
+        FROM attempt, jsonb_array_elements_text(charge_ids) AS line WHERE state IN ('paid', 'settled')
+        GROUP BY line HAVING count(*) > 1""",
+    ),
+    Check(
+        "paid_for_lines",
+        "a payment whose lines are not its amount",
+        """SELECT 'attempt ' || a.id, 'paid ' || a.amount_fen || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
+        FROM attempt a LEFT JOIN charge_item c ON a.charge_ids ? c.id::text
+        WHERE a.state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')
+        GROUP BY a.id HAVING coalesce(sum(c.self_fen), 0) <> a.amount_fen""",
+    ),
+    Check(
+        "frozen",
+        "a line frozen for a payment that no longer lives",
+        """SELECT 'charge_item ' || c.id, 'attempt is ' || coalesce(a.state, 'not there')
+        FROM charge_item c LEFT JOIN attempt a ON a.id = c.attempt_id WHERE c.state = 'covered'
+        AND (a.state IS NULL OR a.state NOT IN ('created', 'offered', 'unknown', 'closing'))""",
+    ),
+    Check(
+        "over_refund",
+        "a payment of which more goes back than was paid, or than its refunds say",
+        """SELECT 'attempt ' || a.id,
+            'paid ' || a.amount_fen || ', noted ' || a.refunded_fen || ', refunds ' || coalesce(sum(r.amount_fen), 0)
+        FROM attempt a LEFT JOIN refund r ON r.attempt_id = a.id AND r.state <> 'refused'
+        GROUP BY a.id HAVING a.refunded_fen <> coalesce(sum(r.amount_fen), 0) OR a.refunded_fen > a.amount_fen""",
+    ),
+    Check(
+        "suspense",
+        "a visit whose suspense is not the late money on its way back",
+        f"""WITH ledger AS ({_LEDGER.format("suspense")}), late AS (
+            SELECT visit_id, sum(amount_fen) AS due FROM attempt WHERE state IN ('late_paid', 'refunding') GROUP BY 1)
+        SELECT 'visit ' || visit_id, 'ledger ' || -coalesce(held, 0) || ', late ' || coalesce(due, 0) || ' fen'
+        FROM ledger FULL JOIN late USING (visit_id) WHERE -coalesce(held, 0) <> coalesce(due, 0)""",
+    ),
+    Check(
+        "feed_numbers",
+        "a feed with a gap, or whose counter is not its last row",
+        """SELECT 'feed ' || f.subject, f.last_seq || ' counted, ' || count(r.seq) || ' rows up to ' || max(r.seq)
+        FROM feed f LEFT JOIN feed_row r ON r.subject = f.subject
+        GROUP BY f.subject HAVING count(r.seq) <> f.last_seq OR coalesce(max(r.seq), 0) <> f.last_seq""",
+    ),
+    Check(
+        "suspense_age",
+        "late money that has not gone back for ten minutes",
+        """SELECT 'attempt ' || id, amount_fen || ' fen since ' || paid_at FROM attempt
+        WHERE state IN ('late_paid', 'refunding') AND paid_at < now() - interval '10 minutes'""",
+        "late",
+    ),
+    Check(
+        "unsettled_age",
+        "money the hospital has not booked for ten minutes",
+        """SELECT 'attempt ' || id, coalesce(trouble, 'no answer') || ' since ' || paid_at FROM attempt
+        WHERE state = 'paid' AND paid_at < now() - interval '10 minutes'""",
+        "late",
+    ),
+    Check(
+        "parked_age",
+        "a statement that has waited five minutes for what it refers to",
+        """SELECT 'parked ' || event_id, 'waits for ' || waits_for || ' since ' || since FROM parked
+        WHERE since < now() - interval '5 minutes'""",
+        "late",
+    ),
+)
+
+
+async def audit(tx: Tx, each: int = 20) -> list[Finding]:
+    """Ask every question.
+
+    Args:
+        each: rows told per check; the first few show what is wrong.
+    """
+    found = []
+    for check in CHECKS:
+        rows = await tx.session.execute(text(f"SELECT * FROM ({check.sql}) AS found LIMIT {each:d}"))
+        found += [Finding(check, row, figures) for row, figures in rows]
+    return found
+
+
+async def audit_once(settings: Settings) -> list[Finding]:
+    """Ask every question of the configured database."""
+    db = Database(connect(settings.database_url or "", pool_size=1), load_vault(settings.keys))
+    try:
+        async with db.begin() as tx:
+            return await audit(tx)
+    finally:
+        await db.close()

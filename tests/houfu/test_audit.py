@@ -16,8 +16,8 @@ from tests.visits.ward import Ward, open_ward
 PAID = """INSERT INTO attempt (id, out_trade_no, visit_id, hospital_id, patient_id, actor, relation, idempotency_key,
     sheet, channel, mchid, appid, description, attach, amount_fen, charge_ids, state, created_at, expires_at,
     transaction_id, paid_at)
-    SELECT gen_random_uuid(), gen_random_uuid(), id, hospital_id, patient_id, 'x', 'self', gen_random_uuid(), 0, 'JSAPI',
-    'm', 'a', 'd', '', {fen}, {lines}, '{state}', now(), now(), gen_random_uuid(), now() - interval '1 hour'
+    SELECT gen_random_uuid(), gen_random_uuid(), id, hospital_id, patient_id, 'x', 'self', gen_random_uuid(), 0,
+    'JSAPI', 'm', 'a', 'd', '', {fen}, {lines}, '{state}', now(), now(), gen_random_uuid(), now() - interval '1 hour'
     FROM visit LIMIT 1"""
 LINES = "(SELECT jsonb_agg(id) FROM charge_item WHERE state = 'billable')"
 # What breaks each invariant, and the others it must break with it.

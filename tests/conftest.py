@@ -21,6 +21,7 @@ from playwright.sync_api import Browser
 from houfu import migrate
 from houfu.embedded import EmbeddedPostgres
 from people.service import hospitals
+from people.service.pins import hash_pin
 from tests.pwa.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,7 +94,7 @@ def _once() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
-        patch.setattr(hospitals, "hash_pin", cache(hospitals.hash_pin))
+        patch.setattr(hospitals, "hash_pin", cache(hash_pin))
         yield
 
 

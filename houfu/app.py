@@ -5,19 +5,20 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 import api.callbacks
 import api.routes
+import pwa.pages
 from api import openapi, problems
 from api.deps import Public
 from api.guard import Guard
 from api.world import World
 from houfu import wiring, worker
 from kernel.errors import NotFoundError
+from pwa.render import HERE, renderer
 
 DESCRIPTION = "Treat first, pay once, after the visit: the bill, the guide and the family, for hospitals."
 _TYPES = {
@@ -51,6 +52,7 @@ def create_app(world: World, *, work: bool = False) -> FastAPI:
     app.state.world = world
     problems.install(app)
     app.add_middleware(Guard, base_url=world.settings.base_url, metrics=world.metrics)
+    renderer().warm()
     described = routers()
     for router in described:
         app.include_router(router)
@@ -61,14 +63,8 @@ def create_app(world: World, *, work: bool = False) -> FastAPI:
 
 def routers() -> list[APIRouter]:
     """The ``router`` of every module of api.routes, api.callbacks and pwa.pages."""
-    packages: list[ModuleType] = [api.routes, api.callbacks]
-    try:
-        packages.append(import_module("pwa.pages"))
-    except ModuleNotFoundError as error:
-        if error.name != "pwa.pages":
-            raise
     found = []
-    for package in packages:
+    for package in (api.routes, api.callbacks, pwa.pages):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             router = getattr(import_module(module.name), "router", None)
             if isinstance(router, APIRouter):
@@ -101,8 +97,6 @@ class _Static:
 
 
 def _files() -> APIRouter:
-    from pwa.render import HERE
-
     static = _Static(HERE / "static")
     router = APIRouter(dependencies=[Public], include_in_schema=False)
 

@@ -1,6 +1,7 @@
 """Serves the application on one port, and lets go of everybody at once when asked to stop."""
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -38,6 +39,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port, and say so."""
         await super().startup(sockets)
+        # What is loaded by now stays for good; looking through it again and again would hold up every phone.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         if self.started and self._when_up is not None:
             self._when_up()
 

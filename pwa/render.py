@@ -125,6 +125,7 @@ class Renderer:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,  # a running house's templates do not change; looking costs more than drawing a line
         )
         self.env.filters.update(
             rmb=money.rmb,
@@ -137,6 +138,12 @@ class Renderer:
         self.env.globals.update(
             w=Pages, u=Urls, asset=self.assets.url, sri=self.assets.sri, fresh_key=lambda: str(uuid4())
         )
+
+    def warm(self) -> None:
+        """Compile every template of the screen now, so that no phone waits for another's first look."""
+        for name in self.env.list_templates(extensions=["html"]):
+            if not name.startswith("paper/"):
+                _ = self.env.get_template(name)
 
     def page(self, template: str, view: object, prefs: Prefs, nav: object | None = None) -> bytes:
         """A whole page as UTF-8.

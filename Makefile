@@ -16,7 +16,8 @@ ASSET_SOURCES := $(shell find pwa -name node_modules -prune -o -path pwa/static 
 	-o -type f -print)
 NPM_FLAGS := --no-audit --no-fund --ignore-scripts
 PYTEST := $(PY) -m pytest
-WORKERS ?= 2
+# One more than two processors, since tests also wait.
+WORKERS ?= 3
 # Bytecode is kept, whatever the shell says: reading all modules anew makes every start of Python three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode

@@ -65,6 +65,7 @@ def test_every_metric_is_explained() -> None:
     assert [name for name in families if name not in text] == []
 
 
+@pytest.mark.slow
 def test_connecting_a_his_works_as_written(database_url: str, tmp_path: Path) -> None:
     """The README's two lines are run against a house of their own: four events accepted, 6 yuan owed."""
     port = free_port()

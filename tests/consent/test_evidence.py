@@ -216,6 +216,7 @@ async def test_every_flipped_byte_of_a_bundle_shows(papers: tuple[bytes, bytes],
     assert unseen == []
 
 
+@pytest.mark.slow
 async def test_flipped_bytes_of_a_pdf_show(papers: tuple[bytes, bytes], notary: Notary) -> None:
     """One bit in 40 places of the whole file and in 40 of the signature: not one goes unseen, nothing crashes."""
     data, roots = papers[0], load_roots(notary.roots)

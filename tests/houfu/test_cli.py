@@ -73,6 +73,7 @@ def test_the_table_of_settings(tmp_path: Path) -> None:
     assert "| `HOUFU_PORT` | `8000` | port to listen on |" in done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_what_is_missing(empty_database_url: str, tmp_path: Path) -> None:
     """An empty database: the doctor says so, how to mend it, and exits 1; after the mending that finding is gone."""
     address = empty_database_url.replace("+psycopg", "")
@@ -84,6 +85,7 @@ def test_the_doctor_finds_what_is_missing(empty_database_url: str, tmp_path: Pat
     assert "houfu migrate" not in houfu(tmp_path, "doctor", HOUFU_DATABASE_URL=address).stdout
 
 
+@pytest.mark.slow
 def test_the_doctor_says_that_paper_would_be_empty_boxes(database_url: str, tmp_path: Path) -> None:
     """A machine without a Chinese font: the doctor says what waits for it and how to mend it; no paper is made."""
     (tmp_path / "none").mkdir()

@@ -14,6 +14,8 @@ from sqlalchemy import create_engine, text
 
 from houfu.embedded import MAX_SOCKET_DIR, EmbeddedPostgres, EmbeddedPostgresError
 
+pytestmark = pytest.mark.slow  # each starts servers of its own
+
 
 def dsn(server: EmbeddedPostgres) -> str:
     """The address as libpq wants it."""
@@ -22,7 +24,7 @@ def dsn(server: EmbeddedPostgres) -> str:
 
 def wait_gone(pid: int) -> None:
     """Wait until a process has left the machine."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -16,8 +16,8 @@ ASSET_SOURCES := $(shell find pwa -name node_modules -prune -o -path pwa/static 
 	-o -type f -print)
 NPM_FLAGS := --no-audit --no-fund --ignore-scripts
 PYTEST := $(PY) -m pytest
-# One more than two processors, since tests also wait.
-WORKERS ?= 3
+# As many as processors: a third one makes the browser wait longer than its tests do.
+WORKERS ?= 2
 # Bytecode is kept, whatever the shell says: reading all modules anew makes every start of Python three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import psycopg
@@ -113,25 +113,36 @@ async def _open(settings: Settings, his_port: int) -> Key:
 
 @contextmanager
 def _serving(settings: Settings, port: int, folder: Path, profile: Path | None) -> Iterator[psutil.Process]:
+    """The house as a busy hospital runs it: one process serves, one works."""
     plain = {n: v for n, v in os.environ.items() if not n.startswith("HOUFU_")}
     address = str(settings.database_url).replace("+psycopg", "", 1)
     ours = {"HOUFU_DATABASE_URL": address, "HOUFU_DATA_DIR": str(folder), "HOUFU_LOG_LEVEL": "warning"}
     watched = ["-m", "cProfile", "-o", str(profile.absolute())] if profile else []
-    command = [sys.executable, *watched, "-m", "houfu.cli", "serve", "--port", str(port)]
-    with (folder / "serve.log").open("wb") as log:
-        running = subprocess.Popen(command, env={**plain, **ours}, stdout=log, stderr=log)
+    start = [sys.executable, *watched, "-m", "houfu.cli", "serve", "--no-worker", "--port", str(port)]
+    hands = [sys.executable, "-m", "houfu.cli", "worker"]
+    with (
+        (folder / "serve.log").open("wb") as log,
+        _running(start, {**plain, **ours}, log) as serving,
+        _running(hands, {**plain, **ours}, log),
+    ):
+        wait_ready(f"http://127.0.0.1:{port}/readyz", 30, serving)
+        yield psutil.Process(serving.pid)
+    trouble = (folder / "serve.log").read_text(errors="replace").strip()
+    if "rror" in trouble:
+        print(trouble[-3000:], file=sys.stderr)
+
+
+@contextmanager
+def _running(command: list[str], env: dict[str, str], log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
+    running = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     try:
-        wait_ready(f"http://127.0.0.1:{port}/readyz", 30, running)
-        yield psutil.Process(running.pid)
+        yield running
     finally:
         running.send_signal(signal.SIGTERM)
         try:
             running.wait(10)
         except subprocess.TimeoutExpired:
             running.kill()
-        trouble = (folder / "serve.log").read_text(errors="replace").strip()
-        if "rror" in trouble:
-            print(trouble[-3000:], file=sys.stderr)
 
 
 def wait_ready(url: str, seconds: float, running: "subprocess.Popen[bytes]") -> None:

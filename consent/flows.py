@@ -125,14 +125,11 @@ async def _or_evidence(
     do: Callable[[Tx], Awaitable[T]],
 ) -> T:
     async with db.begin() as tx:
-        rung = len(tx.rung)
         try:
-            async with tx.session.begin_nested():
+            async with tx.savepoint():
                 return await do(tx)
         except ConsentError as error:
             refusal = error
-        del tx.rung[rung:]
-        tx.forget()
         await signing.keep_refusal(tx, actor, reading_id, refusal, what, device)
     raise refusal
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
@@ -11,8 +10,10 @@ from intake.rules import BATCH_MAX, Answer, Item
 from intake.service.batches import RefusedError, hospitals_waiting, keep_rejected, retry_parked, take_all
 from kernel.db import Database
 from kernel.errors import HoufuError, Kind
+from people.service.hospitals import Snapshot
 
 TRIES = 3
+PACE = 0.008  # seconds from the beginning of one transaction to the next: what comes in between shares one
 
 
 class BusyError(HoufuError):
@@ -24,7 +25,7 @@ class BusyError(HoufuError):
 
 @dataclass(slots=True)
 class _Waiting:
-    hospital_id: UUID
+    hospital: Snapshot
     items: Sequence[Item]
     refused: Sequence[tuple[str, object]]
     done: "asyncio.Future[list[Answer]]"
@@ -33,7 +34,8 @@ class _Waiting:
 class Intake:
     """Takes batches one transaction after another; what arrives while one commits goes into the next together.
 
-    It adds no waiting: at low load a transaction holds a single batch.
+    At low load a batch waits for nobody. Under load two transactions begin at least ``PACE`` apart: fewer of them, each
+    a little larger, leave the processor to the phones, so that the slowest push is sooner there.
     """
 
     def __init__(self, db: Database) -> None:
@@ -42,17 +44,18 @@ class Intake:
         self._task: asyncio.Task[None] | None = None
 
     async def take(
-        self, hospital_id: UUID, items: Sequence[Item], refused: Sequence[tuple[str, object]] = ()
+        self, hospital: Snapshot, items: Sequence[Item], refused: Sequence[tuple[str, object]] = ()
     ) -> list[Answer]:
         """Take checked statements; returns after the commit, one answer each, in order.
 
         Args:
+            hospital: who says so.
             refused: statements that failed the check (reason, raw), kept for the hospital to mend.
 
         Raises:
             BusyError: nothing was taken.
         """
-        waiting = _Waiting(hospital_id, items, refused, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(hospital, items, refused, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
@@ -61,6 +64,7 @@ class Intake:
 
     async def _work(self) -> None:
         while self._queue:
+            next_one = asyncio.get_running_loop().time() + PACE
             batch = self._next()
             try:
                 await self._together(batch)
@@ -70,12 +74,13 @@ class Intake:
             except Exception as wrong:
                 for waiting in batch:
                     _fail(waiting, wrong)
+            await asyncio.sleep(max(0.0, next_one - asyncio.get_running_loop().time()))
 
     def _next(self) -> list[_Waiting]:
-        hospital, size = self._queue[0].hospital_id, 0
+        hospital, size = self._queue[0].hospital.hospital.id, 0
         batch: list[_Waiting] = []
         for waiting in list(self._queue):
-            if waiting.hospital_id != hospital:
+            if waiting.hospital.hospital.id != hospital:
                 continue
             if batch and size + len(waiting.items) > BATCH_MAX:
                 break
@@ -87,7 +92,7 @@ class Intake:
     async def _together(self, batch: list[_Waiting]) -> None:
         items = [item for waiting in batch for item in waiting.items]
         refused = [one for waiting in batch for one in waiting.refused]
-        answers = await self._committed(batch[0].hospital_id, items, refused)
+        answers = await self._committed(batch[-1].hospital, items, refused)
         at = 0
         for waiting in batch:
             part = answers[at : at + len(waiting.items)]
@@ -96,14 +101,15 @@ class Intake:
                 waiting.done.set_result(part)
 
     async def _committed(
-        self, hospital_id: UUID, items: Sequence[Item], refused: Sequence[tuple[str, object]]
+        self, hospital: Snapshot, items: Sequence[Item], refused: Sequence[tuple[str, object]]
     ) -> list[Answer]:
-        carefully = False
+        carefully, hospital_id = False, hospital.hospital.id
         for attempt in range(1, TRIES + 1):
             try:
                 async with self._db.begin() as tx:
+                    hospital.hold(tx)
                     await keep_rejected(tx, hospital_id, refused)
-                    answers = await take_all(tx, hospital_id, items, carefully=carefully) if items else []
+                    answers = await take_all(tx, hospital.hospital, items, carefully=carefully) if items else []
                     raws = {item.id: item.raw for item in items}
                     late = [(a.reason or "", dict(raws[a.id])) for a in answers if a.status == "rejected"]
                     await keep_rejected(tx, hospital_id, late)

@@ -6,6 +6,7 @@ without a look-up query, and two processes that meet the same number make the sa
 
 import secrets
 import uuid
+from functools import lru_cache
 from uuid import UUID
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # no 0 O 1 I: read aloud over a counter
@@ -16,6 +17,7 @@ def new_id() -> UUID:
     return uuid.uuid4()
 
 
+@lru_cache(maxsize=8192)  # an event names its visit, order and charge again and again
 def derive(space: UUID, kind: str, number: str) -> UUID:
     """The id of ``kind`` numbered ``number`` within ``space`` (usually a hospital's random id)."""
     return uuid.uuid5(space, f"{kind}:{number}")

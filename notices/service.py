@@ -1,7 +1,6 @@
 """Writing to a feed and reading what a viewer missed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,10 +37,11 @@ async def lock_all(tx: Tx, subjects: Iterable[UUID]) -> None:
     await tx.preload(Feed, subjects, lock=True)
 
 
-def next_rank(feed: Feed, now: datetime) -> int:
+def next_rank(tx: Tx, feed: Feed) -> int:
     """A number for ordering newest first that grows within a feed and tells nothing but about when (microseconds)."""
-    feed.last_rank = max(feed.last_rank + 1, int(now.timestamp() * 1_000_000))
-    return feed.last_rank
+    rank = max(feed.last_rank + 1, int(tx.now.timestamp() * 1_000_000))
+    tx.count(feed, last_rank=rank)
+    return rank
 
 
 async def append(
@@ -55,9 +55,9 @@ async def append(
         category: the sensitive category it belongs to, if any.
     """
     feed = await lock(tx, subject)
-    feed.last_seq += 1
+    tx.count(feed, last_seq=feed.last_seq + 1)
     row = Row(subject, feed.last_seq, tx.now, kind, audience, category, payload)
-    tx.session.add(
+    tx.write(
         FeedRow(
             subject=subject,
             seq=row.seq,
@@ -74,6 +74,7 @@ async def append(
 
 async def position(tx: Tx, subject: UUID) -> int:
     """The number of the last row; 0 for a feed without rows."""
+    await tx.flush()
     last = await tx.session.scalar(select(Feed.last_seq).where(Feed.subject == subject))
     return last or 0
 
@@ -86,6 +87,7 @@ async def positions(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, int]:
 
 async def since(tx: Tx, subject: UUID, after: int, limit: int = READ_AT_MOST) -> list[Row]:
     """The rows after a position, oldest first, at most ``limit``."""
+    await tx.flush()
     query = select(FeedRow).where(FeedRow.subject == subject, FeedRow.seq > after).order_by(FeedRow.seq).limit(limit)
     return [
         Row(r.subject, r.seq, r.at, r.kind, Audience(r.audience), r.category, r.payload)
@@ -95,6 +97,7 @@ async def since(tx: Tx, subject: UUID, after: int, limit: int = READ_AT_MOST) ->
 
 async def latest(tx: Tx, subject: UUID, kind: str) -> Row | None:
     """The last row of a kind, or None."""
+    await tx.flush()
     query = (
         select(FeedRow).where(FeedRow.subject == subject, FeedRow.kind == kind).order_by(FeedRow.seq.desc()).limit(1)
     )

@@ -47,6 +47,12 @@ _MONEY = select(
     ChargeItem.self_fen,
 ).where(ChargeItem.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))))
 
+_NAMED = (
+    select(ChargeItem, Order)
+    .outerjoin(Order, Order.id == ChargeItem.order_id)
+    .where(ChargeItem.id == any_(bindparam("charges", type_=ARRAY(Uuid))))
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ChargeFact:
@@ -87,8 +93,12 @@ async def preload(tx: Tx, visit_ids: Sequence[UUID]) -> None:
 async def preload_named(tx: Tx, hospital_id: UUID, numbers: Iterable[str], visit_ids: Sequence[UUID]) -> None:
     """Fetch the lines with these numbers and the orders behind them, and of all lines of the visits their money."""
     await _preload_money(tx, visit_ids)
-    named = await tx.preload(ChargeItem, {charge_id(hospital_id, number) for number in numbers})
-    await tx.preload(Order, {c.order_id for c in named if c.order_id})
+    wanted = {charge_id(hospital_id, number) for number in numbers}
+    if not wanted:
+        return
+    for row in await tx.session.execute(_NAMED, {"charges": list(wanted)}):
+        tx.hold(one for one in row if one is not None)
+    tx.lacks(ChargeItem, wanted)
 
 
 async def _preload_money(tx: Tx, visit_ids: Sequence[UUID]) -> None:
@@ -129,7 +139,7 @@ async def record(tx: Tx, hospital: Hospital, visit: Visit, fact: ChargeFact) -> 
             raise AmountChangedError(charge=fact.number)
         return False
     order = await tx.get(Order, fact.order_id) if fact.order_id else None
-    charge = _add(tx, _planned(identity, visit, order, fact, next_rank(feed, tx.now)))
+    charge = _add(tx, _planned(identity, visit, order, fact, next_rank(tx, feed)))
     if visit.mode == PaymentMode.DEFERRED:
         await post_charge(tx, visit, charge.number, charge.amount_fen, fresh=True)
     if order is not None and order.state in GONE_ORDER:
@@ -181,7 +191,7 @@ async def move(tx: Tx, visit: Visit, charge: ChargeItem, after: ChargeState) -> 
     CHARGE.move(before, after)
     charge.state = after
     if PILE[before] != PILE[after]:
-        charge.rank = next_rank(await lock(tx, visit.id), tx.now)
+        charge.rank = next_rank(tx, await lock(tx, visit.id))
 
 
 async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, where: str, at: datetime) -> None:

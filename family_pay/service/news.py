@@ -24,8 +24,7 @@ async def ensure_feed(tx: Tx, person_id: UUID) -> None:
         await lock(tx, person_id)
     except LookupError:
         try:
-            async with tx.session.begin_nested():
+            async with tx.savepoint():
                 await open_feed(tx, person_id, "person", person_id)
         except IntegrityError:
-            tx.forget()
             await lock(tx, person_id)

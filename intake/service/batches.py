@@ -12,7 +12,18 @@ from sqlalchemy.exc import OperationalError
 
 from billing.service import lines
 from intake.models import HisEvent, Parked, Rejected
-from intake.rules import Answer, EncounterStarted, Item, VisitSnapshot, example, makes, needs, read, split_snapshot
+from intake.rules import (
+    Answer,
+    EncounterFinished,
+    EncounterStarted,
+    Item,
+    VisitSnapshot,
+    example,
+    makes,
+    needs,
+    read,
+    split_snapshot,
+)
 from intake.service.facts import apply
 from kernel.db import Tx, insert_rows
 from kernel.errors import HoufuError
@@ -77,7 +88,11 @@ class Taking:
                 person = await patients.known_number(tx, space, data.patient.no)
                 if person is not None:
                     begun.add(encounters.visit_id_on(space, person.id, data.started_at))
-        return await encounters.take_turns(tx, met, begun)
+        visit_ids = await encounters.take_turns(tx, met, begun)
+        changed = [i for i in parts if isinstance(i.data, EncounterStarted | EncounterFinished)]
+        # What was read while waiting for a turn may be old by now.
+        await tx.preload(Encounter, {encounters.encounter_id(space, i.subject) for i in changed}, lock=True)
+        return visit_ids
 
     async def fetch(self, items: Sequence[Item]) -> None:
         """Take the turns, and fetch what these statements refer to."""
@@ -123,8 +138,7 @@ class Taking:
             )
         # In one order everywhere, so that two batches with the same statements wait instead of deadlocking.
         rows.sort(key=lambda row: str(row["id"]))
-        query, columns = insert_rows(HisEvent, rows)
-        return set(await tx.session.scalars(query, columns))
+        return await insert_rows(tx, HisEvent, rows)
 
     async def take(self, item: Item, identity: UUID) -> Answer:
         """Make one new statement a fact, with all that waited for it; or park it.
@@ -204,7 +218,7 @@ def _parts(items: Sequence[Item]) -> list[Item]:
     return [p for i in items for p in (split_snapshot(i) if isinstance(i.data, VisitSnapshot) else [i])]
 
 
-async def take_all(tx: Tx, hospital_id: UUID, items: Sequence[Item], *, carefully: bool) -> list[Answer]:
+async def take_all(tx: Tx, hospital: Hospital, items: Sequence[Item], *, carefully: bool) -> list[Answer]:
     """Take checked statements of one hospital in order.
 
     Args:
@@ -214,15 +228,15 @@ async def take_all(tx: Tx, hospital_id: UUID, items: Sequence[Item], *, carefull
     Raises:
         RefusedError: not ``carefully``, and a statement contradicts what is known.
     """
-    taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+    taking = Taking(tx, hospital)
     if carefully:
         await taking.turns(items)
-        return [await _one(tx, hospital_id, item) for item in items]
+        return [await _one(tx, hospital, item) for item in items]
     new = await taking.known(items)
-    await taking.fetch([i for i in items if event_id(hospital_id, i) in new])
+    await taking.fetch([i for i in items if event_id(hospital.id, i) in new])
     answers = []
     for item in items:
-        identity = event_id(hospital_id, item)
+        identity = event_id(hospital.id, item)
         if identity in new:
             new.discard(identity)
             answers.append(await taking.take(item, identity))
@@ -231,19 +245,15 @@ async def take_all(tx: Tx, hospital_id: UUID, items: Sequence[Item], *, carefull
     return answers
 
 
-async def _one(tx: Tx, hospital_id: UUID, item: Item) -> Answer:
-    rung = len(tx.rung)
-    tx.forget()
+async def _one(tx: Tx, hospital: Hospital, item: Item) -> Answer:
     try:
-        async with tx.session.begin_nested():
-            taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+        async with tx.savepoint():
+            taking = Taking(tx, hospital)
             new = await taking.known([item])
             if not new:
                 return Answer(item.id, "duplicate", reason="known")
             await taking.fetch([item])
-            answer = await taking.take(item, new.pop())
-            await tx.session.flush()
-            return answer
+            return await taking.take(item, new.pop())
     except OperationalError:
         raise
     except RefusedError as refused:
@@ -252,8 +262,6 @@ async def _one(tx: Tx, hospital_id: UUID, item: Item) -> Answer:
         # One statement we cannot digest must not fail its neighbours; its raw text is kept and somebody is told.
         log.exception("his statement failed", extra={"kind": item.type})
         reason = "internal_error"
-    del tx.rung[rung:]
-    tx.forget()
     return Answer(item.id, "rejected", reason=reason, example=example(item.type))
 
 
@@ -295,11 +303,9 @@ async def _again(tx: Tx, hospital_id: UUID, identity: UUID, item: Item) -> bool:
         return False
     await tx.session.execute(delete(Parked).where(Parked.event_id == identity))
     try:
-        async with tx.session.begin_nested():
+        async with tx.savepoint():
             await taking.take(item, identity)
-            await tx.session.flush()
     except RefusedError as refused:
-        tx.forget()
         await keep_rejected(tx, hospital_id, [(refused.reason, dict(item.raw))])
         return False
     return True

@@ -3,13 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 
-from kernel.db import Tx
+from kernel.db import Base, Tx
 from kernel.errors import NotFoundError
 from kernel.ids import derive, new_id
 from people.models import Catalogue, Department, HisKey, Hospital, Staff
@@ -21,6 +21,7 @@ __all__ = [
     "Department",
     "Hospital",
     "HospitalFileError",
+    "Snapshot",
     "by_code",
     "by_id",
     "catalogue",
@@ -34,6 +35,7 @@ __all__ = [
     "keys_of",
     "load",
     "settings_of",
+    "snapshot",
 ]
 
 GENERATE = "generate"
@@ -237,12 +239,36 @@ async def catalogue(tx: Tx, hospital_id: UUID) -> Mapping[str, Any]:
     return {} if row is None else row.document
 
 
-async def his_key(tx: Tx, key_id: str) -> tuple[Hospital, str] | None:
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A hospital and its departments as a transaction has just read them; good for others for a second or so."""
+
+    hospital: Hospital
+    rows: Mapping[tuple[type[Base], UUID], Base]
+
+    def hold(self, tx: Tx) -> None:
+        """Spare this transaction asking for them."""
+        tx.know(self.rows)
+
+
+async def snapshot(tx: Tx, hospital_id: UUID) -> Snapshot:
+    """The hospital with this id and all its departments, closed ones included.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    hospital = await by_id(tx, hospital_id)
+    rows: dict[tuple[type[Base], UUID], Base] = {(Hospital, hospital.id): hospital}
+    rows |= {(Department, d.id): d for d in await departments(tx, hospital_id, also_closed=True)}
+    return Snapshot(hospital, rows)
+
+
+async def his_key(tx: Tx, key_id: str) -> tuple[Snapshot, str] | None:
     """The hospital and secret behind an inbound key, for checking an event's signature; ``None`` if it is not valid."""
     key = await tx.get(HisKey, key_id)
     if key is None or key.direction != "in" or not key.active:
         return None
-    return await by_id(tx, key.hospital_id), tx.vault.open(key.secret_sealed, "his_key", key.id)
+    return await snapshot(tx, key.hospital_id), tx.vault.open(key.secret_sealed, "his_key", key.id)
 
 
 async def his_access(tx: Tx, hospital: Hospital) -> tuple[str, str, str]:

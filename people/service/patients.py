@@ -71,10 +71,9 @@ async def _number(tx: Tx, hospital_id: UUID, fact: PatientFact, person: Person) 
         id=number_id(hospital_id, fact.number), hospital_id=hospital_id, number=fact.number, person_id=person.id
     )
     try:
-        async with tx.session.begin_nested():
+        async with tx.savepoint():
             tx.session.add(row)
     except IntegrityError:  # another process met the same number first
-        tx.forget()
         found = await known_number(tx, hospital_id, fact.number)
         if found is None:
             raise
@@ -87,14 +86,13 @@ async def _create(tx: Tx, fact: PatientFact, identity: bytes | None) -> Person:
     person = new_person(tx, fact.name)
     person.birth_date, person.sex = fact.birth_date, fact.sex
     try:
-        async with tx.session.begin_nested():
+        async with tx.savepoint():
             tx.session.add(person)
             if identity is not None and fact.id_number is not None:
                 set_id_number(tx, person, fact.id_number, identity)
             if fact.phone and is_phone(fact.phone):
                 set_phone(tx, person, fact.phone)
     except IntegrityError:  # another process met the same identity first
-        tx.forget()
         found = await _by_identity(tx, identity)
         if found is None:
             raise
@@ -111,7 +109,7 @@ async def _fill(tx: Tx, person: Person, fact: PatientFact) -> None:
             person.twin_of = other.id
         else:
             try:
-                async with tx.session.begin_nested():
+                async with tx.savepoint():
                     set_id_number(tx, person, fact.id_number, identity)
             except IntegrityError:
                 await tx.session.refresh(person)

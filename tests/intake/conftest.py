@@ -22,6 +22,7 @@ from kernel.ids import new_id
 from notices.rules import Row
 from people.models import Hospital
 from people.rules import OWNER
+from people.service import hospitals
 from visits.service import encounters, orders, reading
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
@@ -164,7 +165,12 @@ class Hall:
         read_ = [read(one) for one in raw]
         items = [one for one in read_ if isinstance(one, Item)]
         assert len(items) == len(raw), [one for one in read_ if isinstance(one, Answer)]
-        return await self.intake.take(self.hospital, items)
+        return await self.intake.take(await self.known(), items)
+
+    async def known(self) -> hospitals.Snapshot:
+        """The hospital as the door hands it on."""
+        async with self.db.begin() as tx:
+            return await hospitals.snapshot(tx, self.hospital)
 
     async def statuses(self, *raw: Json) -> list[str]:
         """What was answered, in order."""

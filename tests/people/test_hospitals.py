@@ -67,7 +67,7 @@ async def test_two_inbound_keys_are_valid_until_one_leaves_the_file(db: Database
         old, new = await hospitals.his_key(tx, "HF01-in-1"), await hospitals.his_key(tx, "HF01-in-2")
         assert old is not None
         assert new is not None
-        assert (new[0].id, new[1]) == (loaded.id, "a new secret")
+        assert (new[0].hospital.id, new[1]) == (loaded.id, "a new secret")
         assert await hospitals.his_key(tx, "HF01-out-1") is None, "our own key opens nothing inbound"
     del document["his"]["inbound_keys"][0]
     async with db.begin() as tx:

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import ARRAY, DateTime, Integer, Text, bindparam, exists, func, select, update
 from sqlalchemy.orm import aliased
 
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from kernel.errors import NotFoundError
 from notices.service import lock, lock_all
 from visits.events import HisAnswered
@@ -44,7 +44,7 @@ async def tell(
         next_at=tx.now,
         tries=0,
     )
-    return tx.add(call)
+    return tx.write(call)
 
 
 async def told_of(tx: Tx, key: str) -> Mapping[str, Any] | None:
@@ -138,76 +138,105 @@ class Claimed:
     tries: int
 
 
+_earlier = aliased(HisCall)
+# What waits for its next try, or is being said at this moment, holds up what was decided after it.
+_BLOCKED = exists().where(
+    _earlier.visit_id == HisCall.visit_id,
+    _earlier.state == CallState.PENDING,
+    _earlier.turn < HisCall.turn,
+    _earlier.next_at > bindparam("now"),
+)
+_DUE = (
+    select(HisCall)
+    .where(HisCall.state == CallState.PENDING, HisCall.next_at <= bindparam("now"), ~_BLOCKED)
+    .order_by(HisCall.turn)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+_TAKE = select(
+    func.unnest(bindparam("keys", type_=ARRAY(Text))).label("key"),
+    func.unnest(bindparam("after", type_=ARRAY(DateTime(timezone=True)))).label("after"),
+).subquery()
+_TAKEN = (
+    update(HisCall)
+    .where(HisCall.key == _TAKE.c.key)
+    .values(tries=HisCall.tries + 1, next_at=_TAKE.c.after)
+    .execution_options(synchronize_session=False)
+)
+
+
 async def claim(tx: Tx, limit: int) -> list[Claimed]:
     """Take due calls, of each visit the oldest unanswered ones in order; they are ours until their next time comes."""
     if not await tx.session.scalar(select(func.pg_try_advisory_xact_lock(_CLAIMING))):
         return []
-    earlier = aliased(HisCall)
-    # What waits for its next try, or is being said at this moment, holds up what was decided after it.
-    blocked = exists().where(
-        earlier.visit_id == HisCall.visit_id,
-        earlier.state == CallState.PENDING,
-        earlier.turn < HisCall.turn,
-        earlier.next_at > tx.now,
-    )
-    query = (
-        select(HisCall)
-        .where(HisCall.state == CallState.PENDING, HisCall.next_at <= tx.now, ~blocked)
-        .order_by(HisCall.turn)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    due = list(await tx.session.scalars(query))
+    due = list(await tx.session.scalars(_DUE, {"now": tx.now, "most": limit}))
+    if not due:
+        return []
     numbers = await _numbers_of(tx, {call.visit_id for call in due})
-    claimed = []
-    for call in due:
-        call.tries += 1
-        # Long enough for the slowest answer, so that no second worker takes it meanwhile.
-        call.next_at = tx.now + max(Pause(call.tries).until_next, timedelta(seconds=6))
-        known = numbers.get(call.visit_id, [])
-        claimed.append(
-            Claimed(
-                call.key,
-                call.hospital_id,
-                call.visit_id,
-                call.kind,  # type: ignore[arg-type]
-                known,
-                call.queued_at,
-                dict(call.data),
-                call.tries,
-            )
+    # Long enough for the slowest answer, so that no second worker takes it meanwhile.
+    after = [tx.now + max(Pause(call.tries + 1).until_next, timedelta(seconds=6)) for call in due]
+    await tx.session.execute(_TAKEN, {"keys": [call.key for call in due], "after": after})
+    return [
+        Claimed(
+            call.key,
+            call.hospital_id,
+            call.visit_id,
+            call.kind,  # type: ignore[arg-type]
+            numbers.get(call.visit_id, []),
+            call.queued_at,
+            dict(call.data),
+            call.tries + 1,
         )
-    return claimed
+        for call in due
+    ]
 
 
 async def _numbers_of(tx: Tx, visit_ids: Collection[UUID]) -> dict[UUID, list[str]]:
     found: dict[UUID, list[str]] = {}
     if visit_ids:
-        query = select(Encounter.visit_id, Encounter.number).where(Encounter.visit_id.in_(visit_ids))
+        query = select(Encounter.visit_id, Encounter.number).where(one_of(Encounter.visit_id, visit_ids))
         for visit_id, number in await tx.session.execute(query.order_by(Encounter.started_at, Encounter.number)):
             found.setdefault(visit_id, []).append(number)
     return found
 
 
+_SAID = select(
+    func.unnest(bindparam("keys", type_=ARRAY(Text))).label("key"),
+    func.unnest(bindparam("states", type_=ARRAY(Text))).label("state"),
+    func.unnest(bindparam("troubles", type_=ARRAY(Text))).label("trouble"),
+    func.unnest(bindparam("next_at", type_=ARRAY(DateTime(timezone=True)))).label("next_at"),
+    func.unnest(bindparam("answered", type_=ARRAY(DateTime(timezone=True)))).label("answered_at"),
+).subquery()
+_RECORD = (
+    update(HisCall)
+    .where(HisCall.key == _SAID.c.key, HisCall.state == CallState.PENDING)
+    .values(
+        state=_SAID.c.state,
+        trouble=_SAID.c.trouble,
+        next_at=func.coalesce(_SAID.c.next_at, HisCall.next_at),
+        answered_at=_SAID.c.answered_at,
+    )
+    .returning(HisCall.key)
+    .execution_options(synchronize_session=False)
+)
+_AFTER = {"done": CallState.DONE, "refused": CallState.REFUSED}
+
+
 async def record_all(tx: Tx, answers: Sequence[tuple[Claimed, HisAnswer | None, str | None]]) -> None:
-    """Write down several answers together; see ``record``."""
-    await lock_all(tx, {claimed.visit_id for claimed, _, _ in answers})
-    await tx.preload(HisCall, [claimed.key for claimed, _, _ in answers], lock=True)
+    """Write down what the HIS said; without an answer a call stays pending and comes again after a pause."""
+    # A charge posted to account is the end of it; what anything else sets off needs the visit's turn.
+    await lock_all(tx, {claimed.visit_id for claimed, _, _ in answers if claimed.kind != "post"})
+    columns: dict[str, list[object]] = {"keys": [], "states": [], "troubles": [], "next_at": [], "answered": []}
     for claimed, answer, trouble in answers:
-        await record(tx, claimed, answer, trouble)
-
-
-async def record(tx: Tx, claimed: Claimed, answer: HisAnswer | None, trouble: str | None) -> None:
-    """Write down what the HIS said; without an answer the call stays pending and comes again after a pause."""
-    await lock(tx, claimed.visit_id)
-    call = await tx.get(HisCall, claimed.key, lock=True)
-    if call is None or call.state != CallState.PENDING:
-        return
-    if answer is None:
-        call.trouble = (trouble or "no answer")[:200]
-        call.next_at = tx.now + Pause(call.tries).until_next
-        return
-    after = CallState.DONE if answer.outcome == "done" else CallState.REFUSED
-    CALL.move(CallState(call.state), after)
-    call.state, call.answered_at, call.trouble = after, tx.now, answer.reason
-    await tx.emit(HisAnswered(call.key, call.kind, call.visit_id, answer.outcome, answer.reason))
+        after = _AFTER[answer.outcome] if answer is not None else CallState.PENDING
+        if answer is not None:
+            CALL.move(CallState.PENDING, after)
+        columns["keys"].append(claimed.key)
+        columns["states"].append(after)
+        columns["troubles"].append(answer.reason if answer is not None else (trouble or "no answer")[:200])
+        columns["next_at"].append(None if answer is not None else tx.now + Pause(claimed.tries).until_next)
+        columns["answered"].append(None if answer is None else tx.now)
+    heard = set(await tx.session.scalars(_RECORD, columns))
+    for claimed, answer, _ in answers:
+        if answer is not None and claimed.key in heard:
+            await tx.emit(HisAnswered(claimed.key, claimed.kind, claimed.visit_id, answer.outcome, answer.reason))

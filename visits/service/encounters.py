@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, func, select
+from sqlalchemy import ARRAY, Uuid, and_, any_, bindparam, func, select
 
 from consent.service import standing
 from kernel.clock import china_day
@@ -54,14 +54,18 @@ def visit_id_on(hospital_id: UUID, patient_id: UUID, moment: datetime) -> UUID:
 
 _NAMED = select(Encounter.visit_id).where(Encounter.id == any_(bindparam("encounters", type_=ARRAY(Uuid))))
 _TURNS = (
-    select(Feed, Visit)
+    select(Feed, Visit, Encounter)
     .join(Visit, Visit.id == Feed.subject)
+    .outerjoin(
+        Encounter,
+        and_(Encounter.visit_id == Visit.id, Encounter.id == any_(bindparam("encounters", type_=ARRAY(Uuid)))),
+    )
     .where(
         Feed.subject
         == any_(func.array_cat(func.array(_NAMED.scalar_subquery()), bindparam("visits", type_=ARRAY(Uuid))))
     )
     .order_by(Feed.subject)
-    .with_for_update(key_share=True)
+    .with_for_update(key_share=True, of=[Feed, Visit])
     .execution_options(populate_existing=True)
 )
 
@@ -69,17 +73,21 @@ _TURNS = (
 async def take_turns(tx: Tx, encounter_ids: Collection[UUID], visit_ids: Collection[UUID]) -> list[UUID]:
     """Take the turns of these visits and of those the encounters belong to, in one order everywhere; fetch them all.
 
+    Of an encounter this tells which visit is its; whoever changes one fetches it again, in its turn.
+
     Returns: the visits that exist.
     """
-    visits = []
+    await tx.flush()
+    visits: list[UUID] = []
     asked = {"encounters": list(encounter_ids), "visits": list(visit_ids)}
-    for feed, visit in await tx.session.execute(_TURNS, asked):
+    for feed, visit, encounter in await tx.session.execute(_TURNS, asked):
         tx.hold([feed, visit], locked=True)
-        visits.append(visit.id)
+        if encounter is not None:
+            tx.hold([encounter])
+        if not visits or visits[-1] != visit.id:
+            visits.append(visit.id)
     tx.lacks(Feed, visit_ids)
     tx.lacks(Visit, visit_ids)
-    # Only now, in our turn, is what is read of the encounters the last word.
-    await tx.preload(Encounter, encounter_ids)
     return visits
 
 

@@ -65,7 +65,7 @@ async def place(tx: Tx, hospital: Hospital, visit: Visit, fact: OrderFact) -> Or
                 covers_all=False,
                 paper_code=token(12),
                 sequence=-1,
-                rank=next_rank(feed, tx.now),
+                rank=next_rank(tx, feed),
             )
         )
         _describe(order, fact, department)

@@ -6,7 +6,7 @@ Amounts are integer fen, times aware UTC. Every method may raise the four errors
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -56,6 +56,28 @@ class CashOrder:
     expires_at: datetime
     payer_openid: str | None = None
     payer_ip: str | None = None
+    attach: str = ""
+
+
+CODE_LOOK = timedelta(seconds=5)
+CODE_PATIENCE = timedelta(seconds=30)
+"""A payer who must type a password: ask this often, this long, then reverse."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeCharge:
+    """A payer's code, read by a scanner, to be charged at once.
+
+    A code is good for one minute and one charge: another code needs another ``out_trade_no``. It is never kept and
+    never logged. ``terminal`` and ``store`` are the hospital's own names of the desk and the house.
+    """
+
+    out_trade_no: str
+    amount_fen: int
+    description: str
+    auth_code: str = field(repr=False)
+    terminal: str
+    store: str
     attach: str = ""
 
 
@@ -124,7 +146,13 @@ class CashNotice:
 
 @dataclass(frozen=True, slots=True)
 class BillRow:
-    """One line of the provider's daily bill; a refund line has ``out_refund_no``."""
+    """One line of the provider's daily bill.
+
+    ``trade_state`` SUCCESS: money in, ``amount_fen``. REFUND: back, ``refund_fen`` under ``out_refund_no``; whether it
+    arrived is not said, ``refund_status`` is from the moment it was asked for. REVOKED: a shown code's payment
+    reversed, ``refund_fen`` without a number of ours. Of a mixed payment only the cash stands here, under its
+    ``out_trade_no``.
+    """
 
     out_trade_no: str
     transaction_id: str
@@ -134,6 +162,8 @@ class BillRow:
     payer_openid: str
     out_refund_no: str | None = None
     refund_fen: int = 0
+    trade_type: str = ""
+    refund_status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +198,26 @@ class CashPay(Protocol):
 
         Raises:
             Rejected: ``ORDER_PAID`` (query, then book the money), ``ORDER_NOT_EXIST``.
+        """
+
+    async def charge_code(self, charge: CodeCharge) -> CashState:
+        """Take the money from the phone that showed this code: SUCCESS, or USERPAYING while they type a password.
+
+        USERPAYING: ``query`` every CODE_LOOK for CODE_PATIENCE, then ``reverse``. No notice will come. After Unknown,
+        and after any refusal but ORDER_PAID, ``query`` and ``reverse`` too; an identical repetition is harmless.
+
+        Raises:
+            Rejected: ``AUTH_CODE_INVALID`` (scan anew), ``NOT_ENOUGH``, ``TRADE_ERROR``, ``ORDER_PAID``,
+                ``ORDER_REVERSED``; ``PARAM_ERROR`` is our own no.
+        """
+
+    async def reverse(self, out_trade_no: str) -> None:
+        """Undo a charge by code: unpaid is closed for good, paid goes back whole; twice is once. Then ``query``.
+
+        ``close`` is refused for these (``CLOSE_NOT_FOR_CODES``).
+
+        Raises:
+            Rejected: ``ORDER_NOT_EXIST``: nothing was ever taken. ``INVALID_REQUEST``: refunds have begun.
         """
 
     async def refund(self, order: RefundOrder) -> RefundState:

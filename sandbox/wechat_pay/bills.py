@@ -34,6 +34,9 @@ def rows(books: Books, mchid: str, day: date, now: datetime) -> list[list[str]]:
     for order in books.orders.values():
         if order.mchid == mchid and order.paid_at is not None and order.paid_at.astimezone(BEIJING).date() == day:
             lines.append((order.paid_at, _payment(order)))
+    for order in books.orders.values():
+        if order.mchid == mchid and order.reversed_at and order.reversed_at.astimezone(BEIJING).date() == day:
+            lines.append((order.reversed_at, _reversal(order, order.reversed_at)))
     for refund in books.refunds.values():
         if refund.mchid == mchid and refund.created.astimezone(BEIJING).date() == day:
             lines.append((refund.created, _refund(books.orders[mchid, refund.out_trade_no], refund)))
@@ -75,15 +78,34 @@ def _yuan(fen: int) -> str:
 
 def _payment(order: Order) -> list[str]:
     at = order.paid_at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S") if order.paid_at else ""
-    head = [at, order.appid, order.mchid, "0", "", order.transaction_id or "", order.out_trade_no, order.payer or ""]
+    numbers = [order.transaction_id or "", order.out_trade_no, order.payer or ""]
+    head = [at, order.appid, order.mchid, "0", order.device, *numbers]
     total = _yuan(order.total)
     middle = [order.trade_type, "SUCCESS", "OTHERS", "CNY", total, "0.00", "0", "0", "0.00", "0.00", "", ""]
     return [*head, *middle, order.description, order.attach, "0.00000", "0.00%", total, "0.00", ""]
 
 
+def _reversal(order: Order, reversed_at: datetime) -> list[str]:
+    """A payment by a shown code taken back: no number of the merchant's, for there was no refund."""
+    at = reversed_at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    head = [at, *_payment(order)[1:8], order.trade_type, "REVOKED", "OTHERS", "CNY", "0.00", "0.00"]
+    back = _yuan(order.total)
+    kind = [f"5030{order.transaction_id}"[:32], "0", back, "0.00", "ORIGINAL", "SUCCESS"]
+    return [*head, *kind, order.description, order.attach, "0.00000", "0.00%", "0.00", back, ""]
+
+
 def _refund(order: Order, refund: Refund) -> list[str]:
     at = refund.created.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
-    head = [at, order.appid, order.mchid, "0", "", refund.transaction_id, order.out_trade_no, order.payer or ""]
+    head = [
+        at,
+        order.appid,
+        order.mchid,
+        "0",
+        order.device,
+        refund.transaction_id,
+        order.out_trade_no,
+        order.payer or "",
+    ]
     back = _yuan(refund.amount)
     middle = [order.trade_type, "REFUND", "OTHERS", "CNY", "0.00", "0.00", refund.refund_id, refund.out_refund_no]
     # The status is a snapshot at acceptance, as on the real bill.

@@ -59,13 +59,31 @@ from payments.ports.mixed import (
 from payments.ports.notices import (
     ForgedNotice,
 )
+from payments.ports.terminal import (
+    CAPTURE_LIFE,
+    CAPTURE_MOST,
+    SIGNATURE_LIFE,
+    BadCaptureError,
+    Capture,
+    CaptureKind,
+    ForgedCaptureError,
+    check_capture,
+    read_capture,
+    sign_capture,
+)
 
 __all__ = [
+    "CAPTURE_LIFE",
+    "CAPTURE_MOST",
     "CODE_LOOK",
     "CODE_PATIENCE",
+    "SIGNATURE_LIFE",
     "AddKind",
     "Authorized",
+    "BadCaptureError",
     "BillRow",
+    "Capture",
+    "CaptureKind",
     "CardType",
     "CashChannel",
     "CashNotice",
@@ -78,6 +96,7 @@ __all__ = [
     "Diagnosis",
     "FeeLine",
     "FeeUpload",
+    "ForgedCaptureError",
     "ForgedNotice",
     "InsuranceCenter",
     "InsuranceOrder",
@@ -112,4 +131,7 @@ __all__ = [
     "TradeBill",
     "TradeState",
     "UnbalancedSplit",
+    "check_capture",
+    "read_capture",
+    "sign_capture",
 ]

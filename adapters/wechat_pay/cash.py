@@ -156,6 +156,8 @@ class WeChatPay:
         if not url.startswith(self._settings.base_url.rstrip("/") + "/"):
             raise Unknown("the bill lies at a foreign address")
         packed = await self.line.ask_raw(lambda: self._library.download_bill(url))
+        if told.get("hash_type") != "SHA1":
+            raise Unknown("the bill's digest is of another kind")
         # The download is unsigned: only the digest from the signed answer vouches for it.
         return readable(lambda content: read_bill(content, told["hash_value"], day), packed)
 

@@ -17,6 +17,10 @@ from payments.ports.cash import (
     TradeBill,
     TradeState,
 )
+from payments.ports.face import (
+    FaceCharge,
+    FacePay,
+)
 from payments.ports.insurance import (
     Authorized,
     Conclusion,
@@ -94,6 +98,8 @@ __all__ = [
     "Conclusion",
     "Credential",
     "Diagnosis",
+    "FaceCharge",
+    "FacePay",
     "FeeLine",
     "FeeUpload",
     "ForgedCaptureError",

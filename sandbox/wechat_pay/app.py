@@ -267,8 +267,12 @@ def _bill(world: World, call: Call) -> dict[str, Any]:
     except ValueError:
         raise Refusal(400, "PARAM_ERROR", "bill_date 有误") from None
     lines = bills.rows(world.books, call.merchant.mchid, day, world.now())
-    rule = world.behaviour.now("rows")
-    content, digest = bills.packed(bills.spoil(lines, rule.do) if rule else lines)
+
+    def how(number: str) -> str | None:
+        rule = world.behaviour.now("rows", number)
+        return rule.do if rule else None
+
+    content, digest = bills.packed(bills.spoilt(lines, how))
     token = nonce(40)
     world.files[token] = (call.merchant.mchid, content)
     return {

@@ -19,7 +19,7 @@ notify     (mix_notify) ``drop`` never arrives (per try); ``delay`` by ``seconds
            after the next notice of anybody; ``signtest`` a probe first; ``wrong_serial`` ``tamper`` ``stale``
            spoil this try
 refunding  ``abnormal`` ``closed`` the money does not arrive; ``stuck`` stays PROCESSING
-rows       ``missing`` ``extra`` ``differing``: one line of the daily bill is wrong
+rows       ``missing`` ``extra`` ``differing``: a line of the daily bill is wrong, the first or ``out_trade_no``'s
 ========== =====================================================================================================
 """
 

@@ -5,6 +5,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 
 from kernel.money import fen_of_yuan
@@ -45,16 +46,28 @@ def rows(books: Books, mchid: str, day: date, now: datetime) -> list[list[str]]:
     return [line for _, line in sorted(lines, key=lambda pair: pair[0])]
 
 
-def spoil(lines: list[list[str]], how: str) -> list[list[str]]:
-    """Get one line wrong: ``missing``, ``extra`` or ``differing`` (its amount by one fen)."""
-    first = lines[0]
-    if how == "missing":
-        return lines[1:]
-    if how == "extra":
-        return [*lines, [*first[:5], "4200" + "9" * 24, "EXTRA" + "0" * 10, *first[7:]]]
-    changed = [*first]
-    changed[12] = changed[24] = _yuan(fen_of_yuan(first[24]) + 1)
-    return [changed, *lines[1:]]
+def spoilt(lines: list[list[str]], how: Callable[[str], str | None]) -> list[list[str]]:
+    """Get lines wrong: ``missing``, ``extra`` (a second one of nobody's) or ``differing`` (its amount by one fen).
+
+    Args:
+        how: what to do with the line of this ``out_trade_no``; None leaves it.
+    """
+    told = []
+    for line in lines:
+        do = how(line[6])
+        if do != "missing":
+            told.append(_differing(line) if do == "differing" else line)
+        if do == "extra":
+            told.append([*line[:5], "4200" + "9" * 24, "EXTRA" + line[6][-10:], *line[7:]])
+    return told
+
+
+def _differing(line: list[str]) -> list[str]:
+    changed = [*line]
+    # An order's amount stands twice, and so does a refund's.
+    for place in (12, 24) if line[9] == "SUCCESS" else (16, 25):
+        changed[place] = _yuan(fen_of_yuan(line[place]) + 1)
+    return changed
 
 
 def packed(lines: list[list[str]]) -> tuple[bytes, str]:

@@ -3,7 +3,7 @@
 ============================ ================================================================================
 POST /control/mix/pay        ``{"openid", "params": {…}}`` → ``{"err_msg": "requestMedicalInsurancePay:ok" | ":fail" |
                              ":cancel", "reason"?}``; ``"cancel": true`` backs out; ``"preview": true`` →
-                             ``{"amount", "cash", "insurance", "description"}``. "ok" only means that WeChat is done
+                             ``{"amount", "description"}``. "ok" only means that WeChat is done
 POST /control/mix/finish     ``{"out_trade_no", "success"}`` ends an insurance part that hangs
 POST /control/mix/notify     ``{"out_trade_no", "spoil"?, "overrides"?, "wrong_key"?, "url"?, "event_type"?}`` sends one
                              notice, paid or not → ``{"id", "status"}``; ``/control/notify`` replays
@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from kernel.money import yuan
 from sandbox.wechat_pay.mixed import MixDesk, MixOrder
 from sandbox.wechat_pay.wire import Merchant, Refusal
+from words import sandbox_wechat as words
 
 SAY = "requestMedicalInsurancePay"
 
@@ -58,12 +59,8 @@ class MixControl:
     def _shown(self, order: MixOrder) -> dict[str, str]:
         paid = order.shown.get("wechat_pay_cash_fee", 0)
         insured = sum(order.shown.get(f"med_ins_{part}_fee", 0) for part in ("gov", "self", "other"))
-        return {
-            "amount": yuan(order.shown["total_fee"]),
-            "cash": yuan(paid),
-            "insurance": yuan(insured),
-            "description": str(order.shown["med_inst_name"]),
-        }
+        parts = words.MIXED.format(house=order.shown["med_inst_name"], insured=yuan(insured), paid=yuan(paid))
+        return {"amount": yuan(order.shown["total_fee"]), "description": parts}
 
     async def finish(self, request: Request) -> Response:
         """The insurance answers at last."""

@@ -81,7 +81,7 @@ def test_nobody_else_s_signature(change: dict[str, Any]) -> None:
 
 
 def test_the_signed_parts_cannot_run_together() -> None:
-    """Name ``a.b`` with body ``c`` would sign the same text as name ``a`` with body ``b.c``: no name has a full stop."""
+    """Name ``a.b`` with body ``c`` signs the same text as name ``a`` with body ``b.c``: no name has a full stop."""
     stamp = int(AT.timestamp())
     stolen = sign_capture(SECRET, "a", stamp, b"b.c")
     assert stolen == sign_capture(SECRET, "a.b", stamp, b"c")

@@ -182,7 +182,6 @@ class Line:
         """Make one call; its verified body. Raises the four errors of ``kernel.outside``."""
 
         async def once() -> bytes:
-            _SAID.set(0)
             try:
                 status, content = await call()
             except httpx.HTTPError as error:

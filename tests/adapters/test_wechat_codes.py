@@ -73,6 +73,12 @@ async def test_a_code_is_good_once_and_for_a_minute(stand: Stand, clock: Any) ->
     old = await charge(stand)
     clock.move(seconds=61)
     mine = await charge(stand)
+    sent: list[str] = []
+
+    async def keep(request: Any) -> None:
+        sent.append(request.url.path)
+
+    stand.pay.line.library._core._client.event_hooks["request"] = [keep]
     for bad in (
         replace(used, out_trade_no="CD900001"),
         old,
@@ -82,6 +88,7 @@ async def test_a_code_is_good_once_and_for_a_minute(stand: Stand, clock: Any) ->
     ):
         with pytest.raises(Rejected, match="AUTH_CODE_INVALID"):
             await stand.pay.charge_code(bad)
+    assert len(sent) == 3  # what is no code of WeChat's is not even sent
     assert len(stand.world.books.orders) == 1
     assert (await stand.pay.charge_code(mine)).trade_state is TradeState.SUCCESS
 
@@ -175,6 +182,23 @@ async def test_undoing_what_was_paid_gives_it_back(stand: Stand) -> None:
     assert sums(stand) == {"paid": 7760, "refunded": 7760}
     with pytest.raises(Rejected, match="INVALID_REQUEST"):
         await stand.pay.refund(RefundOrder("RF000001", asked.out_trade_no, 1, 7760))
+
+
+async def test_an_answer_about_another_charge_proves_nothing(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Well signed, but somebody else's: neither the charge nor its undoing is believed."""
+    asked = await charge(stand)
+    ask = stand.pay.line.ask
+
+    async def other(call: Any) -> dict[str, Any]:
+        return {**await ask(call), "out_trade_no": "CD999999"}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stand.pay.line, "ask", other)
+        with pytest.raises(Unknown, match="another order"):
+            await stand.pay.charge_code(asked)
+        with pytest.raises(Unknown, match="another order"):
+            await stand.pay.reverse(asked.out_trade_no)
+    assert (await stand.pay.query(asked.out_trade_no)).trade_state is TradeState.REVOKED
 
 
 async def test_only_codes_are_undone_so(stand: Stand) -> None:

@@ -450,6 +450,13 @@ async def test_a_signed_answer_that_makes_no_sense_proves_nothing(stand: MixStan
             told = await stand.post("/control/mix/notify", {"out_trade_no": bill.order.out_trade_no})
             assert (told["status"], change) == (401, change)
     assert len(stand.house.notices) == 1
+    stand.desk.view = lambda order: true_view(made) | {"mix_trade_no": "MIXOTHER"}  # type: ignore[method-assign]
+    with pytest.raises(Unknown, match="another order"):
+        await stand.mix.query_by_mix_trade_no(made.mix_trade_no)
+    other = await stand.bill(("A1", 4000))
+    stand.desk.view = lambda order: true_view(made)  # type: ignore[method-assign]
+    with pytest.raises(Unknown, match="another order"):
+        await stand.mix.create(other.order)
 
 
 # ------------------------------------------------------------------------------------------------------------ notices

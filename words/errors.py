@@ -86,6 +86,8 @@ CODES = {
     "pay_needs_wechat_login": "在微信里付，要先用微信登录一次。请退出，再点“微信登录”。",
     "pay_mismatch": "付款和账单对不上，没有记账。请到窗口问一下。",
     "over_refund": "退的钱不能比付的多。请看一下再办。",
+    "bad_capture": "没有读清楚。请刷新付款码，再扫一次。",
+    "forged_capture": "这台设备还没有登记好。请叫信息科看一下。",
     "idempotency_conflict": "这次的内容和刚才不一样。请回上一页再办。",
     # family
     "invite_expired": "这个邀请过期了。请家人再发一次。",

@@ -20,3 +20,4 @@ DECLINED = "银行没有同意这次付款，没有扣钱。可以换一种方�
 LINK_DEAD = "这个付款页已经过期，没有扣钱。请回到医院的页面重新打开。"
 ALREADY_PAID = "这一笔已经付过了，不用再付。"
 CLOSED = "这一笔已经取消，没有扣钱。"
+MIXED = "{house}：医保 ¥{insured}，微信 ¥{paid}"

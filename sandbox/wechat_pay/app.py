@@ -18,6 +18,8 @@ from starlette.routing import BaseRoute, Route
 from sandbox.wechat_pay import bills
 from sandbox.wechat_pay.books import Refund, rfc3339
 from sandbox.wechat_pay.control import control_routes
+from sandbox.wechat_pay.mixed import MixDesk
+from sandbox.wechat_pay.mixed_app import mixed_control
 from sandbox.wechat_pay.notifier import transaction
 from sandbox.wechat_pay.wire import Merchant, Refusal, nonce
 from sandbox.wechat_pay.world import World
@@ -46,15 +48,20 @@ class Call:
     def amount(self) -> int | None:
         """The amount asked for, if any."""
         amount = self.data.get("amount")
-        found = amount.get("refund", amount.get("total")) if isinstance(amount, dict) else None
+        found = self.data.get("total_fee")
+        if isinstance(amount, dict):
+            found = amount.get("refund", amount.get("total"))
         return found if isinstance(found, int) else None
 
 
 Handler = Callable[[World, Call], dict[str, Any] | None]
 
 
-def build(world: World, more: tuple[BaseRoute, ...] = ()) -> Starlette:
-    """The server. Mounted inside another app its lifespan does not run: call ``world.notifier.stop()`` at the end."""
+def build(world: World, more: tuple[BaseRoute, ...] = (), mixed: MixDesk | None = None) -> Starlette:
+    """The server; ``mixed`` for a platform that also serves the insurance.
+
+    Mounted inside another app its lifespan does not run: call ``world.notifier.stop()`` at the end.
+    """
 
     def route(path: str, method: str, name: str, handler: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -75,6 +82,8 @@ def build(world: World, more: tuple[BaseRoute, ...] = ()) -> Starlette:
         route(f"{pay}/out-trade-no/{{out_trade_no}}", "GET", "query", _query),
         route(f"{pay}/id/{{transaction_id}}", "GET", "query", _query_by_id),
         route(f"{pay}/out-trade-no/{{out_trade_no}}/close", "POST", "close", _close),
+        route(f"{pay}/out-trade-no/{{out_trade_no}}/reverse", "POST", "reverse", _reverse),
+        route(f"{pay}/codepay", "POST", "code", _charge_code),
         route(f"{pay}/{{kind}}", "POST", "create", _create),
         route("/v3/refund/domestic/refunds", "POST", "refund", _refund),
         route("/v3/refund/domestic/refunds/{out_refund_no}", "GET", "query_refund", _query_refund),
@@ -83,6 +92,8 @@ def build(world: World, more: tuple[BaseRoute, ...] = ()) -> Starlette:
         *control_routes(world),
         *more,
     ]
+    if mixed is not None:
+        routes += [*(route(*one) for one in _mixed_routes(mixed)), *mixed_control(mixed)]
     cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     return Starlette(routes=routes, middleware=[cors], lifespan=lifespan)
 
@@ -114,6 +125,8 @@ async def _answer(world: World, request: Request, name: str, handler: Handler) -
             raise Refusal(500, "SYSTEM_ERROR", "系统异常，请稍后重试")
         if do == "throttle":
             raise Refusal(429, "FREQUENCY_LIMITED", "频率限制，请降低请求频率")
+        if do == "password_entered":
+            raise Refusal(400, "INVALID_REQUEST", "已完成验密，不允许关单", 268560650)
         if rule is not None and do == "slow":
             await asyncio.sleep(rule.seconds if rule.seconds is not None else 1.0)
         content = handler(world, call)
@@ -151,6 +164,43 @@ def _create(world: World, call: Call) -> dict[str, Any]:
     if kind == "native":
         return {"code_url": f"weixin://wxpay/bizpayurl?pr={order.link}"}
     return {"h5_url": f"{call.base}/cgi-bin/mmpayweb-bin/checkmweb?prepay_id={order.prepay_id}&package={order.link}"}
+
+
+def _charge_code(world: World, call: Call) -> dict[str, Any]:
+    order = world.charge_code(call.merchant, call.data)
+    # While the payer types, the real one says no more than this.
+    return {"trade_state": order.state} if order.state == "USERPAYING" else transaction(order)
+
+
+def _reverse(world: World, call: Call) -> dict[str, Any]:
+    _same_merchant(call, call.data.get("mchid"))
+    number = call.request.path_params["out_trade_no"]
+    world.books.reverse(call.merchant.mchid, number, world.now())
+    return {"appid": call.data.get("appid"), "mchid": call.merchant.mchid, "out_trade_no": number}
+
+
+def _mixed_routes(desk: MixDesk) -> list[tuple[str, str, str, Handler]]:
+    orders = "/v3/med-ins/orders"
+
+    def create(_: World, call: Call) -> dict[str, Any]:
+        serial = call.request.headers.get("wechatpay-serial")
+        return desk.view(desk.create(call.merchant, call.data, serial))
+
+    def query(_: World, call: Call) -> dict[str, Any]:
+        given = call.request.path_params
+        if "mix_trade_no" in given:
+            return desk.view(desk.find(call.merchant.mchid, lambda o: o.mix_trade_no == given["mix_trade_no"]))
+        return desk.view(desk.find(call.merchant.mchid, lambda o: o.number == given["out_trade_no"]))
+
+    def report(_: World, call: Call) -> None:
+        desk.report(call.merchant, call.request.query_params.get("mix_trade_no", ""), call.data)
+
+    return [
+        (orders, "POST", "mix_create", create),
+        (f"{orders}/out-trade-no/{{out_trade_no}}", "GET", "mix_query", query),
+        (f"{orders}/mix-trade-no/{{mix_trade_no}}", "GET", "mix_query", query),
+        ("/v3/med-ins/refunds/notify", "POST", "mix_report", report),
+    ]
 
 
 def _query(world: World, call: Call) -> dict[str, Any]:
@@ -217,8 +267,12 @@ def _bill(world: World, call: Call) -> dict[str, Any]:
     except ValueError:
         raise Refusal(400, "PARAM_ERROR", "bill_date 有误") from None
     lines = bills.rows(world.books, call.merchant.mchid, day, world.now())
-    rule = world.behaviour.now("rows")
-    content, digest = bills.packed(bills.spoil(lines, rule.do) if rule else lines)
+
+    def how(number: str) -> str | None:
+        rule = world.behaviour.now("rows", number)
+        return rule.do if rule else None
+
+    content, digest = bills.packed(bills.spoilt(lines, how))
     token = nonce(40)
     world.files[token] = (call.merchant.mchid, content)
     return {

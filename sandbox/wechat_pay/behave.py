@@ -6,14 +6,20 @@ A rule is ``{"on": where, "do": what, "out_trade_no"?: str, "amount"?: fen, "tim
 ========== =====================================================================================================
 on         do
 ========== =====================================================================================================
-create     (query, close, refund, query_refund, bill) ``slow`` waits ``seconds`` and goes on; ``error_before`` 500,
-           nothing done; ``error_after`` done, then 500; ``hang_after`` done, then silence for ``seconds`` (default 30);
-           ``throttle`` 429; ``bad_signature`` ``unsigned`` ``wrong_serial`` ``stale`` spoil its signature
-pay        ``decline`` the bank says no, the order stays NOTPAY
-notify     ``drop`` never arrives (per try); ``delay`` by ``seconds``; ``duplicate`` twice; ``reorder`` after the
-           next notice of anybody; ``signtest`` a probe first; ``wrong_serial`` ``tamper`` ``stale`` spoil this try
+create     (code, reverse, query, close, refund, query_refund, bill, mix_create, mix_query, mix_report)
+           ``slow`` waits ``seconds`` and goes on; ``error_before`` 500, nothing done; ``error_after`` done, then 500;
+           ``hang_after`` done, then silence for ``seconds`` (default 30); ``throttle`` 429; ``bad_signature``
+           ``unsigned`` ``wrong_serial`` ``stale`` spoil its signature
+pay        ``decline`` the bank says no, the order stays NOTPAY (a shown code: PAYERROR); ``userpaying`` (shown codes)
+           the phone asks for the password for ``seconds`` (default: until ``/control/code/password``), then pays
+mix_pay    ``insurance_fails`` the cash is taken, the insurance does not pay; ``cash_fails`` the insurance pays, the
+           cash does not come; ``insurance_hangs`` undecided until ``/control/mix/finish``
+close      also ``password_entered``: refused, the payer is through already
+notify     (mix_notify) ``drop`` never arrives (per try); ``delay`` by ``seconds``; ``duplicate`` twice; ``reorder``
+           after the next notice of anybody; ``signtest`` a probe first; ``wrong_serial`` ``tamper`` ``stale``
+           spoil this try
 refunding  ``abnormal`` ``closed`` the money does not arrive; ``stuck`` stays PROCESSING
-rows       ``missing`` ``extra`` ``differing``: one line of the daily bill is wrong
+rows       ``missing`` ``extra`` ``differing``: a line of the daily bill is wrong, the first or ``out_trade_no``'s
 ========== =====================================================================================================
 """
 
@@ -24,15 +30,23 @@ from typing import Any
 
 _SPOILT = {"bad_signature", "unsigned", "wrong_serial", "stale"}
 _REQUEST = {"slow", "error_before", "error_after", "hang_after", "throttle", *_SPOILT}
+_NOTICE = {"drop", "delay", "duplicate", "reorder", "signtest", "wrong_serial", "tamper", "stale"}
 KNOWN = {
     "create": _REQUEST,
+    "code": _REQUEST,
+    "reverse": _REQUEST,
+    "mix_create": _REQUEST,
+    "mix_query": _REQUEST,
+    "mix_report": _REQUEST,
     "query": _REQUEST,
-    "close": _REQUEST,
+    "close": _REQUEST | {"password_entered"},
     "refund": _REQUEST,
     "query_refund": _REQUEST,
     "bill": _REQUEST,
-    "pay": {"decline"},
-    "notify": {"drop", "delay", "duplicate", "reorder", "signtest", "wrong_serial", "tamper", "stale"},
+    "pay": {"decline", "userpaying"},
+    "mix_pay": {"insurance_fails", "cash_fails", "insurance_hangs"},
+    "notify": _NOTICE,
+    "mix_notify": _NOTICE,
     "refunding": {"abnormal", "closed", "stuck"},
     "rows": {"missing", "extra", "differing"},
 }
@@ -45,6 +59,11 @@ MAGIC_AMOUNTS: dict[int, tuple[str, str]] = {
     66605: ("notify", "duplicate"),
     66606: ("refunding", "abnormal"),
     66607: ("refunding", "stuck"),
+    66608: ("pay", "userpaying"),
+    66611: ("mix_pay", "insurance_fails"),
+    66612: ("mix_pay", "cash_fails"),
+    66613: ("mix_pay", "insurance_hangs"),
+    66614: ("mix_notify", "drop"),
 }
 
 

@@ -5,6 +5,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 
 from kernel.money import fen_of_yuan
@@ -34,6 +35,9 @@ def rows(books: Books, mchid: str, day: date, now: datetime) -> list[list[str]]:
     for order in books.orders.values():
         if order.mchid == mchid and order.paid_at is not None and order.paid_at.astimezone(BEIJING).date() == day:
             lines.append((order.paid_at, _payment(order)))
+    for order in books.orders.values():
+        if order.mchid == mchid and order.reversed_at and order.reversed_at.astimezone(BEIJING).date() == day:
+            lines.append((order.reversed_at, _reversal(order, order.reversed_at)))
     for refund in books.refunds.values():
         if refund.mchid == mchid and refund.created.astimezone(BEIJING).date() == day:
             lines.append((refund.created, _refund(books.orders[mchid, refund.out_trade_no], refund)))
@@ -42,16 +46,28 @@ def rows(books: Books, mchid: str, day: date, now: datetime) -> list[list[str]]:
     return [line for _, line in sorted(lines, key=lambda pair: pair[0])]
 
 
-def spoil(lines: list[list[str]], how: str) -> list[list[str]]:
-    """Get one line wrong: ``missing``, ``extra`` or ``differing`` (its amount by one fen)."""
-    first = lines[0]
-    if how == "missing":
-        return lines[1:]
-    if how == "extra":
-        return [*lines, [*first[:5], "4200" + "9" * 24, "EXTRA" + "0" * 10, *first[7:]]]
-    changed = [*first]
-    changed[12] = changed[24] = _yuan(fen_of_yuan(first[24]) + 1)
-    return [changed, *lines[1:]]
+def spoilt(lines: list[list[str]], how: Callable[[str], str | None]) -> list[list[str]]:
+    """Get lines wrong: ``missing``, ``extra`` (a second one of nobody's) or ``differing`` (its amount by one fen).
+
+    Args:
+        how: what to do with the line of this ``out_trade_no``; None leaves it.
+    """
+    told = []
+    for line in lines:
+        do = how(line[6])
+        if do != "missing":
+            told.append(_differing(line) if do == "differing" else line)
+        if do == "extra":
+            told.append([*line[:5], "4200" + "9" * 24, "EXTRA" + line[6][-10:], *line[7:]])
+    return told
+
+
+def _differing(line: list[str]) -> list[str]:
+    changed = [*line]
+    # An order's amount stands twice, and so does a refund's.
+    for place in (12, 24) if line[9] == "SUCCESS" else (16, 25):
+        changed[place] = _yuan(fen_of_yuan(line[place]) + 1)
+    return changed
 
 
 def packed(lines: list[list[str]]) -> tuple[bytes, str]:
@@ -75,15 +91,34 @@ def _yuan(fen: int) -> str:
 
 def _payment(order: Order) -> list[str]:
     at = order.paid_at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S") if order.paid_at else ""
-    head = [at, order.appid, order.mchid, "0", "", order.transaction_id or "", order.out_trade_no, order.payer or ""]
+    numbers = [order.transaction_id or "", order.out_trade_no, order.payer or ""]
+    head = [at, order.appid, order.mchid, "0", order.device, *numbers]
     total = _yuan(order.total)
     middle = [order.trade_type, "SUCCESS", "OTHERS", "CNY", total, "0.00", "0", "0", "0.00", "0.00", "", ""]
     return [*head, *middle, order.description, order.attach, "0.00000", "0.00%", total, "0.00", ""]
 
 
+def _reversal(order: Order, reversed_at: datetime) -> list[str]:
+    """A payment by a shown code taken back: no number of the merchant's, for there was no refund."""
+    at = reversed_at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    head = [at, *_payment(order)[1:8], order.trade_type, "REVOKED", "OTHERS", "CNY", "0.00", "0.00"]
+    back = _yuan(order.total)
+    kind = [f"5030{order.transaction_id}"[:32], "0", back, "0.00", "ORIGINAL", "SUCCESS"]
+    return [*head, *kind, order.description, order.attach, "0.00000", "0.00%", "0.00", back, ""]
+
+
 def _refund(order: Order, refund: Refund) -> list[str]:
     at = refund.created.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
-    head = [at, order.appid, order.mchid, "0", "", refund.transaction_id, order.out_trade_no, order.payer or ""]
+    head = [
+        at,
+        order.appid,
+        order.mchid,
+        "0",
+        order.device,
+        refund.transaction_id,
+        order.out_trade_no,
+        order.payer or "",
+    ]
     back = _yuan(refund.amount)
     middle = [order.trade_type, "REFUND", "OTHERS", "CNY", "0.00", "0.00", refund.refund_id, refund.out_refund_no]
     # The status is a snapshot at acceptance, as on the real bill.

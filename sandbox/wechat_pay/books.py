@@ -3,6 +3,7 @@
 No HTTP here. Times come from the caller. Refusals are the answers the platform gives.
 """
 
+import hashlib
 import re
 import secrets
 from dataclasses import asdict, dataclass, field
@@ -17,10 +18,11 @@ PREPAY_LIFE = timedelta(hours=2)
 H5_LIFE = timedelta(minutes=5)
 ORDER_LIFE = timedelta(days=7)
 REFUND_LIFE = timedelta(days=365)
+NO_CLOSE = 268449641
 CHANGED = 268498688  # the Request-ID's number when a known order returns with other parameters
 _NUMBER = re.compile(r"[A-Za-z0-9_\-|*]{6,32}")
 _REFUND_NUMBER = re.compile(r"[A-Za-z0-9_\-|*@]{1,64}")
-_CHANNELS = {"jsapi": "JSAPI", "h5": "MWEB", "native": "NATIVE"}
+_CHANNELS = {"jsapi": "JSAPI", "h5": "MWEB", "native": "NATIVE", "codepay": "MICROPAY"}
 
 
 def rfc3339(at: datetime) -> str:
@@ -30,7 +32,7 @@ def rfc3339(at: datetime) -> str:
 
 @dataclass(slots=True)
 class Order:
-    """One order; ``state`` is NOTPAY, SUCCESS, REFUND or CLOSED."""
+    """One order; ``state`` is NOTPAY, SUCCESS, REFUND or CLOSED, by a shown code also USERPAYING, PAYERROR, REVOKED."""
 
     mchid: str
     appid: str
@@ -51,6 +53,9 @@ class Order:
     transaction_id: str | None = None
     payer: str | None = None
     paid_at: datetime | None = None
+    device: str = ""
+    password_by: datetime | None = None
+    reversed_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -83,11 +88,12 @@ class Books:
         """Open an order or find the identical one.
 
         Args:
-            kind: ``jsapi``, ``h5`` or ``native``.
+            kind: ``jsapi``, ``h5``, ``native`` or ``codepay``.
         """
         _check_order(merchant, kind, data, now)
         key = (merchant.mchid, data["out_trade_no"])
-        request = {"kind": kind, **data}
+        # Of a payment code only a print is kept, to know it again.
+        request = {"kind": kind, **data} | ({"payer": _printed(data)} if kind == "codepay" else {})
         known = self.orders.get(key)
         if known is not None:
             self.touch(known, now)
@@ -97,6 +103,8 @@ class Books:
                 raise Refusal(400, "ORDERPAID", "该订单已支付")
             if known.state == "CLOSED":
                 raise Refusal(400, "ORDER_CLOSED", "该订单已关闭")
+            if known.state in ("PAYERROR", "REVOKED"):
+                raise Refusal(400, "ORDERREVERSED", "该订单已撤销或支付失败")
             if now - known.prepaid >= (H5_LIFE if kind == "h5" else PREPAY_LIFE):
                 known.prepay_id, known.link, known.prepaid = _prepay_id(now), nonce(24), now
             return known
@@ -108,7 +116,7 @@ class Books:
             out_trade_no=data["out_trade_no"],
             total=data["amount"]["total"],
             trade_type=_CHANNELS[kind],
-            notify_url=data["notify_url"],
+            notify_url=data.get("notify_url", ""),
             description=data["description"],
             attach=data.get("attach", ""),
             openid=data.get("payer", {}).get("openid"),
@@ -118,6 +126,7 @@ class Books:
             prepay_id=_prepay_id(now),
             prepaid=now,
             link=nonce(24),
+            device=data.get("scene_info", {}).get("device_id", ""),
         )
         self.orders[key] = order
         return order
@@ -145,18 +154,43 @@ class Books:
         """Find the order behind an H5 page or a QR code."""
         return next((o for o in self.orders.values() if o.link == link), None)
 
-    @staticmethod
-    def touch(order: Order, now: datetime) -> None:
-        """An unpaid order past its time is closed the next time anybody looks."""
+    def touch(self, order: Order, now: datetime) -> None:
+        """An unpaid order past its time is closed the next time anybody looks; a password may have been entered."""
+        if order.state == "USERPAYING" and order.password_by is not None and now >= order.password_by:
+            self.enter_password(order, order.password_by)
         if order.state == "NOTPAY" and now >= order.expires:
             order.state = "CLOSED"
 
     def close(self, mchid: str, out_trade_no: str, now: datetime) -> None:
         """Close; doing it again changes nothing."""
         order = self.order(mchid, out_trade_no, now)
+        if order.trade_type == "MICROPAY":
+            raise Refusal(400, "INVALID_REQUEST", "付款码支付不支持关单，请使用撤销接口", NO_CLOSE)
         if order.state in ("SUCCESS", "REFUND"):
             raise Refusal(400, "ORDERPAID", "该订单已支付")
         order.state = "CLOSED"
+
+    def ask_password(self, order: Order, openid: str, until: datetime | None) -> None:
+        """The payer of a shown code must enter a password; they do at ``until``, or when they are told to."""
+        order.state, order.payer, order.password_by = "USERPAYING", openid, until
+
+    def enter_password(self, order: Order, at: datetime) -> None:
+        """They did."""
+        if order.state != "USERPAYING" or order.payer is None:
+            raise Refusal(400, "ORDER_STATUS", "订单不在等待密码")
+        order.state, order.password_by = "NOTPAY", None
+        self.pay(order, order.payer, at)
+
+    def reverse(self, mchid: str, out_trade_no: str, now: datetime) -> None:
+        """Undo a payment by a shown code: what was not paid never will be, what was paid goes back; twice is once."""
+        order = self.order(mchid, out_trade_no, now)
+        if order.trade_type != "MICROPAY":
+            raise Refusal(400, "INVALID_REQUEST", "只有付款码支付可以撤销")
+        if order.state == "REFUND":
+            raise Refusal(400, "INVALID_REQUEST", "订单已退款，不能撤销")
+        if order.state == "SUCCESS":
+            order.reversed_at = now
+        order.state = "REVOKED"
 
     def pay(self, order: Order, openid: str, now: datetime) -> None:
         """Take the money, exactly once.
@@ -193,7 +227,7 @@ class Books:
             raise Refusal(400, "INVALID_REQUEST", "订单总金额有误")
         if now - order.paid_at > REFUND_LIFE:
             raise Refusal(400, "INVALID_REQUEST", "订单已超过一年，不能退款")
-        taken = sum(r.amount for r in self._refunds_of(order) if r.status != "CLOSED")
+        taken = sum(r.amount for r in self.refunds_of(order) if r.status != "CLOSED")
         if taken + amount["refund"] > order.total:
             raise Refusal(403, "INVALID_REQUEST", "申请退款金额大于订单剩余可退金额")
         self._serial += 1
@@ -238,13 +272,15 @@ class Books:
             raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
         return refund
 
-    def _refunds_of(self, order: Order) -> list[Refund]:
+    def refunds_of(self, order: Order) -> list[Refund]:
+        """All refunds of an order."""
         return [r for r in self.refunds.values() if (r.mchid, r.out_trade_no) == (order.mchid, order.out_trade_no)]
 
     def dump(self) -> dict[str, Any]:
         """The books as JSON: orders, payments, refunds, and their sums in fen."""
         paid = [o for o in self.orders.values() if o.paid_at is not None]
-        returned = [r for r in self.refunds.values() if r.status == "SUCCESS"]
+        returned = [r.amount for r in self.refunds.values() if r.status == "SUCCESS"]
+        returned += [o.total for o in paid if o.reversed_at is not None]
         return {
             "orders": [_plain(asdict(o)) for o in self.orders.values()],
             "payments": [
@@ -259,7 +295,7 @@ class Books:
                 for o in paid
             ],
             "refunds": [_plain(asdict(r)) for r in self.refunds.values()],
-            "sums": {"paid": sum(o.total for o in paid), "refunded": sum(r.amount for r in returned)},
+            "sums": {"paid": sum(o.total for o in paid), "refunded": sum(returned)},
         }
 
 
@@ -286,17 +322,36 @@ def _check_order(merchant: Merchant, kind: str, data: dict[str, Any], now: datet
     amount = data.get("amount")
     if not isinstance(amount, dict) or not _fen(amount.get("total")) or amount.get("currency", "CNY") != "CNY":
         raise Refusal(400, "PARAM_ERROR", "金额必须是大于 0 的整数分")
-    notify_url = str(data.get("notify_url", ""))
-    if not _reachable(notify_url):
+    if kind != "codepay" and not _reachable(str(data.get("notify_url", ""))):
         raise Refusal(400, "PARAM_ERROR", "notify_url 必须是不带参数的 https 地址")
     if len(str(data.get("attach", ""))) > 128:
         raise Refusal(400, "PARAM_ERROR", "attach 过长")
+    _check_payer(kind, data)
+
+
+def _check_payer(kind: str, data: dict[str, Any]) -> None:
     if kind == "jsapi" and not isinstance(data.get("payer", {}).get("openid"), str):
         raise Refusal(400, "PARAM_ERROR", "缺少 payer.openid")
+    if kind == "codepay":
+        _check_code(data)
     if kind == "h5":
         scene = data.get("scene_info", {})
         if not scene.get("payer_client_ip") or not scene.get("h5_info", {}).get("type"):
             raise Refusal(400, "PARAM_ERROR", "缺少 scene_info.payer_client_ip 或 h5_info.type")
+
+
+def _check_code(data: dict[str, Any]) -> None:
+    if not re.fullmatch(r"1[0-5][0-9]{16}", str(data.get("payer", {}).get("auth_code", ""))):
+        raise Refusal(400, "AUTH_CODE_INVALID", "请扫描微信支付付款码（以10/11/12/13/14/15为前缀的18位数字）")
+    store = data.get("scene_info", {}).get("store_info", {})
+    if not (store.get("id") or store.get("out_id")):
+        raise Refusal(400, "PARAM_ERROR", "缺少 scene_info.store_info")
+    if "notify_url" in data:
+        raise Refusal(400, "PARAM_ERROR", "付款码支付没有 notify_url")
+
+
+def _printed(data: dict[str, Any]) -> str:
+    return hashlib.sha256(str(data["payer"]["auth_code"]).encode()).hexdigest()
 
 
 def _reachable(notify_url: str) -> bool:

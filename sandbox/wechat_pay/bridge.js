@@ -2,8 +2,8 @@
 // Placeholders in double braces are filled by the server: words, the person's openid, our own address.
 (() => {
   const here = {{base}}, openid = {{openid}}, words = {{words}};
-  const post = async (body) =>
-    (await fetch(here + "/control/pay", {
+  const post = async (body, till = "/control/pay") =>
+    (await fetch(here + till, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
     })).json();
 
@@ -43,17 +43,22 @@
     root.querySelector(".p").focus();
   });
 
-  const request = async (params) => {
-    const shown = await post({ preview: true, params });
-    if (!shown.amount) return { err_msg: "get_brand_wcpay_request:fail", reason: shown.reason };
-    if (!(await sheet(shown))) return post({ cancel: true });
-    return post({ openid, params });
+  // Name of the call -> where it is paid, and how its answers begin.
+  const tills = {
+    getBrandWCPayRequest: ["/control/pay", "get_brand_wcpay_request"],
+    requestMedicalInsurancePay: ["/control/mix/pay", "requestMedicalInsurancePay"],
+  };
+  const request = async (params, [till, says]) => {
+    const shown = await post({ preview: true, params }, till);
+    if (!shown.amount) return { err_msg: says + ":fail", reason: shown.reason };
+    if (!(await sheet(shown))) return post({ cancel: true }, till);
+    return post({ openid, params }, till);
   };
 
   window.WeixinJSBridge = {
     invoke(name, params, callback) {
-      if (name !== "getBrandWCPayRequest") return callback({ err_msg: name + ":fail" });
-      request(params).then(callback, () => callback({ err_msg: "get_brand_wcpay_request:fail" }));
+      if (!tills[name]) return callback({ err_msg: name + ":fail" });
+      request(params, tills[name]).then(callback, () => callback({ err_msg: tills[name][1] + ":fail" }));
     },
     on() {}, call() {},
   };

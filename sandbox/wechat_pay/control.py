@@ -8,6 +8,8 @@ GET  /control/bridge.js  ``?openid=`` a ``WeixinJSBridge`` for a page of this pe
                          WeChat would inject its own: shows a sheet, then pays
 GET  …/checkmweb         the H5 cashier page (``h5_url``; ``&redirect_url=`` leads back); POST pays
 POST /control/scan       ``{"code_url", "openid"}`` pays a NATIVE order; without ``openid`` only shows it
+POST /control/code       ``{"openid"}`` → ``{"auth_code"}``: the payment code on this person's phone, good for a minute
+POST /control/code/password  ``{"out_trade_no", "ok"}``: the payer of a shown code enters the password, or does not
 POST /control/behave     a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``
 POST /control/notify     ``{"out_trade_no", "spoil"?, "overrides"?, "wrong_key"?, "url"?, "event_type"?}`` sends one
                          notice, paid or not; ``{"replay": id}`` sends recorded bytes again → ``{"id", "status"}``
@@ -51,6 +53,8 @@ def control_routes(world: World) -> list[BaseRoute]:
         Route("/control/pay", control.pay, methods=["POST"]),
         Route("/control/bridge.js", control.bridge, methods=["GET"]),
         Route("/control/scan", control.scan, methods=["POST"]),
+        Route("/control/code", control.code, methods=["POST"]),
+        Route("/control/code/password", control.password, methods=["POST"]),
         Route("/control/behave", control.behave, methods=["POST"]),
         Route("/control/notify", control.notify, methods=["POST"]),
         Route("/control/refund", control.refund, methods=["POST"]),
@@ -109,6 +113,26 @@ class Control:
         except Refusal as no:
             return JSONResponse({"code": no.code}, no.status)
         return JSONResponse({**shown, "code": "OK"})
+
+    async def code(self, request: Request) -> Response:
+        """A phone shows its payment code."""
+        asked = await request.json()
+        try:
+            return JSONResponse({"auth_code": self.world.show_code(str(asked.get("openid")))})
+        except Refusal as no:
+            return JSONResponse({"code": no.code}, no.status)
+
+    async def password(self, request: Request) -> Response:
+        """The payer types it, or gives up."""
+        asked = await request.json()
+        order = next((o for o in self.world.books.orders.values() if o.out_trade_no == asked.get("out_trade_no")), None)
+        if order is None or order.state != "USERPAYING":
+            return JSONResponse({"code": "ORDER_STATUS"}, 409)
+        if asked.get("ok", True):
+            self.world.books.enter_password(order, self.world.now())
+        else:
+            order.state, order.payer = "PAYERROR", None
+        return JSONResponse({"trade_state": order.state})
 
     async def behave(self, request: Request) -> Response:
         """Add rules, or behave again."""

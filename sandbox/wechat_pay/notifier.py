@@ -23,6 +23,9 @@ from sandbox.wechat_pay.wire import Merchant, Wire, sealed
 M, H = 60, 3600
 PAUSES = (15, 15, 30, 3 * M, 10 * M, 20 * M, 30 * M, 30 * M, 30 * M, 60 * M, 3 * H, 3 * H, 3 * H, 6 * H, 6 * H)
 
+# Mixed payments: the real one stops after thirty seconds; how it spends them nobody says.
+MIX_PAUSES = (5, 10, 15)
+
 
 @cache
 def _tls() -> ssl.SSLContext:
@@ -90,6 +93,11 @@ class Notifier:
         body = self.envelope(merchant, f"REFUND.{refund.status}", word, "refund", refund_notice(refund))
         self.soon(self._deliver(refund.notify_url, body, refund.out_trade_no, refund.amount))
 
+    def mixed(self, merchant: Merchant, url: str, view: dict[str, Any]) -> None:
+        """Begin to tell of a mixed payment, for thirty seconds."""
+        body = self.envelope(merchant, "MEDICAL_INSURANCE.SUCCESS", "医保混合收款成功", "medical_insurance", view)
+        self.soon(self._deliver(url, body, view["out_trade_no"], view["total_fee"], "mix_notify", MIX_PAUSES))
+
     def envelope(
         self, merchant: Merchant, event: str, summary: str, kind: str, content: dict[str, Any]
     ) -> dict[str, Any]:
@@ -103,13 +111,21 @@ class Notifier:
             "resource": sealed(merchant.apiv3_key, content, kind),
         }
 
-    async def _deliver(self, url: str, body: dict[str, Any], number: str, amount: int) -> None:
-        for attempt in range(1, len(PAUSES) + 2):
-            rule = self._behaviour.now("notify", number, amount)
+    async def _deliver(
+        self,
+        url: str,
+        body: dict[str, Any],
+        number: str,
+        amount: int,
+        on: str = "notify",
+        pauses: tuple[int, ...] = PAUSES,
+    ) -> None:
+        for attempt in range(1, len(pauses) + 2):
+            rule = self._behaviour.now(on, number, amount)
             if await self._try(url, body, number, attempt, rule):
                 return
-            if attempt <= len(PAUSES):
-                await asyncio.sleep(PAUSES[attempt - 1] * self.scale)
+            if attempt <= len(pauses):
+                await asyncio.sleep(pauses[attempt - 1] * self.scale)
 
     async def _try(self, url: str, body: dict[str, Any], number: str, attempt: int, rule: Rule | None) -> bool:
         do = rule.do if rule else None
@@ -178,7 +194,9 @@ class Notifier:
 
 def transaction(order: Order) -> dict[str, Any]:
     """An order as queries and notices show it."""
-    words = {"SUCCESS": "支付成功", "REFUND": "转入退款", "NOTPAY": "订单未支付", "CLOSED": "订单已关闭"}
+    words = {"SUCCESS": "支付成功", "REFUND": "转入退款", "NOTPAY": "订单未支付", "CLOSED": "订单已关闭"} | {
+        "USERPAYING": "用户支付中", "PAYERROR": "支付失败", "REVOKED": "已撤销",
+    }  # fmt: skip
     shown: dict[str, Any] = {
         "mchid": order.mchid,
         "appid": order.appid,

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
@@ -120,6 +120,15 @@ class Wire:
         if (mchid, value) in self._seen:
             raise Refusal(401, "SIGN_ERROR", "随机串重复")
         self._seen[mchid, value] = now
+
+    def opened(self, sealed: str) -> str:
+        """Read a field encrypted for the platform (RSA-OAEP with SHA-1, base64).
+
+        Raises:
+            ValueError: it was not.
+        """
+        padding = OAEP(mgf=MGF1(algorithm=SHA1()), algorithm=SHA1(), label=None)  # noqa: S303 - as the platform has it
+        return self._key.decrypt(base64.b64decode(sealed, validate=True), padding).decode()
 
     def sign(self, body: bytes, at: float, spoil: str | None = None) -> dict[str, str]:
         """Signature headers for an answer or notice.

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sandbox.wechat_pay.behave import Behaviour
 from sandbox.wechat_pay.books import Books, Order, Refund
+from sandbox.wechat_pay.codes import Codes
 from sandbox.wechat_pay.notifier import Notifier
 from sandbox.wechat_pay.wire import Merchant, Refusal, Wire, verifies
 
@@ -52,6 +54,7 @@ class World:
         self.payers = list(payers)
         self.now, self.wall = now, wall
         self.books = Books()
+        self.codes: Codes[Payer] = Codes()
         self.behaviour = Behaviour()
         self.notifier = Notifier(self.wire, self.behaviour, now, scale)
         self.files: dict[str, tuple[str, bytes]] = {}
@@ -99,10 +102,50 @@ class World:
         if not self.knows(order.appid, openid):
             raise Refusal(403, "OPENID_MISMATCH", "openid 与 appid 不匹配")
         self.books.touch(order, self.now())
-        if order.state == "NOTPAY" and self.behaviour.now("pay", order.out_trade_no, order.total):
+        if order.state == "NOTPAY" and self._declined(order):
             raise Refusal(403, "BANK_DECLINED", "银行拒绝了这次付款")
         self.books.pay(order, openid, self.now())
         self.notifier.paid(self.merchants[order.mchid], order)
+        return order
+
+    def _declined(self, order: Order) -> bool:
+        rule = self.behaviour.now("pay", order.out_trade_no, order.total)
+        return rule is not None and rule.do == "decline"
+
+    def show_code(self, openid: str) -> str:
+        """What the phone of this person (by any of their openids) shows the cashier.
+
+        Raises:
+            Refusal: nobody's.
+        """
+        payer = next((p for p in self.payers if openid in p.openids.values()), None)
+        if payer is None:
+            raise Refusal(404, "NO_SUCH_PAYER", "没有这个人")
+        return self.codes.show(payer, self.now())
+
+    def charge_code(self, merchant: Merchant, data: dict[str, Any]) -> Order:
+        """The cashier has scanned a phone: the money is taken at once, or the payer is asked for a password.
+
+        Raises:
+            Refusal: nothing was taken.
+        """
+        known = (merchant.mchid, str(data.get("out_trade_no"))) in self.books.orders
+        code = str(data.get("payer", {}).get("auth_code"))
+        payer = None if known or not code.isdigit() else self.codes.payer(code, self.now())
+        order = self.books.create(merchant, "codepay", data, self.now())
+        if known or payer is None:
+            return order
+        self.codes.use(code)
+        openid = payer.openids[order.appid]
+        rule = self.behaviour.now("pay", order.out_trade_no, order.total)
+        if rule is not None and rule.do == "decline":
+            order.state = "PAYERROR"
+            raise Refusal(403, "NOTENOUGH", "用户账号余额不足")
+        if rule is not None:
+            until = None if rule.seconds is None else self.now() + timedelta(seconds=rule.seconds)
+            self.books.ask_password(order, openid, until)
+        else:
+            self.books.pay(order, openid, self.now())
         return order
 
     def begin_refund(self, merchant: Merchant, data: dict[str, object]) -> Refund:

@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from payments.ports import TradeState
+from payments.ports import MixEnd, TradeState
+from sandbox.keys import SandboxKeys
+from tests.adapters.mix_stand import a_mix_stand
 from tests.adapters.pay_stand import MOTHER, Stand
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -43,3 +45,30 @@ async def test_the_sheet_asks_before_it_pays(stand: Stand, serving: Any) -> None
     assert answers == [{"err_msg": "get_brand_wcpay_request:cancel"}, {"err_msg": "get_brand_wcpay_request:ok"}]
     assert (await stand.pay.query(order.out_trade_no)).trade_state is TradeState.SUCCESS
     assert len(stand.world.books.dump()["payments"]) == 1
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+async def test_the_sheet_names_both_parts(world_keys: SandboxKeys, clock: Any, serving: Any) -> None:
+    """Insurance and cash at one press: the sheet says how much of each before anything is taken."""
+    async with a_mix_stand(world_keys, clock, serving) as stand:
+        bill = await stand.bill()
+        params = dict((await stand.mix.create(bill.order)).client_params)
+        script = f"{stand.pay.line.settings.base_url}/control/bridge.js?openid=oFather"
+
+        async def page_of_ours(_: Request) -> Response:
+            return HTMLResponse(f"<!doctype html><title>bill</title><body><script src='{script}'></script></body>")
+
+        async with serving(Starlette(routes=[Route("/", page_of_ours)])) as ours, async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+            page = await browser.new_page(viewport={"width": 390, "height": 844})
+            await page.goto(ours)
+            insured = PAY.replace("getBrandWCPayRequest", "requestMedicalInsurancePay")
+            await page.evaluate(f"params => {{ window.answer = ({insured})(params) }}", params)
+            await page.get_by_text("¥200.00").wait_for()
+            assert await page.get_by_text("医保 ¥175.00，微信 ¥25.00").is_visible()
+            await page.get_by_role("button", name="付款").click()
+            answer = await page.evaluate("() => window.answer")
+            await browser.close()
+        assert answer == {"err_msg": "requestMedicalInsurancePay:ok"}
+        assert (await stand.mix.query(bill.order.out_trade_no)).concludes is MixEnd.WHOLE

@@ -379,7 +379,7 @@ async def test_the_platform_refuses_what_is_not_signed_by_the_merchant(stand: St
     async def keep(request: httpx.Request) -> None:
         seen.append(dict(request.headers))
 
-    stand.pay._library._core._client.event_hooks["request"] = [keep]
+    stand.pay.line.library._core._client.event_hooks["request"] = [keep]
     order = stand.order()
     await stand.pay.create(order)
     await stand.pay.query(order.out_trade_no)

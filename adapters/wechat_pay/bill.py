@@ -32,7 +32,8 @@ def read_bill(packed: bytes, sha1: str, day: date) -> TradeBill:
         raise ValueError("bill too long or cut off")
     if not hmac.compare_digest(hashlib.sha1(plain, usedforsecurity=False).hexdigest(), sha1.lower()):
         raise ValueError("digest differs")
-    lines = plain.decode("utf-8-sig").splitlines()
+    # Not splitlines: a description may hold any of the dozen other characters it cuts at.
+    lines = plain.decode("utf-8-sig").rstrip("\r\n").replace("\r\n", "\n").split("\n")
     if len(lines) < 3:
         raise ValueError("no totals")
     names = lines[0].split(",")
@@ -65,4 +66,6 @@ def _row(cells: dict[str, str]) -> BillRow:
         payer_openid=cells["用户标识"],
         out_refund_no=refund_no if refund_no not in ("", "0") else None,
         refund_fen=fen_of_yuan(cells["退款金额"]),
+        trade_type=cells["交易类型"],
+        refund_status=cells["退款状态"] or None,
     )

@@ -203,16 +203,19 @@ def judge_money(till: Json, settlements: dict[str, Json], refunds: dict[str, Jso
     told_back: Counter[str] = Counter()
     for data in refunds.values():
         told_back[data["settlement_no"]] += data["total_fen"]
-    by_transaction: dict[str, list[Json]] = {}
-    for settlement in settlements.values():
-        by_transaction.setdefault(settlement["transaction"], []).append(settlement)
-    for payment in till["payments"]:
-        number = payment["out_trade_no"]
-        mine = by_transaction.pop(payment["transaction_id"], [])
-        kept = payment["total"] - back[number]
-        booked = sum(s["total_fen"] for s in mine) - sum(told_back[s["settlement_no"]] for s in mine)
-        if len(mine) > 1 or kept != booked:
-            doubled.append(f"{number}: paid {payment['total']}, back {back[number]}, {len(mine)} settlements {booked}")
-    # What the insurance pays whole is settled over 0 fen, without anybody's money.
-    other += [f"settled without money: {s}" for rest in by_transaction.values() for s in rest if s["total_fen"]]
+    till_by = {payment["transaction_id"]: payment for payment in till["payments"]}
+    named = Counter(one["transaction"] for data in settlements.values() for one in data["payments"])
+    for transaction, payment in till_by.items():
+        number, kept = payment["out_trade_no"], payment["total"] - back[payment["out_trade_no"]]
+        if named[transaction] > 1 or (named[transaction] == 0 and kept):
+            doubled.append(f"{number}: paid {payment['total']}, kept {kept}, in {named[transaction]} settlements")
+    for number, data in settlements.items():
+        mine = [(one, till_by.get(one["transaction"])) for one in data["payments"]]
+        other += [f"{number} names a payment the till does not have: {one}" for one, payment in mine if payment is None]
+        paid = [(one, payment) for one, payment in mine if payment is not None]
+        other += [f"{number} tells another amount: {one}" for one, p in paid if p["total"] != one["amount_fen"]]
+        kept = sum(p["total"] - back[p["out_trade_no"]] for _, p in paid)
+        booked = data["total_fen"] - told_back[number]
+        if kept != booked and len(paid) == len(mine):
+            doubled.append(f"{number}: the till kept {kept}, the hospital booked {booked}")
     return doubled, other

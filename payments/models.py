@@ -96,7 +96,7 @@ class Attempt(Base):
 
 
 class Refund(Base):
-    """Money on its way back from one attempt; ``charge_id`` empty: the whole of it (late, or its round was given up)."""
+    """Money on its way back from one attempt; ``charge_id`` empty: all of it (late, or its round was given up)."""
 
     __tablename__ = "refund"
     __table_args__ = (

@@ -158,9 +158,7 @@ async def begin(
     idempotency_key: Annotated[str, Header(min_length=8, max_length=64, description="made and kept before sending")],
 ) -> Payment:
     """Begin to pay all that is payable now, or one share; the same key is the same payment, 409: somebody else pays."""
-    wish = await press_of(
-        request, world, tx, caller, idempotency_key, body.amount_fen, body.channel, share=body.share
-    )
+    wish = await press_of(request, world, tx, caller, idempotency_key, body.amount_fen, body.channel, share=body.share)
     pay, till = till_of(world)
     await tx.let_go()
     return await _now(world, caller, await flows.press(world.db, pay, caller, visit_id, wish, till))

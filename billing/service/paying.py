@@ -12,9 +12,18 @@ from billing.models import ChargeItem
 from billing.models import Round as Round
 from billing.rules import ROUND, Account, ChargeState, NothingPayableError, RoundState
 from billing.service.ledger import post
-from billing.service.lines import announce, check_settled, give_back, lines_of, money_of, move, sums_of, take_back
+from billing.service.lines import (
+    announce,
+    check_settled,
+    give_back,
+    lines_of,
+    money_of,
+    move,
+    sums_of,
+    take_back,
+    turn_of,
+)
 from billing.service.lines import live_round as live_round
-from billing.service.lines import turn_of
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
@@ -239,7 +248,9 @@ async def line_of(tx: Tx, charge_id: UUID) -> ChargeItem:
 
 async def cash_in(tx: Tx, visit_id: UUID, attempt_id: UUID, number: str, amount_fen: int) -> None:
     """A payment came: so much less is owed, whether or not it is all of the round."""
-    await post(tx, visit_id, "paid", attempt_id, number, {Account.CASH_WECHAT: amount_fen, Account.PATIENT: -amount_fen})
+    await post(
+        tx, visit_id, "paid", attempt_id, number, {Account.CASH_WECHAT: amount_fen, Account.PATIENT: -amount_fen}
+    )
 
 
 async def late_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:

@@ -91,7 +91,7 @@ def _came(attempt: Attempt) -> Came:
 
 async def _paid(tx: Tx, round_id: UUID) -> list[Attempt]:
     query = select(Attempt).where(Attempt.round_id == round_id, Attempt.state.in_(OURS))
-    return list(await tx.session.scalars(query.order_by(Attempt.paid_at, Attempt.id)))
+    return list(await tx.session.scalars(query.order_by(Attempt.paid_at, Attempt.created_at, Attempt.id)))
 
 
 async def give_up(tx: Tx, actor: Actor, visit_id: UUID) -> list[UUID]:
@@ -167,9 +167,7 @@ async def his_answered(tx: Tx, event: HisAnswered) -> None:
     if event.kind != "settle" or not event.key.startswith("settle:"):
         return
     await paying.locked_visit(tx, event.visit_id)
-    now = await paying.round_by_id(
-        tx, UUID(event.key.removeprefix("settle:").partition(AGAIN)[0]), lock=True
-    )
+    now = await paying.round_by_id(tx, UUID(event.key.removeprefix("settle:").partition(AGAIN)[0]), lock=True)
     if now.state != RoundState.PAID:
         return
     paid = await _paid(tx, now.id)

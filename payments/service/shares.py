@@ -132,7 +132,9 @@ async def payers(tx: Tx, actor: Actor, subject: Subject) -> list[tuple[UUID, str
     view = await access.view_of(tx, actor, subject)
     known = [subject.patient_id]
     if view.owner or view.staff:
-        live = [g for g in await grants.of_patient(tx, subject.patient_id) if g.kind in (GrantKind.PAY, GrantKind.GUARD)]
+        live = [
+            g for g in await grants.of_patient(tx, subject.patient_id) if g.kind in (GrantKind.PAY, GrantKind.GUARD)
+        ]
         known += [g.person_id for g in reversed(live) if g.state == GrantState.ACTIVE]
     elif actor.id not in known:
         known.insert(0, actor.id)
@@ -144,18 +146,14 @@ async def payers(tx: Tx, actor: Actor, subject: Subject) -> list[tuple[UUID, str
     return found
 
 
-def _replace(
-    tx: Tx, actor: Actor, round_: Round, every: Sequence[Share], meant: Sequence[Meant]
-) -> list[Allocation]:
+def _replace(tx: Tx, actor: Actor, round_: Round, every: Sequence[Share], meant: Sequence[Meant]) -> list[Allocation]:
     for share in every:
         if share.attempt is None:
             share.allocation.replaced_at = tx.now
     return _add(tx, actor, round_, meant, max(s.allocation.number for s in every) if every else 0)
 
 
-def _add(
-    tx: Tx, actor: Actor, round_: Round, meant: Sequence[Meant], last: int
-) -> list[Allocation]:
+def _add(tx: Tx, actor: Actor, round_: Round, meant: Sequence[Meant], last: int) -> list[Allocation]:
     return [
         tx.add(
             Allocation(

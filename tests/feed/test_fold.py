@@ -293,7 +293,9 @@ async def _pays(story: Story, t: Teller) -> None:
         async def presses(tx: Tx) -> None:
             shown = await paying.due_now(tx, await story.row(tx))
             now = await paying.live_round(tx, visit)
-            parts = {s.allocation.number: s.allocation.amount_fen for s in await shares.of_round(tx, now.id)} if now else {}
+            parts = (
+                {s.allocation.number: s.allocation.amount_fen for s in await shares.of_round(tx, now.id)} if now else {}
+            )
             amount = parts[share] if share else shown
             wish = attempts.Press(CashChannel.H5, str(new_id()), amount, share=share)
             story.tries.append((await attempts.begin(tx, story.owner, visit, wish, Till("m", "a"))).id)
@@ -338,7 +340,8 @@ async def _pays(story: Story, t: Teller) -> None:
     await then("what is left is cut anew", cuts)
     await then("somebody takes all that is left", press())
     await then("all of it is paid", paid)
-    await then("the hospital takes a paid line back", t.reversed("L4"))
+    # The hospital takes a paid line back: nothing is said before its money is there.
+    assert await story.hall.statuses(t.reversed("L4")) == ["accepted"]
     await then("its money comes back", comes_back)
 
 

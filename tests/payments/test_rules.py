@@ -33,7 +33,7 @@ def test_the_sentences_of_the_design_hold() -> None:
         assert {after for after in A if ATTEMPT.allows(paid, after)} == (
             {A.SETTLED, A.REFUNDING} if paid is A.PAID else set()
         )
-    assert LIVE | OVER | LATE == set(A)
+    assert set(A) == LIVE | OVER | LATE
 
 
 @pytest.mark.parametrize("after", list(RefundState))

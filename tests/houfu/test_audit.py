@@ -20,8 +20,8 @@ ROUND = """INSERT INTO round (id, visit_id, number, charge_ids, total_fen, cash_
 SHARE = """INSERT INTO allocation (id, round_id, number, amount_fen, made_by, made_at)
     SELECT gen_random_uuid(), id, {number}, {fen}, 'x', now() FROM round ORDER BY number LIMIT 1"""
 TRY = """INSERT INTO attempt (id, out_trade_no, visit_id, round_id, allocation_id, hospital_id, patient_id, actor,
-    relation, idempotency_key, sheet, channel, mchid, appid, description, attach, amount_fen, state, created_at, expires_at,
-    transaction_id, paid_at)
+    relation, idempotency_key, sheet, channel, mchid, appid, description, attach, amount_fen, state, created_at,
+    expires_at, transaction_id, paid_at)
     SELECT gen_random_uuid(), gen_random_uuid(), v.id, s.round_id, s.id, v.hospital_id, v.patient_id, 'x', 'self',
     gen_random_uuid(), 0, 'JSAPI', 'm', 'a', 'd', '', s.amount_fen, '{state}', now(), now(), gen_random_uuid(),
     now() - interval '1 hour' FROM visit v, allocation s"""

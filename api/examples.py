@@ -36,6 +36,11 @@ _LINE = {
     "rank": 17, "ordered_by": "值班医生", "ordered_at": AT, "executed_by": "检验科 3 号", "executed_at": AT,
     "executed_where": "2 楼抽血处", "category": None, "can_dispute": True, "can_abandon": False,
 }  # fmt: skip
+_SHARE = {"number": 2, "amount_fen": 3000, "state": "free", "label": "您女儿"}
+_ROUND = {
+    "state": "open", "cash_fen": 3780, "paid_fen": 780, "left_fen": 3000,
+    "shares": [{"number": 1, "amount_fen": 780, "state": "paid", "label": "您"}, _SHARE],
+}  # fmt: skip
 _STEP = {
     "id": ORDER, "kind": "lab", "name": "抽血", "department": "检验科", "place": "2 楼抽血处", "state": "checked_in",
     "preparation": ["先别吃东西，可以喝几口水。"], "note": None, "ahead": 3, "room": None, "result_flag": None,
@@ -78,7 +83,9 @@ MODELS: dict[type[BaseModel], Any] = {
     family.CodeBody: {"who": "19900000001", "code": "482106"},
     family.LookOut: {"who": "示**", "page": "bill", "visit_id": VISIT, "at": AT},
     family.GuardianBody: {"patient_number": "P0000003", "guardian_phone": "19900000004", "relation": "parent"},
-    payments.PayBody: {"amount_fen": 3780, "channel": "JSAPI"},
+    payments.PayBody: {"amount_fen": 3780, "channel": "JSAPI", "share": None},
+    payments.ShareBody: {"amount_fen": 3000, "person_id": RELATIVE},
+    payments.CutBody: {"left_fen": 3780, "shares": [{"amount_fen": 3000, "person_id": RELATIVE}]},
     payments.Payment: {
         "id": PAYMENT, "visit_id": VISIT, "state": "offered", "amount_fen": 3780, "channel": "JSAPI",
         "expires_at": LATER, "paid_at": None, "client_params": {"appId": "wx…", "package": "prepay_id=wx…"},
@@ -96,7 +103,9 @@ MODELS: dict[type[BaseModel], Any] = {
         "people": [{"id": RELATIVE, "name": "示例乙"}, {"id": PATIENT, "name": "朱**"}],
     },
     visits.VisitOut: _VISIT,
-    visits.BillOut: {"visit": _VISIT, "sums": SUMS, "lines": [_LINE], "busy": False, "after": AFTER},
+    visits.BillOut: {"visit": _VISIT, "sums": SUMS, "lines": [_LINE], "round": _ROUND, "after": AFTER},
+    visits.ShareOut: _SHARE,
+    visits.RoundOut: _ROUND,
     visits.StepsOut: {"steps": [_STEP], "next": ORDER, "after": AFTER},
     visits.PassOut: {"number": "8426109355", "live": "HF1.…", "kept": "HF0.…", "step_seconds": 30},
     visits.DisputeBody: {"reason": "这项根本没做"},

@@ -1,9 +1,9 @@
-"""The tables of billing: charge items, disputes, and the double-entry ledger."""
+"""The tables of billing: charge items, rounds of paying, disputes, and the double-entry ledger."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped
 
 from kernel.db import Base, column
@@ -22,8 +22,8 @@ class ChargeItem(Base):
         CheckConstraint(
             "state NOT IN ('billable','disputed','covered','settled') OR executed_at IS NOT NULL", name="executed"
         ),
-        CheckConstraint("(state = 'covered') = (attempt_id IS NOT NULL AND settled_at IS NULL)", name="covered"),
-        Index("ix_charge_item_attempt", "attempt_id"),
+        CheckConstraint("(state = 'covered') = (round_id IS NOT NULL AND settled_at IS NULL)", name="covered"),
+        Index("ix_charge_item_round", "round_id"),
     )
     id: Mapped[UUID] = column(3, primary_key=True)
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
@@ -49,11 +49,45 @@ class ChargeItem(Base):
     executed_at: Mapped[datetime | None] = column(3)
     executed_where: Mapped[str | None] = column(3)
     reversed_at: Mapped[datetime | None] = column(3)
-    attempt_id: Mapped[UUID | None] = column(3)
+    round_id: Mapped[UUID | None] = column(3, ForeignKey("round.id", ondelete="RESTRICT"))
     settled_at: Mapped[datetime | None] = column(3)
     settled_where: Mapped[str | None] = column(3)
     settled_reference: Mapped[str | None] = column(4)
     rank: Mapped[int] = column(2)
+
+
+class Round(Base):
+    """One turn of paying a visit: the lines frozen together, and the cash they ask for until all of it is there.
+
+    ``paid_fen`` has come, ``busy_fen`` is being paid now, what is left may be taken by whoever pays next. ``shared``:
+    somebody cut it into shares, so it waits for all of them. ``number`` is the settlement's at the HIS; ``given_up_by``
+    what that person is to the patient.
+    """
+
+    __tablename__ = "round"
+    __table_args__ = (
+        # Whoever presses when: one live round of a visit, or the database says no.
+        Index("uq_round_live", "visit_id", unique=True, postgresql_where=text("state IN ('open', 'closing')")),
+        CheckConstraint("cash_fen > 0", name="something"),
+        CheckConstraint("paid_fen >= 0 AND busy_fen >= 0 AND paid_fen + busy_fen <= cash_fen", name="not_overpaid"),
+        CheckConstraint("state NOT IN ('paid', 'settled') OR paid_fen = cash_fen", name="paid_whole"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    number: Mapped[str] = column(4, unique=True)
+    charge_ids: Mapped[list[str]] = column(3)
+    total_fen: Mapped[int] = column(4)
+    cash_fen: Mapped[int] = column(4)
+    paid_fen: Mapped[int] = column(4)
+    busy_fen: Mapped[int] = column(4)
+    shared: Mapped[bool] = column(3)
+    state: Mapped[str] = column(3)
+    opened_by: Mapped[str] = column(3)
+    opened_at: Mapped[datetime] = column(3)
+    paid_at: Mapped[datetime | None] = column(3)
+    settled_at: Mapped[datetime | None] = column(3)
+    released_at: Mapped[datetime | None] = column(3)
+    given_up_by: Mapped[str | None] = column(3)
 
 
 class Dispute(Base):

@@ -18,7 +18,7 @@ class ChargeState(StrEnum):
     PLANNED = "planned"
     BILLABLE = "billable"
     DISPUTED = "disputed"
-    COVERED = "covered"  # frozen in a live payment attempt
+    COVERED = "covered"  # frozen in a live round of paying
     SETTLED = "settled"
     SETTLED_ELSEWHERE = "settled_elsewhere"
     ABORTED = "aborted"
@@ -69,6 +69,34 @@ OWED = frozenset({S.BILLABLE, S.DISPUTED, S.COVERED})
 _PAID = frozenset({S.SETTLED, S.SETTLED_ELSEWHERE})
 
 
+class RoundState(StrEnum):
+    """Where one turn of paying stands."""
+
+    OPEN = "open"
+    CLOSING = "closing"  # being given up: nothing may begin, what is under way is closed first
+    PAID = "paid"  # all of it is there, the hospital has not booked it yet (结算中)
+    SETTLED = "settled"
+    RELEASED = "released"  # came to nothing; what had been paid of it goes back
+
+
+T = RoundState
+ROUND = Lifecycle[RoundState](
+    "Round of paying",
+    {
+        (None, T.OPEN): "RoundOpened",
+        (T.OPEN, T.PAID): "RoundPaid",
+        (T.OPEN, T.CLOSING): "RoundClosing",
+        (T.OPEN, T.RELEASED): "RoundReleased",
+        # The last payers were quicker than the one who gave it up.
+        (T.CLOSING, T.PAID): "RoundPaid",
+        (T.CLOSING, T.RELEASED): "RoundReleased",
+        (T.PAID, T.SETTLED): "RoundSettled",
+    },
+)
+LIVE_ROUND = frozenset({T.OPEN, T.CLOSING})
+"""At most one of a visit; a unique index keeps it so."""
+
+
 class Account(StrEnum):
     """The accounts of the ledger; a positive entry is a debit."""
 
@@ -78,7 +106,7 @@ class Account(StrEnum):
     REVENUE = "revenue"
     CASH_WECHAT = "cash_wechat"
     ELSEWHERE = "elsewhere"  # paid at the hospital's own window
-    SUSPENSE = "suspense"  # money for a closed attempt, on its way back
+    SUSPENSE = "suspense"  # money on its way back to who paid it
 
 
 class AmountChangedError(HoufuError):
@@ -118,10 +146,16 @@ class Money(NamedTuple):
     here: bool  # payable through Houfu: the visit is post-pay and the line is not excluded
 
 
-def sums_by_category(lines: Iterable[Money]) -> tuple[dict[str, dict[str, int]], bool]:
-    """Sums per category ("" for what is not sensitive), and whether a payment is under way (some line is frozen)."""
+class Turn(NamedTuple):
+    """The live round in two amounts (fen): what nobody is paying yet, and what has come."""
+
+    left_fen: int
+    paid_fen: int
+
+
+def sums_by_category(lines: Iterable[Money]) -> dict[str, dict[str, int]]:
+    """Sums per category ("" for what is not sensitive)."""
     found: dict[str, dict[str, int]] = {}
-    busy = False
     for state, category, amount, fund, account, own, here in lines:
         part = found.get(category or "")
         if part is None:
@@ -138,12 +172,15 @@ def sums_by_category(lines: Iterable[Money]) -> tuple[dict[str, dict[str, int]],
                 part["paid_fen"] += own
             elif here and state == S.BILLABLE:
                 part["payable_fen"] += own
-            busy = busy or state == S.COVERED
-    return found, busy
+    return found
 
 
-def seen_sums(sums: Mapping[str, Mapping[str, int]], view: View, *, busy: bool) -> dict[str, int]:
-    """The sums a view is told: its categories only, but a payer the whole payable total; 0 payable while being paid."""
+def seen_sums(sums: Mapping[str, Mapping[str, int]], view: View, turn: Iterable[int] | None) -> dict[str, int]:
+    """The sums a view is told: its categories only, but a payer the whole payable total.
+
+    While a round lives (``turn``: ``Turn``'s two amounts) it is what is left of it that can be paid, and later lines
+    wait; who neither pays nor acts for the patient is told 0, because shares are no part of any category.
+    """
     made = dict.fromkeys(SUMS, 0)
     for key, part in sums.items():
         if view.sees(Depth.BILL, key or None):
@@ -151,8 +188,10 @@ def seen_sums(sums: Mapping[str, Mapping[str, int]], view: View, *, busy: bool) 
                 made[name] += part[name]
     if view.pays:
         made["payable_fen"] = sum(part["payable_fen"] for part in sums.values())
-    if busy:
-        made["payable_fen"] = 0
+    if turn is not None:
+        left, paid = turn
+        made["payable_fen"] = left if view.pays or view.staff else 0
+        made["paid_fen"] += paid if view.owner or view.staff else 0
     return made
 
 
@@ -166,7 +205,7 @@ def seen_line(line: Mapping[str, Any], view: View) -> dict[str, Any]:
 
 def see_bill(row: Row, view: View) -> dict[str, Any] | None:
     """What of a ``bill.line`` row a view sees: the line and sums, only the payable total (a payer), or nothing."""
-    sums = seen_sums(row.payload["sums"], view, busy=row.payload["busy"])
+    sums = seen_sums(row.payload["sums"], view, row.payload["turn"])
     if view.shows(Audience.BILL, row.category):
         return {"line": seen_line(row.payload["line"], view), "sums": sums}
     return {"sums": sums} if view.pays else None
@@ -174,11 +213,22 @@ def see_bill(row: Row, view: View) -> dict[str, Any] | None:
 
 def see_payment(row: Row, view: View) -> dict[str, Any] | None:
     """What of a ``payment`` row a view sees: the patient's side and payers the payment, who sees the bill its sums."""
-    sums = seen_sums(row.payload["sums"], view, busy=row.payload["busy"])
+    sums = seen_sums(row.payload["sums"], view, row.payload["turn"])
     if view.shows(Audience.PAYERS, None):
         payment = dict(row.payload["payment"])
         own = payment.pop("owner_label", None)
         if view.owner and own:
             payment["payer_label"] = own  # the patient reads 您女儿 where others read 女儿
-        return {"payment": payment, "sums": sums}
+        return {"payment": payment, "sums": sums, "round": seen_round(row.payload["round"], view)}
     return None
+
+
+def seen_round(told: Mapping[str, Any] | None, view: View) -> dict[str, Any] | None:
+    """A live round as a payer, the patient's side or staff see it: each share with its one label."""
+    if told is None:
+        return None
+    shares = []
+    for share in told["shares"]:
+        shown = {name: share[name] for name in ("number", "amount_fen", "state")}
+        shares.append({**shown, "label": share["owner_label" if view.owner else "family_label"]})
+    return {**told, "shares": shares}

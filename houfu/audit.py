@@ -66,10 +66,12 @@ CHECKS = (
     ),
     Check(
         "receivable",
-        "a visit whose ledger owes something else than its executed, unpaid lines",
+        "a visit whose ledger owes something else than its executed, unpaid lines less the shares that are paid",
         f"""WITH ledger AS ({_LEDGER.format("patient")}), bill AS (
-            SELECT visit_id, sum(self_fen) AS due FROM charge_item
-            WHERE executed_at IS NOT NULL AND state IN ('billable', 'disputed', 'covered') GROUP BY 1)
+            SELECT visit_id, sum(due) AS due FROM (
+                SELECT visit_id, self_fen AS due FROM charge_item
+                WHERE executed_at IS NOT NULL AND state IN ('billable', 'disputed', 'covered')
+                UNION ALL SELECT visit_id, -paid_fen FROM round WHERE state IN ('open', 'closing')) AS owed GROUP BY 1)
         SELECT 'visit ' || coalesce(l.visit_id, b.visit_id),
             'ledger ' || coalesce(held, 0) || ', lines ' || coalesce(due, 0) || ' fen'
         FROM ledger l FULL JOIN bill b USING (visit_id) WHERE coalesce(held, 0) <> coalesce(due, 0)""",
@@ -79,7 +81,8 @@ CHECKS = (
         "a visit whose ledger earned something else than its executed lines",
         f"""WITH ledger AS ({_LEDGER.format("revenue")}), bill AS (
             SELECT visit_id, sum(amount_fen) AS due FROM charge_item WHERE executed_at IS NOT NULL
-            AND state IN ('billable', 'disputed', 'covered', 'settled', 'settled_elsewhere') GROUP BY 1)
+            AND state IN ('billable', 'disputed', 'covered', 'settled', 'settled_elsewhere')
+            AND NOT (state = 'settled' AND reversed_at IS NOT NULL) GROUP BY 1)
         SELECT 'visit ' || coalesce(l.visit_id, b.visit_id),
             'ledger ' || -coalesce(held, 0) || ', lines ' || coalesce(due, 0) || ' fen'
         FROM ledger l FULL JOIN bill b USING (visit_id) WHERE -coalesce(held, 0) <> coalesce(due, 0)""",
@@ -98,25 +101,54 @@ CHECKS = (
     ),
     Check(
         "paid_once",
-        "a line in two payments",
+        "a line in two rounds that were paid, or a share paid by two payments",
         """SELECT 'charge_item ' || line, 'paid ' || count(*) || ' times'
-        FROM attempt, jsonb_array_elements_text(charge_ids) AS line WHERE state IN ('paid', 'settled')
-        GROUP BY line HAVING count(*) > 1""",
+        FROM round, jsonb_array_elements_text(charge_ids) AS line WHERE state IN ('paid', 'settled')
+        GROUP BY line HAVING count(*) > 1
+        UNION ALL SELECT 'allocation ' || allocation_id, count(*) || ' live attempts' FROM attempt
+        WHERE state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')
+        GROUP BY allocation_id HAVING count(*) > 1""",
     ),
     Check(
         "paid_for_lines",
-        "a payment whose lines are not its amount",
-        """SELECT 'attempt ' || a.id, 'paid ' || a.amount_fen || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
-        FROM attempt a LEFT JOIN charge_item c ON a.charge_ids ? c.id::text
-        WHERE a.state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')
-        GROUP BY a.id HAVING coalesce(sum(c.self_fen), 0) <> a.amount_fen""",
+        "a round whose lines are not its cash",
+        """SELECT 'round ' || r.id, 'asks for ' || r.cash_fen || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
+        FROM round r LEFT JOIN charge_item c ON r.charge_ids ? c.id::text
+        WHERE r.state <> 'released' GROUP BY r.id HAVING coalesce(sum(c.self_fen), 0) <> r.cash_fen""",
+    ),
+    Check(
+        "shares",
+        "a round whose shares are not its cash, or a replaced share somebody pays",
+        """SELECT 'round ' || r.id, 'asks for ' || r.cash_fen || ', shares ' || coalesce(sum(s.amount_fen), 0) || ' fen'
+        FROM round r LEFT JOIN allocation s ON s.round_id = r.id AND s.replaced_at IS NULL
+        GROUP BY r.id HAVING coalesce(sum(s.amount_fen), 0) <> r.cash_fen
+        UNION ALL SELECT 'allocation ' || s.id, 'replaced, its attempt is ' || a.state || ', ' || a.amount_fen || ' fen'
+        FROM allocation s JOIN attempt a ON a.allocation_id = s.id WHERE s.replaced_at IS NOT NULL
+        AND a.state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')""",
+    ),
+    Check(
+        "round_money",
+        "a round that counts other money than its payments",
+        """SELECT 'round ' || r.id, 'paid ' || r.paid_fen || ', being paid ' || r.busy_fen || ', attempts '
+            || coalesce(sum(a.amount_fen) FILTER (WHERE a.state IN ('paid', 'settled')), 0) || ' and '
+            || coalesce(sum(a.amount_fen) FILTER (WHERE a.state IN ('created', 'offered', 'unknown', 'closing')), 0)
+        FROM round r LEFT JOIN attempt a ON a.round_id = r.id GROUP BY r.id
+        HAVING r.paid_fen <> coalesce(sum(a.amount_fen) FILTER (WHERE a.state IN ('paid', 'settled')), 0)
+        OR r.busy_fen <> coalesce(
+            sum(a.amount_fen) FILTER (WHERE a.state IN ('created', 'offered', 'unknown', 'closing')), 0)""",
     ),
     Check(
         "frozen",
-        "a line frozen for a payment that no longer lives",
-        """SELECT 'charge_item ' || c.id, 'attempt is ' || coalesce(a.state, 'not there')
-        FROM charge_item c LEFT JOIN attempt a ON a.id = c.attempt_id WHERE c.state = 'covered'
-        AND (a.state IS NULL OR a.state NOT IN ('created', 'offered', 'unknown', 'closing'))""",
+        "a line frozen for a round that no longer lives",
+        """SELECT 'charge_item ' || c.id, 'round is ' || coalesce(r.state, 'not there')
+        FROM charge_item c LEFT JOIN round r ON r.id = c.round_id WHERE c.state = 'covered'
+        AND (r.state IS NULL OR r.state NOT IN ('open', 'closing'))""",
+    ),
+    Check(
+        "one_round",
+        "a visit with two live rounds",
+        """SELECT 'visit ' || visit_id, count(*) || ' rounds' FROM round WHERE state IN ('open', 'closing')
+        GROUP BY visit_id HAVING count(*) > 1""",
     ),
     Check(
         "over_refund",
@@ -128,11 +160,12 @@ CHECKS = (
     ),
     Check(
         "suspense",
-        "a visit whose suspense is not the late money on its way back",
-        f"""WITH ledger AS ({_LEDGER.format("suspense")}), late AS (
-            SELECT visit_id, sum(amount_fen) AS due FROM attempt WHERE state IN ('late_paid', 'refunding') GROUP BY 1)
-        SELECT 'visit ' || visit_id, 'ledger ' || -coalesce(held, 0) || ', late ' || coalesce(due, 0) || ' fen'
-        FROM ledger FULL JOIN late USING (visit_id) WHERE -coalesce(held, 0) <> coalesce(due, 0)""",
+        "a visit whose suspense is not the refunds on their way",
+        f"""WITH ledger AS ({_LEDGER.format("suspense")}), going AS (
+            SELECT visit_id, sum(amount_fen) AS due FROM refund
+            WHERE done_at IS NULL AND state NOT IN ('requested', 'refused') GROUP BY 1)
+        SELECT 'visit ' || visit_id, 'ledger ' || -coalesce(held, 0) || ', refunds ' || coalesce(due, 0) || ' fen'
+        FROM ledger FULL JOIN going USING (visit_id) WHERE -coalesce(held, 0) <> coalesce(due, 0)""",
     ),
     Check(
         "feed_numbers",
@@ -143,15 +176,16 @@ CHECKS = (
     ),
     Check(
         "suspense_age",
-        "late money that has not gone back for ten minutes",
-        """SELECT 'attempt ' || id, amount_fen || ' fen since ' || paid_at FROM attempt
-        WHERE state IN ('late_paid', 'refunding') AND paid_at < now() - interval '10 minutes'""",
+        "money that has been on its way back for ten minutes",
+        """SELECT 'refund ' || id, amount_fen || ' fen since ' || created_at FROM refund
+        WHERE done_at IS NULL AND state NOT IN ('requested', 'refused')
+        AND created_at < now() - interval '10 minutes'""",
         "late",
     ),
     Check(
         "unsettled_age",
         "money the hospital has not booked for ten minutes",
-        """SELECT 'attempt ' || id, coalesce(trouble, 'no answer') || ' since ' || paid_at FROM attempt
+        """SELECT 'round ' || id, paid_fen || ' fen since ' || paid_at FROM round
         WHERE state = 'paid' AND paid_at < now() - interval '10 minutes'""",
         "late",
     ),

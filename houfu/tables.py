@@ -21,7 +21,7 @@ from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from payments import flows as payments
-from payments.service import attempts, refunds
+from payments.service import refunds, rounds
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -47,7 +47,7 @@ async def _unmark_today(tx: Tx, event: ContractWithdrawn | ContractSuspended) ->
 
 
 SUBSCRIBERS: Subscribers = {
-    HisAnswered: [attempts.his_answered],
+    HisAnswered: [rounds.his_answered],
     PaidChargeReversed: [refunds.line_reversed],
     ContractSigned: [_mark_today],
     ContractRestored: [_mark_today],
@@ -111,6 +111,10 @@ async def _look_at_payments(world: World) -> None:
         await payments.sweep(world.db, world.ports.pay)
 
 
+async def _release_shares(world: World) -> None:
+    await payments.release_idle(world.db)
+
+
 async def _return_money(world: World) -> None:
     if world.ports.pay is not None:
         await payments.refund_due(world.db, world.ports.pay)
@@ -156,6 +160,7 @@ class Sweep:
 SWEEPS: tuple[Sweep, ...] = (
     Sweep("payments.look", 2, _look_at_payments),
     Sweep("payments.refunds", 2, _return_money),
+    Sweep("payments.shares", 60, _release_shares),
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),

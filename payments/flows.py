@@ -11,7 +11,7 @@ from kernel.errors import HoufuError
 from kernel.outside import OutsideError, Rejected, Unknown
 from payments.ports import CashPay, CashState, TradeState
 from payments.rules import OVER, PAYABLE, AttemptInProgressError, AttemptState, Till, WrongMoneyError
-from payments.service import attempts, refunds, returns
+from payments.service import attempts, refunds, returns, rounds
 from payments.service.attempts import Press
 from people.rules import Actor
 
@@ -38,27 +38,35 @@ async def press(db: Database, pay: CashPay, actor: Actor, visit_id: UUID, wish: 
                 attempt = await attempts.begin(tx, actor, visit_id, wish, till)
                 fresh = attempt.state == S.CREATED
             break
-        except AttemptInProgressError:
-            if last or not await _make_room(db, pay, actor, visit_id):
+        except AttemptInProgressError as busy:
+            if last or busy.attempt_id is None or not await _make_room(db, pay, actor, busy.attempt_id):
                 raise
     if fresh:
         await offer(db, pay, attempt.id)
     return attempt.id
 
 
-async def _make_room(db: Database, pay: CashPay, actor: Actor, visit_id: UUID) -> bool:
+async def _make_room(db: Database, pay: CashPay, actor: Actor, attempt_id: UUID) -> bool:
     async with db.begin() as tx:
-        live = await attempts.live_of(tx, visit_id)
-        if live is None:
-            return True
+        live = await attempts.by_id(tx, attempt_id)
         mine = live.actor == actor.viewer
-        over = live.expires_at <= tx.now and live.state in PAYABLE
-    if not (mine or over):
+        late = live.expires_at <= tx.now and live.state in PAYABLE
+    if not (mine or late):
         return False
-    await close(db, pay, live.id)
+    await close(db, pay, attempt_id)
     async with db.begin() as tx:
-        now = await attempts.live_of(tx, visit_id)
-        return now is None or now.id != live.id
+        return (await attempts.by_id(tx, attempt_id)).state not in PAYABLE
+
+
+async def give_up(db: Database, pay: CashPay, actor: Actor, visit_id: UUID) -> None:
+    """Give the live round up: whatever is under way is closed first, then what was paid goes back.
+
+    Raises:
+        HoufuError: as ``payments.service.rounds.give_up`` does.
+    """
+    async with db.begin() as tx:
+        under_way = await rounds.give_up(tx, actor, visit_id)
+    await _each(under_way, lambda one: close(db, pay, one))
 
 
 async def offer(db: Database, pay: CashPay, attempt_id: UUID) -> None:
@@ -95,7 +103,7 @@ async def look(db: Database, pay: CashPay, attempt_id: UUID) -> None:
     """Ask the provider how the order stands, then decide: paid, closed, offer again, or go on waiting."""
     async with db.begin() as tx:
         attempt = await attempts.by_id(tx, attempt_id)
-        late = tx.now >= attempt.expires_at
+        late = tx.now >= attempt.expires_at or await attempts.given_up(tx, attempt)
     state = S(attempt.state)
     if state is S.CLOSING:
         await close(db, pay, attempt_id)
@@ -166,6 +174,16 @@ async def sweep(db: Database, pay: CashPay) -> int:
         due = await attempts.claim_due(tx)
     await _each(due, lambda one: look(db, pay, one))
     return len(due)
+
+
+async def release_idle(db: Database) -> int:
+    """Let lines go whose shares nobody has begun to pay for a day. Returns how many visits."""
+    async with db.begin() as tx:
+        visits = await rounds.idle(tx)
+    for visit_id in visits:
+        async with db.begin() as tx:
+            await rounds.release_idle(tx, visit_id)
+    return len(visits)
 
 
 async def refund_due(db: Database, pay: CashPay) -> int:

@@ -1,19 +1,43 @@
-"""The tables of payments: every try to pay, money on its way back, and the notices we have heard."""
+"""The tables of payments: shares, every try to pay one, money on its way back, and the notices we have heard."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped
 
 from kernel.db import Base, column
 
-# A payment the hospital will not book holds its own lines only: what came later may be paid beside it.
-_LIVE = "state IN ('created', 'offered', 'unknown', 'closing') OR (state = 'paid' AND trouble IS NULL)"
+# What is paid stays so: a share is paid once, and never while somebody else may still be paying it.
+_LIVE = "state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"
+
+
+class Allocation(Base):
+    """A share of a round's cash. Shares are never edited: cut anew, those nobody has taken are replaced by others.
+
+    ``person_id``: for whom it is meant (``relation`` to the patient), empty: for whoever comes first. Meant is not
+    reserved: others may take it over. A deferred trigger keeps the shares of a round equal to its cash.
+    """
+
+    __tablename__ = "allocation"
+    __table_args__ = (
+        UniqueConstraint("round_id", "number"),
+        UniqueConstraint("id", "round_id", "amount_fen"),  # what an attempt refers to
+        CheckConstraint("amount_fen > 0", name="something"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    round_id: Mapped[UUID] = column(3, ForeignKey("round.id", ondelete="RESTRICT"))
+    number: Mapped[int] = column(2)
+    amount_fen: Mapped[int] = column(4)
+    person_id: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    relation: Mapped[str | None] = column(3)
+    made_by: Mapped[str] = column(3)
+    made_at: Mapped[datetime] = column(3)
+    replaced_at: Mapped[datetime | None] = column(3)
 
 
 class Attempt(Base):
-    """One try to pay a bill: its number at the provider, who pays, what it covers, how it stands.
+    """One try to pay one share: its number at the provider, who pays, how it stands.
 
     ``sheet`` counts the visit's dead attempts before it. ``prepared_sealed`` is what the payer's page needs.
     ``next_look_at`` is when the sweeper asks the provider again; ``asked_at`` when anybody last did.
@@ -22,8 +46,14 @@ class Attempt(Base):
     __tablename__ = "attempt"
     __table_args__ = (
         UniqueConstraint("actor", "idempotency_key"),
-        # Whoever presses when: one live attempt of a visit, or the database says no.
-        Index("uq_attempt_live", "visit_id", unique=True, postgresql_where=text(_LIVE)),
+        # Whoever presses when, on whichever screen: one live attempt of a share, or the database says no.
+        Index("uq_attempt_live", "allocation_id", unique=True, postgresql_where=text(_LIVE)),
+        # It asks for its share's money, to the fen.
+        ForeignKeyConstraint(
+            ["allocation_id", "round_id", "amount_fen"],
+            ["allocation.id", "allocation.round_id", "allocation.amount_fen"],
+            ondelete="RESTRICT",
+        ),
         Index("ix_attempt_due", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
         CheckConstraint("amount_fen > 0", name="something"),
         CheckConstraint("refunded_fen >= 0 AND refunded_fen <= amount_fen", name="not_over_refunded"),
@@ -32,6 +62,8 @@ class Attempt(Base):
     id: Mapped[UUID] = column(3, primary_key=True)
     out_trade_no: Mapped[str] = column(4, unique=True)
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    round_id: Mapped[UUID] = column(3, ForeignKey("round.id", ondelete="RESTRICT"), index=True)
+    allocation_id: Mapped[UUID] = column(3)
     hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
     patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
     payer_id: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), index=True)
@@ -46,7 +78,6 @@ class Attempt(Base):
     attach: Mapped[str] = column(2)
     amount_fen: Mapped[int] = column(4)
     refunded_fen: Mapped[int] = column(4, server_default=text("0"))
-    charge_ids: Mapped[list[str]] = column(3)
     openid_sealed: Mapped[bytes | None] = column(5)
     payer_ip: Mapped[str | None] = column(4)
     prepared_sealed: Mapped[bytes | None] = column(5)
@@ -65,13 +96,13 @@ class Attempt(Base):
 
 
 class Refund(Base):
-    """Money on its way back from one attempt; ``charge_id`` empty: the whole of a late payment."""
+    """Money on its way back from one attempt; ``charge_id`` empty: all of it (late, or its round was given up)."""
 
     __tablename__ = "refund"
     __table_args__ = (
         CheckConstraint("amount_fen > 0", name="something"),
         Index("ix_refund_due", "next_at", postgresql_where=text("next_at IS NOT NULL")),
-        # A line goes back once, a late payment goes back once.
+        # A line goes back once from a payment, the whole of a payment goes back once.
         UniqueConstraint("attempt_id", "charge_id", postgresql_nulls_not_distinct=True),
     )
     id: Mapped[UUID] = column(3, primary_key=True)

@@ -1,13 +1,18 @@
 """How a payment and a refund move, when we look again, and whom we say is paying."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
 
 from kernel.errors import HoufuError, Kind
 from kernel.lifecycle import Lifecycle
 
 ATTEMPT_LIFE = timedelta(minutes=15)
+SHARES_LIFE = timedelta(hours=24)  # how long shares of which nothing is paid keep their lines from other ways to pay
+SHARES_AT_MOST = 8
 LAST_LOOK = timedelta(minutes=5)  # once more after closing: money that crossed the close on its way
 H5_LINK_LIFE = timedelta(minutes=4)  # WeChat's cashier address lives five minutes
 SETTLE_ALARM = timedelta(minutes=5)
@@ -56,14 +61,16 @@ ATTEMPT = Lifecycle[AttemptState](
         (A.LATE_PAID, A.REFUNDING): "LateMoneyReturning",
         (A.REFUNDING, A.REFUNDED): "LateMoneyReturned",
         (A.PAID, A.SETTLED): "AttemptSettled",
+        # Its round was given up before the others had paid their shares.
+        (A.PAID, A.REFUNDING): "ShareReturning",
     },
 )
 
 PAYABLE = frozenset({A.CREATED, A.OFFERED, A.UNKNOWN, A.CLOSING})
 """The provider may still take money for it."""
-LIVE = PAYABLE | {A.PAID}
-"""At most one of a visit (a unique index keeps it so), but for a paid one that waits for a person."""
 OURS = frozenset({A.PAID, A.SETTLED})
+LIVE = PAYABLE | OURS
+"""At most one of a share; a unique index keeps it so."""
 OVER = frozenset({A.CLOSED, A.FAILED})
 LATE = frozenset({A.LATE_PAID, A.REFUNDING, A.REFUNDED})
 
@@ -105,9 +112,44 @@ REFUND = Lifecycle[RefundState](
 
 
 class AttemptInProgressError(HoufuError):
-    """Somebody is paying this very bill now; ``who`` as the asker calls them."""
+    """Somebody is paying this very share now; ``who`` as the asker calls them, ``attempt_id`` is in the way."""
 
     code = "attempt_in_progress"
+    kind = Kind.CONFLICT
+
+    def __init__(self, who: str, attempt_id: UUID | None = None) -> None:
+        super().__init__(who=who)
+        self.attempt_id = attempt_id
+
+
+class RoundClosingError(HoufuError):
+    """The round is being given up: nothing of it can be paid or cut any more, its lines are payable in a moment."""
+
+    code = "round_closing"
+    kind = Kind.CONFLICT
+
+
+class WrongSharesError(HoufuError):
+    """The shares are not what can be cut: nothing, too many, more than is left, or for somebody who may not pay."""
+
+    code = "wrong_shares"
+
+    def __init__(self, left_fen: int, left: str) -> None:
+        super().__init__(left=left)
+        self.left_fen = left_fen
+
+
+class ShareGoneError(HoufuError):
+    """There is no such share (any more): cut anew meanwhile."""
+
+    code = "share_gone"
+    kind = Kind.CONFLICT
+
+
+class NothingSharedError(HoufuError):
+    """There is no round to give up: all of it is paid, or nothing was begun."""
+
+    code = "nothing_shared"
     kind = Kind.CONFLICT
 
 
@@ -184,6 +226,39 @@ class Till:
 
     mchid: str
     appid: str
+
+
+class Piece(NamedTuple):
+    """One share somebody asks for; ``person_id`` empty: for whoever comes first."""
+
+    amount_fen: int
+    person_id: UUID | None = None
+
+
+def cut(left_fen: int, pieces: Sequence[Piece]) -> tuple[Piece, ...] | None:
+    """The shares that are exactly what is left; a rest nobody named is for whoever comes first. None: cannot be cut."""
+    rest = left_fen - sum(p.amount_fen for p in pieces)
+    if not pieces or rest < 0 or any(p.amount_fen <= 0 for p in pieces):
+        return None
+    made = (*pieces, Piece(rest)) if rest else tuple(pieces)
+    return made if len(made) <= SHARES_AT_MOST else None
+
+
+def spread_back(amount_fen: int, left: Sequence[int]) -> list[int] | None:
+    """How much of a line's money goes back to each payment, the latest first; None when they hold too little.
+
+    Args:
+        left: what of each payment has not gone back, in that order. One that bears the whole line bears it alone, so
+            that nobody gets crumbs.
+    """
+    alone = next((n for n, fen in enumerate(left) if fen >= amount_fen), None)
+    if alone is not None:
+        return [amount_fen if n == alone else 0 for n in range(len(left))]
+    made = []
+    for fen in left:
+        made.append(min(fen, amount_fen))
+        amount_fen -= made[-1]
+    return made if amount_fen == 0 else None
 
 
 def next_look(looks: int, created_at: datetime, now: datetime) -> datetime:

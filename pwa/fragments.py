@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from pwa.render import Renderer, renderer
-from pwa.views import Line, PaymentNote, Row, Show, Step, StoryEntry, Sums, VisitState
+from pwa.views import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, VisitState
 from words import live, money
 from words.pages import Pages
 
@@ -133,6 +133,7 @@ def _payment(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> l
         )
         return [
             _partial("payment", _macro(draw, "_bill.html", "payment", payment, show)),
+            _partial("shares", _macro(draw, "_bill.html", "shares", Shares.of(data.get("round")), show)),
             *_money_parts(data, show, draw),
             said,
         ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pwa.rows import Line, VisitHead
+from pwa.rows import Line, Shares, VisitHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,11 @@ class PayChoice:
 
 @dataclass(frozen=True, slots=True)
 class PaySheet:
-    """What will be taken from where, before anything is taken."""
+    """What will be taken from where, before anything is taken.
+
+    ``shares`` of a shared bill; ``share`` is the one to be paid now (None: all that is left), ``own`` those meant for
+    the reader. ``share_url`` leads to cutting it.
+    """
 
     visit: VisitHead
     total_fen: int
@@ -38,7 +42,31 @@ class PaySheet:
     attempt: str
     lines: int
     for_other: bool = False
+    shares: Shares | None = None
+    share: int | None = None
+    own: Sequence[int] = ()
+    share_url: str | None = None
     open_in_wechat: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SharePerson:
+    """Somebody a share can be meant for; ``yuan`` is what was written, or stands now."""
+
+    id: str
+    label: str
+    yuan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareSheet:
+    """What is left, and how much of it each is to pay. ``stop_url``: it is shared already, and can be undone."""
+
+    visit: VisitHead
+    left_fen: int
+    people: Sequence[SharePerson]
+    stop_url: str | None = None
     error: str | None = None
 
 
@@ -53,7 +81,7 @@ class Paying:
 
     payment_id: str
     visit: VisitHead
-    state: Literal["offered", "unknown", "paid", "closed", "already", "late"]
+    state: Literal["offered", "unknown", "paid", "closed", "already", "late", "share_paid", "given_back"]
     amount_fen: int
     check_url: str
     stream_url: str | None = None
@@ -76,7 +104,10 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Paid. ``settling`` while the hospital has not booked it yet; ``once`` is the key the pay sheet used."""
+    """Paid. ``settling`` while the hospital has not booked it yet, ``waits`` while others' shares are missing.
+
+    ``once`` is the key the pay sheet used.
+    """
 
     visit: VisitHead
     amount_fen: int
@@ -86,6 +117,7 @@ class Receipt:
     payer_label: str
     number: str | None = None
     settling: bool = False
+    waits: bool = False
     pdf_url: str | None = None
     once: str | None = None
     returned: Sequence[Returned] = ()

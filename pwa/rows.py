@@ -123,7 +123,7 @@ class VisitState:
 
 @dataclass(frozen=True, slots=True)
 class PaymentNote:
-    """The latest payment of the visit: offered|unknown|paid|settled|closed|refunding|refunded, by whom ("您女儿")."""
+    """The latest of the visit's payments: its state as ``payments.service.moves.shown`` says, by whom ("您女儿")."""
 
     state: str
     amount_fen: int
@@ -134,6 +134,34 @@ class PaymentNote:
     def of(cls, row: Row) -> "PaymentNote":
         """From ``payment`` of a ``payment`` feed row."""
         return cls(row["state"], int(row["amount_fen"]), row["payer_label"], _at(row.get("at")))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One share: ``label`` is who pays it, or for whom it is meant; ``state`` free|busy|paid."""
+
+    number: int
+    amount_fen: int
+    state: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """A bill several people pay; ``left_fen`` is what nobody is paying yet."""
+
+    cash_fen: int
+    paid_fen: int
+    left_fen: int
+    shares: tuple[Share, ...]
+
+    @classmethod
+    def of(cls, row: Row | None) -> "Shares | None":
+        """From ``round`` of a ``payment`` feed row; None where nothing is shared."""
+        if row is None:
+            return None
+        shares = tuple(Share(s["number"], s["amount_fen"], s["state"], s["label"]) for s in row["shares"])
+        return cls(row["cash_fen"], row["paid_fen"], row["left_fen"], shares)
 
 
 @dataclass(frozen=True, slots=True)

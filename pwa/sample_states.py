@@ -20,6 +20,7 @@ from pwa.sample_morning import (
     Sample,
     at,
 )
+from pwa.sample_shares import shared
 from words import errors
 from words import family as family_words
 from words.desk import Troubles
@@ -264,6 +265,6 @@ def _desk() -> dict[str, Sample]:
 def states() -> dict[str, Sample]:
     """These pages by name; a name begins with its template's where the window's size depends on it."""
     made: dict[str, Sample] = {}
-    for part in (_signing_in, _refusals, _visits, _asked, _money, _family, _letters, _desk):
+    for part in (_signing_in, _refusals, _visits, _asked, _money, shared, _family, _letters, _desk):
         made |= part()
     return made

@@ -86,6 +86,16 @@ class Urls:
         return f"/visits/{visit}/pay"
 
     @staticmethod
+    def share(visit: str) -> str:
+        """Cut what is left to pay into shares."""
+        return f"/visits/{visit}/share"
+
+    @staticmethod
+    def share_stop(visit: str) -> str:
+        """Share no more; what was paid goes back."""
+        return f"/visits/{visit}/share/stop"
+
+    @staticmethod
     def ask_family(visit: str) -> str:
         """Ask a relative to pay."""
         return f"/visits/{visit}/ask"

@@ -29,8 +29,8 @@ from pwa.desk_views import (
     ToStage,
     TroubledCall,
 )
-from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
-from pwa.rows import Line, PaymentNote, Row, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
+from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned, SharePerson, ShareSheet
+from pwa.rows import Line, PaymentNote, Row, Share, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
 
 __all__ = [
     "Ask",
@@ -72,6 +72,10 @@ __all__ = [
     "Returned",
     "Row",
     "Settings",
+    "Share",
+    "SharePerson",
+    "ShareSheet",
+    "Shares",
     "Sheet",
     "SheetStep",
     "Show",
@@ -189,6 +193,7 @@ class Bill:
     can_act: bool = True
     insured: bool = True
     whole: bool = True
+    shares: Shares | None = None
 
     def show(self, now: datetime) -> Show:
         """The ``Show`` a push to this page must be drawn with."""

@@ -17,7 +17,7 @@ from notices.rules import Row
 from people.rules import Actor, Depth, Subject, View
 from people.service import access, hospitals, patients
 from people.service.hospitals import Hospital
-from pwa.rows import PaymentNote, VisitHead
+from pwa.rows import PaymentNote, Shares, VisitHead
 from pwa.views import VisitCard
 from visits.service import reading
 from visits.service.encounters import Visit
@@ -84,11 +84,11 @@ def seen_row(row: Row, view: View) -> dict[str, Any] | None:
     return None if data is None else {"kind": row.kind, "data": data, "at": row.at}
 
 
-async def payment_of(tx: Tx, visit: Visit, view: View) -> PaymentNote | None:
-    """The visit's latest payment, for those who may know of it."""
+async def payment_of(tx: Tx, visit: Visit, view: View) -> tuple[PaymentNote | None, Shares | None]:
+    """The visit's latest payment and how its shares stand, for those who may know of it."""
     row = await notices.latest(tx, visit.id, "payment")
     shown = see_payment(row, view) if row else None
-    return PaymentNote.of(shown["payment"]) if shown and "payment" in shown else None
+    return (PaymentNote.of(shown["payment"]), Shares.of(shown["round"])) if shown else (None, None)
 
 
 async def card_of(tx: Tx, caller: Actor, visit: Visit) -> VisitCard | None:

@@ -50,6 +50,7 @@ TRIGGERS = """
 FUNCTIONS = """
 DROP FUNCTION IF EXISTS houfu_keep();
 DROP FUNCTION IF EXISTS houfu_balanced();
+DROP FUNCTION IF EXISTS houfu_shares();
 """
 
 
@@ -86,6 +87,23 @@ BEGIN
 END $$;
 CREATE CONSTRAINT TRIGGER balanced AFTER INSERT ON ledger_entry
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_balanced();"""
+
+SHARES = """CREATE FUNCTION houfu_shares() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    about uuid := CASE TG_TABLE_NAME WHEN 'round' THEN to_jsonb(NEW) ->> 'id' ELSE to_jsonb(NEW) ->> 'round_id' END;
+    cash bigint := (SELECT cash_fen FROM round WHERE id = about);
+    parts bigint := (SELECT sum(amount_fen) FROM allocation WHERE round_id = about AND replaced_at IS NULL);
+BEGIN
+    IF cash IS DISTINCT FROM parts THEN
+        RAISE EXCEPTION 'round % asks for % fen, its shares are %', about, cash, coalesce(parts, 0)
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER shares_are_whole AFTER INSERT OR UPDATE ON allocation
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_shares();
+CREATE CONSTRAINT TRIGGER shares_are_whole AFTER INSERT OR UPDATE OF cash_fen ON round
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_shares();"""
 
 QUEUE_TEXT = '''"""The job queue's own tables and functions, as procrastinate {version} brings them."""
 # ruff: noqa: E501, W291, W293
@@ -126,6 +144,8 @@ def triggers(tables: set[str]) -> str:
             )
     if "ledger_entry" in tables:
         parts.append(BALANCED)
+    if "allocation" in tables:
+        parts.append(SHARES)
     return "\n".join(parts)
 
 

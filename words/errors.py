@@ -32,6 +32,9 @@ CODE_TITLES = {
     "suspended": "先停用了",
     "internal": "我们这边出了错",
     "over_cap": "超过了上限",
+    "round_closing": "正在退回",
+    "wrong_shares": "金额没分对",
+    "nothing_shared": "没有要退的",
 }
 CODES = {
     "error": KINDS["invalid"],
@@ -77,6 +80,10 @@ CODES = {
     # payments
     "already_paid": "{who}已经付好了，不用再付。您这边没有扣款。",
     "attempt_in_progress": "{who}正在付这一笔，您这边没有扣款。请稍等，不用再付。",
+    "round_closing": "这次的分摊正在取消，付过的会退回。请等一分钟，再回账单看。",
+    "wrong_shares": "几份加起来不能超过 {left}，每份至少 0.01 元，最多 8 份。请改一下。",
+    "share_gone": "这一份已经重新分过。请回上一页看最新的。",
+    "nothing_shared": "没有没付完的分摊。请回账单看看。",
     "amount_changed": "金额变了，现在是 {amount}。请看清楚再付。",
     "payment_unknown": "还不知道有没有付成。请别再付，1 分钟内告诉您。",
     "payment_closed": "这次没有付成，没有扣款。想付可以再来一次。",

@@ -17,6 +17,7 @@ class Pages:
     visit_pass = patient.Pass
     sheet = patient.Sheet
     pay = pay_words.Pay
+    share = pay_words.Share
     family = patient.Family
     companion = patient.Companion
     visits = patient.Visits

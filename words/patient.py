@@ -172,7 +172,16 @@ class Bill:
             "closed": "刚才那笔没有付成，没有扣款。",
             "refunding": f"{rmb(fen)} 付晚了一步，正在退回原来的账户。您什么都不用做。",
             "refunded": f"{rmb(fen)} 已退回原来的账户。",
+            "share_paid": f"{who}付好了一份，{rmb(fen)}。",
+            "shared": f"{who}把 {rmb(fen)} 分成了几份，各付各的。",
+            "given_up": "这次不分摊了。付过的会退回原来的账户。",
+            "returning": f"不分摊了，{rmb(fen)} 正在退回原来的账户。",
+            "returned": f"不分摊了，{rmb(fen)} 已退回原来的账户。",
         }[state]
+
+    shares = "一起付"
+    share_states = {"free": "还没付", "busy": "正在付", "paid": "付好了"}
+    share_left = "还差"
 
 
 class Ask:
@@ -396,6 +405,11 @@ class Companion:
         "closed": "刚才那笔没有付成，没有扣款",
         "refunding": "有一笔付晚了一步，正在退回",
         "refunded": "退款已退回",
+        "share_paid": "{who}付好了一份",
+        "shared": "{who}把账单分成了几份",
+        "given_up": "不分摊了，付过的退回原来的账户",
+        "returning": "不分摊了，正在退回",
+        "returned": "不分摊了，已退回",
     }
     visits = {"open": "到了医院，开始看病", "ended": "看完了", "settled": "账都付清了"}
 

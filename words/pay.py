@@ -5,6 +5,7 @@ from words.money import rmb
 YOU = "您"
 PATIENT = "患者本人"
 AT_DESK = "窗口"
+ANYBODY = "谁付都行"
 NEEDS_WECHAT = "在微信里付，要先用微信登录一次。"
 IN_BOOKS = "医院已入账"
 
@@ -19,9 +20,11 @@ def description(hospital: str) -> str:
     return f"{hospital} 就诊费"
 
 
-def refund_reason(late: bool) -> str:
+def refund_reason(whole: bool, late: bool) -> str:
     """What WeChat writes on the money that comes back."""
-    return "付款晚到，全部退回" if late else "项目已取消，退回这一项"
+    if not whole:
+        return "项目已取消，退回这一项"
+    return "付款晚到，全部退回" if late else "这次不分摊了，全部退回"
 
 
 def amount(fen: int) -> str:
@@ -66,6 +69,7 @@ class Pay:
         "account": "医保个人账户付",
         "mutual_aid": "家人的医保账户付",
         "relative": "家人付",
+        "others": "其余几份",
         "paid": "以前已付",
         "wechat": "微信付",
         "counter": "窗口付",
@@ -91,6 +95,8 @@ class Pay:
         "closed": "这次没有付成",
         "already": "已经付好了",
         "late": "付晚了一步",
+        "share_paid": "您这一份付好了",
+        "given_back": "这次不分摊了",
     }
     waiting_says = {
         "offered": "请在微信里付。付好后这里会自己变。",
@@ -99,7 +105,16 @@ class Pay:
         "closed": "没有扣款。想付可以再来一次。",
         "already": "不用再付。您这边没有扣款。",
         "late": "这笔钱正在退回您原来的账户。您什么都不用做。",
+        "share_paid": "等家人付完其余的，医院一起入账。您不用再付。",
+        "given_back": "您付的钱正在退回原来的账户。您什么都不用做。",
     }
+    share_waits = "您这一份付好了。其余的付完后，医院一起入账。"
+    shares = "分着付"
+    share_states = {"free": "还没付", "busy": "正在付", "paid": "付好了"}
+    share_take = "付这一份"
+    share_mine = "这次付"
+    share_rest = "剩下的都由您付"
+    share = "一起分摊"
     open_wechat = "打开微信付款"
     i_paid = "我付过了，看结果"
     try_again = "回账单"
@@ -136,3 +151,25 @@ class Pay:
     def count(n: int) -> str:
         """How many lines."""
         return f"{n} 项"
+
+
+class Share:
+    """Cutting a bill into shares."""
+
+    title = "一起分摊"
+    says = "写上每人付多少，不写就不算。剩下的谁付都行。"
+    left = "要分的一共"
+    unit = "元"
+    myself = "我自己"
+    patient = "患者本人"
+    part = "先付一部分"
+    go = "就这样分"
+    stop = "不分摊了"
+    stop_button = "不分了，退回"
+    not_money = "金额要写成数字，比如 100 或 100.50。请改一下。"
+
+    @staticmethod
+    def stop_says(paid: list[tuple[str, int]]) -> tuple[str, ...]:
+        """What giving it up means: who gets what back."""
+        back = tuple(f"{who}付的 {rmb(fen)} 会退回原来的账户。" for who, fen in paid)
+        return (*back, "全部项目会重新合在一起付。") if back else ("还没有人付，不用退钱。全部项目重新合在一起付。",)

@@ -1,4 +1,4 @@
-"""WeChat's face payment, which this house cannot charge yet (docs/adr/0014): it says so before anything is sent."""
+"""WeChat's face payment, which this house cannot charge yet (docs/adr/0015): it says so before anything is sent."""
 
 from typing import NoReturn
 

@@ -13,9 +13,9 @@ from kernel.db import Tx
 from kernel.outside import NotConfigured
 from payments import flows
 from payments.ports import CashChannel, CashPay
-from payments.rules import PAYABLE, Till
-from payments.service import attempts
-from payments.service.attempts import SHOWN, Attempt, Press
+from payments.rules import PAYABLE, Piece, Till
+from payments.service import attempts, moves, rounds
+from payments.service.attempts import Attempt, Press
 from people.rules import Actor, ActorKind
 from people.service import sessions
 
@@ -47,16 +47,24 @@ def in_wechat(request: Request, world: World) -> bool:
 
 
 async def press_of(
-    request: Request, world: World, tx: Tx, caller: Actor, key: str, amount_fen: int, channel: CashChannel | None = None
+    request: Request,
+    world: World,
+    tx: Tx,
+    caller: Actor,
+    key: str,
+    amount_fen: int,
+    channel: CashChannel | None = None,
+    *,
+    share: int | None = None,
 ) -> Press:
     """What the payer's page asks, in the way that works where it runs: bridge in WeChat, H5 elsewhere, QR at a desk."""
     _, till = till_of(world)
     ip = request.client.host if request.client else None
     if caller.kind is ActorKind.STAFF:
-        return Press(CashChannel.NATIVE, key, amount_fen, ip)
+        return Press(CashChannel.NATIVE, key, amount_fen, ip, share=share)
     way = channel or (CashChannel.JSAPI if in_wechat(request, world) else CashChannel.H5)
     openid = await sessions.openid_of(tx, caller.id, till.appid) if way is CashChannel.JSAPI else None
-    return Press(way, key, amount_fen, ip, openid)
+    return Press(way, key, amount_fen, ip, openid, share)
 
 
 async def look_now(world: World, attempt_id: UUID) -> None:
@@ -79,6 +87,25 @@ class PayBody(BaseModel):
     )
     amount_fen: Annotated[int, Field(ge=1, description="the amount that was shown, fen")]
     channel: CashChannel | None = None
+    share: Annotated[int | None, Field(ge=1, description="number of one share; empty: all that is payable now")] = None
+
+
+class ShareBody(BaseModel):
+    """One share; ``person_id`` empty: for whoever comes first."""
+
+    model_config = ConfigDict(extra="forbid")
+    amount_fen: Annotated[int, Field(ge=1, description="fen")]
+    person_id: UUID | None = None
+
+
+class CutBody(BaseModel):
+    """What is left, as it was shown, cut into shares; a rest nobody named is for whoever comes first."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"left_fen": 7760, "shares": [{"amount_fen": 5000}]}]}
+    )
+    left_fen: Annotated[int, Field(ge=1, description="fen")]
+    shares: Annotated[list[ShareBody], Field(min_length=1, max_length=8)]
 
 
 class Payment(BaseModel):
@@ -87,6 +114,7 @@ class Payment(BaseModel):
     id: UUID
     visit_id: UUID
     state: Annotated[str, Field(examples=["offered", "unknown", "paid", "settled", "closed", "refunding", "refunded"])]
+    # also share_paid (other shares are missing), returning and returned (its round was given up)
     amount_fen: int
     channel: CashChannel
     expires_at: datetime
@@ -96,8 +124,8 @@ class Payment(BaseModel):
     code_url: Annotated[str | None, Field(description="to be shown as a QR code")] = None
 
 
-def _payment(tx: Tx, attempt: Attempt) -> Payment:
-    shown = SHOWN[attempts.S(attempt.state)]
+async def _payment(tx: Tx, attempt: Attempt) -> Payment:
+    shown = await moves.shown(tx, attempt)
     ready = attempts.prepared_of(tx, attempt) if shown == "offered" else None
     links: dict[str, Any] = {}
     if ready is not None:
@@ -116,7 +144,7 @@ def _payment(tx: Tx, attempt: Attempt) -> Payment:
 
 async def _now(world: World, caller: Actor, attempt_id: UUID) -> Payment:
     async with world.db.begin() as tx:
-        return _payment(tx, await attempts.seen(tx, caller, attempt_id))
+        return await _payment(tx, await attempts.seen(tx, caller, attempt_id))
 
 
 @router.post("/visits/{visit_id}/payments", status_code=201)
@@ -129,8 +157,8 @@ async def begin(
     tx: TxDep,
     idempotency_key: Annotated[str, Header(min_length=8, max_length=64, description="made and kept before sending")],
 ) -> Payment:
-    """Begin to pay all that is payable now. The same key answers with the same payment; 409 when somebody else pays."""
-    wish = await press_of(request, world, tx, caller, idempotency_key, body.amount_fen, body.channel)
+    """Begin to pay all that is payable now, or one share; the same key is the same payment, 409: somebody else pays."""
+    wish = await press_of(request, world, tx, caller, idempotency_key, body.amount_fen, body.channel, share=body.share)
     pay, till = till_of(world)
     await tx.let_go()
     return await _now(world, caller, await flows.press(world.db, pay, caller, visit_id, wish, till))
@@ -153,3 +181,18 @@ async def cancel(payment_id: UUID, caller: PersonCaller, world: WorldDep, tx: Tx
     await tx.let_go()
     await flows.close(world.db, pay, payment_id)
     return await _now(world, caller, payment_id)
+
+
+@router.post("/visits/{visit_id}/shares", status_code=204)
+async def share(visit_id: UUID, body: CutBody, caller: AnyCaller, tx: TxDep) -> None:
+    """Cut what is left to pay into shares, or cut those nobody has taken anew; the bill's ``round`` shows them."""
+    pieces = [Piece(s.amount_fen, s.person_id) for s in body.shares]
+    await rounds.cut(tx, caller, visit_id, pieces, body.left_fen)
+
+
+@router.post("/visits/{visit_id}/shares/give-up", status_code=204)
+async def give_up(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> None:
+    """Share no more: what was paid goes back to who paid it, everything is payable as a whole again."""
+    pay, _ = till_of(world)
+    await tx.let_go()
+    await flows.give_up(world.db, pay, caller, visit_id)

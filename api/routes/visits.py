@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import AnyCaller, PersonCaller, StaffCaller, TxDep, WorldDep
+from billing.rules import see_payment
 from billing.service import answers
 from billing.service import lines as billing
 from guide import service as guide
@@ -77,13 +78,32 @@ class LineOut(BaseModel):
     can_abandon: bool
 
 
+class ShareOut(BaseModel):
+    """One share: for whom it is meant, or who pays it."""
+
+    number: int
+    amount_fen: Fen
+    state: Literal["free", "busy", "paid"]
+    label: str
+
+
+class RoundOut(BaseModel):
+    """A bill that several people share."""
+
+    state: str
+    cash_fen: Fen
+    paid_fen: Fen
+    left_fen: Annotated[int, Field(description="fen nobody is paying yet")]
+    shares: list[ShareOut]
+
+
 class BillOut(BaseModel):
     """The bill; ``after`` is where the visit's stream goes on from here."""
 
     visit: VisitOut
     sums: SumsOut
     lines: list[LineOut]
-    busy: bool = Field(description="a payment is under way")
+    round: RoundOut | None = Field(description="shares that are being paid, for the patient's side, payers and staff")
     after: str
 
 
@@ -210,7 +230,19 @@ async def bill(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) ->
         raise ForbiddenError
     after = world.hub.token(caller, visit.id, await notices.position(tx, visit.id))
     shown = await billing.bill_of(tx, visit, view)
-    return BillOut(visit=_visit(visit, view), sums=shown["sums"], lines=shown["lines"], busy=shown["busy"], after=after)
+    return BillOut(
+        visit=_visit(visit, view),
+        sums=shown["sums"],
+        lines=shown["lines"],
+        round=await _round(tx, visit_id, view),
+        after=after,
+    )
+
+
+async def _round(tx: Tx, visit_id: UUID, view: View) -> RoundOut | None:
+    row = await notices.latest(tx, visit_id, "payment")
+    shown = see_payment(row, view) if row else None
+    return RoundOut.model_validate(shown["round"]) if shown and shown["round"] else None
 
 
 @router.get("/visits/{visit_id}/steps")

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from billing.models import ChargeItem, LedgerEntry, LedgerTransaction
-from billing.rules import OWED, Account, ChargeState
+from billing.models import ChargeItem, LedgerEntry, LedgerTransaction, Round
+from billing.rules import LIVE_ROUND, OWED, Account, ChargeState
 from kernel.db import Tx
 
 
@@ -25,10 +25,12 @@ async def imbalance_fen(tx: Tx) -> int:
     live = OWED | {ChargeState.SETTLED, ChargeState.SETTLED_ELSEWHERE}
     for charge in await tx.session.scalars(select(ChargeItem).where(ChargeItem.executed_at.is_not(None))):
         revenue, patient = (charge.visit_id, Account.REVENUE), (charge.visit_id, Account.PATIENT)
-        if charge.state in live:
+        if charge.state in live and not (charge.state == ChargeState.SETTLED and charge.reversed_at is not None):
             due[revenue] = due.get(revenue, 0) - charge.amount_fen
         if charge.state in OWED:
             due[patient] = due.get(patient, 0) + charge.self_fen
+    for turn in await tx.session.scalars(select(Round).where(Round.state.in_(LIVE_ROUND))):
+        due[turn.visit_id, Account.PATIENT] = due.get((turn.visit_id, Account.PATIENT), 0) - turn.paid_fen
     for key in held.keys() | due.keys():
         if key[1] in (Account.REVENUE, Account.PATIENT):
             off += abs(held.get(key, 0) - due.get(key, 0))

@@ -10,14 +10,18 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 
 from billing.events import ChargeBecameBillable, PaidChargeReversed
 from billing.models import ChargeItem as ChargeItem
+from billing.models import Round
 from billing.rules import (
     CHARGE,
+    LIVE_ROUND,
     OWED,
     PILE,
     Account,
     AmountChangedError,
     ChargeState,
     Money,
+    RoundState,
+    Turn,
     seen_line,
     seen_sums,
     sums_by_category,
@@ -35,6 +39,9 @@ from visits.service.calls import post_charge, tell
 from visits.service.encounters import Visit
 from visits.service.orders import Order
 
+_ROUNDS = select(Round).where(
+    Round.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))), Round.state.in_(LIVE_ROUND)
+)
 _MONEY = select(
     ChargeItem.visit_id,
     ChargeItem.id,
@@ -110,6 +117,34 @@ async def _preload_money(tx: Tx, visit_ids: Sequence[UUID]) -> None:
         tx.memo["money", visit_id] = {}
     for row in await tx.session.execute(_MONEY, {"visits": wanted}):
         tx.memo["money", row.visit_id][row.id] = row
+    await preload_rounds(tx, wanted)
+
+
+async def preload_rounds(tx: Tx, visit_ids: Sequence[UUID]) -> None:
+    """Fetch the live rounds of these visits in one question."""
+    wanted = [v for v in visit_ids if ("round", v) not in tx.memo]
+    if not wanted:
+        return
+    for visit_id in wanted:
+        tx.memo["round", visit_id] = None
+    for found in await tx.session.scalars(_ROUNDS, {"visits": wanted}, execution_options={"populate_existing": True}):
+        tx.memo["round", found.visit_id] = found
+
+
+async def live_round(tx: Tx, visit_id: UUID) -> Round | None:
+    """The round of a visit that is being paid; take the visit's turn first when something will change."""
+    await preload_rounds(tx, [visit_id])
+    found: Round | None = tx.memo["round", visit_id]
+    return found
+
+
+async def turn_of(tx: Tx, visit_id: UUID) -> Turn | None:
+    """The live round as the sums need it."""
+    live = await live_round(tx, visit_id)
+    if live is None:
+        return None
+    left = live.cash_fen - live.paid_fen - live.busy_fen
+    return Turn(left if live.state == RoundState.OPEN else 0, live.paid_fen)
 
 
 async def is_known(tx: Tx, hospital_id: UUID, number: str) -> bool:
@@ -232,7 +267,7 @@ async def _paid_elsewhere(tx: Tx, charge: ChargeItem) -> None:
 
 
 async def reverse(tx: Tx, visit: Visit, charge: ChargeItem, at: datetime) -> None:
-    """The HIS takes a line back. One in a live attempt waits for its outcome; one paid here is paid back."""
+    """The HIS takes a line back. One in a live round waits for its outcome; one paid here is paid back."""
     await lock(tx, visit.id)
     if charge.reversed_at is not None:
         return
@@ -246,11 +281,13 @@ async def reverse(tx: Tx, visit: Visit, charge: ChargeItem, at: datetime) -> Non
 
 async def give_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
     """A line settled here was taken back by the HIS: its money goes back; of one at 0 fen there is none to send."""
+    taken = _owed(charge, -1)
+    taken[Account.SUSPENSE] = taken.pop(Account.PATIENT)  # paid already, so owed to who paid, until it arrives
+    await post(tx, visit.id, "reversed", charge.id, charge.number, taken)
     if charge.self_fen:
         await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen))
         return
     await move(tx, visit, charge, ChargeState.REFUNDED)
-    await post(tx, visit.id, "reversed", charge.id, charge.number, _owed(charge, -1))
     await announce(tx, visit, charge)
 
 
@@ -371,9 +408,7 @@ async def _book_free(tx: Tx, visit: Visit) -> None:
         "settlement_no": number,
         "charges": [{"charge_no": c.number, "self_fen": 0} for c in free],
         "total_fen": 0,
-        "way": "INSURANCE",
-        "transaction": number,
-        "paid_at": tx.now.isoformat(),
+        "payments": [],
     }
     await tell(tx, visit, "settle", f"insured:{free[0].id.hex}", data)
     for charge in free:
@@ -387,8 +422,8 @@ def money_of(visit: Visit, charge: Any) -> Money:
     return Money(charge.state, charge.category, *fen, here)
 
 
-async def sums_of(tx: Tx, visit: Visit) -> tuple[dict[str, dict[str, int]], bool]:
-    """Sums per category and whether a payment is under way."""
+async def sums_of(tx: Tx, visit: Visit) -> dict[str, dict[str, int]]:
+    """Sums per category."""
     if ("lines", visit.id) in tx.memo:
         return sums_by_category(money_of(visit, charge) for charge in tx.memo["lines", visit.id])
     await _preload_money(tx, [visit.id])
@@ -400,8 +435,11 @@ async def sums_of(tx: Tx, visit: Visit) -> tuple[dict[str, dict[str, int]], bool
 async def announce(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
     """Write the line's state, with the sums, to the visit's feed."""
     order = await tx.get(Order, charge.order_id) if charge.order_id else None
-    sums, busy = await sums_of(tx, visit)
-    payload = {"line": line_payload(charge, order), "sums": sums, "busy": busy}
+    payload = {
+        "line": line_payload(charge, order),
+        "sums": await sums_of(tx, visit),
+        "turn": await turn_of(tx, visit.id),
+    }
     await append(tx, visit.id, "bill.line", payload, audience=Audience.BILL, category=charge.category)
 
 
@@ -437,7 +475,7 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 async def bill_of(tx: Tx, visit: Visit, view: View) -> dict[str, Any]:
-    """The bill as this view sees it: ``lines`` (as in feed rows), ``sums`` (seven amounts in fen), ``busy``."""
+    """The bill as this view sees it: ``lines`` (as in feed rows), ``sums`` (seven amounts in fen)."""
     lines = await lines_of(tx, visit.id)
     await tx.preload(Order, [c.order_id for c in lines if c.order_id])
     shown = []
@@ -445,5 +483,4 @@ async def bill_of(tx: Tx, visit: Visit, view: View) -> dict[str, Any]:
         if view.shows(Audience.BILL, charge.category):
             order = await tx.get(Order, charge.order_id) if charge.order_id else None
             shown.append(seen_line(line_payload(charge, order), view))
-    sums, busy = await sums_of(tx, visit)
-    return {"lines": shown, "sums": seen_sums(sums, view, busy=busy), "busy": busy}
+    return {"lines": shown, "sums": seen_sums(await sums_of(tx, visit), view, await turn_of(tx, visit.id))}

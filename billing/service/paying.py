@@ -1,17 +1,33 @@
-"""What a payment does to a bill: it freezes the lines it covers, and settles or releases them all together."""
+"""What paying does to a bill: a round freezes lines together, and settles or releases them all together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
+
 from billing.models import ChargeItem
-from billing.rules import Account, ChargeState, NothingPayableError
+from billing.models import Round as Round
+from billing.rules import ROUND, Account, ChargeState, NothingPayableError, RoundState
 from billing.service.ledger import post
-from billing.service.lines import announce, check_settled, give_back, lines_of, money_of, move, sums_of, take_back
+from billing.service.lines import (
+    announce,
+    check_settled,
+    give_back,
+    lines_of,
+    money_of,
+    move,
+    sums_of,
+    take_back,
+    turn_of,
+)
+from billing.service.lines import live_round as live_round
+from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
+from kernel.ids import new_id, short_code
 from notices.service import append, lock
 from people.rules import Audience
 from visits.events import HisAnswered
@@ -21,15 +37,17 @@ from visits.service.reading import visit_of
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
-    """What an attempt freezes: the cash it has to bring, and its lines."""
+class Came:
+    """One payment of a round, as the HIS is told of it. ``way``: JSAPI, H5, NATIVE …"""
 
+    way: str
+    transaction: str
     amount_fen: int
-    charge_ids: tuple[UUID, ...]
+    paid_at: datetime
 
 
 async def locked_visit(tx: Tx, visit_id: UUID) -> Visit:
-    """Take a visit's turn and read it as it is now.
+    """Take a visit's turn and read it, and its live round, as they are now.
 
     Raises:
         NotFoundError: there is none.
@@ -38,46 +56,103 @@ async def locked_visit(tx: Tx, visit_id: UUID) -> Visit:
     if visit is None:
         raise NotFoundError
     await lock(tx, visit_id)
+    if ("turn", visit_id) not in tx.memo:  # what was read before the turn was taken may be untrue
+        tx.memo["turn", visit_id] = True
+        tx.memo.pop(("round", visit_id), None)
     await tx.session.refresh(visit)
     return visit
 
 
 async def payable(tx: Tx, visit: Visit) -> list[ChargeItem]:
-    """The lines a payment beginning now would cover; those the insurance pays whole travel along at 0 fen."""
+    """The lines a round beginning now would freeze; those the insurance pays whole travel along at 0 fen."""
     lines = await lines_of(tx, visit.id)
     return [c for c in lines if c.state == ChargeState.BILLABLE and money_of(visit, c).here]
 
 
-async def cover(tx: Tx, visit_id: UUID, attempt_id: UUID) -> Covered:
-    """Freeze every payable line in this attempt; later lines go to the next one.
+async def due_now(tx: Tx, visit: Visit) -> int:
+    """Fen a payment beginning now would take: what is left of the live round, or else all that is payable."""
+    turn = await turn_of(tx, visit.id)
+    return turn.left_fen if turn is not None else sum(c.self_fen for c in await payable(tx, visit))
+
+
+async def open_round(tx: Tx, visit_id: UUID, opened_by: str) -> Round:
+    """Freeze every payable line in a new round; later lines go to the next one.
 
     Raises:
         NothingPayableError: all paid, being paid, or nothing done yet.
     """
     visit = await locked_visit(tx, visit_id)
-    _, busy = await sums_of(tx, visit)
     lines = await payable(tx, visit)
-    if busy or not sum(c.self_fen for c in lines):
-        raise NothingPayableError(busy=busy)
+    cash = sum(c.self_fen for c in lines)
+    if not cash or await live_round(tx, visit_id) is not None:
+        raise NothingPayableError
+    ROUND.move(None, RoundState.OPEN)
+    opened = tx.add(
+        Round(
+            id=new_id(),
+            visit_id=visit_id,
+            number=f"HFS{china_day(tx.now):%Y%m%d}{short_code(14)}",
+            charge_ids=[str(c.id) for c in lines],
+            total_fen=sum(c.amount_fen for c in lines),
+            cash_fen=cash,
+            paid_fen=0,
+            busy_fen=0,
+            shared=False,
+            state=RoundState.OPEN,
+            opened_by=opened_by,
+            opened_at=tx.now,
+        )
+    )
+    tx.memo["round", visit_id] = opened
     for charge in lines:
-        charge.attempt_id = attempt_id
+        charge.round_id = opened.id
         await move(tx, visit, charge, ChargeState.COVERED)
+    # Two rounds at once would freeze the same lines: the index says so here, before anything is announced.
+    await tx.session.flush()
     for charge in lines:
         await announce(tx, visit, charge)
-    return Covered(sum(c.self_fen for c in lines), tuple(c.id for c in lines))
+    return opened
 
 
-async def covered_by(tx: Tx, visit_id: UUID, attempt_id: UUID) -> list[ChargeItem]:
-    """The lines an attempt froze or settled."""
-    return [c for c in await lines_of(tx, visit_id) if c.attempt_id == attempt_id]
+async def round_by_id(tx: Tx, round_id: UUID, *, lock: bool = False) -> Round:
+    """A round as it stands; take its visit's turn first when it is to stay so (``lock``).
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = await tx.get(Round, round_id, lock=lock)
+    if found is None:
+        raise NotFoundError
+    return found
 
 
-async def release(tx: Tx, visit_id: UUID, attempt_id: UUID) -> None:
-    """The attempt came to nothing: its lines are payable again (or reversed, if the HIS took them back meanwhile)."""
-    visit = await locked_visit(tx, visit_id)
-    lines = await covered_by(tx, visit_id, attempt_id)
+async def rounds_of(tx: Tx, visit_id: UUID) -> Sequence[Round]:
+    """All rounds of a visit, oldest first."""
+    return (
+        await tx.session.scalars(select(Round).where(Round.visit_id == visit_id).order_by(Round.opened_at, Round.id))
+    ).all()
+
+
+async def covered_by(tx: Tx, round_: Round) -> list[ChargeItem]:
+    """The lines a round froze or settled."""
+    return [c for c in await lines_of(tx, round_.visit_id) if c.round_id == round_.id]
+
+
+def move_round(round_: Round, after: RoundState) -> None:
+    """Move a round along its lifecycle."""
+    ROUND.move(RoundState(round_.state), after)
+    round_.state = after
+
+
+async def release(tx: Tx, round_: Round) -> None:
+    """The round came to nothing: its lines are payable again (or reversed, if the HIS took them back meanwhile)."""
+    visit = await locked_visit(tx, round_.visit_id)
+    lines = await covered_by(tx, round_)
+    move_round(round_, RoundState.RELEASED)
+    round_.released_at = tx.now
+    tx.memo["round", visit.id] = None
     for charge in lines:
-        charge.attempt_id = None
+        charge.round_id = None
         await move(tx, visit, charge, ChargeState.BILLABLE)
     for charge in lines:
         if charge.reversed_at is not None:
@@ -87,37 +162,36 @@ async def release(tx: Tx, visit_id: UUID, attempt_id: UUID) -> None:
     await check_settled(tx, visit)
 
 
-async def settle(
-    tx: Tx, visit_id: UUID, attempt_id: UUID, *, number: str, transaction_id: str, way: str, paid_at: datetime
-) -> None:
-    """The attempt's money is there: its lines are settled, the ledger says so and the HIS is told.
-
-    Args:
-        number: our number of the payment, which the HIS keeps as the settlement's.
-        way: JSAPI, H5, NATIVE …
-    """
-    visit = await locked_visit(tx, visit_id)
-    lines = await covered_by(tx, visit_id, attempt_id)
-    total = sum(c.self_fen for c in lines)
+async def settle(tx: Tx, round_: Round, payments: Sequence[Came]) -> None:
+    """All of the round's money is there: its lines are settled and the HIS is told, once, of every payment."""
+    visit = await locked_visit(tx, round_.visit_id)
+    lines = await covered_by(tx, round_)
+    move_round(round_, RoundState.PAID)
+    round_.paid_at = max(p.paid_at for p in payments)
+    tx.memo["round", visit.id] = None
     for charge in lines:
-        charge.settled_at, charge.settled_reference = paid_at, number
+        charge.settled_at, charge.settled_reference = round_.paid_at, round_.number
         await move(tx, visit, charge, ChargeState.SETTLED)
-    entries = {Account.CASH_WECHAT: total, Account.PATIENT: -total}
-    await post(tx, visit_id, "paid", attempt_id, number, entries)
     # What the HIS took back meanwhile it would refuse to book; that money goes straight back (below).
     booked = [c for c in lines if c.reversed_at is None]
     data = {
-        "settlement_no": number,
+        "settlement_no": round_.number,
         "charges": [{"charge_no": c.number, "self_fen": c.self_fen} for c in booked],
         "total_fen": sum(c.self_fen for c in booked),
-        "way": way,
-        "transaction": transaction_id,
-        "paid_at": paid_at.isoformat(),
+        "payments": [
+            {
+                "way": p.way,
+                "transaction": p.transaction,
+                "amount_fen": p.amount_fen,
+                "paid_at": p.paid_at.isoformat(),
+            }
+            for p in payments
+        ],
     }
     if booked:
-        await tell(tx, visit, "settle", settle_key(attempt_id), data)
+        await tell(tx, visit, "settle", settle_key(round_.id), data)
     else:
-        await tx.emit(HisAnswered(settle_key(attempt_id), "settle", visit.id, "done", "nothing to book"))
+        await tx.emit(HisAnswered(settle_key(round_.id), "settle", visit.id, "done", "nothing to book"))
     for charge in lines:
         await announce(tx, visit, charge)
     for charge in lines:
@@ -126,13 +200,13 @@ async def settle(
     await check_settled(tx, visit)
 
 
-def settle_key(attempt_id: UUID) -> str:
-    """The key under which the HIS is told of an attempt's money."""
-    return f"settle:{attempt_id.hex}"
+def settle_key(round_id: UUID) -> str:
+    """The key under which the HIS is told of a round's money."""
+    return f"settle:{round_id.hex}"
 
 
-async def refund_line(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -> None:
-    """The money of one settled line has gone back: the line leaves the bill, and the HIS is told."""
+async def line_returned(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -> None:
+    """All the money of one settled line has gone back: the line leaves the bill, and the HIS is told."""
     visit = await locked_visit(tx, visit_id)
     charge = next((c for c in await lines_of(tx, visit_id) if c.id == charge_id), None)
     if charge is None:
@@ -140,14 +214,6 @@ async def refund_line(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -
     if charge.state == ChargeState.REFUNDED:
         return
     await move(tx, visit, charge, ChargeState.REFUNDED)
-    # The mirror of what execution and payment posted: nothing of this line stays in the books.
-    back = {
-        Account.CASH_WECHAT: -charge.self_fen,
-        Account.POOLED_FUND: -charge.fund_fen,
-        Account.PERSONAL_ACCOUNT: -charge.account_fen,
-        Account.REVENUE: charge.amount_fen,
-    }
-    await post(tx, visit_id, "refunded", charge.id, refund_no, back)
     lines = [{"charge_no": charge.number, "self_fen": charge.self_fen}]
     data = {
         "refund_no": refund_no,
@@ -155,31 +221,64 @@ async def refund_line(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -
         "charges": lines,
         "total_fen": charge.self_fen,
     }
-    if charge.attempt_id is not None and await _was_booked(tx, charge, charge.attempt_id):
+    if charge.round_id is not None and await _was_booked(tx, charge, charge.round_id):
         await tell(tx, visit, "refund", f"refund:{refund_no}", data)
     await announce(tx, visit, charge)
 
 
-async def _was_booked(tx: Tx, charge: ChargeItem, attempt_id: UUID) -> bool:
-    told = await told_of(tx, settle_key(attempt_id))
+async def _was_booked(tx: Tx, charge: ChargeItem, round_id: UUID) -> bool:
+    told = await told_of(tx, settle_key(round_id))
     return told is not None and any(line["charge_no"] == charge.number for line in told["charges"])
 
 
-async def suspense_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
-    """Money came for an attempt that was closed: it waits in suspense to go back."""
-    await post(tx, visit_id, "late", attempt_id, "in", {Account.CASH_WECHAT: amount_fen, Account.SUSPENSE: -amount_fen})
+async def line_of(tx: Tx, charge_id: UUID) -> ChargeItem:
+    """A line by its id.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = await tx.get(ChargeItem, charge_id)
+    if found is None:
+        raise NotFoundError
+    return found
 
 
-async def suspense_out(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
-    """The late money has gone back."""
+# ------------------------------------------------------------------------------------ what money does to the ledger
+
+
+async def cash_in(tx: Tx, visit_id: UUID, attempt_id: UUID, number: str, amount_fen: int) -> None:
+    """A payment came: so much less is owed, whether or not it is all of the round."""
     await post(
-        tx, visit_id, "late", attempt_id, "out", {Account.CASH_WECHAT: -amount_fen, Account.SUSPENSE: amount_fen}
+        tx, visit_id, "paid", attempt_id, number, {Account.CASH_WECHAT: amount_fen, Account.PATIENT: -amount_fen}
     )
 
 
-async def payment_row(tx: Tx, visit_id: UUID, payment: Mapping[str, Any]) -> None:
-    """Write how a payment stands to the visit's feed; ``payment``: state, amount_fen, payer_label, at."""
+async def late_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
+    """Money came for an attempt that was over: it waits in suspense to go back."""
+    await post(tx, visit_id, "late", attempt_id, "in", {Account.CASH_WECHAT: amount_fen, Account.SUSPENSE: -amount_fen})
+
+
+async def given_up(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
+    """A payment's round was given up: it is owed again, and the money waits in suspense to go back."""
+    entries = {Account.PATIENT: amount_fen, Account.SUSPENSE: -amount_fen}
+    await post(tx, visit_id, "given_up", attempt_id, "", entries)
+
+
+async def cash_out(tx: Tx, visit_id: UUID, refund_id: UUID, number: str, amount_fen: int) -> None:
+    """A refund has reached its payer."""
+    entries = {Account.CASH_WECHAT: -amount_fen, Account.SUSPENSE: amount_fen}
+    await post(tx, visit_id, "returned", refund_id, number, entries)
+
+
+async def payment_row(
+    tx: Tx, visit_id: UUID, payment: Mapping[str, Any], round_: Mapping[str, Any] | None = None
+) -> None:
+    """Write how a payment, and the live round with its shares, stand to the visit's feed."""
     visit = await locked_visit(tx, visit_id)
-    sums, busy = await sums_of(tx, visit)
-    payload = {"payment": dict(payment), "sums": sums, "busy": busy}
+    payload = {
+        "payment": dict(payment),
+        "round": round_,
+        "sums": await sums_of(tx, visit),
+        "turn": await turn_of(tx, visit_id),
+    }
     await append(tx, visit_id, "payment", payload, audience=Audience.PAYERS)

@@ -43,10 +43,27 @@ BEGIN
 END $$;
 CREATE CONSTRAINT TRIGGER balanced AFTER INSERT ON ledger_entry
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_balanced();
+CREATE FUNCTION houfu_shares() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    about uuid := CASE TG_TABLE_NAME WHEN 'round' THEN to_jsonb(NEW) ->> 'id' ELSE to_jsonb(NEW) ->> 'round_id' END;
+    cash bigint := (SELECT cash_fen FROM round WHERE id = about);
+    parts bigint := (SELECT sum(amount_fen) FROM allocation WHERE round_id = about AND replaced_at IS NULL);
+BEGIN
+    IF cash IS DISTINCT FROM parts THEN
+        RAISE EXCEPTION 'round % asks for % fen, its shares are %', about, cash, coalesce(parts, 0)
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER shares_are_whole AFTER INSERT OR UPDATE ON allocation
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_shares();
+CREATE CONSTRAINT TRIGGER shares_are_whole AFTER INSERT OR UPDATE OF cash_fen ON round
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_shares();
 """
 FUNCTIONS = """
 DROP FUNCTION IF EXISTS houfu_keep();
 DROP FUNCTION IF EXISTS houfu_balanced();
+DROP FUNCTION IF EXISTS houfu_shares();
 """
 
 
@@ -586,103 +603,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_wechat_login_person_id"), "wechat_login", ["person_id"], unique=False)
     op.create_table(
-        "attempt",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("out_trade_no", sa.String(), nullable=False),
-        sa.Column("visit_id", sa.Uuid(), nullable=False),
-        sa.Column("hospital_id", sa.Uuid(), nullable=False),
-        sa.Column("patient_id", sa.Uuid(), nullable=False),
-        sa.Column("payer_id", sa.Uuid(), nullable=True),
-        sa.Column("actor", sa.String(), nullable=False),
-        sa.Column("relation", sa.String(), nullable=False),
-        sa.Column("idempotency_key", sa.String(), nullable=False),
-        sa.Column("sheet", sa.BigInteger(), nullable=False),
-        sa.Column("channel", sa.String(), nullable=False),
-        sa.Column("mchid", sa.String(), nullable=False),
-        sa.Column("appid", sa.String(), nullable=False),
-        sa.Column("description", sa.String(), nullable=False),
-        sa.Column("attach", sa.String(), nullable=False),
-        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
-        sa.Column("refunded_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("charge_ids", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("openid_sealed", sa.LargeBinary(), nullable=True),
-        sa.Column("payer_ip", sa.String(), nullable=True),
-        sa.Column("prepared_sealed", sa.LargeBinary(), nullable=True),
-        sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("transaction_id", sa.String(), nullable=True),
-        sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("looks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("trouble", sa.String(), nullable=True),
-        sa.CheckConstraint(
-            "state NOT IN ('paid', 'settled') OR transaction_id IS NOT NULL", name=op.f("ck_attempt_paid_by")
-        ),
-        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_attempt_something")),
-        sa.CheckConstraint(
-            "refunded_fen >= 0 AND refunded_fen <= amount_fen", name=op.f("ck_attempt_not_over_refunded")
-        ),
-        sa.ForeignKeyConstraint(
-            ["hospital_id"],
-            ["hospital.id"],
-            name=op.f("fk_attempt_hospital_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["patient_id"],
-            ["person.id"],
-            name=op.f("fk_attempt_patient_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["payer_id"],
-            ["person.id"],
-            name=op.f("fk_attempt_payer_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["visit_id"],
-            ["visit.id"],
-            name=op.f("fk_attempt_visit_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
-        sa.UniqueConstraint("actor", "idempotency_key", name=op.f("uq_attempt_actor_idempotency_key")),
-        sa.UniqueConstraint("out_trade_no", name=op.f("uq_attempt_out_trade_no")),
-        sa.UniqueConstraint("transaction_id", name=op.f("uq_attempt_transaction_id")),
-    )
-    op.create_index(
-        "ix_attempt_due",
-        "attempt",
-        ["next_look_at"],
-        unique=False,
-        postgresql_where=sa.text("next_look_at IS NOT NULL"),
-    )
-    op.create_index(op.f("ix_attempt_payer_id"), "attempt", ["payer_id"], unique=False)
-    op.create_index(op.f("ix_attempt_visit_id"), "attempt", ["visit_id"], unique=False)
-    op.create_index(
-        "uq_attempt_live",
-        "attempt",
-        ["visit_id"],
-        unique=True,
-        postgresql_where=sa.text(
-            "state IN ('created', 'offered', 'unknown', 'closing') OR (state = 'paid' AND trouble IS NULL)"
-        ),
-    )
-    op.create_table(
         "encounter",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
@@ -867,6 +787,44 @@ def upgrade() -> None:
     )
     op.create_index("ix_reading_patient", "reading", ["patient_id", "hospital_id"], unique=False)
     op.create_table(
+        "round",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("charge_ids", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("total_fen", sa.BigInteger(), nullable=False),
+        sa.Column("cash_fen", sa.BigInteger(), nullable=False),
+        sa.Column("paid_fen", sa.BigInteger(), nullable=False),
+        sa.Column("busy_fen", sa.BigInteger(), nullable=False),
+        sa.Column("shared", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("opened_by", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("given_up_by", sa.String(), nullable=True),
+        sa.CheckConstraint("state NOT IN ('paid', 'settled') OR paid_fen = cash_fen", name=op.f("ck_round_paid_whole")),
+        sa.CheckConstraint("cash_fen > 0", name=op.f("ck_round_something")),
+        sa.CheckConstraint(
+            "paid_fen >= 0 AND busy_fen >= 0 AND paid_fen + busy_fen <= cash_fen", name=op.f("ck_round_not_overpaid")
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_round_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_round")),
+        sa.UniqueConstraint("number", name=op.f("uq_round_number")),
+    )
+    op.create_index(op.f("ix_round_visit_id"), "round", ["visit_id"], unique=False)
+    op.create_index(
+        "uq_round_live", "round", ["visit_id"], unique=True, postgresql_where=sa.text("state IN ('open', 'closing')")
+    )
+    op.create_table(
         "session",
         sa.Column("token_digest", sa.LargeBinary(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=True),
@@ -894,6 +852,38 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_session")),
     )
     op.create_index(op.f("ix_session_person_id"), "session", ["person_id"], unique=False)
+    op.create_table(
+        "allocation",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("round_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=True),
+        sa.Column("relation", sa.String(), nullable=True),
+        sa.Column("made_by", sa.String(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_allocation_something")),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_allocation_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["round_id"],
+            ["round.id"],
+            name=op.f("fk_allocation_round_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_allocation")),
+        sa.UniqueConstraint("id", "round_id", "amount_fen", name=op.f("uq_allocation_id_round_id_amount_fen")),
+        sa.UniqueConstraint("round_id", "number", name=op.f("uq_allocation_round_id_number")),
+    )
     op.create_table(
         "contract",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1074,49 +1064,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_order_visit_id"), "order", ["visit_id"], unique=False)
     op.create_table(
-        "refund",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("out_refund_no", sa.String(), nullable=False),
-        sa.Column("attempt_id", sa.Uuid(), nullable=False),
-        sa.Column("visit_id", sa.Uuid(), nullable=False),
-        sa.Column("charge_id", sa.Uuid(), nullable=True),
-        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
-        sa.Column("reason", sa.String(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("provider_refund_id", sa.String(), nullable=True),
-        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("trouble", sa.String(), nullable=True),
-        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_something")),
-        sa.ForeignKeyConstraint(
-            ["attempt_id"],
-            ["attempt.id"],
-            name=op.f("fk_refund_attempt_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["visit_id"],
-            ["visit.id"],
-            name=op.f("fk_refund_visit_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
-        sa.UniqueConstraint(
-            "attempt_id", "charge_id", name=op.f("uq_refund_attempt_id_charge_id"), postgresql_nulls_not_distinct=True
-        ),
-        sa.UniqueConstraint("out_refund_no", name=op.f("uq_refund_out_refund_no")),
-    )
-    op.create_index(
-        "ix_refund_due", "refund", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
-    )
-    op.create_index(op.f("ix_refund_visit_id"), "refund", ["visit_id"], unique=False)
-    op.create_table(
         "sign_code",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("reading_id", sa.Uuid(), nullable=False),
@@ -1146,6 +1093,119 @@ def upgrade() -> None:
     )
     op.create_index("ix_sign_code_reading", "sign_code", ["reading_id", "sent_at"], unique=False)
     op.create_table(
+        "attempt",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("out_trade_no", sa.String(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("round_id", sa.Uuid(), nullable=False),
+        sa.Column("allocation_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("payer_id", sa.Uuid(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("idempotency_key", sa.String(), nullable=False),
+        sa.Column("sheet", sa.BigInteger(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("mchid", sa.String(), nullable=False),
+        sa.Column("appid", sa.String(), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
+        sa.Column("attach", sa.String(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("refunded_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("openid_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("payer_ip", sa.String(), nullable=True),
+        sa.Column("prepared_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("transaction_id", sa.String(), nullable=True),
+        sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "state NOT IN ('paid', 'settled') OR transaction_id IS NOT NULL", name=op.f("ck_attempt_paid_by")
+        ),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_attempt_something")),
+        sa.CheckConstraint(
+            "refunded_fen >= 0 AND refunded_fen <= amount_fen", name=op.f("ck_attempt_not_over_refunded")
+        ),
+        sa.ForeignKeyConstraint(
+            ["allocation_id", "round_id", "amount_fen"],
+            ["allocation.id", "allocation.round_id", "allocation.amount_fen"],
+            name=op.f("fk_attempt_allocation_id_round_id_amount_fen"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_attempt_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_attempt_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["payer_id"],
+            ["person.id"],
+            name=op.f("fk_attempt_payer_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["round_id"],
+            ["round.id"],
+            name=op.f("fk_attempt_round_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_attempt_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attempt")),
+        sa.UniqueConstraint("actor", "idempotency_key", name=op.f("uq_attempt_actor_idempotency_key")),
+        sa.UniqueConstraint("out_trade_no", name=op.f("uq_attempt_out_trade_no")),
+        sa.UniqueConstraint("transaction_id", name=op.f("uq_attempt_transaction_id")),
+    )
+    op.create_index(
+        "ix_attempt_due",
+        "attempt",
+        ["next_look_at"],
+        unique=False,
+        postgresql_where=sa.text("next_look_at IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_attempt_payer_id"), "attempt", ["payer_id"], unique=False)
+    op.create_index(op.f("ix_attempt_round_id"), "attempt", ["round_id"], unique=False)
+    op.create_index(op.f("ix_attempt_visit_id"), "attempt", ["visit_id"], unique=False)
+    op.create_index(
+        "uq_attempt_live",
+        "attempt",
+        ["allocation_id"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"),
+    )
+    op.create_table(
         "charge_item",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
@@ -1171,13 +1231,13 @@ def upgrade() -> None:
         sa.Column("executed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("executed_where", sa.String(), nullable=True),
         sa.Column("reversed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("attempt_id", sa.Uuid(), nullable=True),
+        sa.Column("round_id", sa.Uuid(), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_where", sa.String(), nullable=True),
         sa.Column("settled_reference", sa.String(), nullable=True),
         sa.Column("rank", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "(state = 'covered') = (attempt_id IS NOT NULL AND settled_at IS NULL)", name=op.f("ck_charge_item_covered")
+            "(state = 'covered') = (round_id IS NOT NULL AND settled_at IS NULL)", name=op.f("ck_charge_item_covered")
         ),
         sa.CheckConstraint(
             "state NOT IN ('billable','disputed','covered','settled') OR executed_at IS NOT NULL",
@@ -1197,6 +1257,14 @@ def upgrade() -> None:
             deferrable=True,
         ),
         sa.ForeignKeyConstraint(
+            ["round_id"],
+            ["round.id"],
+            name=op.f("fk_charge_item_round_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
             ["visit_id"],
             ["visit.id"],
             name=op.f("fk_charge_item_visit_id"),
@@ -1206,8 +1274,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_charge_item")),
     )
-    op.create_index("ix_charge_item_attempt", "charge_item", ["attempt_id"], unique=False)
     op.create_index(op.f("ix_charge_item_order_id"), "charge_item", ["order_id"], unique=False)
+    op.create_index("ix_charge_item_round", "charge_item", ["round_id"], unique=False)
     op.create_index(op.f("ix_charge_item_visit_id"), "charge_item", ["visit_id"], unique=False)
     op.create_table(
         "sealed_document",
@@ -1250,6 +1318,49 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_dispute_charge_id"), "dispute", ["charge_id"], unique=False)
     op.create_index("ix_dispute_open", "dispute", ["answer_by"], unique=False, postgresql_where="answered_at IS NULL")
+    op.create_table(
+        "refund",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("out_refund_no", sa.String(), nullable=False),
+        sa.Column("attempt_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("charge_id", sa.Uuid(), nullable=True),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("provider_refund_id", sa.String(), nullable=True),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_something")),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempt.id"],
+            name=op.f("fk_refund_attempt_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_refund_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
+        sa.UniqueConstraint(
+            "attempt_id", "charge_id", name=op.f("uq_refund_attempt_id_charge_id"), postgresql_nulls_not_distinct=True
+        ),
+        sa.UniqueConstraint("out_refund_no", name=op.f("uq_refund_out_refund_no")),
+    )
+    op.create_index(
+        "ix_refund_due", "refund", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
+    )
+    op.create_index(op.f("ix_refund_visit_id"), "refund", ["visit_id"], unique=False)
     # ### end Alembic commands ###
     _run(TRIGGERS)
     _run(queue.SCHEMA)
@@ -1259,19 +1370,29 @@ def downgrade() -> None:
     """Take everything away."""
     _run(queue.REMOVE)
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index(op.f("ix_refund_visit_id"), table_name="refund")
+    op.drop_index("ix_refund_due", table_name="refund", postgresql_where=sa.text("next_at IS NOT NULL"))
+    op.drop_table("refund")
     op.drop_index("ix_dispute_open", table_name="dispute", postgresql_where="answered_at IS NULL")
     op.drop_index(op.f("ix_dispute_charge_id"), table_name="dispute")
     op.drop_table("dispute")
     op.drop_table("sealed_document")
     op.drop_index(op.f("ix_charge_item_visit_id"), table_name="charge_item")
+    op.drop_index("ix_charge_item_round", table_name="charge_item")
     op.drop_index(op.f("ix_charge_item_order_id"), table_name="charge_item")
-    op.drop_index("ix_charge_item_attempt", table_name="charge_item")
     op.drop_table("charge_item")
+    op.drop_index(
+        "uq_attempt_live",
+        table_name="attempt",
+        postgresql_where=sa.text("state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"),
+    )
+    op.drop_index(op.f("ix_attempt_visit_id"), table_name="attempt")
+    op.drop_index(op.f("ix_attempt_round_id"), table_name="attempt")
+    op.drop_index(op.f("ix_attempt_payer_id"), table_name="attempt")
+    op.drop_index("ix_attempt_due", table_name="attempt", postgresql_where=sa.text("next_look_at IS NOT NULL"))
+    op.drop_table("attempt")
     op.drop_index("ix_sign_code_reading", table_name="sign_code")
     op.drop_table("sign_code")
-    op.drop_index(op.f("ix_refund_visit_id"), table_name="refund")
-    op.drop_index("ix_refund_due", table_name="refund", postgresql_where=sa.text("next_at IS NOT NULL"))
-    op.drop_table("refund")
     op.drop_index(op.f("ix_order_visit_id"), table_name="order")
     op.drop_index(
         "ix_order_department_open", table_name="order", postgresql_where=sa.text("state IN ('placed', 'checked_in')")
@@ -1282,8 +1403,12 @@ def downgrade() -> None:
     op.drop_index("ix_contract_unsealed", table_name="contract", postgresql_where=sa.text("seal_at IS NOT NULL"))
     op.drop_index(op.f("ix_contract_signer_id"), table_name="contract")
     op.drop_table("contract")
+    op.drop_table("allocation")
     op.drop_index(op.f("ix_session_person_id"), table_name="session")
     op.drop_table("session")
+    op.drop_index("uq_round_live", table_name="round", postgresql_where=sa.text("state IN ('open', 'closing')"))
+    op.drop_index(op.f("ix_round_visit_id"), table_name="round")
+    op.drop_table("round")
     op.drop_index("ix_reading_patient", table_name="reading")
     op.drop_table("reading")
     op.drop_table("pass_use")
@@ -1298,17 +1423,6 @@ def downgrade() -> None:
     op.drop_table("his_call")
     op.drop_index(op.f("ix_encounter_visit_id"), table_name="encounter")
     op.drop_table("encounter")
-    op.drop_index(
-        "uq_attempt_live",
-        table_name="attempt",
-        postgresql_where=sa.text(
-            "state IN ('created', 'offered', 'unknown', 'closing') OR (state = 'paid' AND trouble IS NULL)"
-        ),
-    )
-    op.drop_index(op.f("ix_attempt_visit_id"), table_name="attempt")
-    op.drop_index(op.f("ix_attempt_payer_id"), table_name="attempt")
-    op.drop_index("ix_attempt_due", table_name="attempt", postgresql_where=sa.text("next_look_at IS NOT NULL"))
-    op.drop_table("attempt")
     op.drop_index(op.f("ix_wechat_login_person_id"), table_name="wechat_login")
     op.drop_table("wechat_login")
     op.drop_index("ix_visit_patient", table_name="visit")

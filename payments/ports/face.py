@@ -1,6 +1,6 @@
 """What payments needs to charge a face (刷脸付): WeChat's terminal gives a code for it, charged as a shown code is.
 
-No line to WeChat implements this yet (docs/adr/0014): where there is none, every method raises
+No line to WeChat implements this yet (docs/adr/0015): where there is none, every method raises
 ``NotConfigured("wechat_pay.face")``.
 """
 

@@ -6,52 +6,56 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, not_, or_, select
+from sqlalchemy import select
 
-from billing.rules import NothingPayableError
+from billing.rules import NothingPayableError, RoundState
 from billing.service import paying
+from billing.service.paying import Round
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id, short_code
 from payments import rules
-from payments.events import AttemptClosed, AttemptPaid, AttemptSettled
+from payments.events import AttemptClosed, AttemptPaid
 from payments.models import Attempt as Attempt
 from payments.ports import CashChannel, CashOrder, CashState, Prepared, TradeState
 from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, OVER, PAYABLE, AttemptState, Till
-from payments.service import labels, refunds
-from people.rules import Action, Actor, ActorKind
+from payments.service import labels, refunds, rounds, shares
+from payments.service.moves import move, tell
+from payments.service.shares import Allocation
+from people.rules import Actor, ActorKind
 from people.service import access, hospitals
-from visits.events import HisAnswered
-from visits.service.calls import AGAIN
 from visits.service.reading import subject_of
 from words import pay as words
 
 S = AttemptState
-SHOWN = {S.CREATED: "offered", S.OFFERED: "offered", S.UNKNOWN: "unknown", S.PAID: "paid", S.SETTLED: "settled"}
-SHOWN |= {S.CLOSED: "closed", S.FAILED: "closed", S.LATE_PAID: "refunding", S.REFUNDING: "refunding"}
-SHOWN |= {S.REFUNDED: "refunded", S.CLOSING: "offered"}
-_UNDER_WAY = or_(Attempt.state.in_(PAYABLE), and_(Attempt.state == S.PAID, Attempt.trouble.is_(None)))
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """What a payer's page asks: which way, under which key, for the amount that was shown; where from."""
+    """What a payer's page asks: which way, under which key, for the amount that was shown; where from.
+
+    ``share``: the number of one share; None: all that is payable now.
+    """
 
     channel: CashChannel
     idempotency_key: str
     seen_amount_fen: int
     ip: str | None = None
     openid: str | None = None
+    share: int | None = None
 
 
 async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) -> Attempt:
-    """Begin to pay all that is payable now; the lines are frozen until it is over. The same key is the same attempt.
+    """Begin to pay: opens a round for all that is payable now, or takes up a share of the open one.
+
+    The same key is the same attempt.
 
     Raises:
         NotFoundError, ForbiddenError: not the caller's to pay.
         rules.IdempotencyConflictError: the key was used for another visit, way or amount.
         rules.AttemptInProgressError, rules.AlreadyPaidError: somebody else was quicker.
+        rules.ShareGoneError, rules.RoundClosingError: the shares were cut anew, or are being given up.
         rules.AmountChangedError: it is no longer what the payer saw.
         rules.OverCapError: more than the patient lets this relative pay at once.
         rules.NotInWeChatError: WeChat does not know the payer under our app.
@@ -60,32 +64,29 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
     visit = await paying.locked_visit(tx, visit_id)
     subject = subject_of(visit)
     staff = actor.kind is ActorKind.STAFF
-    await access.require(tx, actor, Action.TAKE_PAYMENT if staff else Action.PAY, subject)
+    await access.require(tx, actor, rounds.pays(actor), subject)
     if staff and press.channel is not CashChannel.NATIVE:
         raise ForbiddenError
     known = await _by_key(tx, actor, press.idempotency_key)
     if known is not None:
         return _same(known, visit_id, press)
-    await _nobody_else(tx, actor, visit_id)
+    now, share = await _share(tx, actor, visit_id, press)
+    if share.amount_fen != press.seen_amount_fen:
+        raise rules.AmountChangedError(share.amount_fen, words.amount(share.amount_fen))
     terms = None if staff else await access.pay_terms(tx, actor, subject)
-    attempt_id = new_id()
-    try:
-        covered = await paying.cover(tx, visit_id, attempt_id)
-    except NothingPayableError:
-        await _paid_already(tx, actor, visit_id)
-        raise
-    if covered.amount_fen != press.seen_amount_fen:
-        raise rules.AmountChangedError(covered.amount_fen, words.amount(covered.amount_fen))
-    if terms is not None and terms.cap_fen is not None and covered.amount_fen > terms.cap_fen:
+    if terms is not None and terms.cap_fen is not None and share.amount_fen > terms.cap_fen:
         raise rules.OverCapError
     if press.channel in (CashChannel.JSAPI, CashChannel.MINIPROG) and not press.openid:
         raise rules.NotInWeChatError
     hospital = await hospitals.by_id(tx, visit.hospital_id)
     ATTEMPT.move(None, S.CREATED)
+    attempt_id = new_id()
     attempt = Attempt(
         id=attempt_id,
         out_trade_no=f"HF{china_day(tx.now):%Y%m%d}{short_code(14)}",
         visit_id=visit_id,
+        round_id=now.id,
+        allocation_id=share.id,
         hospital_id=visit.hospital_id,
         patient_id=visit.patient_id,
         payer_id=None if staff else actor.id,
@@ -98,9 +99,8 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
         appid=till.appid,
         description=words.description(hospital.name),
         attach=attempt_id.hex,
-        amount_fen=covered.amount_fen,
+        amount_fen=share.amount_fen,
         refunded_fen=0,
-        charge_ids=[str(c) for c in covered.charge_ids],
         openid_sealed=tx.vault.seal(press.openid, "attempt", attempt_id.hex) if press.openid else None,
         payer_ip=press.ip,
         state=S.CREATED,
@@ -109,10 +109,26 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
         next_look_at=tx.now + timedelta(seconds=10),
         looks=0,
     )
+    now.busy_fen += share.amount_fen
     tx.add(attempt)
     await tx.session.flush()
-    await _tell(tx, attempt)
+    await tell(tx, attempt)
     return attempt
+
+
+async def _share(tx: Tx, actor: Actor, visit_id: UUID, press: Press) -> tuple[Round, Allocation]:
+    now = await paying.live_round(tx, visit_id)
+    if now is not None:
+        return now, await shares.take(tx, actor, now, press.share)
+    if press.share is not None:
+        await paid_already(tx, actor, visit_id)
+        raise rules.ShareGoneError
+    try:
+        now = await paying.open_round(tx, visit_id, actor.viewer)
+    except NothingPayableError:
+        await paid_already(tx, actor, visit_id)
+        raise
+    return now, await shares.whole(tx, actor, now)
 
 
 async def _by_key(tx: Tx, actor: Actor, key: str) -> Attempt | None:
@@ -126,35 +142,21 @@ def _same(known: Attempt, visit_id: UUID, press: Press) -> Attempt:
     return known
 
 
-async def _nobody_else(tx: Tx, actor: Actor, visit_id: UUID) -> None:
-    live = await live_of(tx, visit_id)
-    if live is None:
-        return
-    who = await labels.label_for(tx, actor, live)
-    if live.state == S.PAID:
-        raise rules.AlreadyPaidError(who=who)
-    raise rules.AttemptInProgressError(who=who)
+async def paid_already(tx: Tx, actor: Actor, visit_id: UUID) -> None:
+    """Whether there is nothing to pay because somebody has paid.
 
-
-async def _paid_already(tx: Tx, actor: Actor, visit_id: UUID) -> None:
+    Raises:
+        rules.AlreadyPaidError: somebody has.
+    """
     query = select(Attempt).where(Attempt.visit_id == visit_id, Attempt.state.in_(rules.OURS))
     last = (await tx.session.scalars(query.order_by(Attempt.created_at.desc()).limit(1))).first()
     if last is not None:
         raise rules.AlreadyPaidError(who=await labels.label_for(tx, actor, last))
 
 
-async def live_of(tx: Tx, visit_id: UUID) -> Attempt | None:
-    """The attempt that is under way for a visit; one that waits for a person is not in the way of the next.
-
-    Its lines are paid and no attempt can cover them again, so nothing of it can be paid twice.
-    """
-    query = select(Attempt).where(Attempt.visit_id == visit_id, _UNDER_WAY)
-    return (await tx.session.scalars(query)).first()
-
-
 async def sheet_of(tx: Tx, visit_id: UUID) -> int:
     """How many attempts of this visit are over: the browser keeps its key as long as this number stands."""
-    query = select(Attempt.id).where(Attempt.visit_id == visit_id, not_(_UNDER_WAY))
+    query = select(Attempt.id).where(Attempt.visit_id == visit_id, Attempt.state.not_in(PAYABLE))
     return len((await tx.session.scalars(query)).all())
 
 
@@ -242,9 +244,9 @@ async def offered(tx: Tx, attempt_id: UUID, prepared: Prepared) -> bool:
     attempt.prepared_sealed = tx.vault.seal(json.dumps(plain), "attempt.prepared", attempt.id.hex)
     attempt.prepared_at = tx.now
     if attempt.state != S.OFFERED:
-        _move(attempt, S.OFFERED)
+        move(attempt, S.OFFERED)
         attempt.next_look_at = rules.next_look(attempt.looks, attempt.created_at, tx.now)
-        await _tell(tx, attempt)
+        await tell(tx, attempt)
     return True
 
 
@@ -252,8 +254,8 @@ async def unknown(tx: Tx, attempt_id: UUID) -> None:
     """The provider did not answer in a way one can rely on: only asking again may follow."""
     attempt = await locked(tx, attempt_id)
     if attempt.state in (S.CREATED, S.OFFERED):
-        _move(attempt, S.UNKNOWN)
-        await _tell(tx, attempt)
+        move(attempt, S.UNKNOWN)
+        await tell(tx, attempt)
 
 
 async def failed(tx: Tx, attempt_id: UUID, reason: str) -> None:
@@ -261,10 +263,10 @@ async def failed(tx: Tx, attempt_id: UUID, reason: str) -> None:
     attempt = await locked(tx, attempt_id)
     if attempt.state not in (S.CREATED, S.OFFERED, S.UNKNOWN):
         return
-    _move(attempt, S.FAILED)
+    move(attempt, S.FAILED)
     attempt.closed_at, attempt.next_look_at, attempt.trouble = tx.now, tx.now + LAST_LOOK, reason
-    await paying.release(tx, attempt.visit_id, attempt.id)
-    await _tell(tx, attempt)
+    await rounds.over(tx, attempt)
+    await tell(tx, attempt)
     await tx.emit(AttemptClosed(attempt.id, attempt.visit_id))
 
 
@@ -274,9 +276,9 @@ async def closing(tx: Tx, attempt_id: UUID) -> bool:
     if attempt.state not in PAYABLE:
         return False
     if attempt.state == S.CREATED:
-        _move(attempt, S.UNKNOWN)
+        move(attempt, S.UNKNOWN)
     if attempt.state != S.CLOSING:
-        _move(attempt, S.CLOSING)
+        move(attempt, S.CLOSING)
     attempt.next_look_at = tx.now + timedelta(seconds=15)
     return True
 
@@ -285,13 +287,13 @@ async def closed(tx: Tx, attempt_id: UUID) -> None:
     """Closed there, so closed here: the lines are payable again. A closed attempt never reopens."""
     attempt = await locked(tx, attempt_id)
     if attempt.state in (S.OFFERED, S.UNKNOWN):
-        _move(attempt, S.CLOSING)
+        move(attempt, S.CLOSING)
     if attempt.state != S.CLOSING:
         return
-    _move(attempt, S.CLOSED)
+    move(attempt, S.CLOSED)
     attempt.closed_at, attempt.next_look_at = tx.now, tx.now + LAST_LOOK
-    await paying.release(tx, attempt.visit_id, attempt.id)
-    await _tell(tx, attempt)
+    await rounds.over(tx, attempt)
+    await tell(tx, attempt)
     await tx.emit(AttemptClosed(attempt.id, attempt.visit_id))
 
 
@@ -320,19 +322,11 @@ async def paid(tx: Tx, state: CashState) -> Attempt:
         await _late(tx, attempt)
         return attempt
     if attempt.state == S.CREATED:
-        _move(attempt, S.UNKNOWN)
-    _move(attempt, S.PAID)
+        move(attempt, S.UNKNOWN)
+    move(attempt, S.PAID)
     await tx.session.flush()
-    await paying.settle(
-        tx,
-        attempt.visit_id,
-        attempt.id,
-        number=attempt.out_trade_no,
-        transaction_id=state.transaction_id or "",
-        way=attempt.channel,
-        paid_at=attempt.paid_at,
-    )
-    await _tell(tx, attempt)
+    await rounds.came(tx, attempt)
+    await tell(tx, attempt)
     await tx.emit(AttemptPaid(attempt.id, attempt.visit_id, attempt.amount_fen))
     return attempt
 
@@ -354,34 +348,11 @@ def _fits(tx: Tx, attempt: Attempt, state: CashState) -> None:
 
 
 async def _late(tx: Tx, attempt: Attempt) -> None:
-    _move(attempt, S.LATE_PAID)
-    await paying.suspense_in(tx, attempt.visit_id, attempt.id, attempt.amount_fen)
+    move(attempt, S.LATE_PAID)
+    await paying.late_in(tx, attempt.visit_id, attempt.id, attempt.amount_fen)
     await refunds.ask(tx, attempt, None, attempt.amount_fen)
-    _move(attempt, S.REFUNDING)
-    await _tell(tx, attempt)
-
-
-async def late_money_gone(tx: Tx, attempt: Attempt) -> None:
-    """The late payment has reached its payer again: suspense is empty."""
-    _move(attempt, S.REFUNDED)
-    await paying.suspense_out(tx, attempt.visit_id, attempt.id, attempt.amount_fen)
-    await _tell(tx, attempt)
-
-
-async def his_answered(tx: Tx, event: HisAnswered) -> None:
-    """Subscriber: the hospital has booked the payment, or refused to, which a person has to look at."""
-    if event.kind != "settle" or not event.key.startswith("settle:"):
-        return
-    attempt = await locked(tx, UUID(event.key.removeprefix("settle:").partition(AGAIN)[0]))
-    if attempt.state != S.PAID:
-        return
-    if event.outcome != "done":
-        attempt.trouble = f"his:{event.reason or 'refused'}"[:80]
-        return
-    _move(attempt, S.SETTLED)
-    attempt.settled_at, attempt.trouble = tx.now, None
-    await _tell(tx, attempt)
-    await tx.emit(AttemptSettled(attempt.id, attempt.visit_id))
+    move(attempt, S.REFUNDING)
+    await tell(tx, attempt)
 
 
 async def claim_due(tx: Tx, limit: int = 50) -> list[UUID]:
@@ -394,6 +365,11 @@ async def claim_due(tx: Tx, limit: int = 50) -> list[UUID]:
         if attempt.state in OVER:
             attempt.next_look_at = None  # this is the last look
     return [a.id for a in found]
+
+
+async def given_up(tx: Tx, attempt: Attempt) -> bool:
+    """Whether the round this attempt pays for is being given up."""
+    return (await paying.round_by_id(tx, attempt.round_id)).state == RoundState.CLOSING
 
 
 async def may_ask(tx: Tx, attempt_id: UUID) -> bool:
@@ -410,27 +386,3 @@ async def troubled(tx: Tx, attempt_id: UUID, what: str) -> None:
     attempt = await tx.get(Attempt, attempt_id, lock=True)
     if attempt is not None:
         attempt.trouble = what[:80]
-
-
-async def troubles(tx: Tx, hospital_id: UUID) -> Sequence[Attempt]:
-    """What a person has to look at: refused by the HIS, not fitting, or paid and not booked for five minutes."""
-    slow = (Attempt.state == S.PAID) & (Attempt.paid_at < tx.now - rules.SETTLE_ALARM)
-    query = select(Attempt).where(Attempt.hospital_id == hospital_id, Attempt.trouble.is_not(None) | slow)
-    return (await tx.session.scalars(query.order_by(Attempt.created_at))).all()
-
-
-def _move(attempt: Attempt, after: AttemptState) -> None:
-    ATTEMPT.move(S(attempt.state), after)
-    attempt.state = after
-
-
-async def _tell(tx: Tx, attempt: Attempt) -> None:
-    payment = {
-        "id": str(attempt.id),
-        "state": SHOWN[S(attempt.state)],
-        "amount_fen": attempt.amount_fen,
-        "payer_label": labels.family_label(attempt.relation),
-        "owner_label": labels.owner_label(attempt.relation),
-        "at": tx.now.isoformat(),
-    }
-    await paying.payment_row(tx, attempt.visit_id, payment)

@@ -10,6 +10,7 @@ from words import family as words
 from words import pay as say
 
 SELF, DESK = "self", "desk"
+ANYBODY = say.ANYBODY
 
 
 async def relation_of(tx: Tx, actor: Actor, patient_id: UUID, visit_id: UUID) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from billing.events import PaidChargeReversed
+from billing.service import paying
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from kernel.ids import new_id
@@ -52,7 +53,7 @@ async def ask(tx: Tx, attempt: Attempt, charge_id: UUID | None, amount_fen: int)
         visit_id=attempt.visit_id,
         charge_id=charge_id,
         amount_fen=amount_fen,
-        reason=words.refund_reason(charge_id is None),
+        reason=words.refund_reason(charge_id is None, attempt.closed_at is not None),
         state=R.APPROVED,
         created_at=tx.now,
         next_at=tx.now,
@@ -62,15 +63,20 @@ async def ask(tx: Tx, attempt: Attempt, charge_id: UUID | None, amount_fen: int)
 
 
 async def line_reversed(tx: Tx, event: PaidChargeReversed) -> None:
-    """Subscriber: the hospital took back a line that was paid here, so its money goes back."""
-    query = select(Attempt).where(Attempt.visit_id == event.visit_id, Attempt.state.in_(OURS))
-    wanted = str(event.charge_id)
-    for attempt in await tx.session.scalars(query):
-        if wanted in attempt.charge_ids:
-            if event.self_fen > 0:
-                await ask(tx, attempt, event.charge_id, event.self_fen)
-            return
-    raise LookupError(f"no payment of line {event.charge_id}")
+    """Subscriber: the hospital took back a line that was paid here, so its money goes back to who paid its round.
+
+    Raises:
+        LookupError: the round's payments do not hold that much any more.
+    """
+    line = await paying.line_of(tx, event.charge_id)
+    query = select(Attempt).where(Attempt.round_id == line.round_id, Attempt.state.in_(OURS))
+    paid = (await tx.session.scalars(query.order_by(Attempt.paid_at.desc(), Attempt.id.desc()))).all()
+    parts = rules.spread_back(event.self_fen, [a.amount_fen - a.refunded_fen for a in paid])
+    if parts is None:
+        raise LookupError(f"no payment of line {event.charge_id}")
+    for attempt, fen in zip(paid, parts, strict=True):
+        if fen:
+            await ask(tx, attempt, event.charge_id, fen)
 
 
 async def claim_due(tx: Tx, limit: int = 20) -> list[UUID]:

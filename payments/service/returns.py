@@ -1,5 +1,7 @@
 """What the provider says about money on its way back, and what it does to the books."""
 
+from uuid import UUID
+
 from sqlalchemy import select
 
 from billing.service import paying
@@ -10,8 +12,8 @@ from payments.events import MoneyReturned
 from payments.models import Attempt, Refund
 from payments.ports import RefundState as Said
 from payments.ports import RefundStatus
-from payments.rules import REFUND, RefundState
-from payments.service import attempts
+from payments.rules import REFUND, AttemptState, RefundState
+from payments.service.moves import move, tell
 
 R = RefundState
 
@@ -51,13 +53,22 @@ async def said(tx: Tx, told: Said) -> Refund:
 async def _returned(tx: Tx, attempt: Attempt, refund: Refund) -> None:
     _move(refund, R.CASH_RETURNED)
     refund.next_at, refund.trouble = None, None
-    if refund.charge_id is None:
-        await attempts.late_money_gone(tx, attempt)
-    else:
-        await paying.refund_line(tx, refund.visit_id, refund.charge_id, refund.out_refund_no)
+    await paying.cash_out(tx, refund.visit_id, refund.id, refund.out_refund_no, refund.amount_fen)
     _move(refund, R.DONE)
     refund.done_at = tx.now
+    if refund.charge_id is None:
+        move(attempt, AttemptState.REFUNDED)
+        await tell(tx, attempt)
+    elif await _line_is_back(tx, refund.charge_id):
+        await paying.line_returned(tx, refund.visit_id, refund.charge_id, refund.out_refund_no)
     await tx.emit(MoneyReturned(refund.id, refund.visit_id, refund.amount_fen))
+
+
+async def _line_is_back(tx: Tx, charge_id: UUID) -> bool:
+    """A line several people paid is back when the last of them has their part."""
+    await tx.session.flush()
+    query = select(Refund.id).where(Refund.charge_id == charge_id, Refund.done_at.is_(None), Refund.state != R.REFUSED)
+    return (await tx.session.scalars(query.limit(1))).first() is None
 
 
 def _move(refund: Refund, after: RefundState) -> None:

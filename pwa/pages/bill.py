@@ -40,6 +40,7 @@ async def bill_view(tx: Tx, found: Seen) -> Bill:
     status = seen_visit(encounters.visit_payload(found.visit)["visit"], found.view)
     shown = show_of(found.view, found.visit.id, found.visit.opened_at, "bill")
     open_orders = any(o.state in OPEN_ORDER for o in await orders.orders_of(tx, found.visit.id))
+    payment, shares = await payment_of(tx, found.visit, found.view)
     insurance = await encounters.insurance_status_of(tx, found.visit.id)
     return Bill(
         visit=found.head,
@@ -49,12 +50,13 @@ async def bill_view(tx: Tx, found: Seen) -> Bill:
         ordered=[r for r in rows if r.pile == "ordered"],
         cancelled=[r for r in rows if r.pile == "cancelled"],
         stream_url=found.stream("bill"),
-        payment=await payment_of(tx, found.visit, found.view),
+        payment=payment,
         can_pay=shown.may_pay,
         can_ask_family=shown.may_ask,
         can_leave=found.view.owner and found.visit.state == "open" and open_orders,
         can_act=shown.may_act,
         whole=shown.whole,
+        shares=shares,
         insured=insurance != NOT_INSURED or not (found.view.owner or found.view.staff),
     )
 

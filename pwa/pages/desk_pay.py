@@ -15,8 +15,9 @@ from billing.service import paying
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from payments import flows
-from payments.service import attempts, labels
-from payments.service.attempts import SHOWN, Attempt, S
+from payments.rules import PAYABLE
+from payments.service import attempts, labels, moves
+from payments.service.attempts import Attempt, S
 from people.rules import Action, Actor
 from people.service import access
 from pwa.answer import go, show
@@ -27,27 +28,31 @@ from pwa.visit_pages import Seen, seen
 router = APIRouter(include_in_schema=False)
 
 
-async def _last(tx: Tx, visit_id: UUID) -> Attempt | None:
-    every = await attempts.of_visit(tx, visit_id)
-    return every[-1] if every else None
-
-
 async def _view(tx: Tx, found: Seen) -> DeskPay:
     return replace(await _state(tx, found), stream_url=found.stream("pay"))
 
 
 async def _state(tx: Tx, found: Seen) -> DeskPay:
-    last = await _last(tx, found.visit.id)
-    owed = sum(c.self_fen for c in await paying.payable(tx, found.visit))
-    if last is None or (owed and last.state == S.SETTLED):
-        return DeskPay(found.head, owed, None, "new" if owed else "settled")
-    state = SHOWN[S(last.state)]
-    if state in ("closed", "refunding", "refunded"):
-        return DeskPay(found.head, owed, None, "closed" if owed else "settled")
-    if last.relation != labels.DESK:
-        return DeskPay(found.head, last.amount_fen, None, "other" if state in ("offered", "unknown") else state)
-    qr_url = f"{Urls.desk_pay(str(found.visit.id))}/{last.id}/qr.png" if last.prepared_sealed else None
-    return DeskPay(found.head, last.amount_fen, qr_url, state)
+    every = await attempts.of_visit(tx, found.visit.id)
+    under_way = [a for a in every if a.state in PAYABLE]
+    here = next((a for a in under_way if a.relation == labels.DESK), None)
+    owed = await paying.due_now(tx, found.visit)
+    if here is not None:
+        url = f"{Urls.desk_pay(str(found.visit.id))}/{here.id}/qr.png" if here.prepared_sealed else None
+        return DeskPay(found.head, here.amount_fen, url, await moves.shown(tx, here))
+    if owed:
+        failed = every and every[-1].relation == labels.DESK and every[-1].state in (S.CLOSED, S.FAILED)
+        return DeskPay(found.head, owed, None, "closed" if failed else "new")
+    if under_way:
+        return DeskPay(found.head, under_way[0].amount_fen, None, "other")
+    return await _over(tx, found, every[-1] if every else None)
+
+
+async def _over(tx: Tx, found: Seen, last: Attempt | None) -> DeskPay:
+    """Nothing is owed any more: the hospital is booking it, or has."""
+    state = await moves.shown(tx, last) if last is not None else "settled"
+    amount = last.amount_fen if last is not None and state in ("paid", "settled") else 0
+    return DeskPay(found.head, amount, None, "paid" if state == "paid" else "settled")
 
 
 async def _allowed(world: WorldDep, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:

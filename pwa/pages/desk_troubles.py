@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.deps import StaffCaller, TxDep
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
-from payments.service import attempts, labels, refunds
+from payments.service import labels, refunds, rounds
 from people.rules import Actor, Role
 from people.service import hospitals, patients
 from people.service.hospitals import Hospital
@@ -53,7 +53,7 @@ async def _call(tx: Tx, call: HisCall) -> TroubledCall:
 
 async def _payments(tx: Tx, hospital: Hospital) -> list[StuckPayment]:
     found = []
-    for attempt in await attempts.troubles(tx, hospital.id):
+    for attempt in await rounds.troubles(tx, hospital.id):
         patient = await patients.by_id(tx, attempt.patient_id)
         found.append(
             StuckPayment(

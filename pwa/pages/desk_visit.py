@@ -40,7 +40,7 @@ async def _guardians(tx: Tx, patient_id: UUID) -> list[tuple[str, str]]:
 async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, phone: str = "") -> DeskVisit:
     visit, subject = found.visit, found.subject
     contract = await standing.contract_of(tx, visit.hospital_id, visit.patient_id) is not None
-    owed = sum(c.self_fen for c in await paying.payable(tx, visit))
+    owed = await paying.due_now(tx, visit)
     identity = str(visit.id)
     witness = caller.role in signers.WITNESSES and not contract
     return DeskVisit(

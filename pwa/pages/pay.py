@@ -14,14 +14,16 @@ from api.world import World
 from billing.rules import NothingPayableError
 from billing.service import paying
 from billing.service.lines import bill_of
+from billing.service.paying import Round
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from payments import flows
 from payments.ports import CashChannel
-from payments.rules import H5_LINK_LIFE, LATE, AlreadyPaidError, AttemptInProgressError, NotInWeChatError
-from payments.service import attempts, labels, refunds
-from payments.service.attempts import SHOWN, Attempt, S
+from payments.rules import H5_LINK_LIFE, PAYABLE, NotInWeChatError, ShareGoneError
+from payments.service import attempts, labels, moves, refunds, shares
+from payments.service.attempts import Attempt, S
+from payments.service.shares import Share
 from people.rules import Action, Actor, Audience
 from people.service import access
 from pwa.answer import go, origin_of, show
@@ -29,7 +31,7 @@ from pwa.receipt import receipt_pdf
 from pwa.rows import Line
 from pwa.urls import Urls
 from pwa.views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
-from pwa.visit_pages import Seen, seen
+from pwa.visit_pages import Seen, payment_of, seen
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,30 +42,47 @@ Key = Annotated[str, Form(alias="_idem", min_length=8, max_length=64)]
 # ------------------------------------------------------------------------------------------------------------- sheet
 
 
-async def _someone_else(tx: Tx, caller: Actor, visit_id: UUID) -> Attempt | None:
-    """The live attempt, if it is the caller's own.
+async def _mine(tx: Tx, caller: Actor, visit_id: UUID) -> Attempt | None:
+    """The caller's own attempt that is under way."""
+    every = await attempts.of_visit(tx, visit_id)
+    return next((a for a in every if a.actor == caller.viewer and a.state in PAYABLE), None)
+
+
+async def _shared(tx: Tx, caller: Actor, now: Round, wanted: int | None) -> tuple[Share | None, list[int]]:
+    """(the share to be paid now, None for all that is left; the numbers of those meant for the caller).
 
     Raises:
-        AlreadyPaidError, AttemptInProgressError: it is somebody else's.
+        AttemptInProgressError, RoundClosingError, ShareGoneError: nothing of it can be paid now.
     """
-    live = await attempts.live_of(tx, visit_id)
-    if live is None or live.actor == caller.viewer:
-        return live
-    who = await labels.label_for(tx, caller, live)
-    raise AlreadyPaidError(who=who) if live.state == S.PAID else AttemptInProgressError(who=who)
+    free = await shares.free(tx, caller, now)
+    own = [s.allocation.number for s in free if s.allocation.person_id == caller.id]
+    if wanted is None:
+        wanted = own[0] if own else free[0].allocation.number if len(free) == 1 else 0
+    chosen = next((s for s in free if s.allocation.number == wanted), None)
+    if wanted and chosen is None:
+        raise ShareGoneError
+    return chosen, own
 
 
-async def _sheet(tx: Tx, found: Seen) -> PaySheet:
+async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None) -> PaySheet:
     visit, view = found.visit, found.view
-    lines = await paying.payable(tx, visit)
-    cash = sum(c.self_fen for c in lines)
+    now, chosen, own = await paying.live_round(tx, visit.id), None, list[int]()
+    if now is None:
+        lines = await paying.payable(tx, visit)
+        cash = sum(c.self_fen for c in lines)
+    else:
+        chosen, own = await _shared(tx, caller, now, wanted)
+        lines = await paying.covered_by(tx, now)
+        cash = chosen.allocation.amount_fen if chosen is not None else await paying.due_now(tx, visit)
     if not cash:
+        await attempts.paid_already(tx, caller, visit.id)
         raise NothingPayableError
     # Whoever may not see every line is told the amount and the hospital, and nothing that could be added up.
     known = all(view.shows(Audience.BILL, c.category) for c in lines)
     parts = []
     if known:
         sources = {"fund": sum(c.fund_fen for c in lines), "account": sum(c.account_fen for c in lines)}
+        sources["others"] = sum(c.self_fen for c in lines) - cash
         parts = [PayPart(source, fen) for source, fen in sources.items() if fen]
     ways = [PayChoice("wechat", chosen=True)] + ([PayChoice("family")] if view.owner else [])
     return PaySheet(
@@ -75,18 +94,29 @@ async def _sheet(tx: Tx, found: Seen) -> PaySheet:
         attempt=f"{visit.id}-{await attempts.sheet_of(tx, visit.id)}",
         lines=len(lines) if known else 0,
         for_other=not view.owner,
+        shares=(await payment_of(tx, visit, view))[1],
+        share=chosen.allocation.number if chosen is not None else None,
+        own=own,
+        share_url=Urls.share(str(visit.id)),
     )
 
 
 @router.get("/visits/{visit_id}/pay")
-async def sheet(request: Request, visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
+async def sheet(
+    request: Request,
+    visit_id: UUID,
+    caller: PersonCaller,
+    world: WorldDep,
+    tx: TxDep,
+    share: Annotated[int | None, Query(ge=0, description="number of a share; 0: all that is left")] = None,
+) -> Response:
     """What will be taken, for whom, by which hospital; nothing is taken yet."""
     found = await seen(world, tx, caller, visit_id, "pay")
     await access.require(tx, caller, Action.PAY, found.subject)
-    mine = await _someone_else(tx, caller, visit_id)
+    mine = await _mine(tx, caller, visit_id) if share is None else None
     if mine is not None:
         return go(Urls.paying(str(mine.id)))
-    return await show(request, tx, "pay.html", await _sheet(tx, found))
+    return await show(request, tx, "pay.html", await _sheet(tx, caller, found, share))
 
 
 @router.post("/visits/{visit_id}/pay")
@@ -99,11 +129,12 @@ async def begin(
     key: Key,
     amount_fen: Annotated[int, Form(ge=1)],
     way: Short = "wechat",
+    share: Annotated[int | None, Form(ge=1)] = None,
 ) -> Response:
     """The green button."""
     if way == "family":
         return go(Urls.ask_family(str(visit_id)))
-    wish = await press_of(request, world, tx, caller, key, amount_fen)
+    wish = await press_of(request, world, tx, caller, key, amount_fen, share=share)
     pay, till = till_of(world)
     await tx.let_go()
     try:
@@ -116,12 +147,15 @@ async def begin(
 # ------------------------------------------------------------------------------------------------------------ paying
 
 
+_BACK = {"refunding": "late", "refunded": "late", "returning": "given_back", "returned": "given_back"}
+
+
 def _once(attempt: Attempt) -> str:
     return f"pay:{attempt.visit_id}-{attempt.sheet}:{attempt.amount_fen}"
 
 
 async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: Attempt, waits: bool) -> Paying:
-    state = SHOWN[S(attempt.state)]
+    state = await moves.shown(tx, attempt)
     here = Urls.paying(str(attempt.id))
     invoke = h5_url = None
     if waits and state == "offered":
@@ -135,7 +169,7 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
     return Paying(
         payment_id=str(attempt.id),
         visit=found.head,
-        state="late" if attempt.state in LATE else state,  # type: ignore[arg-type]  # what SHOWN leaves
+        state=_BACK.get(state, state),  # type: ignore[arg-type]  # what is left of those shown
         amount_fen=attempt.amount_fen,
         check_url=f"{here}?r=ok" if state == "unknown" else here,
         stream_url=found.stream("pay"),
@@ -209,11 +243,13 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         raise NotFoundError
     if attempt.state not in (S.PAID, S.SETTLED) or attempt.paid_at is None:
         raise NotFoundError
-    bill = await paying.covered_by(tx, attempt.visit_id, attempt.id)
+    turn = await paying.round_by_id(tx, attempt.round_id)
+    bill = await paying.covered_by(tx, turn)
     known = all(found.view.shows(Audience.BILL, c.category) for c in bill)
     parts = [PayPart("wechat", attempt.amount_fen)]
     if known:
         sources = {"fund": sum(c.fund_fen for c in bill), "account": sum(c.account_fen for c in bill)}
+        sources["others"] = turn.cash_fen - attempt.amount_fen
         parts = [*(PayPart(source, fen) for source, fen in sources.items() if fen), *parts]
     shown = await _lines(tx, found, {str(c.id) for c in bill}) if known else []
     view = Receipt(
@@ -225,6 +261,7 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         payer_label=await labels.label_for(tx, caller, attempt),
         number=f"R{china_day(attempt.paid_at):%Y%m%d}-{attempt.out_trade_no[-8:]}",
         settling=attempt.state == S.PAID,
+        waits=await moves.shown(tx, attempt) == "share_paid",
         pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
         returned=await _returned(tx, attempt),
         once=_once(attempt) if mine else None,

@@ -100,6 +100,8 @@ def _settle(books: Books, data: Json) -> str | None:
         return None if same else "already_settled"
     if sum(line["self_fen"] for line in data["charges"]) != data["total_fen"]:
         return "total_differs"
+    if sum(payment["amount_fen"] for payment in data["payments"]) < data["total_fen"]:
+        return "total_differs"
     if len({line["charge_no"] for line in data["charges"]}) < len(data["charges"]):
         return "already_settled"
     reasons = [_unpayable(books, line["charge_no"], line["self_fen"]) for line in data["charges"]]

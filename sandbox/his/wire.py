@@ -292,13 +292,18 @@ class ExcludeData(Wire):
     charge_no: Text | None = None
 
 
+class Paid(Wire):
+    way: Text
+    transaction: Text
+    amount_fen: Fen
+    paid_at: AwareDatetime
+
+
 class SettleData(Wire):
     settlement_no: Text
     charges: Annotated[list[PaidCharge], Field(min_length=1)]
     total_fen: Fen
-    way: Text
-    transaction: Text
-    paid_at: AwareDatetime
+    payments: list[Paid]
 
 
 class RefundData(Wire):

@@ -119,6 +119,7 @@ class Judge:
             verdict.note(text)
         verdict.wrong_his([*other, *purse.fooled])
         verdict.payments, verdict.forged_refused = purse.payments, purse.forged
+        verdict.shared = purse.shared
         verdict.refunds = len(books.refunds)
 
     # -- pushes

@@ -17,7 +17,7 @@ from sandbox.his.server import His
 from sandbox.rehearsal.phones import Phone
 
 Json = dict[str, Any]
-_OVER = ("settled", "closed", "refunded", "failed")
+_OVER = ("settled", "closed", "refunded", "returned", "failed", "share_paid")
 _WEATHER = (
     ("notify", "drop", 0.2),
     ("notify", "duplicate", 0.2),
@@ -43,7 +43,7 @@ class Purse:
         self.outside = httpx.AsyncClient(trust_env=False, timeout=30)
         self.till, self.payer, self.his, self.rng = till, payer, his, rng
         self.others: set[str] = set()  # orders that were at the till before us
-        self.payments = self.forged = 0
+        self.payments = self.forged = self.shared = 0
         self.fooled: list[str] = []  # forged or spoilt notices that were taken
         self._left: list[tuple[Phone, str]] = []  # payments somebody walked away from
         self._back: set[str] = set()
@@ -80,6 +80,8 @@ class Purse:
                 continue
             phone, visit = self.rng.choice(ready)
             chosen = self.rng.random()
+            if chosen < 0.35:
+                await self._share(phone, visit)
             if chosen < 0.2:
                 await self._walk_away(phone, visit)
             else:
@@ -92,6 +94,19 @@ class Purse:
     async def _walk_away(self, phone: Phone, visit: str) -> None:
         for payment in await self._press(phone, visit):
             self._left.append((phone, payment["id"]))
+
+    async def _share(self, phone: Phone, visit: str) -> None:
+        """Cut what is left into two or three shares, now and then after thinking better of it."""
+        bill = await phone.client.get(f"/api/visits/{visit}", headers=phone.headers)
+        left = bill.json()["sums"]["payable_fen"] if bill.status_code == 200 else 0
+        if left < 4:
+            return
+        part = self.rng.randint(1, left // 2)
+        shares = [{"amount_fen": part}] + ([{"amount_fen": part // 2}] if part > 1 and self.rng.random() < 0.5 else [])
+        cut = await phone.post(f"/api/visits/{visit}/shares", {"left_fen": left, "shares": shares})
+        self.shared += cut.status_code == 204
+        if self.rng.random() < 0.2:
+            await phone.post(f"/api/visits/{visit}/shares/give-up")
 
     async def tidy(self) -> None:
         """Whoever walked away gives it up in the evening."""
@@ -136,11 +151,13 @@ class Purse:
 
     async def settle_up(self, phones: Sequence[Phone], visit: str) -> str:
         """Pay until nothing is owed, each time by one of them or by two at once; says what is wrong, or nothing."""
-        for _ in range(6):
+        for _ in range(12):
             owed = (await phones[0].get(f"/api/visits/{visit}"))["sums"]["payable_fen"]
             if owed == 0:
                 return ""
             payers = self.rng.sample(phones, k=min(len(phones), self.rng.choice((1, 1, 2))))
+            if len(payers) > 1 or self.rng.random() < 0.3:
+                await self._share(payers[0], visit)
             await asyncio.gather(*(self._pay(phone, visit, patience=60) for phone in payers))
         return f"{visit} could not be paid"
 
@@ -153,6 +170,10 @@ class Purse:
         if bill.status_code != 200 or not (owed := bill.json()["sums"]["payable_fen"]):
             return []
         body, path = {"amount_fen": owed, "channel": "H5"}, f"/api/visits/{visit}/payments"
+        free = [s for s in (bill.json()["round"] or {"shares": []})["shares"] if s["state"] == "free"]
+        if free and self.rng.random() < 0.8:  # one's own share; else all that is left
+            share = self.rng.choice(free)
+            body |= {"amount_fen": share["amount_fen"], "share": share["number"]}
         one, other = uuid4().hex, uuid4().hex
         pressed = await asyncio.gather(*(phone.post(path, body, **{"Idempotency-Key": k}) for k in (one, one, other)))
         return list({a.json()["id"]: a.json() for a in pressed if a.status_code == 201}.values())
@@ -162,7 +183,7 @@ class Purse:
         pressed, end = False, asyncio.get_running_loop().time() + patience
         while asyncio.get_running_loop().time() < end:
             if payment["state"] in _OVER:
-                self.payments += payment["state"] == "settled"
+                self.payments += payment["state"] in ("settled", "share_paid")
                 return
             if payment["h5_url"] is not None and not pressed:
                 pressed = True
@@ -203,16 +224,19 @@ def judge_money(till: Json, settlements: dict[str, Json], refunds: dict[str, Jso
     told_back: Counter[str] = Counter()
     for data in refunds.values():
         told_back[data["settlement_no"]] += data["total_fen"]
-    by_transaction: dict[str, list[Json]] = {}
-    for settlement in settlements.values():
-        by_transaction.setdefault(settlement["transaction"], []).append(settlement)
-    for payment in till["payments"]:
-        number = payment["out_trade_no"]
-        mine = by_transaction.pop(payment["transaction_id"], [])
-        kept = payment["total"] - back[number]
-        booked = sum(s["total_fen"] for s in mine) - sum(told_back[s["settlement_no"]] for s in mine)
-        if len(mine) > 1 or kept != booked:
-            doubled.append(f"{number}: paid {payment['total']}, back {back[number]}, {len(mine)} settlements {booked}")
-    # What the insurance pays whole is settled over 0 fen, without anybody's money.
-    other += [f"settled without money: {s}" for rest in by_transaction.values() for s in rest if s["total_fen"]]
+    till_by = {payment["transaction_id"]: payment for payment in till["payments"]}
+    named = Counter(one["transaction"] for data in settlements.values() for one in data["payments"])
+    for transaction, payment in till_by.items():
+        number, kept = payment["out_trade_no"], payment["total"] - back[payment["out_trade_no"]]
+        if named[transaction] > 1 or (named[transaction] == 0 and kept):
+            doubled.append(f"{number}: paid {payment['total']}, kept {kept}, in {named[transaction]} settlements")
+    for number, data in settlements.items():
+        mine = [(one, till_by.get(one["transaction"])) for one in data["payments"]]
+        other += [f"{number} names a payment the till does not have: {one}" for one, payment in mine if payment is None]
+        paid = [(one, payment) for one, payment in mine if payment is not None]
+        other += [f"{number} tells another amount: {one}" for one, p in paid if p["total"] != one["amount_fen"]]
+        kept = sum(p["total"] - back[p["out_trade_no"]] for _, p in paid)
+        booked = data["total_fen"] - told_back[number]
+        if kept != booked and len(paid) == len(mine):
+            doubled.append(f"{number}: the till kept {kept}, the hospital booked {booked}")
     return doubled, other

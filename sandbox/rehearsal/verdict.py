@@ -51,6 +51,7 @@ class Verdict:
     children: int = 0
     leaks: int = 0
     forged_refused: int = 0
+    shared: int = 0  # bills cut into shares
     spoilt_refused: int = 0
     rows_seen: int = 0
     broke_off: str = ""

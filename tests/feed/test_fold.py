@@ -8,6 +8,7 @@ from uuid import UUID
 
 from api import sees
 from billing.models import ChargeItem, Dispute
+from billing.rules import see_payment
 from billing.service import answers, lines, paying
 from consent import flows
 from consent.rules import SigningChannel, read_strokes
@@ -16,6 +17,10 @@ from consent.service.signing import Signature
 from guide import service as guide
 from kernel.db import Tx
 from kernel.ids import new_id
+from notices import service as notices
+from payments.ports import CashChannel, CashState, RefundState, RefundStatus, TradeState
+from payments.rules import Piece, Till
+from payments.service import attempts, refunds, returns, rounds, shares
 from people.rules import OWNER, STAFF_VIEW, Actor, ActorKind, Audience, Depth, Role, View
 from people.service import patients
 from tests.consent.conftest import DRAWN
@@ -48,6 +53,13 @@ VIEWS: dict[str, View] = {
 }
 
 
+async def latest_round(tx: Tx, visit_id: UUID, view: View) -> Json | None:
+    """How shares stand, as the bill's page finds it."""
+    row = await notices.latest(tx, visit_id, "payment")
+    shown = see_payment(row, view) if row else None
+    return shown["round"] if shown else None
+
+
 async def fresh(tx: Tx, visit_id: UUID, view: View) -> Json:
     """What a page made now shows."""
     visit = await visits.visit_of(tx, visit_id)
@@ -61,6 +73,7 @@ async def fresh(tx: Tx, visit_id: UUID, view: View) -> Json:
     return {
         "lines": {line["id"]: line for line in bill["lines"]},
         "sums": bill["sums"],
+        "round": await latest_round(tx, visit_id, view),
         "steps": {step["id"]: step for step in steps},
         "visit": seen_visit(dict(encounters.visit_payload(visit)["visit"]), view),
     }
@@ -70,6 +83,8 @@ def fold(state: Json, data: Json) -> None:
     """One pushed row, as a phone takes it."""
     if "sums" in data:
         state["sums"] = data["sums"]
+    if "payment" in data:
+        state["round"] = data["round"]
     if "line" in data:
         state["lines"][data["line"]["id"]] = data["line"]
     if "step" in data:
@@ -87,6 +102,7 @@ class Story:
     patient: UUID
     screens: dict[str, Json] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
+    tries: list[UUID] = field(default_factory=list)
 
     @property
     def owner(self) -> Actor:
@@ -270,37 +286,63 @@ async def _gives_up(story: Story, t: Teller) -> None:
 
 
 async def _pays(story: Story, t: Teller) -> None:
-    attempt, other = new_id(), new_id()
+    """Begun and given up, shared and given up in part, cut anew, paid by two; one line goes back."""
+    then, visit = story.then, story.visit
 
-    async def presses(tx: Tx) -> None:
-        await paying.cover(tx, story.visit, attempt)
-        await paying.payment_row(
-            tx, story.visit, {"state": "offered", "amount_fen": 1, "payer_label": "女儿", "at": at()}
-        )
+    def press(share: int | None = None) -> Callable[[Tx], Awaitable[object]]:
+        async def presses(tx: Tx) -> None:
+            shown = await paying.due_now(tx, await story.row(tx))
+            now = await paying.live_round(tx, visit)
+            parts = (
+                {s.allocation.number: s.allocation.amount_fen for s in await shares.of_round(tx, now.id)} if now else {}
+            )
+            amount = parts[share] if share else shown
+            wish = attempts.Press(CashChannel.H5, str(new_id()), amount, share=share)
+            story.tries.append((await attempts.begin(tx, story.owner, visit, wish, Till("m", "a"))).id)
 
-    async def gives_it_up(tx: Tx) -> None:
-        await paying.release(tx, story.visit, attempt)
-        await paying.payment_row(
-            tx, story.visit, {"state": "closed", "amount_fen": 1, "payer_label": "女儿", "at": at()}
-        )
-
-    async def presses_again(tx: Tx) -> None:
-        await paying.cover(tx, story.visit, other)
+        return presses
 
     async def paid(tx: Tx) -> None:
-        await paying.settle(
-            tx, story.visit, other, number="S1", transaction_id="T1", way="JSAPI", paid_at=story.hall.clock.time
-        )
+        made = await attempts.by_id(tx, story.tries[-1])
+        state = CashState(made.out_trade_no, TradeState.SUCCESS, "m", "a", f"T{made.id.hex}", made.amount_fen)
+        await attempts.paid(tx, state)
 
-    async def refunded(tx: Tx) -> None:
-        await paying.refund_line(tx, story.visit, lines.charge_id(story.hall.hospital, "L4A"), "F1")
+    async def closed(tx: Tx) -> None:
+        await attempts.unknown(tx, story.tries[-1])
+        await attempts.closed(tx, story.tries[-1])
 
-    await story.then("a payment begins", presses)
-    await story.then("it is given up", gives_it_up)
-    await story.then("another begins", presses_again)
-    await story.then("meanwhile something more is charged", t.charged("N", None, 300))
-    await story.then("it is paid", paid)
-    await story.then("one line is refunded", refunded)
+    async def cuts(tx: Tx) -> None:
+        left = await paying.due_now(tx, await story.row(tx))
+        await rounds.cut(tx, story.owner, visit, [Piece(300), Piece(500)], left)
+
+    async def gives_up(tx: Tx) -> None:
+        assert await rounds.give_up(tx, story.owner, visit) == []
+
+    async def comes_back(tx: Tx) -> None:
+        for refund in await refunds.of_visit(tx, visit):
+            if refund.done_at is None:
+                made = await attempts.by_id(tx, refund.attempt_id)
+                sums = (refund.amount_fen, made.amount_fen)
+                told = RefundState(refund.out_refund_no, made.out_trade_no, RefundStatus.SUCCESS, *sums)
+                await returns.said(tx, told)
+
+    await then("a payment begins", press())
+    await then("it is given up", closed)
+    await then("it is cut into shares", cuts)
+    await then("a share is being paid", press(1))
+    await then("that share is paid", paid)
+    await then("the sharing is given up", gives_up)
+    await then("the share comes back", comes_back)
+    await then("it is shared once more", cuts)
+    await then("the second share is being paid", press(2))
+    await then("meanwhile something more is charged", t.charged("N", None, 300))
+    await then("the second share is paid", paid)
+    await then("what is left is cut anew", cuts)
+    await then("somebody takes all that is left", press())
+    await then("all of it is paid", paid)
+    # The hospital takes a paid line back: nothing is said before its money is there.
+    assert await story.hall.statuses(t.reversed("L4")) == ["accepted"]
+    await then("its money comes back", comes_back)
 
 
 async def _ends(story: Story, t: Teller) -> None:

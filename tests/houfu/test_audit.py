@@ -13,13 +13,25 @@ from houfu.worker import run_once
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.visits.ward import Ward, open_ward
 
-PAID = """INSERT INTO attempt (id, out_trade_no, visit_id, hospital_id, patient_id, actor, relation, idempotency_key,
-    sheet, channel, mchid, appid, description, attach, amount_fen, charge_ids, state, created_at, expires_at,
-    transaction_id, paid_at)
-    SELECT gen_random_uuid(), gen_random_uuid(), id, hospital_id, patient_id, 'x', 'self', gen_random_uuid(), 0,
-    'JSAPI', 'm', 'a', 'd', '', {fen}, {lines}, '{state}', now(), now(), gen_random_uuid(), now() - interval '1 hour'
-    FROM visit LIMIT 1"""
+ROUND = """INSERT INTO round (id, visit_id, number, charge_ids, total_fen, cash_fen, paid_fen, busy_fen, shared, state,
+    opened_by, opened_at, paid_at)
+    SELECT gen_random_uuid(), id, gen_random_uuid(), {lines}, {fen}, {fen}, {paid}, 0, false, '{state}', 'x', now(),
+    now() - interval '1 hour' FROM visit LIMIT 1"""
+SHARE = """INSERT INTO allocation (id, round_id, number, amount_fen, made_by, made_at)
+    SELECT gen_random_uuid(), id, {number}, {fen}, 'x', now() FROM round ORDER BY number LIMIT 1"""
+TRY = """INSERT INTO attempt (id, out_trade_no, visit_id, round_id, allocation_id, hospital_id, patient_id, actor,
+    relation, idempotency_key, sheet, channel, mchid, appid, description, attach, amount_fen, state, created_at,
+    expires_at, transaction_id, paid_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), v.id, s.round_id, s.id, v.hospital_id, v.patient_id, 'x', 'self',
+    gen_random_uuid(), 0, 'JSAPI', 'm', 'a', 'd', '', s.amount_fen, '{state}', now(), now(), gen_random_uuid(),
+    now() - interval '1 hour' FROM visit v, allocation s"""
 LINES = "(SELECT jsonb_agg(id) FROM charge_item WHERE state = 'billable')"
+SETTLED = ROUND.format(lines=LINES, fen=6300, paid=6300, state="settled") + ";" + SHARE.format(number=1, fen=6300)
+RELEASED = ROUND.format(lines="'[]'", fen=5, paid=0, state="released") + ";" + SHARE.format(number=1, fen=5)
+LATE = RELEASED + ";" + TRY.format(state="refunding")
+GOING = """INSERT INTO refund (id, out_refund_no, attempt_id, visit_id, amount_fen, reason, state, created_at, tries)
+    SELECT gen_random_uuid(), 'R', id, visit_id, 5, 'r', 'sent', {at}, 0 FROM attempt;
+    UPDATE attempt SET refunded_fen = 5"""
 # What breaks each invariant, and the others it must break with it.
 BREAKS = {
     "posting_balanced": (
@@ -38,24 +50,33 @@ BREAKS = {
     ),
     "receivable": ("UPDATE charge_item SET self_fen = self_fen + 1, fund_fen = fund_fen - 1", set()),
     "revenue": ("UPDATE charge_item SET amount_fen = amount_fen + 1, fund_fen = fund_fen + 1", set()),
-    "cash": (PAID.format(fen=6300, lines=LINES, state="settled"), set()),
+    "cash": (SETTLED + ";" + TRY.format(state="settled"), set()),
     "paid_once": (
-        ";".join([PAID.format(fen=6300, lines=LINES, state="settled")] * 2),
-        {"cash"},
+        "DROP INDEX uq_attempt_live;" + ";".join([SETTLED, *[TRY.format(state="settled")] * 2]),
+        {"cash", "round_money"},
     ),
-    "paid_for_lines": (PAID.format(fen=1, lines=LINES, state="settled"), {"cash"}),
+    "paid_for_lines": (
+        ROUND.format(lines=LINES, fen=1, paid=0, state="open") + ";" + SHARE.format(number=1, fen=1),
+        set(),
+    ),
+    "shares": (SETTLED.replace("1, 6300, 'x'", "1, 6299, 'x'"), {"round_money"}),
+    "round_money": (SETTLED, set()),
     "frozen": (
-        "UPDATE charge_item SET state = 'covered', attempt_id = gen_random_uuid() WHERE state = 'billable'",
+        "UPDATE charge_item SET state = 'covered', round_id = gen_random_uuid() WHERE state = 'billable'",
         set(),
     ),
-    "over_refund": (
-        PAID.format(fen=6300, lines=LINES, state="closed") + "; UPDATE attempt SET refunded_fen = 1",
-        set(),
+    "one_round": (
+        "DROP INDEX uq_round_live;" + ";".join([*[ROUND.format(lines="'[]'", fen=5, paid=0, state="open")] * 2]),
+        {"paid_for_lines", "shares"},
     ),
-    "suspense": (PAID.format(fen=5, lines="'[]'", state="refunding"), {"cash", "suspense_age"}),
+    "over_refund": (RELEASED + ";" + TRY.format(state="closed") + "; UPDATE attempt SET refunded_fen = 1", set()),
+    "suspense": (LATE + ";" + GOING.format(at="now()"), {"cash"}),
     "feed_numbers": ("UPDATE feed SET last_seq = last_seq + 1", set()),
-    "suspense_age": (PAID.format(fen=5, lines="'[]'", state="late_paid"), {"cash", "suspense"}),
-    "unsettled_age": (PAID.format(fen=6300, lines=LINES, state="paid"), {"cash"}),
+    "suspense_age": (LATE + ";" + GOING.format(at="now() - interval '1 hour'"), {"cash", "suspense"}),
+    "unsettled_age": (
+        ROUND.format(lines=LINES, fen=6300, paid=6300, state="paid") + ";" + SHARE.format(number=1, fen=6300),
+        {"round_money"},
+    ),
     "parked_age": (
         "INSERT INTO parked (event_id, hospital_id, waits_for, sequence, since)"
         " SELECT gen_random_uuid(), id, 'order:1', 1, now() - interval '1 hour' FROM hospital",

@@ -160,7 +160,7 @@ class House:
         async with self.db.begin() as tx:
             row = await tx.get(Visit, visit)
             assert row is not None
-            return sum(c.self_fen for c in await paying.payable(tx, row))
+            return await paying.due_now(tx, row)
 
     async def states(self, visit: UUID) -> set[str]:
         """States of all lines."""
@@ -280,7 +280,7 @@ class House:
             rows = (await tx.session.scalars(select(Attempt).order_by(Attempt.id))).all()
             state = [(a.id, a.state, a.transaction_id, a.refunded_fen) for a in rows]
             charges = (await tx.session.scalars(select(lines.ChargeItem).order_by(lines.ChargeItem.id))).all()
-            billed = [(c.id, c.state, c.attempt_id) for c in charges]
+            billed = [(c.id, c.state, c.round_id) for c in charges]
         return state, billed, await self.ledger(), await self.count(Refund), await self.count(NoticeSeen)
 
 

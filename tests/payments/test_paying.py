@@ -11,7 +11,7 @@ from kernel.errors import ForbiddenError, HoufuError, NotFoundError
 from kernel.ids import new_id
 from payments import flows, rules
 from payments.models import Attempt, Refund
-from payments.service import attempts
+from payments.service import attempts, rounds
 from people.models import Grant
 from people.rules import Actor, ActorKind
 from tests.consent.conftest import NOW
@@ -130,7 +130,7 @@ async def test_paid_but_the_hospital_is_down(house: House) -> None:
     assert await house.owed(bill.visit) == 0
     house.clock.move(minutes=6)
     async with house.db.begin() as tx:
-        assert [a.id for a in await attempts.troubles(tx, house.hospital)] == [attempt]
+        assert [a.id for a in await rounds.troubles(tx, house.hospital)] == [attempt]
     house.town.his.behaviour.good()
     house.clock.move(minutes=10)
     await house.settle()

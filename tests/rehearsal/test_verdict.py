@@ -53,7 +53,7 @@ def page_of(books: Books, no: str) -> Json:
         "visit": {"mode": "DEFERRED"},
         "lines": lines,
         "sums": sums | {"payable_fen": sums["self_fen"]},
-        "busy": False,
+        "round": None,
     }
 
 
@@ -127,7 +127,8 @@ def test_a_screen_that_missed_a_row_differs() -> None:
 
 def settlement(number: str, transaction: str, total: int) -> Json:
     """What the hospital's system was told of a payment."""
-    return {"settlement_no": number, "transaction": transaction, "total_fen": total, "charges": []}
+    paid = [{"transaction": transaction, "amount_fen": total}]
+    return {"settlement_no": number, "payments": paid, "total_fen": total, "charges": []}
 
 
 def test_money_is_counted_in_both_books() -> None:
@@ -140,10 +141,16 @@ def test_money_is_counted_in_both_books() -> None:
     back = {"R1": {"refund_no": "R1", "settlement_no": "P1", "total_fen": 300, "charges": []}}
     assert judge_money(till, told, back) == ([], [])
     twice = told | {"P2": settlement("P2", "T1", 900)}
-    assert [len(part) for part in judge_money(till, twice, back)] == [1, 0]
+    assert [len(part) for part in judge_money(till, twice, back)] == [2, 0]  # T1 twice, and P2 without its own money
     assert [len(part) for part in judge_money(till, {}, {})] == [1, 0]
     assert [len(part) for part in judge_money(till, told, {})] == [1, 0]
     assert [len(part) for part in judge_money(till, told | {"P3": settlement("P3", "T3", 1)}, back)] == [0, 1]
+    shared = till | {"payments": [*till["payments"], {"out_trade_no": "P2", "transaction_id": "T2", "total": 100}]}
+    both = settlement("P1", "T1", 900)
+    both["payments"].append({"transaction": "T2", "amount_fen": 100})
+    assert judge_money(shared, {"P1": both | {"total_fen": 1000}}, back) == ([], [])
+    assert [len(part) for part in judge_money(shared, {"P1": both}, back)] == [1, 0]  # a share the hospital lost
+    assert [len(part) for part in judge_money(shared, told, back)] == [1, 0]  # a share nobody told it of
     returned = till | {"refunds": [till["refunds"][0] | {"amount": 900}]}
     assert judge_money(returned, {}, {}) == ([], [])  # late money that went straight back
 

@@ -61,11 +61,11 @@ def settle(clinic: Clinic, encounter: str, paid: list[str], number: str = "S1", 
         "settlement_no": number,
         "charges": lines,
         "total_fen": sum(int(line["self_fen"]) for line in lines),
-        "way": "WECHAT",
-        "transaction": "T1",
-        "paid_at": "2026-11-22T01:31:05Z",
-    }
-    return command("settle", encounter, data | change, key=f"settle:{number}")
+    } | change
+    data["payments"] = [
+        {"way": "JSAPI", "transaction": "T1", "amount_fen": data["total_fen"], "paid_at": "2026-11-22T01:31:05Z"}
+    ]
+    return command("settle", encounter, data, key=f"settle:{number}")
 
 
 def test_ordered_is_not_owed(clinic: Clinic) -> None:

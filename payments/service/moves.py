@@ -1,0 +1,90 @@
+"""An attempt or a round moves, and everybody who may know of it is told with how the shares stand."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from billing.rules import LIVE_ROUND, RoundState
+from billing.service import paying
+from billing.service.paying import Round
+from kernel.db import Tx
+from payments.models import Attempt
+from payments.rules import ATTEMPT, AttemptState
+from payments.service import labels, shares
+
+S = AttemptState
+_SHOWN = {S.CREATED: "offered", S.OFFERED: "offered", S.UNKNOWN: "unknown", S.PAID: "paid", S.SETTLED: "settled"}
+_SHOWN |= {S.CLOSED: "closed", S.FAILED: "closed", S.LATE_PAID: "refunding", S.REFUNDING: "refunding"}
+_SHOWN |= {S.REFUNDED: "refunded", S.CLOSING: "offered"}
+
+
+async def shown(tx: Tx, attempt: Attempt) -> str:
+    """How an attempt stands, as people are told.
+
+    offered, unknown, share_paid (others' shares are still missing), paid, settled, closed, refunding and refunded (late
+    money), returning and returned (the round was given up).
+    """
+    state = _SHOWN[S(attempt.state)]
+    if state == "paid" and (await paying.round_by_id(tx, attempt.round_id)).state in LIVE_ROUND:
+        return "share_paid"
+    if attempt.closed_at is None:  # it was never closed: the money was in time, and goes back all the same
+        return {"refunding": "returning", "refunded": "returned"}.get(state, state)
+    return state
+
+
+def move(attempt: Attempt, after: AttemptState) -> None:
+    """Move an attempt along its lifecycle."""
+    ATTEMPT.move(S(attempt.state), after)
+    attempt.state = after
+
+
+async def tell(tx: Tx, attempt: Attempt) -> None:
+    """Write to the visit's feed how an attempt stands."""
+    payment = {
+        "id": str(attempt.id),
+        "state": await shown(tx, attempt),
+        "amount_fen": attempt.amount_fen,
+        "payer_label": labels.family_label(attempt.relation),
+        "owner_label": labels.owner_label(attempt.relation),
+        "at": tx.now.isoformat(),
+    }
+    own = await paying.round_by_id(tx, attempt.round_id)
+    await paying.payment_row(tx, attempt.visit_id, payment, await _round(tx, own))
+
+
+async def tell_round(tx: Tx, round_: Round, state: str, relation: str) -> None:
+    """Write to the visit's feed that a round was ``shared`` or ``given_up``, by whom."""
+    payment = {
+        "id": str(round_.id),
+        "state": state,
+        "amount_fen": round_.cash_fen,
+        "payer_label": labels.family_label(relation),
+        "owner_label": labels.owner_label(relation),
+        "at": tx.now.isoformat(),
+    }
+    await paying.payment_row(tx, round_.visit_id, payment, await _round(tx, round_))
+
+
+async def _round(tx: Tx, own: Round) -> Mapping[str, Any] | None:
+    """What everybody sees of shares: those of the live round, or of the one just paid; a whole payment has none."""
+    now = await paying.live_round(tx, own.visit_id) or own
+    if not now.shared or now.state == RoundState.RELEASED:
+        return None
+    return {
+        "state": now.state,
+        "cash_fen": now.cash_fen,
+        "paid_fen": now.paid_fen,
+        "left_fen": now.cash_fen - now.paid_fen - now.busy_fen,
+        "shares": [_share(s) for s in await shares.of_round(tx, now.id)],
+    }
+
+
+def _share(share: shares.Share) -> dict[str, Any]:
+    part, attempt = share.allocation, share.attempt
+    who = attempt.relation if attempt is not None else part.relation
+    return {
+        "number": part.number,
+        "amount_fen": part.amount_fen,
+        "state": share.state,
+        "family_label": labels.family_label(who) if who else labels.ANYBODY,
+        "owner_label": labels.owner_label(who) if who else labels.ANYBODY,
+    }

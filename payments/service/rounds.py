@@ -1,0 +1,194 @@
+"""A round of paying from the first share to the hospital's books: all of it is paid and told once, or all goes back."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import or_, select
+
+from billing.rules import NothingPayableError, RoundState
+from billing.service import paying
+from billing.service.paying import Came, Round
+from kernel.db import Tx
+from kernel.errors import ForbiddenError
+from payments import rules
+from payments.events import AttemptSettled
+from payments.models import Attempt
+from payments.rules import LIVE, OURS, PAYABLE, AttemptState, Piece
+from payments.service import labels, refunds, shares
+from payments.service.moves import move, tell, tell_round
+from people.rules import Action, Actor, ActorKind
+from people.service import access
+from visits.events import HisAnswered
+from visits.service.calls import AGAIN
+from visits.service.reading import subject_of
+from words import pay as words
+
+S = AttemptState
+
+
+async def cut(tx: Tx, actor: Actor, visit_id: UUID, pieces: Sequence[Piece], seen_left_fen: int) -> Round:
+    """Cut what is left to pay of a visit into shares; begins a round where none is under way.
+
+    Raises:
+        NotFoundError, ForbiddenError: not the caller's to pay.
+        billing.rules.NothingPayableError: there is nothing to pay.
+        rules.AmountChangedError: it is no longer what the caller saw.
+        rules.RoundClosingError, rules.AttemptInProgressError: there is nothing to cut now.
+        rules.WrongSharesError: as ``shares.plan`` does.
+    """
+    visit = await paying.locked_visit(tx, visit_id)
+    subject = subject_of(visit)
+    await access.require(tx, actor, pays(actor), subject)
+    now = await paying.live_round(tx, visit_id)
+    if now is not None:
+        await shares.free(tx, actor, now)
+    left = await paying.due_now(tx, visit)
+    if not left:
+        raise NothingPayableError
+    if left != seen_left_fen:
+        raise rules.AmountChangedError(left, words.amount(left))
+    meant = await shares.plan(tx, actor, subject, left, pieces)
+    if now is None:
+        now = await paying.open_round(tx, visit_id, actor.viewer)
+    await shares.cut(tx, actor, now, meant)
+    await tx.session.flush()
+    await tell_round(tx, now, "shared", await labels.relation_of(tx, actor, visit.patient_id, visit_id))
+    return now
+
+
+def pays(actor: Actor) -> Action:
+    """What a caller has to be allowed who wants to pay, or take the money."""
+    return Action.TAKE_PAYMENT if actor.kind is ActorKind.STAFF else Action.PAY
+
+
+async def over(tx: Tx, attempt: Attempt) -> None:
+    """A try to pay has ended without money: its share is free again, and a round that was not cut ends with it."""
+    now = await paying.round_by_id(tx, attempt.round_id, lock=True)
+    now.busy_fen -= attempt.amount_fen
+    if now.state == RoundState.CLOSING:
+        await _give_back(tx, now)
+    elif not (now.shared or now.paid_fen or now.busy_fen):
+        await paying.release(tx, now)
+
+
+async def came(tx: Tx, attempt: Attempt) -> None:
+    """A share's money is there; with the last one the lines are settled, and the HIS is told of all of them."""
+    now = await paying.round_by_id(tx, attempt.round_id, lock=True)
+    now.busy_fen -= attempt.amount_fen
+    now.paid_fen += attempt.amount_fen
+    await paying.cash_in(tx, now.visit_id, attempt.id, attempt.out_trade_no, attempt.amount_fen)
+    if now.paid_fen == now.cash_fen:
+        await paying.settle(tx, now, [_came(a) for a in await _paid(tx, now.id)])
+    elif now.state == RoundState.CLOSING:
+        await _give_back(tx, now)
+
+
+def _came(attempt: Attempt) -> Came:
+    if attempt.transaction_id is None or attempt.paid_at is None:
+        raise LookupError(f"attempt {attempt.id} is paid by nothing")
+    return Came(attempt.channel, attempt.transaction_id, attempt.amount_fen, attempt.paid_at)
+
+
+async def _paid(tx: Tx, round_id: UUID) -> list[Attempt]:
+    query = select(Attempt).where(Attempt.round_id == round_id, Attempt.state.in_(OURS))
+    return list(await tx.session.scalars(query.order_by(Attempt.paid_at, Attempt.created_at, Attempt.id)))
+
+
+async def give_up(tx: Tx, actor: Actor, visit_id: UUID) -> list[UUID]:
+    """The live round is given up: what is paid of it goes back to who paid, its lines are payable again.
+
+    Returns:
+        Attempts that have to be closed at the provider first; until then nothing is released.
+
+    Raises:
+        NotFoundError, ForbiddenError: not the caller's: only the patient's side and the desk undo others' payments.
+        rules.NothingSharedError: there is no live round.
+    """
+    visit = await paying.locked_visit(tx, visit_id)
+    view = await access.require(tx, actor, pays(actor), subject_of(visit))
+    now = await paying.live_round(tx, visit_id)
+    if now is None:
+        raise rules.NothingSharedError
+    query = select(Attempt).where(Attempt.round_id == now.id, Attempt.state.in_(LIVE)).order_by(Attempt.id)
+    taken = (await tx.session.scalars(query)).all()
+    if not (view.owner or view.staff) and any(a.actor != actor.viewer for a in taken):
+        raise ForbiddenError
+    if now.state == RoundState.OPEN:
+        paying.move_round(now, RoundState.CLOSING)
+        now.given_up_by = await labels.relation_of(tx, actor, visit.patient_id, visit_id)
+    under_way = [a for a in taken if a.state in PAYABLE]
+    for attempt in under_way:
+        attempt.next_look_at = tx.now  # if we do not get to close it now, the sweeper does
+    if not under_way:
+        await _give_back(tx, now)
+    return [a.id for a in under_way]
+
+
+async def _give_back(tx: Tx, now: Round) -> None:
+    """Once nothing is under way any more: every paid share back to its payer, every line payable again."""
+    if now.busy_fen:
+        return
+    for attempt in await _paid(tx, now.id):
+        move(attempt, S.REFUNDING)
+        now.paid_fen -= attempt.amount_fen
+        await paying.given_up(tx, now.visit_id, attempt.id, attempt.amount_fen)
+        await refunds.ask(tx, attempt, None, attempt.amount_fen)
+    await paying.release(tx, now)
+    for attempt in await _going_back(tx, now.id):
+        await tell(tx, attempt)
+    await tell_round(tx, now, "given_up", now.given_up_by or labels.DESK)
+
+
+async def _going_back(tx: Tx, round_id: UUID) -> list[Attempt]:
+    query = select(Attempt).where(Attempt.round_id == round_id, Attempt.state == S.REFUNDING)
+    return list(await tx.session.scalars(query.where(Attempt.closed_at.is_(None)).order_by(Attempt.paid_at)))
+
+
+async def idle(tx: Tx) -> list[UUID]:
+    """Visits whose shares nobody has begun to pay for a day: they keep their lines from every other way to pay."""
+    waits = [Round.state == RoundState.OPEN, Round.paid_fen == 0, Round.busy_fen == 0]
+    query = select(Round.visit_id).where(*waits, Round.opened_at < tx.now - rules.SHARES_LIFE)
+    return list(await tx.session.scalars(query.limit(100)))
+
+
+async def release_idle(tx: Tx, visit_id: UUID) -> None:
+    """Let the lines of shares nobody has begun to pay go."""
+    await paying.locked_visit(tx, visit_id)
+    now = await paying.live_round(tx, visit_id)
+    if now is None or now.state != RoundState.OPEN or now.paid_fen or now.busy_fen:
+        return
+    if now.opened_at < tx.now - rules.SHARES_LIFE:
+        await paying.release(tx, now)
+        await tell_round(tx, now, "given_up", labels.DESK)
+
+
+async def his_answered(tx: Tx, event: HisAnswered) -> None:
+    """Subscriber: the hospital has booked a round, or refused to, which a person has to look at."""
+    if event.kind != "settle" or not event.key.startswith("settle:"):
+        return
+    await paying.locked_visit(tx, event.visit_id)
+    now = await paying.round_by_id(tx, UUID(event.key.removeprefix("settle:").partition(AGAIN)[0]), lock=True)
+    if now.state != RoundState.PAID:
+        return
+    paid = await _paid(tx, now.id)
+    if event.outcome != "done":
+        for attempt in paid:
+            attempt.trouble = f"his:{event.reason or 'refused'}"[:80]
+        return
+    paying.move_round(now, RoundState.SETTLED)
+    now.settled_at = tx.now
+    for attempt in paid:
+        move(attempt, S.SETTLED)
+        attempt.settled_at, attempt.trouble = tx.now, None
+    for attempt in paid:
+        await tell(tx, attempt)
+        await tx.emit(AttemptSettled(attempt.id, attempt.visit_id))
+
+
+async def troubles(tx: Tx, hospital_id: UUID) -> Sequence[Attempt]:
+    """What a person has to look at: refused by the HIS, not fitting, or paid and not booked for five minutes."""
+    waits = (Round.state == RoundState.PAID) & (Round.paid_at < tx.now - rules.SETTLE_ALARM)
+    slow = (Attempt.state == S.PAID) & waits
+    query = select(Attempt).join(Round, Round.id == Attempt.round_id).where(Attempt.hospital_id == hospital_id)
+    found = await tx.session.scalars(query.where(or_(Attempt.trouble.is_not(None), slow)).order_by(Attempt.created_at))
+    return found.all()

@@ -1,0 +1,113 @@
+"""Sample pages of a bill several people pay."""
+
+from dataclasses import replace
+
+from pwa import views as v
+from pwa.sample_morning import DONE, HEAD, HEAD_MASKED, PARTS, SUMS, Sample, at
+from words import errors
+from words.pay import Share as ShareWords
+
+SHARE_PAID = v.PaymentNote("share_paid", 3000, "您女儿", at(10, 20))
+SHARES = v.Shares(
+    7760,
+    3000,
+    2760,
+    (
+        v.Share(1, 3000, "paid", "您女儿"),
+        v.Share(2, 2000, "busy", "您儿子"),
+        v.Share(3, 2760, "free", "谁付都行"),
+    ),
+)
+PAYERS = (
+    v.SharePerson("p1", "我自己"),
+    v.SharePerson("p2", "您女儿 示*丙", "30.00"),
+    v.SharePerson("p3", "您儿子 示*丁"),
+)
+PAID = v.Receipt(
+    HEAD_MASKED, 3000, (v.PayPart("wechat", 3000),), (), at(10, 23), "您", "R20261120-0007", settling=True, waits=True
+)
+
+
+def _paying() -> dict[str, Sample]:
+    return {
+        "pay-shared": Sample(
+            "pay.html",
+            v.PaySheet(
+                HEAD,
+                19400,
+                (*PARTS, v.PayPart("others", 5000)),
+                2760,
+                (v.PayChoice("wechat", True), v.PayChoice("family")),
+                "a1",
+                4,
+                shares=SHARES,
+                share=3,
+                share_url="/s",
+            ),
+        ),
+        "pay-own": Sample(
+            "pay.html",
+            v.PaySheet(
+                HEAD_MASKED,
+                3000,
+                (),
+                3000,
+                (v.PayChoice("wechat", True),),
+                "a1",
+                0,
+                for_other=True,
+                shares=v.Shares(
+                    7760, 0, 7760, (v.Share(1, 3000, "free", "女儿"), v.Share(2, 4760, "free", "谁付都行"))
+                ),
+                share=1,
+                share_url="/s",
+            ),
+        ),
+        "share": Sample("share.html", v.ShareSheet(HEAD, 7760, PAYERS)),
+        "share-again": Sample(
+            "share.html",
+            v.ShareSheet(HEAD, 4760, PAYERS, "/stop", errors.sentence("wrong_shares", left="¥47.60")),
+        ),
+        "share-stop": Sample(
+            "ask.html",
+            v.Ask(
+                ShareWords.stop,
+                ShareWords.stop_says([("您女儿", 3000)]),
+                "/x",
+                ShareWords.stop_button,
+                "/y",
+                danger=True,
+            ),
+        ),
+        "paying-share": Sample("paying.html", v.Paying("a1", HEAD, "share_paid", 3000, "/c")),
+        "paying-back": Sample("paying.html", v.Paying("a1", HEAD, "given_back", 3000, "/c")),
+        "receipt-share": Sample("receipt.html", PAID),
+        "error-closing": Sample(
+            "error.html",
+            v.ErrorPage(
+                "round_closing", errors.title("conflict", "round_closing"), errors.sentence("round_closing"), 409
+            ),
+        ),
+        "desk_pay-share": Sample("desk_pay.html", v.DeskPay(HEAD, 2760, None, "share_paid")),
+    }
+
+
+def shared() -> dict[str, Sample]:
+    """A shared bill, cutting it, paying one's own share, giving it up."""
+    return _paying() | {
+        "bill-shared": Sample(
+            "bill.html",
+            v.Bill(
+                HEAD,
+                v.VisitState("open", "DEFERRED"),
+                replace(SUMS, payable_fen=2760, paid_fen=3000),
+                DONE,
+                (),
+                (),
+                None,
+                SHARE_PAID,
+                shares=SHARES,
+            ),
+            v.Nav("bill", "v1"),
+        ),
+    }

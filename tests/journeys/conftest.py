@@ -74,7 +74,7 @@ class Hospital:
         mine = set(self.client.get(f"/control/bill/{encounter}").json()["payable"])
 
         def found() -> list[int]:
-            every = [s for s in self.books()["settlements"] if s["way"] != "INSURANCE"]
+            every = [s for s in self.books()["settlements"] if s["payments"]]
             return [s["total_fen"] for s in every if {c["charge_no"] for c in s["charges"]} <= mine]
 
         return self.wait_for(found)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -159,6 +160,28 @@ def audit() -> None:
     wrong = sum(one.check.weight == "wrong" for one in found)
     console.print("The books are right." if not wrong else f"{wrong} rows are wrong.")
     raise typer.Exit(1 if wrong else 0)
+
+
+@app.command()
+def reconcile(
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="which day in China; default: yesterday")
+    ] = None,
+) -> None:
+    """Compare a day's books: WeChat Pay's bill, our ledger, each hospital's settlement list.
+
+    Exit 0 if nothing is open, 1 if the worklist has open differences, 2 if a side's books could not be had.
+    """
+    import asyncio
+
+    from houfu import books, logs, server
+
+    settings = _settings()
+    logs.set_up(settings)
+    with server.database(settings, upgrade=False) as ready, books.bars() as progress:
+        told = asyncio.run(books.reconcile_once(ready, day.date() if day else None, progress))
+    books.tell(told, console)
+    raise typer.Exit(books.exit_code(told))
 
 
 @app.command("verify-consent")

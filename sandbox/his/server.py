@@ -23,8 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kernel.clock import wall_clock
-from sandbox.his import catalogue as catalogues
 from sandbox.his import cashbook, commands, wire
+from sandbox.his import catalogue as catalogues
 from sandbox.his.behave import Behaviour, Fault
 from sandbox.his.books import Books
 from sandbox.his.clinic import Clinic, NotPossibleError

@@ -46,9 +46,11 @@ async def his(clock: Clock) -> AsyncIterator[His]:
 
 @pytest.fixture
 async def client(his: His, serving: Any) -> AsyncIterator[HisClient]:
-    async with serving(create_app(his, send=False)) as url:
-        async with HisClient(HisAccess(url, OUT.id, OUT.secret), wall_clock, answer_seconds=2) as made:
-            yield made
+    async with (
+        serving(create_app(his, send=False)) as url,
+        HisClient(HisAccess(url, OUT.id, OUT.secret), wall_clock, answer_seconds=2) as made,
+    ):
+        yield made
 
 
 async def settle(his: His, client: HisClient, number: str) -> tuple[str, int]:

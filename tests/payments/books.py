@@ -5,16 +5,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 from sqlalchemy import select
 
-from api.deps import COOKIE
 from kernel.clock import CHINA, china_day
 from payments import flows
 from payments.flows.reconciling import reconcile
 from payments.models import Difference
 from payments.service import refunds, worklist
 from payments.service.reconciling import Outcome
-from people.models import Staff
+from people.models import Person, Staff
 from people.rules import Actor, ActorKind, Role
 from people.service import sessions
 from tests.adapters.conftest import until
@@ -101,6 +101,20 @@ class Books:
         lines = [d for d in await self.worklist(day) if d.state == "open"]
         return [(d.about, d.kind, d.here_fen, d.there_fen, d.cause) for d in lines]
 
+    async def phone(self, actor: Actor) -> httpx.AsyncClient:
+        """A browser whose session begins now, on everybody's clock."""
+        async with self.house.db.begin() as tx:
+            if actor.kind is ActorKind.STAFF:
+                token = (await sessions.begin_staff(tx, actor.id)).token
+            else:
+                person = await tx.get(Person, actor.id)
+                assert person is not None
+                token = (await sessions.begin(tx, person)).token
+        self.house.tokens[actor.id] = token
+        client = self.house.phone(actor, agent="Mozilla/5.0 (X11; Linux)")
+        client.headers["Accept"] = "text/html"
+        return client
+
     def his_is(self, fault: str, day: date | None = None) -> None:
         """Get the hospital's list of the day wrong once."""
         self.house.town.his.behaviour.be(fault, kinds=(str(day or self.day),))
@@ -113,11 +127,7 @@ async def open_books(house: House) -> Books:
     his.now = his.books.now = house.clock
     async with house.db.begin() as tx:
         staff = (await tx.session.scalars(select(Staff).where(Staff.login == "f.finance"))).one()
-        house.tokens[staff.id] = (await sessions.begin_staff(tx, staff.id)).token
     finance = Actor(ActorKind.STAFF, staff.id, staff.hospital_id, Role.FINANCE)
     made = Books(house, day, finance)
     made.at(12)
     return made
-
-
-__all__ = ["COOKIE", "Books", "open_books"]

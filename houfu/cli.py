@@ -231,7 +231,7 @@ def rehearse(
             exists=True,
             dir_okay=False,
             help="JSON: inbound, outbound {id, secret} of the hospital to play; his_port, where that Houfu reaches its"
-            " HIS; texts, where its text messages can be read; till, payer and desk if there are",
+            " HIS; texts, where its text messages can be read; till, payer, desk and finance if there are",
         ),
     ] = None,
     prepare: Annotated[

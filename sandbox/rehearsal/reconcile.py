@@ -19,12 +19,12 @@ async def compare_books(
     login = await client.post("/api/session/staff", json=finance)
     headers = {"Authorization": f"Bearer {login.raise_for_status().json()['token']}"}
     await purse.close_the_day()
+    doors = [f"/api/desk/books/{day}" for day in days]
     try:
-        for day in days:
-            (await client.post(f"/api/desk/books/{day}", headers=headers, timeout=60)).raise_for_status()
-        books = [
-            (await client.get(f"/api/desk/books/{day}", headers=headers)).raise_for_status().json() for day in days
-        ]
+        for door in doors:
+            (await client.post(door, headers=headers, timeout=60)).raise_for_status()
+        # Read when all are compared: a later day may explain an earlier one.
+        books = [(await client.get(door, headers=headers)).raise_for_status().json() for door in doors]
     finally:
         await purse.behave()
     judge_books(books, purse.others, purse.payments, verdict)

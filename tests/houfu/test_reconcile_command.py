@@ -8,8 +8,10 @@ from datetime import date
 import pytest
 
 from houfu.books import Told, exit_code
+from kernel.clock import china_day
 from payments.rules.reconciling import Side, SideState
 from payments.service.reconciling import Outcome
+from tests.adapters.conftest import world_keys
 from tests.conftest import ROOT
 from tests.payments.books import Books, open_books
 from tests.payments.conftest import (  # noqa: F401  fixtures
@@ -64,8 +66,6 @@ async def test_a_day_from_the_command_line(house: House) -> None:  # noqa: F811
     books = await open_books(house)
     house.clock.shift *= 0  # the other process lives on real time
     bill, _ = await books.paid()
-    from kernel.clock import china_day
-
     today = china_day(house.clock())
     code, said = await command(books, "--day", str(today))
     assert (code, "the provider side is waits" in said) == (2, True), said

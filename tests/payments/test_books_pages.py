@@ -98,8 +98,8 @@ async def test_only_the_finance_department(books: Books) -> None:
     await books.paid()
     await books.morning_after()
     where = f"/desk/books/{books.day}"
-    every = ("/desk/books", where, f"{where}/worklist.csv", f"{where}/rows.csv", f"{where}/books.xlsx")
-    every += (f"/api/desk/books/{books.day}",)
+    files = [f"{where}/{name}" for name in ("worklist.csv", "rows.csv", "books.xlsx")]
+    every = ["/desk/books", where, *files, f"/api/desk/books/{books.day}"]
     for actor in (books.house.counter, books.house.mother):
         client = await books.phone(actor)
         for path in every:

@@ -11,16 +11,10 @@ from houfu.books import Told, exit_code
 from kernel.clock import china_day
 from payments.rules.reconciling import Side, SideState
 from payments.service.reconciling import Outcome
-from tests.adapters.conftest import world_keys
+from tests.adapters.conftest import world_keys  # noqa: F401  a fixture
 from tests.conftest import ROOT
 from tests.payments.books import Books, open_books
-from tests.payments.conftest import (  # noqa: F401  fixtures
-    House,
-    clock,
-    house,
-    world_keys,
-    yesterday,
-)
+from tests.payments.conftest import House, clock, house, yesterday  # noqa: F401  fixtures
 
 DAY = date(2026, 11, 22)
 

@@ -16,6 +16,7 @@ from payments.models import BookRow, BookRun
 from payments.rules.reconciling import NoReasonError, NotOverError, Side, SideState
 from payments.service import reconciling, worklist
 from people.rules import Actor, ActorKind, Role
+from sandbox.his import cashbook
 from tests.payments.books import Books, open_books
 from tests.payments.conftest import House
 
@@ -435,3 +436,12 @@ async def test_numbers_of_the_worklist_lead_to_the_payment(books: Books) -> None
     (line,) = await books.worklist()
     mine = await books.house.attempt(attempt)
     assert (line.number, line.reference, line.visit_id) == (mine.out_trade_no, mine.transaction_id, mine.visit_id)
+
+
+async def test_booked_twice_under_one_number(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hospital's list says the same settlement twice: its amount is twice ours, one line on the worklist."""
+    bill, _ = await books.paid()
+    once = cashbook.listed
+    monkeypatch.setattr(cashbook, "listed", lambda his, day: once(his, day) * 2)
+    await books.morning_after()
+    assert await books.short() == [("payment", "his_differs", bill.owed, 2 * bill.owed, "amounts")]

@@ -73,7 +73,7 @@ async def claim(tx: Tx, day: date) -> None:
 
 async def claim_due(tx: Tx) -> list[date]:
     """Days whose nightly comparison is due, oldest first; each is given to one sweeper only."""
-    since = await tx.session.scalar(select(func.min(Attempt.created_at)))
+    since = await tx.session.scalar(select(func.min(Attempt.paid_at)))
     if since is None:
         return []
     today, claimed = china_day(tx.now), []
@@ -158,7 +158,7 @@ async def compare(tx: Tx, day: date) -> set[date]:
         there = there_for(run.sides, hospital_id)
         things = [item.thing for item in mine]
         found = list(rules.compare(things, there))
-        await worklist.follow(tx, hospital_id, day, found, {(i.thing.about, i.thing.number): i for i in mine}, there)
+        await worklist.follow(tx, hospital_id, day, found, {(i.thing.about, i.thing.number): i for i in mine})
         await _keep_day(tx, hospital_id, day, mine, sum(one.amount_fen for one in found))
     return elsewhere
 

@@ -11,7 +11,7 @@ from kernel.db import Tx, one_of
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import derive
 from payments.models import Difference as Difference
-from payments.rules.reconciling import DIFFERENCE, About, DiffKind, DiffState, Found, NoReasonError, Side, needs
+from payments.rules.reconciling import DIFFERENCE, About, DiffState, Found, NoReasonError
 from payments.service.books import Item
 from people.rules import Actor, ActorKind, Role
 
@@ -36,9 +36,11 @@ async def follow(
     day: date,
     found: Sequence[Found],
     items: Mapping[tuple[About, str], Item],
-    there: Collection[Side],
 ) -> None:
-    """Bring a day's lines in step with what was found now."""
+    """Bring a day's lines in step with what was found now.
+
+    A side's books that were once with us stay: when they cannot be had again, what they showed is still found.
+    """
     query = select(Difference).where(Difference.hospital_id == hospital_id, Difference.day == day)
     known = {row.id: row for row in await tx.session.scalars(query.order_by(Difference.id).with_for_update())}
     for one in found:
@@ -49,7 +51,7 @@ async def follow(
         else:
             _seen_again(tx, row, one)
     for row in known.values():
-        if row.state == D.OPEN and needs(About(row.about), DiffKind(row.kind)) <= set(there):
+        if row.state == D.OPEN:
             _close(tx, row, None, VANISHED)
     await tx.session.flush()
 

@@ -71,15 +71,19 @@ class _PaidCharge(BaseModel):
     self_fen: Annotated[int, Field(ge=0, strict=True)]
 
 
+class _Payment(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    transaction: Annotated[str, Field(max_length=64)]
+
+
 class _Booked(BaseModel):
     model_config = ConfigDict(extra="ignore")
     kind: Literal["settle", "refund"]
     number: Annotated[str, Field(min_length=1, max_length=64)]
     settlement_no: Annotated[str, Field(min_length=1, max_length=64)]
-    transaction: Annotated[str, Field(max_length=64)] = ""
     total_fen: Annotated[int, Field(ge=0, strict=True)]
     charges: list[_PaidCharge] = []
-    way: Annotated[str, Field(max_length=32)] = ""
+    payments: list[_Payment] = []
     booked_at: AwareDatetime
 
 
@@ -263,10 +267,9 @@ def _booked(said: _Booked) -> HisSettlement:
         said.kind,
         said.number,
         said.settlement_no,
-        said.transaction,
+        tuple(payment.transaction for payment in said.payments),
         said.total_fen,
         charges,
-        said.way,
         said.booked_at,
     )
 

@@ -56,7 +56,7 @@ _GRANT: dict[str, Any] = {
     "state": "active",
 }  # fmt: skip
 _DIFFERENCE = {
-    "id": LINE, "about": "payment", "kind": "missing_at_his", "number": "HF20261120…", "payment": "HF20261120…",
+    "id": LINE, "about": "settlement", "kind": "missing_at_his", "number": "HFS20261120…", "payment": "HFS20261120…",
     "reference": "4200…", "amount_fen": 7760, "here_fen": 7760, "there_fen": None, "cause": "on_its_way",
     "state": "open", "found_at": LATER, "closed_at": None, "closed_reason": None,
 }  # fmt: skip

@@ -43,7 +43,7 @@ def books() -> dict[str, Sample]:
     open_lines = (
         _line("payment", "missing_here", "closed_here", None, 7760),
         _line("refund", "missing_at_his", "said_done", 2000, None),
-        _line("payment", "extra_at_his", "no_number", None, 1234, patient="", visit_url=None),
+        _line("settlement", "extra_at_his", "no_number", None, 1234, patient="", visit_url=None),
     )
     closed = (
         _line(
@@ -55,7 +55,7 @@ def books() -> dict[str, Sample]:
             closed="财务科：微信多记一分，已核对",
             closed_at=at(11, 0),
         ),
-        _line("payment", "missing_at_his", "on_its_way", 600, None, closed=Books.by_itself, closed_at=at(10, 36)),
+        _line("settlement", "missing_at_his", "on_its_way", 600, None, closed=Books.by_itself, closed_at=at(10, 36)),
     )
     ledger = (
         LedgerAccount("应收患者", 1901200, 1835500, 65700),

@@ -47,17 +47,16 @@ class HisSettlement:
         kind: a ``refund`` counts as money back; its amount is positive, too.
         number: ours, of the settlement or the refund.
         settlement_no: the settlement that a refund takes back; of a settlement its own number.
-        transaction: the provider's number of the payment.
+        transactions: the provider's numbers of the settlement's payments.
         charges: charge number → fen of the patient's part.
     """
 
     kind: Literal["settle", "refund"]
     number: str
     settlement_no: str
-    transaction: str
+    transactions: tuple[str, ...]
     total_fen: int
     charges: Mapping[str, int]
-    way: str
     booked_at: datetime
 
 

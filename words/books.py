@@ -68,9 +68,9 @@ class Books:
         ("payment", "missing_here"): "微信收了钱，本院没有记",
         ("payment", "amount_differs"): "收款金额和微信不一样",
         ("payment", "ledger_differs"): "账本分录和收款不一样",
-        ("payment", "missing_at_his"): "医院系统没有入账",
-        ("payment", "extra_at_his"): "医院系统多入了一笔",
-        ("payment", "his_differs"): "医院系统入账金额不一样",
+        ("settlement", "missing_at_his"): "医院系统没有入账",
+        ("settlement", "extra_at_his"): "医院系统多入了一笔",
+        ("settlement", "his_differs"): "医院系统入账金额不一样",
         ("refund", "missing_at_provider"): "微信账单里没有这笔退款",
         ("refund", "missing_here"): "微信退了钱，本院没有记",
         ("refund", "amount_differs"): "退款金额和微信不一样",
@@ -177,6 +177,6 @@ class Export:
     side_head = ("时间", "内容", "本院单号", "原付款单号", "对方单号", "金额（元）", "状态")
     totals_head = ("哪一边", "收进（元）", "退回（元）", "净额（元）", "笔数")
     ledger_head = ("科目", "借方（元）", "贷方（元）", "净额（元）")
-    about = {"payment": "收款", "refund": "退款", "insurance": "医保结算"}
+    about = {"payment": "收款", "settlement": "医院入账", "refund": "退款", "insurance": "医保结算"}
     states = {"open": "要看", "closed": "已说明"}
     itself = "自动"

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 
-from billing.models import LedgerEntry, LedgerTransaction
+from billing.models import LedgerEntry, LedgerTransaction, Round
 from kernel.db import Tx, one_of
 from kernel.ids import derive
 from visits.service.encounters import Visit
@@ -39,14 +39,36 @@ def paid(attempt_id: UUID, number: str) -> Posting:
     return Posting(attempt_id, "paid", number)
 
 
-def late(attempt_id: UUID, *, back: bool) -> Posting:
-    """The posting of late money that came, or went back."""
-    return Posting(attempt_id, "late", "out" if back else "in")
+def late(attempt_id: UUID) -> Posting:
+    """The posting of late money that came."""
+    return Posting(attempt_id, "late", "in")
 
 
-def refunded(charge_id: UUID, refund_no: str) -> Posting:
-    """The posting of a line's money that went back."""
-    return Posting(charge_id, "refunded", refund_no)
+def returned(refund_id: UUID, refund_no: str) -> Posting:
+    """The posting of money that went back."""
+    return Posting(refund_id, "returned", refund_no)
+
+
+class Settlement(NamedTuple):
+    """A round of which all the money is there: what the hospital is told of as one settlement."""
+
+    round_id: UUID
+    number: str
+    visit_id: UUID
+    hospital_id: UUID
+    paid_at: datetime
+
+
+async def settlements(tx: Tx, begin: datetime, end: datetime, numbers: Collection[str]) -> list[Settlement]:
+    """Rounds paid between two moments, and those with these numbers."""
+    query = (
+        select(Round.id, Round.number, Round.visit_id, Visit.hospital_id, Round.paid_at)
+        .join(Visit, Visit.id == Round.visit_id)
+        .where(Round.paid_at.is_not(None))
+        .where(or_((Round.paid_at >= begin) & (Round.paid_at < end), one_of(Round.number, numbers)))
+    )
+    found = (await tx.session.execute(query)).all()
+    return [Settlement(i, number, visit, hospital, at) for i, number, visit, hospital, at in found if at is not None]
 
 
 async def cash_of(tx: Tx, postings: Collection[Posting]) -> dict[Posting, int]:

@@ -42,6 +42,7 @@ class About(StrEnum):
     """What a difference is about."""
 
     PAYMENT = "payment"
+    SETTLEMENT = "settlement"  # what the hospital books: all the payments of a round together
     REFUND = "refund"
     INSURANCE = "insurance"
 

@@ -54,7 +54,8 @@ def rows_of_bill(bill: TradeBill) -> list[Row]:
         if one.out_refund_no is not None:
             fen, number, about = one.refund_fen, one.out_refund_no, About.REFUND
         else:
-            fen, number, about = one.amount_fen, one.out_trade_no, About.PAYMENT
+            # A payment by a shown code that was reversed has a second line, without a refund's number: it cancels out.
+            fen, number, about = one.amount_fen - one.refund_fen, one.out_trade_no, About.PAYMENT
         made.append(Row(about, number, one.out_trade_no, one.transaction_id, fen, one.at, one.trade_state))
     return made
 
@@ -63,13 +64,12 @@ def rows_of_his(booked: Iterable[HisSettlement]) -> list[Row]:
     """The hospital's list as rows."""
     return [
         Row(
-            About.PAYMENT if one.kind == "settle" else About.REFUND,
+            About.SETTLEMENT if one.kind == "settle" else About.REFUND,
             one.number,
             one.settlement_no,
-            one.transaction,
+            ",".join(one.transactions),
             one.total_fen,
             one.booked_at,
-            one.way,
         )
         for one in booked
     ]
@@ -120,7 +120,7 @@ async def items_of(tx: Tx, day: date) -> tuple[list[Item], set[date]]:
     numbers = {(row.about, row.number) for row in await rows_on(tx, day)}
     payments = await _payments(tx, day, {n for about, n in numbers if about == About.PAYMENT})
     refunds = await _refunds(tx, day, {n for about, n in numbers if about == About.REFUND})
-    known = payments | refunds
+    known = payments | refunds | await _settlements(tx, day, {n for about, n in numbers if about == About.SETTLEMENT})
     every = numbers | set(known)
     rows: dict[tuple[str, str], list[BookRow]] = defaultdict(list)
     query = select(BookRow).where(one_of(BookRow.number, {number for _, number in every}))
@@ -157,28 +157,24 @@ async def _payments(tx: Tx, day: date, numbers: Collection[str]) -> dict[tuple[s
     begin, end = day_of(day)
     a = Attempt
     columns = (a.id, a.out_trade_no, a.hospital_id, a.visit_id, a.amount_fen, a.state, a.paid_at, a.created_at)
-    query = select(*columns, a.transaction_id, a.channel, a.trouble).where(
+    query = select(*columns, a.transaction_id, a.channel).where(
         or_((a.paid_at >= begin) & (a.paid_at < end), one_of(a.out_trade_no, numbers))
     )
     found = (await tx.session.execute(query)).all()
-    ours = [row for row in found if row.state in OURS]
-    told = await calls.told_all(tx, [settle_key(row.id) for row in ours])
-    postings = {row.id: ledger.paid(row.id, row.out_trade_no) for row in ours}
-    postings |= {row.id: ledger.late(row.id, back=False) for row in found if row.state in LATE}
-    cash = await ledger.cash_of(tx, postings.values())
+    came = [row for row in found if row.state in OURS | LATE]
+    # Money that came in time and money that came late are posted differently; each attempt has one of the two.
+    postings = {row.id: (ledger.paid(row.id, row.out_trade_no), ledger.late(row.id)) for row in came}
+    cash = await ledger.cash_of(tx, [posting for both in postings.values() for posting in both])
     made = {}
     for row in found:
         taken = row.id in postings
-        call = told.get(settle_key(row.id))
         thing = Thing(
             About.PAYMENT,
             row.out_trade_no,
             row.out_trade_no,
             state=row.state,
             here=row.amount_fen if taken else None,
-            ledger=cash[postings[row.id]] if taken else None,
-            told=_told(call),
-            call=_how(call),
+            ledger=sum(cash[posting] for posting in postings[row.id]) if taken else None,
             billed=row.channel in _BILLED,
         )
         at = row.paid_at or row.created_at
@@ -188,10 +184,26 @@ async def _payments(tx: Tx, day: date, numbers: Collection[str]) -> dict[tuple[s
     return made
 
 
+async def _settlements(tx: Tx, day: date, numbers: Collection[str]) -> dict[tuple[str, str], Item]:
+    """What the hospital was told to book: one settlement for all the payments of a round."""
+    found = await ledger.settlements(tx, *day_of(day), numbers)
+    told = await calls.told_all(tx, [settle_key(one.round_id) for one in found])
+    made = {}
+    for one in found:
+        call = told.get(settle_key(one.round_id))
+        thing = Thing(About.SETTLEMENT, one.number, one.number, state="round", told=_told(call), call=_how(call))
+        paid = call.data.get("payments", ()) if call is not None else ()
+        reference = ",".join(payment["transaction"] for payment in paid)
+        made[About.SETTLEMENT.value, one.number] = Item(
+            thing, china_day(one.paid_at), one.hospital_id, one.visit_id, reference, one.paid_at
+        )
+    return made
+
+
 async def _refunds(tx: Tx, day: date, numbers: Collection[str]) -> dict[tuple[str, str], Item]:
     begin, end = day_of(day)
     r, a = Refund, Attempt
-    columns = (r.out_refund_no, r.charge_id, r.visit_id, r.amount_fen, r.state, r.created_at, r.done_at, r.attempt_id)
+    columns = (r.id, r.out_refund_no, r.visit_id, r.amount_fen, r.state, r.created_at, r.done_at)
     query = (
         select(*columns, r.provider_refund_id, a.out_trade_no, a.hospital_id, a.channel)
         .join(a, a.id == r.attempt_id)
@@ -200,11 +212,7 @@ async def _refunds(tx: Tx, day: date, numbers: Collection[str]) -> dict[tuple[st
     found = (await tx.session.execute(query)).all()
     told = await calls.told_all(tx, [_refund_key(row.out_refund_no) for row in found])
     postings = {
-        row.out_refund_no: ledger.refunded(row.charge_id, row.out_refund_no)
-        if row.charge_id
-        else ledger.late(row.attempt_id, back=True)
-        for row in found
-        if row.state == RefundState.DONE
+        row.out_refund_no: ledger.returned(row.id, row.out_refund_no) for row in found if row.state == RefundState.DONE
     }
     cash = await ledger.cash_of(tx, postings.values())
     made = {}

@@ -28,8 +28,8 @@ def spoilt(lines: list[Json], how: str, at: str) -> list[Json]:
     """
     first = next((n for n, line in enumerate(lines) if line["total_fen"]), None)
     if how == "extra":
-        odd = {"kind": "settle", "number": "HF0000EXTRA", "settlement_no": "HF0000EXTRA", "transaction": "4200EXTRA"}
-        return [*lines, {**odd, "total_fen": 1234, "charges": [], "way": "JSAPI", "booked_at": at}]
+        odd = {"kind": "settle", "number": "HF0000EXTRA", "settlement_no": "HF0000EXTRA", "total_fen": 1234}
+        return [*lines, {**odd, "charges": [], "payments": [{"transaction": "4200EXTRA"}], "booked_at": at}]
     if first is None:
         return lines
     if how == "missing":
@@ -51,12 +51,17 @@ def page(lines: list[Json], after: str | None, size: int = PAGE) -> Json:
 
 def _settled(books: Books, data: Json) -> Json:
     number = data["settlement_no"]
-    same = {name: data[name] for name in ("settlement_no", "transaction", "total_fen", "charges", "way")}
+    same = {name: data[name] for name in ("settlement_no", "total_fen", "charges", "payments")}
     return {"kind": "settle", "number": number, **same, "booked_at": books.booked_at[number]}
 
 
 def _refunded(books: Books, data: Json) -> Json:
     number, whole = data["refund_no"], books.settlements[data["settlement_no"]]
     same = {name: data[name] for name in ("settlement_no", "total_fen", "charges")}
-    same |= {name: whole[name] for name in ("transaction", "way")}
-    return {"kind": "refund", "number": number, **same, "booked_at": books.booked_at[number]}
+    return {
+        "kind": "refund",
+        "number": number,
+        **same,
+        "payments": whole["payments"],
+        "booked_at": books.booked_at[number],
+    }

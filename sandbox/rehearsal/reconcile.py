@@ -27,14 +27,14 @@ async def compare_books(
         books = [(await client.get(door, headers=headers)).raise_for_status().json() for door in doors]
     finally:
         await purse.behave()
-    judge_books(books, purse.others, purse.payments, verdict)
+    judge_books(books, purse.others | purse.others_paid, purse.payments, verdict)
 
 
 def judge_books(books: Sequence[Json], others: set[str], payments: int, verdict: Verdict) -> None:
     """All sides must have been there, with at least the payments that were made, and nothing may be open.
 
     Args:
-        others: the till's numbers of orders that are not of this rehearsal.
+        others: numbers, ours and the till's, of payments that are not of this rehearsal.
     """
     off, compared = 0, 0
     for book in books:
@@ -42,7 +42,8 @@ def judge_books(books: Sequence[Json], others: set[str], payments: int, verdict:
         verdict.wrong_his(f"the books of {book['day']} were not compared: {what}" for what in lacking)
         compared += book["totals"].get("provider", {}).get("count", 0)
         for line in book["lines"]:
-            if line["state"] == "open" and not {line["number"], line["payment"]} & others:
+            names = {line["number"], line["payment"], *line["reference"].split(",")}
+            if line["state"] == "open" and not names & others:
                 off += line["amount_fen"]
                 verdict.note(f"books of {book['day']}: {line}")
     if compared < payments:

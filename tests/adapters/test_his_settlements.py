@@ -62,7 +62,8 @@ async def settle(his: His, client: HisClient, number: str) -> tuple[str, int]:
     (charge,) = his.books.charges_of(enc, order)
     fen = enc.charges[charge]["split"]["self_fen"]
     data = {"charges": [{"charge_no": charge, "self_fen": fen}], "total_fen": fen}
-    told = {"settlement_no": number, "way": "JSAPI", "transaction": f"42{number}", "paid_at": "2026-11-22T10:00:00Z"}
+    paid = {"way": "JSAPI", "transaction": f"42{number}", "amount_fen": fen, "paid_at": "2026-11-22T10:00:00Z"}
+    told = {"settlement_no": number, "payments": [paid]}
     (answer,) = await client.send([HisCommand(f"settle:{number}", "settle", [no], his.now(), data | told)])
     assert answer is not None
     assert answer.outcome == "done"
@@ -88,7 +89,7 @@ async def test_a_day_is_what_was_booked_between_two_midnights_in_china(
     clock.at += timedelta(seconds=40)
     await give_back(his, client, "HF1", charge, fen)
     (first,) = await client.settlements(DAY)
-    expected = HisSettlement("settle", "HF1", "HF1", "42HF1", fen, {charge: fen}, "JSAPI", BEFORE_MIDNIGHT)
+    expected = HisSettlement("settle", "HF1", "HF1", ("42HF1",), fen, {charge: fen}, BEFORE_MIDNIGHT)
     assert first == expected
     (second,) = await client.settlements(DAY + timedelta(days=1))
     assert (second.kind, second.number, second.settlement_no, second.total_fen) == ("refund", "RHF1", "HF1", fen)

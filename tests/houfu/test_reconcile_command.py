@@ -67,7 +67,7 @@ async def test_a_day_from_the_command_line(house: House) -> None:  # noqa: F811
     await house.behave({"on": "day", "do": "over", "times": None})
     code, said = await command(books, "--day", str(today))
     assert code == 1, said
-    assert "✗ payment missing_at_his" in said
+    assert "✗ settlement missing_at_his" in said
     assert "the settlement list of HF01" in said, "progress"
     code, said = await command(books, "--day", str(today))
     assert (code, "✓ the books agree" in said) == (0, True), said

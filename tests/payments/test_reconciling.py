@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from billing.service import paying
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id
 from payments import flows
@@ -161,7 +162,7 @@ async def test_the_hospital_booked_something_else(books: Books, fault: str, expe
     amounts = {"owed": bill.owed, "owed+1": bill.owed + 1}
     await books.morning_after()
     kind, here, there, cause = expected
-    assert await books.short() == [("payment", kind, amounts.get(here, here), amounts.get(there, there), cause)]
+    assert await books.short() == [("settlement", kind, amounts.get(here, here), amounts.get(there, there), cause)]
 
 
 async def test_a_refund_the_hospital_did_not_book(books: Books) -> None:
@@ -181,12 +182,12 @@ async def test_the_hospital_has_not_answered_or_refused(books: Books) -> None:
     await books.house.bridge(attempt)
     await books.house.until_state(attempt, "paid")
     await books.morning_after()
-    assert await books.short() == [("payment", "missing_at_his", bill.owed, None, "on_its_way")]
+    assert await books.short() == [("settlement", "missing_at_his", bill.owed, None, "on_its_way")]
     charge = next(iter(books.house.town.his.books.encounters[bill.encounter].charges))
     books.house.town.his.books.settled[charge] = "SOMEBODY"  # taken at the window meanwhile
     await books.house.settle()
     await books.compared()
-    assert await books.short() == [("payment", "missing_at_his", bill.owed, None, "refused:already_settled")]
+    assert await books.short() == [("settlement", "missing_at_his", bill.owed, None, "refused:already_settled")]
 
 
 async def test_the_ledger_says_something_else(books: Books) -> None:
@@ -435,7 +436,9 @@ async def test_numbers_of_the_worklist_lead_to_the_payment(books: Books) -> None
     await books.morning_after()
     (line,) = await books.worklist()
     mine = await books.house.attempt(attempt)
-    assert (line.number, line.reference, line.visit_id) == (mine.out_trade_no, mine.transaction_id, mine.visit_id)
+    async with books.house.db.begin() as tx:
+        settlement = (await paying.round_by_id(tx, mine.round_id)).number
+    assert (line.number, line.reference, line.visit_id) == (settlement, mine.transaction_id, mine.visit_id)
 
 
 async def test_booked_twice_under_one_number(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,4 +447,4 @@ async def test_booked_twice_under_one_number(books: Books, monkeypatch: pytest.M
     once = cashbook.listed
     monkeypatch.setattr(cashbook, "listed", lambda his, day: once(his, day) * 2)
     await books.morning_after()
-    assert await books.short() == [("payment", "his_differs", bill.owed, 2 * bill.owed, "amounts")]
+    assert await books.short() == [("settlement", "his_differs", bill.owed, 2 * bill.owed, "amounts")]

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,12 +14,16 @@ from kernel.ids import new_id
 from payments import flows
 from payments.flows.reconciling import reconcile_due
 from payments.models import BookRow, BookRun
+from payments.ports import BillRow, TradeBill
+from payments.rules import Piece
 from payments.rules.reconciling import NoReasonError, NotOverError, Side, SideState
 from payments.service import reconciling, worklist
+from payments.service.books import rows_of_bill
 from people.rules import Actor, ActorKind, Role
 from sandbox.his import cashbook
 from tests.payments.books import Books, open_books
-from tests.payments.conftest import House
+from tests.payments.conftest import DAUGHTER, SON, House
+from tests.payments.test_shares import cut, pays
 
 
 @pytest.fixture
@@ -448,3 +452,54 @@ async def test_booked_twice_under_one_number(books: Books, monkeypatch: pytest.M
     monkeypatch.setattr(cashbook, "listed", lambda his, day: once(his, day) * 2)
     await books.morning_after()
     assert await books.short() == [("settlement", "his_differs", bill.owed, 2 * bill.owed, "amounts")]
+
+
+# ------------------------------------------------------------------------------------------- several payers, reversals
+
+
+async def test_two_payments_are_one_settlement(books: Books) -> None:
+    """Daughter and son share a bill: two lines of WeChat's, one of the hospital's; missing, it names both."""
+    house = books.house
+    bill = await house.bill()
+    await cut(house, house.mother, bill, Piece(400, house.daughter.id), Piece(bill.owed - 400, house.son.id))
+    first = await pays(house, house.daughter, DAUGHTER, bill, 1, 400)
+    second = await pays(house, house.son, SON, bill, 2, bill.owed - 400)
+    await house.settle()
+    books.his_is("row_missing")
+    await books.morning_after()
+    assert await books.short() == [("settlement", "missing_at_his", bill.owed, None, "said_done")]
+    (line,) = await books.worklist()
+    paid = [(await house.attempt(one)).transaction_id for one in (first, second)]
+    assert line.reference == ",".join(str(number) for number in paid)
+    assert (await books.compared()).diff_fen == 0
+    async with house.db.begin() as tx:
+        (day,) = await reconciling.days(tx, house.hospital)
+    assert day.totals["provider"] == day.totals["here"] == {"paid": bill.owed, "back": 0, "count": 2}
+    assert day.totals["his"] == {"paid": bill.owed, "back": 0, "count": 1}
+
+
+async def test_a_shared_bill_that_was_given_up(books: Books) -> None:
+    """One share was paid, then the sharing is given up: the money came and went, the hospital was told nothing."""
+    house = books.house
+    bill = await house.bill()
+    await cut(house, house.mother, bill, Piece(400, house.daughter.id))
+    await pays(house, house.daughter, DAUGHTER, bill, 1, 400)
+    await flows.give_up(house.db, house.pay, house.mother, bill.visit)
+    await books.gone_back(bill.visit)
+    assert (await books.morning_after()).diff_fen == 0
+    async with house.db.begin() as tx:
+        (day,) = await reconciling.days(tx, house.hospital)
+    assert day.totals["provider"] == day.totals["ledger"] == {"paid": 400, "back": 400, "count": 2}
+    assert "his" not in day.totals
+
+
+def test_a_reversed_code_payment_cancels_out() -> None:
+    """WeChat's bill has two lines of it, the second without a refund's number: together they are nothing."""
+    at = datetime(2026, 11, 22, 4, tzinfo=UTC)
+    paid = BillRow("HF1", "4200", "SUCCESS", 1200, at, "o")
+    back = BillRow("HF1", "4200", "REVOKED", 0, at, "o", None, 1200)
+    rows = rows_of_bill(TradeBill(date(2026, 11, 22), (paid, back), 1200, 1200))
+    assert [(row.about, row.number, row.amount_fen) for row in rows] == [
+        ("payment", "HF1", 1200),
+        ("payment", "HF1", -1200),
+    ]

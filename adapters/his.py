@@ -17,11 +17,13 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from kernel.clock import china_day
 from kernel.outside import Guard, NotConfigured, Rejected, Unknown
-from visits.ports import HisAnswer, HisCommand
+from visits.ports import HisAnswer, HisCommand, HisSettlement
 
 ANSWER_SECONDS = 5.0  # docs/his.md: "no answer within 5 s" is unknown
 _MOST = 4 * 1024 * 1024  # a snapshot longer than this is not one visit
+_MOST_PAGES = 200  # of the settlement list: no hospital books so much in a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,35 @@ class _Slots(BaseModel):
     slots: list[Slot]
 
 
+class _PaidCharge(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    charge_no: str
+    self_fen: Annotated[int, Field(ge=0, strict=True)]
+
+
+class _Payment(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    transaction: Annotated[str, Field(max_length=64)]
+
+
+class _Booked(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    kind: Literal["settle", "refund"]
+    number: Annotated[str, Field(min_length=1, max_length=64)]
+    settlement_no: Annotated[str, Field(min_length=1, max_length=64)]
+    total_fen: Annotated[int, Field(ge=0, strict=True)]
+    charges: list[_PaidCharge] = []
+    payments: list[_Payment] = []
+    booked_at: AwareDatetime
+
+
+class _Settlements(BaseModel):
+    items: list[_Booked]
+    next: str | None = None
+
+
 class HisClient:
-    """Speaks to one hospital's system; implements ``visits.ports.HisCommands``.
+    """Speaks to one hospital's system; implements ``visits.ports.HisCommands`` and ``HisBooks``.
 
     Args:
         access: address and outbound key.
@@ -166,6 +195,35 @@ class HisClient:
         except ValidationError:
             raise Unknown("his: slots answered with something else than the contract") from None
 
+    async def settlements(self, day: date) -> list[HisSettlement]:
+        """What the HIS has booked on one day; see ``visits.ports.HisBooks``.
+
+        Raises:
+            Rejected: ``no_settlement_list``.
+            Unknown, Throttled, NotConfigured: as ``send``; also a list that says a page twice, or another day.
+        """
+        found: list[HisSettlement] = []
+        after: str | None = None
+        for _ in range(_MOST_PAGES):
+            asked = {"day": day.isoformat()} | ({"after": after} if after else {})
+            page = await self._settlements("/houfu/settlements?" + urlencode(asked))
+            found += [_booked(one) for one in page.items]
+            if any(china_day(one.booked_at) != day for one in page.items):
+                raise Unknown("his: the settlement list holds another day")
+            if page.next is None:
+                return found
+            if page.next == after:
+                break
+            after = page.next
+        raise Unknown("his: the settlement list has no end")
+
+    async def _settlements(self, path: str) -> _Settlements:
+        answer = await self._guard.call(lambda: self._question(path, "no_settlement_list"))
+        try:
+            return _Settlements.model_validate_json(answer.content)
+        except ValidationError:
+            raise Unknown("his: settlements answered with something else than the contract") from None
+
     async def _question(self, path: str, absent: str) -> httpx.Response:
         answer = await self._ask("GET", path, b"")
         if answer.status_code == 404:
@@ -201,6 +259,19 @@ class HisClient:
             "X-Houfu-Timestamp": timestamp,
             "X-Houfu-Signature": mac.hexdigest(),
         }
+
+
+def _booked(said: _Booked) -> HisSettlement:
+    charges = {line.charge_no: line.self_fen for line in said.charges}
+    return HisSettlement(
+        said.kind,
+        said.number,
+        said.settlement_no,
+        tuple(payment.transaction for payment in said.payments),
+        said.total_fen,
+        charges,
+        said.booked_at,
+    )
 
 
 def _understood(said: _Answer) -> HisAnswer | None:

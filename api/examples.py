@@ -4,7 +4,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.routes import consent, family, payments, session, visits
+from api.routes import books, consent, family, payments, session, visits
 from intake.rules import example as his_example
 
 VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
@@ -55,10 +55,20 @@ _GRANT: dict[str, Any] = {
     "depth": "none", "opened": [], "visit_id": None, "cap_fen": 50000, "ask_first": False, "until": None,
     "state": "active",
 }  # fmt: skip
+_DIFFERENCE = {
+    "id": LINE, "about": "settlement", "kind": "missing_at_his", "number": "HFS20261120…", "payment": "HFS20261120…",
+    "reference": "4200…", "amount_fen": 7760, "here_fen": 7760, "there_fen": None, "cause": "on_its_way",
+    "state": "open", "found_at": LATER, "closed_at": None, "closed_reason": None,
+}  # fmt: skip
 _OFFER = {"relation": "daughter", "pays": True, "cap_fen": 50000, "ask_first": False, "depth": "bill", "opened": []}
 _IN = {"state": "in", "token": "hf_3q…", "expires": LATER, "proven": True, "ticket": None, "people": []}
 
 MODELS: dict[type[BaseModel], Any] = {
+    books.BookOut: {
+        "day": "2026-11-20", "sides": {"provider": "there", "his": "there"},
+        "totals": {"provider": {"paid": 7760, "back": 0, "count": 1}}, "diff_fen": 7760, "open_fen": 7760, "waiting": 0,
+        "compared_at": LATER, "lines": [_DIFFERENCE],
+    },
     consent.OfferOut: {"offered": True, "signed": False, "why_not": None},
     consent.OpenBody: {"hospital_id": HOSPITAL, "patient_id": PATIENT, "elder": False},
     consent.ReadingOut: {

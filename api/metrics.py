@@ -23,6 +23,9 @@ class Metrics:
         self.notices = Counter("houfu_pay_notices", "Payment notices by outcome", ["outcome"], registry=registry)
         self.jobs = Counter("houfu_jobs", "Runs of jobs", ["job", "outcome"], registry=registry)
         self.sweeps = Counter("houfu_sweeps", "Runs of sweeps", ["sweep", "outcome"], registry=registry)
+        self.reconcile = Gauge(
+            "houfu_reconcile_diff_fen", "Open differences between the books of all sides, in fen", registry=registry
+        )
         self.audit = Gauge("houfu_audit_findings", "Rows that break an invariant", ["check"], registry=registry)
 
     def job(self, name: str, error: BaseException | None) -> None:

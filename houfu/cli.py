@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -161,6 +162,28 @@ def audit() -> None:
     raise typer.Exit(1 if wrong else 0)
 
 
+@app.command()
+def reconcile(
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="which day in China; default: yesterday")
+    ] = None,
+) -> None:
+    """Compare a day's books: WeChat Pay's bill, our ledger, each hospital's settlement list.
+
+    Exit 0 if nothing is open, 1 if the worklist has open differences, 2 if a side's books could not be had.
+    """
+    import asyncio
+
+    from houfu import books, logs, server
+
+    settings = _settings()
+    logs.set_up(settings)
+    with server.database(settings, upgrade=False) as ready, books.bars() as progress:
+        told = asyncio.run(books.reconcile_once(ready, day.date() if day else None, progress))
+    books.tell(told, console)
+    raise typer.Exit(books.exit_code(told))
+
+
 @app.command("verify-consent")
 def verify_consent(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="a letter (PDF) or its evidence (JSON)")],
@@ -208,7 +231,7 @@ def rehearse(
             exists=True,
             dir_okay=False,
             help="JSON: inbound, outbound {id, secret} of the hospital to play; his_port, where that Houfu reaches its"
-            " HIS; texts, where its text messages can be read; till, payer and desk if there are",
+            " HIS; texts, where its text messages can be read; till, payer, desk and finance if there are",
         ),
     ] = None,
     prepare: Annotated[

@@ -105,7 +105,8 @@ async def _private(own: Settings, visits: int, seed: int, say: Say) -> Verdict:
             ports.url("wechat_pay"),
             payer=next(p["openid"] for p in towns.people() if p["openid"]),
             hospital=str(hospital),
-            desk=_desk(document),
+            desk=_login(document, "counter"),
+            finance=_login(document, "finance"),
             know=lambda cards: _know(world.db, hospital, cards),
             ledger=lambda: _unbalanced(world.db),
         )
@@ -115,8 +116,8 @@ async def _private(own: Settings, visits: int, seed: int, say: Say) -> Verdict:
         await world.db.close()
 
 
-def _desk(document: Mapping[str, Any]) -> dict[str, str]:
-    staff = next(one for one in document["staff"] if one["role"] == "counter")
+def _login(document: Mapping[str, Any], role: str) -> dict[str, str]:
+    staff = next(one for one in document["staff"] if one["role"] == role)
     return {"hospital": document["hospital"]["code"], "login": staff["login"], "pin": staff["pin"]}
 
 
@@ -245,7 +246,8 @@ def prepare(settings: Settings, file: Path, his_port: int) -> None:
         "texts": f"{places['sms']}/control/messages",
         "till": places["wechat_pay"],
         "payer": next(p["openid"] for p in towns.people() if p["openid"]),
-        "desk": _desk(document),
+        "desk": _login(document, "counter"),
+        "finance": _login(document, "finance"),
     }
     file.touch(mode=0o600)
     file.chmod(0o600)
@@ -273,7 +275,14 @@ async def _elsewhere(url: str, keys: Mapping[str, Any], visits: int, seed: int, 
     except OSError as error:
         raise SettingsError(f"The rehearsal's HIS cannot listen where that Houfu expects it: {error}.") from None
     await _reachable(keys)
-    house = House(url, keys["texts"], keys.get("till", ""), payer=keys.get("payer", ""), desk=keys.get("desk"))
+    house = House(
+        url,
+        keys["texts"],
+        keys.get("till", ""),
+        payer=keys.get("payer", ""),
+        desk=keys.get("desk"),
+        finance=keys.get("finance"),
+    )
     mark = f"{10_000 + secrets_of_chance.randbelow(90_000)}"
     async with towns.serving(his_app(his), listening):
         return await Rehearsal(house, his, visits, seed, say, mark).run()

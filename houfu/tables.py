@@ -21,7 +21,8 @@ from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from payments import flows as payments
-from payments.service import refunds, rounds
+from payments.flows import reconciling
+from payments.service import refunds, rounds, worklist
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -120,6 +121,14 @@ async def _return_money(world: World) -> None:
         await payments.refund_due(world.db, world.ports.pay)
 
 
+async def _reconcile(world: World) -> None:
+    try:
+        await reconciling.reconcile_due(world.db, world.ports.pay, world.ports.his)
+    finally:
+        async with world.db.begin() as tx:
+            world.metrics.reconcile.set(await worklist.open_fen(tx))
+
+
 async def _end_forgotten(world: World) -> None:
     async with world.db.begin() as tx:
         await encounters.end_forgotten(tx)
@@ -161,6 +170,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("payments.look", 2, _look_at_payments),
     Sweep("payments.refunds", 2, _return_money),
     Sweep("payments.shares", 60, _release_shares),
+    Sweep("payments.reconcile", 300, _reconcile),
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),

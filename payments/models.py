@@ -1,6 +1,7 @@
-"""The tables of payments: shares, every try to pay one, money on its way back, and the notices we have heard."""
+"""The tables of payments: shares, tries to pay one, money on its way back, notices heard, and each day's books."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
@@ -54,6 +55,7 @@ class Attempt(Base):
             ["allocation.id", "allocation.round_id", "allocation.amount_fen"],
             ondelete="RESTRICT",
         ),
+        Index("ix_attempt_paid", "paid_at", postgresql_where=text("paid_at IS NOT NULL")),
         Index("ix_attempt_due", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
         CheckConstraint("amount_fen > 0", name="something"),
         CheckConstraint("refunded_fen >= 0 AND refunded_fen <= amount_fen", name="not_over_refunded"),
@@ -101,6 +103,7 @@ class Refund(Base):
     __tablename__ = "refund"
     __table_args__ = (
         CheckConstraint("amount_fen > 0", name="something"),
+        Index("ix_refund_created", "created_at", postgresql_using="brin"),
         Index("ix_refund_due", "next_at", postgresql_where=text("next_at IS NOT NULL")),
         # A line goes back once from a payment, the whole of a payment goes back once.
         UniqueConstraint("attempt_id", "charge_id", postgresql_nulls_not_distinct=True),
@@ -132,3 +135,82 @@ class NoticeSeen(Base):
     messages: Mapped[list[str]] = column(2)
     first_at: Mapped[datetime] = column(2)
     times: Mapped[int] = column(2)
+
+
+class BookRun(Base):
+    """The comparison of one day in China: which sides' books are with us, and when it is to be tried again.
+
+    ``sides`` is, per hospital (or ``all``) and side, a ``payments.rules.reconciling.SideState``.
+    """
+
+    __tablename__ = "book_run"
+    day: Mapped[date] = column(2, primary_key=True)
+    sides: Mapped[dict[str, Any]] = column(2)
+    ran_at: Mapped[datetime | None] = column(2)
+    tries: Mapped[int] = column(2, server_default=text("0"))
+    next_at: Mapped[datetime | None] = column(2)
+
+
+class BookDay(Base):
+    """One hospital's totals of a day, in fen per side: ``{side: {paid, back, count}}``; ``diff_fen`` as last found."""
+
+    __tablename__ = "book_day"
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"), primary_key=True)
+    day: Mapped[date] = column(2, ForeignKey("book_run.day", ondelete="RESTRICT"), primary_key=True)
+    totals: Mapped[dict[str, Any]] = column(2)
+    diff_fen: Mapped[int] = column(2)
+    waiting: Mapped[int] = column(2)
+    compared_at: Mapped[datetime] = column(2)
+
+
+class BookRow(Base):
+    """One line of another side's books of one day as it was fetched; ``nth`` counts equal numbers."""
+
+    __tablename__ = "book_row"
+    __table_args__ = (Index("ix_book_row_number", "number"), Index("ix_book_row_day", "day", "side"))
+    id: Mapped[UUID] = column(2, primary_key=True)
+    day: Mapped[date] = column(2)
+    side: Mapped[str] = column(2)
+    hospital_id: Mapped[UUID | None] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    about: Mapped[str] = column(2)
+    number: Mapped[str] = column(4)
+    payment: Mapped[str] = column(4)
+    reference: Mapped[str] = column(4)
+    amount_fen: Mapped[int] = column(4)
+    at: Mapped[datetime] = column(3)
+    state: Mapped[str] = column(2)
+
+
+class Difference(Base):
+    """One line of the worklist; its id is derived from day, kind and number, so that it is found again.
+
+    ``closed_by`` empty while closed: it closed itself, because the next comparison no longer found it.
+    """
+
+    __tablename__ = "difference"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="something"),
+        CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed"),
+        CheckConstraint("closed_by IS NULL OR closed_reason IS NOT NULL", name="reason"),
+        Index("ix_difference_day", "hospital_id", "day"),
+        Index("ix_difference_open", "hospital_id", postgresql_where=text("state = 'open'")),
+    )
+    id: Mapped[UUID] = column(2, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    day: Mapped[date] = column(2)
+    about: Mapped[str] = column(2)
+    kind: Mapped[str] = column(2)
+    number: Mapped[str] = column(4)
+    payment: Mapped[str] = column(4)
+    reference: Mapped[str] = column(4)
+    visit_id: Mapped[UUID | None] = column(3)
+    amount_fen: Mapped[int] = column(4)
+    here_fen: Mapped[int | None] = column(4)
+    there_fen: Mapped[int | None] = column(4)
+    cause: Mapped[str] = column(2)
+    state: Mapped[str] = column(2)
+    found_at: Mapped[datetime] = column(2)
+    seen_at: Mapped[datetime] = column(2)
+    closed_at: Mapped[datetime | None] = column(2)
+    closed_by: Mapped[UUID | None] = column(2, ForeignKey("staff.id", ondelete="RESTRICT"))
+    closed_reason: Mapped[str | None] = column(4)

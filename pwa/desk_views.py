@@ -68,6 +68,7 @@ class Desk:
     code: str = ""
     framed: bool = False
     found_url: str | None = None
+    books: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ from kernel.outside import Unknown
 HERE = Path(__file__).parent
 IDLE_SECONDS = 60.0  # ``HOUFU_PRESS_IDLE_SECONDS`` for tests
 LONGEST_SECONDS = 60.0
+LONGEST_MM = 5000.0  # a PDF page is at most 200 inches long; what is longer goes on on another
+TEAR_MM = 8.0  # left empty below, where the paper is torn off
+PX_PER_MM = 96 / 25.4
 _LENGTHS = struct.Struct("!II")
 
 
@@ -31,7 +34,9 @@ class Press:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def make(self, html: str, identifier: bytes, attachment: tuple[str, bytes] | None = None) -> bytes:
+    def make(
+        self, html: str, identifier: bytes, attachment: tuple[str, bytes] | None = None, roll_mm: int | None = None
+    ) -> bytes:
         """The PDF of a whole page; it fetches nothing from outside, its pictures travel inside it.
 
         Takes a second or two: call it in a thread.
@@ -39,11 +44,12 @@ class Press:
         Args:
             identifier: the file's own id, so that the same content makes the same file.
             attachment: name and content of a file to put inside.
+            roll_mm: the width of a roll of paper; the page ends below the element with the id ``end``.
 
         Raises:
             Unknown: it could not be made; the same may be tried again.
         """
-        head = {"html": html, "id": identifier.hex(), "name": attachment[0] if attachment else None}
+        head = {"html": html, "id": identifier.hex(), "name": attachment[0] if attachment else None, "roll": roll_mm}
         body = attachment[1] if attachment else b""
         with self._turn:
             try:
@@ -119,8 +125,20 @@ def _print(head: dict[str, Any], body: bytes) -> bytes:
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data", "file"))
     html = weasyprint.HTML(string=head["html"], base_url=str(HERE), url_fetcher=fetcher)
     identifier = bytes.fromhex(head["id"])
-    pdf: bytes = html.write_pdf(attachments=attached, full_fonts=False, pdf_identifier=identifier)
+    sheets = [_roll(weasyprint, html, head["roll"])] if head["roll"] else []
+    pdf: bytes = html.write_pdf(stylesheets=sheets, attachments=attached, full_fonts=False, pdf_identifier=identifier)
     return pdf
+
+
+def _roll(weasyprint: Any, html: Any, width: int) -> Any:
+    """The page of a roll: laid out once on the longest page there can be, then cut below the element ``end``."""
+
+    def page(length: float) -> Any:
+        return weasyprint.CSS(string=f"@page {{ size: {width}mm {length:.1f}mm }}")
+
+    pages = html.render(stylesheets=[page(LONGEST_MM)]).pages
+    end = pages[0].anchors.get("end")
+    return page(LONGEST_MM if len(pages) > 1 or end is None else min(LONGEST_MM, end[1] / PX_PER_MM + TEAR_MM))
 
 
 def work(jobs: IO[bytes], papers: IO[bytes]) -> None:

@@ -1,4 +1,12 @@
-"""The receipt on paper: the words of the page, as PDF with its fonts inside."""
+"""The receipt on paper: one payment, whose money it was, and each line with who ordered it and who did it.
+
+One set of values for three papers: A5, and rolls of 58 and 80 mm for the counter's thermal printers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -11,29 +19,119 @@ from words import money
 from words import pay as words
 
 
-def receipt_html(view: Receipt, way: str, transaction: str) -> str:
+class Paper(StrEnum):
+    """What the receipt is printed on."""
+
+    A5 = "a5"
+    ROLL_58 = "58"
+    ROLL_80 = "80"
+
+    @property
+    def roll_mm(self) -> int | None:
+        """The width of a roll; None for a sheet."""
+        return None if self is Paper.A5 else int(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class PaperLine:
+    """One item: its parts in fen, and its proof trail as sentences (empty where nobody said)."""
+
+    name: str
+    quantity: str
+    amount_fen: int
+    self_fen: int
+    proof: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PaperReceipt:
+    """What stands on the paper, whatever the paper. ``parts`` add up to ``whole_fen``, unless there are no parts."""
+
+    hospital: str
+    facts: Sequence[tuple[str, str]]
+    amount_fen: int
+    whole_fen: int
+    parts: Sequence[tuple[str, int]]
+    lines: Sequence[PaperLine]
+    returned: Sequence[tuple[str, int]]
+    number: str
+    settling: bool
+
+
+def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
+    """The receipt of a page as it is printed.
+
+    Args:
+        way: the channel it was paid by.
+        transaction: the provider's number of the payment, by which the payer finds it there.
+    """
+    w = words.Receipt
+    facts = (
+        (w.for_whom, view.visit.patient),
+        (w.payer, view.payer_label),
+        (w.paid_at, chinese(view.paid_at.isoformat())),
+        (w.way, w.ways.get(way, way)),
+        (w.transaction, transaction),
+        (w.number, str(view.number)),
+    )
+    lines = [
+        PaperLine(
+            line.name,
+            line.quantity,
+            line.amount_fen,
+            line.self_fen,
+            [
+                said
+                for said in (
+                    w.ordered(line.ordered_by, _short(line.ordered_at)),
+                    w.executed(line.executed_by, _short(line.executed_at), line.executed_where),
+                )
+                if said
+            ],
+        )
+        for line in view.lines
+    ]
+    back = [(f"{w.back_done if x.done else w.back_soon} {_short(x.at)}", -x.amount_fen) for x in view.returned]
+    return PaperReceipt(
+        hospital=view.visit.hospital,
+        facts=[(label, value) for label, value in facts if value],
+        amount_fen=view.amount_fen,
+        whole_fen=sum(part.amount_fen for part in view.parts),
+        parts=[(w.sources.get(part.source, part.source) + (f"（{part.who}）" if part.who else ""), part.amount_fen)
+               for part in view.parts],
+        lines=lines,
+        returned=back,
+        number=str(view.number),
+        settling=view.settling,
+    )  # fmt: skip
+
+
+def _short(at: datetime | None) -> str:
+    return at.astimezone(money.SHANGHAI).strftime("%m-%d %H:%M") if at else ""
+
+
+def receipt_html(receipt: PaperReceipt, paper: Paper = Paper.A5) -> str:
     """What is printed."""
     env = Environment(loader=FileSystemLoader(HERE / "templates" / "paper"), autoescape=True, undefined=StrictUndefined)
     env.filters["rmb"] = money.rmb
-    env.filters["paper_time"] = lambda moment: chinese(moment.isoformat())
     packaged = f'@font-face {{ font-family: "Noto Sans SC"; src: url("{PACKAGED.as_uri()}") }}'
-    return env.get_template("receipt.html").render(
+    return env.get_template("receipt.html" if paper is Paper.A5 else "receipt_roll.html").render(
         w=words.Receipt,
-        v=view,
-        way=words.Receipt.ways.get(way, way),
-        transaction=transaction,
-        paid_at=chinese(view.paid_at.isoformat()),
+        v=receipt,
+        paper=paper.value,
         font_family=Markup(FAMILIES),  # noqa: S704  our own constant
         font_face=Markup(packaged if PACKAGED.exists() else ""),  # noqa: S704  a path of ours
     )
 
 
-def receipt_pdf(view: Receipt, way: str, transaction: str) -> bytes:
+def receipt_pdf(view: Receipt, way: str, transaction: str, paper: Paper = Paper.A5) -> bytes:
     """The receipt as PDF. Takes a moment of one processor: call it in a thread.
 
     Args:
         way: the channel it was paid by.
-        transaction: WeChat's number of the payment, by which the payer finds it there.
+        transaction: the provider's number of the payment, by which the payer finds it there.
+        paper: of a roll the page is as long as what stands on it.
     """
     need_chinese()
-    return press.make(receipt_html(view, way, transaction), str(view.number).encode())
+    html = receipt_html(on_paper(view, way, transaction), paper)
+    return press.make(html, f"{view.number}/{paper}".encode(), roll_mm=paper.roll_mm)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pwa import views as v
+from pwa.sample_books import books
 from pwa.sample_morning import (
     CALLS,
     CANCELLED,
@@ -235,4 +236,4 @@ def _system() -> dict[str, Sample]:
 
 def samples() -> Mapping[str, Sample]:
     """Every page by name."""
-    return {**_patient(), **_on_the_way(), **_family(), **_letter(), **_system(), **states()}
+    return {**_patient(), **_on_the_way(), **_family(), **_letter(), **_system(), **states(), **books()}

@@ -23,6 +23,7 @@ class Urls:
     desk_scan = "/desk/scan"
     desk_letters = "/desk/letters"
     desk_troubles = "/desk/troubles"
+    desk_books = "/desk/books"
     demo = "/demo"
 
     @staticmethod
@@ -74,6 +75,16 @@ class Urls:
     def desk_dispute(dispute: str) -> str:
         """Answer a dispute at the desk (POST ``upheld``)."""
         return f"/desk/disputes/{dispute}"
+
+    @staticmethod
+    def desk_book(day: object) -> str:
+        """The books of one day (``2026-11-22``)."""
+        return f"/desk/books/{day}"
+
+    @staticmethod
+    def desk_difference(difference: str) -> str:
+        """Close a difference with a reason (POST)."""
+        return f"/desk/books/differences/{difference}"
 
     @staticmethod
     def companion(visit: str) -> str:

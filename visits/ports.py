@@ -5,7 +5,7 @@ The wire behind this port is described in ``docs/his.md``, "Commands out".
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
 CommandKind = Literal["mark", "unmark", "post", "abandon", "exclude", "settle", "refund"]
@@ -37,6 +37,40 @@ class HisAnswer:
 
     outcome: Outcome
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HisSettlement:
+    """One booking of a payment or refund of ours in the hospital's own books.
+
+    Args:
+        kind: a ``refund`` counts as money back; its amount is positive, too.
+        number: ours, of the settlement or the refund.
+        settlement_no: the settlement that a refund takes back; of a settlement its own number.
+        transactions: the provider's numbers of the settlement's payments.
+        charges: charge number → fen of the patient's part.
+    """
+
+    kind: Literal["settle", "refund"]
+    number: str
+    settlement_no: str
+    transactions: tuple[str, ...]
+    total_fen: int
+    charges: Mapping[str, int]
+    booked_at: datetime
+
+
+class HisBooks(Protocol):
+    """Asks the hospital's system what it has booked."""
+
+    async def settlements(self, day: date) -> list[HisSettlement]:
+        """Everything it booked on a day in China, today so far included, in the order booked.
+
+        Raises:
+            kernel.outside.Rejected: ``no_settlement_list``, this system cannot answer that.
+            kernel.outside.Unknown, Throttled, NotConfigured: ask again later.
+        """
+        ...
 
 
 class HisCommands(Protocol):

@@ -96,6 +96,8 @@ CODES = {
     "bad_capture": "没有读清楚。请刷新付款码，再扫一次。",
     "forged_capture": "这台设备还没有登记好。请叫信息科看一下。",
     "idempotency_conflict": "这次的内容和刚才不一样。请回上一页再办。",
+    "day_not_over": "这一天还没到。请选今天或以前的日子。",
+    "no_reason": "还没有写原因。请写清楚是怎么回事，以后才查得到。",
     # family
     "invite_expired": "这个邀请过期了。请家人再发一次。",
     "invite_used": "这个邀请已经用过了。请家人再发一次。",

@@ -1,5 +1,6 @@
 """All page words under one name, the way templates reach them: ``w.bill.title``."""
 
+from words import books as books_words
 from words import desk as desk_words
 from words import letters, patient
 from words import pay as pay_words
@@ -32,6 +33,7 @@ class Pages:
     desk_login = desk_words.DeskLogin
     troubles = desk_words.Troubles
     desk_pay = desk_words.DeskPay
+    books = books_words.Books
     desk_visit = desk_words.DeskVisit
     stage = desk_words.Stage
     offline = desk_words.Offline

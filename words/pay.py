@@ -46,6 +46,22 @@ class Receipt:
     way = "付款方式"
     ways = {"JSAPI": "微信支付", "MINIPROG": "微信支付", "H5": "微信支付", "NATIVE": "微信扫码支付"}
     items = "付的是这些"
+    split = "钱从哪里付"
+    whole = "合计"
+    sources = {
+        "fund": "医保统筹基金",
+        "account": "医保个人账户",
+        "mutual_aid": "家庭共济",
+        "other": "医保其他基金",
+        "hospital": "医院承担",
+        "relative": "家人付",
+        "paid": "以前已付",
+        "wechat": "微信支付",
+        "face": "刷脸付",
+        "cash": "现金",
+        "card": "银行卡",
+        "counter": "窗口付",
+    }
     settled = "医院已入账。"
     settling = "钱已付到，医院正在入账。"
     private = "这张收据只写金额和医院。项目由患者本人查看。"
@@ -53,6 +69,17 @@ class Receipt:
     back_done = "已退回原来的账户"
     back_soon = "正在退回原来的账户"
     note = "这是付款凭据，不是发票。要发票请到窗口，或在医院的公众号里开。"
+
+    @staticmethod
+    def ordered(by: str | None, at: str) -> str:
+        """Who ordered a line, and when; empty where nobody said."""
+        return f"开单：{by or '没有写'} {at}".rstrip() if by or at else ""
+
+    @staticmethod
+    def executed(by: str | None, at: str, where: str | None) -> str:
+        """Who did it, when and where; empty where nobody said."""
+        done = " ".join(part for part in (by, at, where) if part)
+        return f"执行：{done}" if done else ""
 
 
 class Pay:

@@ -8,13 +8,13 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from adapters.insurance import letters
+from adapters.insurance import letters, statement
 from adapters.insurance.authorize import UserQuery, UserQuerySettings
 from adapters.insurance.envelope import Access, BadEnvelope, Envelope, Letter, Province, Wrapping
 from kernel.outside import Guard, NotConfigured, Rejected, Throttled, Unknown
@@ -32,9 +32,11 @@ from payments.ports import (
     Insured,
     Split,
 )
+from payments.ports.statements import InsuranceRow, InsuranceTotals
 
 FRESH = timedelta(minutes=5)
 MAX_BYTES = 512 * 1024
+MOST_PAGES = 200
 _BEIJING = timedelta(hours=8)
 PATHS = {
     "6201": "/org/local/api/hos/uldFeeInfo",
@@ -42,6 +44,7 @@ PATHS = {
     "6203": "/org/local/api/hos/refund_Order",
     "6301": "/org/local/api/hos/query_order_info",
     "6401": "/org/local/api/hos/revoke_order",
+    **statement.PATHS,
 }
 
 
@@ -148,6 +151,24 @@ class InsuranceClient:
         if told.get("payOrdId") not in (None, "", refund.pay_order_id):
             raise Unknown("insurance: the answer is about another order")
         return letters.refunded(told, refund.refund_number)
+
+    async def agrees(self, ours: InsuranceTotals) -> bool:
+        """See ``payments.ports.statements.InsuranceStatements.agrees``."""
+        told, _ = await self._ask("3201", statement.totals(ours, self._settings.org_code))
+        return statement.agrees(told)
+
+    async def statement(self, day: date) -> tuple[InsuranceRow, ...]:
+        """See ``payments.ports.statements.InsuranceStatements.statement``."""
+        found: list[InsuranceRow] = []
+        for page in range(1, MOST_PAGES + 1):
+            told, _ = await self._ask("3202", statement.details(day, page, self._settings.org_code))
+            rows, count = statement.rows(told, day)
+            found += rows
+            if len(found) == count:
+                return tuple(found)
+            if not rows or len(found) > count:
+                break
+        raise Unknown("insurance: the statement is not as long as it says")
 
     async def decode_notice(self, raw: bytes) -> InsuranceState:
         """See ``InsuranceCenter.decode_notice``."""

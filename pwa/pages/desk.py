@@ -137,6 +137,7 @@ async def _page(request: Request, tx: Tx, caller: Actor, said: Said = NOTHING, s
         mends=caller.role in MENDS,
         code=said.code,
         found_url=Urls.desk_visit(str(said.scanned.visit.id)) if said.scanned else None,
+        books=caller.role is Role.FINANCE,
         framed=request.headers.get("sec-fetch-dest") == "iframe",
     )
     return await show(request, tx, "desk.html", view, status=status)

@@ -27,7 +27,7 @@ from payments.service.shares import Share
 from people.rules import Action, Actor, Audience
 from people.service import access
 from pwa.answer import go, origin_of, show
-from pwa.receipt import receipt_pdf
+from pwa.receipt import Paper, receipt_pdf
 from pwa.rows import Line
 from pwa.urls import Urls
 from pwa.views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
@@ -289,9 +289,11 @@ async def receipt(request: Request, payment_id: UUID, caller: AnyCaller, world: 
 
 
 @router.get("/payments/{payment_id}/receipt.pdf")
-async def receipt_paper(payment_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
-    """The same on paper."""
+async def receipt_paper(
+    payment_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep, paper: Paper = Paper.A5
+) -> Response:
+    """The same on paper: A5, or a roll of the counter's printer."""
     view, attempt = await _receipt(world, tx, caller, payment_id)
-    pdf = await asyncio.to_thread(receipt_pdf, view, attempt.channel, attempt.transaction_id or "")
+    pdf = await asyncio.to_thread(receipt_pdf, view, attempt.channel, attempt.transaction_id or "", paper)
     headers = {"Content-Disposition": f'inline; filename="{view.number}.pdf"', "Cache-Control": "private, no-store"}
     return Response(pdf, media_type="application/pdf", headers=headers)

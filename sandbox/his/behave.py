@@ -10,6 +10,10 @@
 | ``garbage`` | commands | does it, answers 200 with something that is not the contract |
 | ``other_key`` | commands | does it, answers for another key |
 | ``refuse_abandon`` | commands | the order turns out to be performed this very moment; refused ``performed`` |
+| ``row_missing`` | settlement list | its first line with money in it is not there |
+| ``row_extra`` | settlement list | a line nobody told the system of |
+| ``row_differing`` | settlement list | the first line's amount is one fen more |
+| ``no_list`` | settlement list | 404: this system cannot answer that |
 | ``repeat`` | events | the next batch is said once more later, same ids |
 | ``bad_signature`` | events | the next batch is signed with a wrong secret |
 | ``stale`` | events | the next batch is dated ten minutes ago |
@@ -27,7 +31,8 @@ from typing import Any
 
 COMMAND_FAULTS = ("down", "silent", "slow", "late", "500_after", "garbage", "other_key", "refuse_abandon")
 EVENT_FAULTS = ("repeat", "bad_signature", "stale", "old_events", "bad_items", "hold", "lose")
-FAULTS = COMMAND_FAULTS + EVENT_FAULTS
+LIST_FAULTS = ("row_missing", "row_extra", "row_differing", "no_list")
+FAULTS = COMMAND_FAULTS + EVENT_FAULTS + LIST_FAULTS
 
 
 @dataclass(slots=True)

@@ -86,6 +86,7 @@ class Books:
         self.commands: dict[str, tuple[Json, Json]] = {}  # key -> (command, answer)
         self.settlements: dict[str, Json] = {}
         self.refunds: dict[str, Json] = {}
+        self.booked_at: dict[str, str] = {}  # settlement or refund number -> when it was entered
         self.settled: dict[str, str] = {}  # charge -> settlement that paid it and was not refunded
         self.complaints: list[str] = []  # what Houfu did that no careful partner does
         self.changed: Callable[[], None] = lambda: None  # rung whenever something new waits for Houfu
@@ -124,7 +125,7 @@ class Books:
                 self._lose(record["ids"])
             case "command":
                 self.commands[record["command"]["key"]] = (record["command"], record["answer"])
-                self._took(record["command"], record["answer"])
+                self._took(record["command"], record["answer"], record.get("at") or record["command"]["at"])
 
     def close(self) -> None:
         """Let go of the journal file."""
@@ -333,13 +334,16 @@ class Books:
     def keep_command(self, command: Json, answer: Json) -> None:
         """Remember a command under its key with its answer, and enter its effect when it was done."""
         self.commands[command["key"]] = (command, answer)
-        self._took(command, answer)
-        self._write({"k": "command", "command": command, "answer": answer})
+        at = self.now().isoformat()
+        self._took(command, answer, at)
+        self._write({"k": "command", "command": command, "answer": answer, "at": at})
 
-    def _took(self, command: Json, answer: Json) -> None:
+    def _took(self, command: Json, answer: Json, at: str) -> None:
         if answer["outcome"] != "done":
             return
         data: Json = command["data"]
+        if command["kind"] in ("settle", "refund"):
+            self.booked_at.setdefault(data["settlement_no" if command["kind"] == "settle" else "refund_no"], at)
         match command["kind"]:
             case "settle" if data["settlement_no"] not in self.settlements:
                 self.settlements[data["settlement_no"]] = data

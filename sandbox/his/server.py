@@ -23,8 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kernel.clock import wall_clock
+from sandbox.his import cashbook, commands, wire
 from sandbox.his import catalogue as catalogues
-from sandbox.his import commands, wire
 from sandbox.his.behave import Behaviour, Fault
 from sandbox.his.books import Books
 from sandbox.his.clinic import Clinic, NotPossibleError
@@ -98,6 +98,7 @@ class _Houfu:
             Route("/houfu/commands", self.commands, methods=["POST"]),
             Route("/houfu/encounters/{no}/snapshot", self.snapshot),
             Route("/houfu/slots", self.slots),
+            Route("/houfu/settlements", self.settlements),
         ]
 
     def _signed(self, request: Request, body: bytes) -> bool:
@@ -174,6 +175,22 @@ class _Houfu:
         except (KeyError, ValueError):
             return JSONResponse({"error": "no_such_department_or_day"}, 404)
         return JSONResponse({"slots": self.his.catalogue.slots(department, day, self.his.books.booked)})
+
+    async def settlements(self, request: Request) -> Response:
+        if (no := await self._question(request)) is not None:
+            return no
+        behaviour, books = self.his.behaviour, self.his.books
+        if behaviour.take("no_list"):
+            return JSONResponse({"error": "not found"}, 404)
+        try:
+            day = date.fromisoformat(request.query_params["day"])
+            lines = cashbook.listed(books, day)
+            for how in ("missing", "extra", "differing"):
+                if behaviour.take(f"row_{how}", str(day)):
+                    lines = cashbook.spoilt(lines, how, f"{day}T12:00:00+08:00")
+            return JSONResponse(cashbook.page(lines, request.query_params.get("after")))
+        except (KeyError, ValueError):
+            return JSONResponse({"error": "day"}, 422)
 
 
 class _Control:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.insurance import statement
 from sandbox.insurance.behave import SPOILT, Rule
 from sandbox.insurance.books import Order
 from sandbox.insurance.control import control_routes
@@ -26,6 +27,8 @@ PATHS = {
     "refund": ("6203", "/org/local/api/hos/refund_Order"),
     "query": ("6301", "/org/local/api/hos/query_order_info"),
     "revoke": ("6401", "/org/local/api/hos/revoke_order"),
+    "total": ("3201", "/org/local/api/hos/stmt_total"),
+    "detail": ("3202", "/org/local/api/hos/stmt_detail"),
 }
 Handler = Callable[[World, dict[str, Any], Rule | None], dict[str, Any]]
 
@@ -183,6 +186,8 @@ HANDLERS: dict[str, Handler] = {
     "refund": _refund,
     "query": _query,
     "revoke": _revoke,
+    "total": statement.total,
+    "detail": statement.detail,
 }
 
 

@@ -15,6 +15,7 @@ the same but auth   ``bad_signature`` ``wrong_user_id`` ``wrong_key`` ``tamper``
 auth                ``both`` both numbers, ``neither`` none
 query               ``stale`` the state before the last change, with today's date
 refund              ``fail`` nothing returned; ``exp`` nobody knows
+total detail        (and what the others do) ``missing`` ``extra`` ``differing``: one line of the day is wrong
 notify              ``lose`` one try never arrives; ``late`` by ``seconds``; ``duplicate`` twice; ``tamper``
                     ``wrong_key`` spoil one try
 =================== ============================================================================================
@@ -34,6 +35,8 @@ KNOWN = {
     "query": _SEALED | {"stale"},
     "revoke": _SEALED,
     "refund": _SEALED | {"fail", "exp"},
+    "total": _SEALED | {"missing", "extra", "differing"},
+    "detail": _SEALED | {"missing", "extra", "differing"},
     "notify": {"lose", "late", "duplicate", "tamper", "wrong_key"},
 }
 

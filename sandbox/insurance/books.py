@@ -80,6 +80,7 @@ class Order:
     cash_back: int = 0
     before: dict[str, Any] | None = None
     history: list[int] = field(default_factory=lambda: [0])
+    paid: datetime | None = None  # when the insurance paid its part
 
 
 @dataclass(slots=True)
@@ -272,7 +273,7 @@ class Books:
         """The patient has agreed to the split: the insurance pays its part."""
         if order.status not in (1, 2, 3) or order.cut is None:
             raise Refusal("ORDER_STATUS", "订单状态不允许支付")
-        order.insurance = "paid"
+        order.insurance, order.paid = "paid", self.now()
         self.fund_paid += order.cut.fund
         self.other_paid += order.cut.other
         self.move(order, 6 if order.cash_paid == order.cut.cash else 4)

@@ -42,6 +42,7 @@ class Purse:
     def __init__(self, till: str, payer: str, his: His, rng: random.Random) -> None:
         self.outside = httpx.AsyncClient(trust_env=False, timeout=30)
         self.till, self.payer, self.his, self.rng = till, payer, his, rng
+        self.others_paid: set[str] = set()  # and WeChat's numbers of those that were paid
         self.others: set[str] = set()  # orders that were at the till before us
         self.payments = self.forged = self.shared = 0
         self.fooled: list[str] = []  # forged or spoilt notices that were taken
@@ -50,7 +51,9 @@ class Purse:
 
     async def open(self) -> None:
         """Remember what is at the till already; it is none of ours."""
-        self.others = {order["out_trade_no"] for order in (await self.books())["orders"]}
+        found = await self.books()
+        self.others = {order["out_trade_no"] for order in found["orders"]}
+        self.others_paid = {payment["transaction_id"] for payment in found["payments"]}
 
     async def close(self) -> None:
         """Let go of the line to the till."""
@@ -193,6 +196,11 @@ class Purse:
             payment = await phone.get(f"/api/payments/{payment['id']}")
         if not pressed:
             self._left.append((phone, payment["id"]))
+
+    async def close_the_day(self) -> None:
+        """The till makes its bill now, not tomorrow at ten."""
+        rule = [{"on": "day", "do": "over", "times": None}]
+        (await self.outside.post(f"{self.till}/control/behave", json=rule)).raise_for_status()
 
     # -- the judgement
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from kernel.clock import CHINA, wall_clock
+from kernel.clock import CHINA, china_day, wall_clock
 from sandbox.his.catalogue import Catalogue, PatientCard
 from sandbox.his.generate import Clock, Day, Guest
 from sandbox.his.noise import STORM, Noise
@@ -26,6 +26,7 @@ from sandbox.rehearsal.judge import Judge
 from sandbox.rehearsal.money import Purse
 from sandbox.rehearsal.news import Heard, Truth
 from sandbox.rehearsal.phones import Phone
+from sandbox.rehearsal.reconcile import compare_books
 from sandbox.rehearsal.verdict import Json, Verdict
 
 Say = Callable[[str, float], None]
@@ -47,6 +48,7 @@ class House:
         hospital: the hospital's id at Houfu; empty: only known once a visit is seen.
         desk: hospital code, login and PIN of a desk that may write guardians down; None: no children come.
         know: makes patients known before the day, as if they had been here earlier; None: nobody is.
+        finance: hospital code, login and PIN of the finance department; None: nobody compares the books.
         ledger: asks how many fen the ledger is off; None: it cannot be looked at.
     """
 
@@ -56,6 +58,7 @@ class House:
     payer: str = ""
     hospital: str = ""
     desk: Json | None = None
+    finance: Json | None = None
     know: Callable[[Sequence[PatientCard]], Awaitable[None]] | None = None
     ledger: Callable[[], Awaitable[int]] | None = None
 
@@ -95,6 +98,7 @@ class Rehearsal:
         self.before: set[str] = set()  # guests who sign before they come
         self.during: set[str] = set()
         self.over = False  # the day
+        self.began = china_day(wall_clock())
         self.heard = Heard(his.books, time.monotonic)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
         self.client = httpx.AsyncClient(base_url=house.url, trust_env=False, limits=limits, timeout=30)
@@ -333,6 +337,7 @@ class Rehearsal:
             await asyncio.gather(*(self.judge.pushes(guest, phone) for guest, phone in batch))
         self.judge.times()
         ledger = self.house.ledger
+        await self._books()
         self.verdict.ledger_imbalance_fen = None if ledger is None else await ledger()
         if ledger is None:
             self.verdict.unjudged.append("the ledger: it is inside that Houfu")
@@ -340,6 +345,19 @@ class Rehearsal:
             self.verdict.unjudged.append("payments: the key file names no till")
         if self.house.desk is None:
             self.verdict.unjudged.append("children and guardians: no desk to log in at, so none came")
+
+    async def _books(self) -> None:
+        """The finance department has the day's books compared."""
+        finance, purse = self.house.finance, self.purse
+        if finance is None or purse is None:
+            self.verdict.reconcile_diff_fen = None
+            if finance is None:
+                self.verdict.unjudged.append("the books of the day: no finance department to log in as")
+            return
+        self.say("the books are compared", 1.0)
+        today = china_day(wall_clock())
+        days = [self.began + timedelta(days=n) for n in range((today - self.began).days + 1)]
+        await compare_books(self.client, finance, purse, days, self.verdict)
 
     async def _until(self, met: Callable[[], bool], seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -27,6 +27,8 @@ class Verdict:
             had read it; ``push_p99_ms`` likewise. Whatever else ran on the machine is in it.
         bill_mismatch_fen: by how much bills differ from the hospital's books, line by line and sum by sum.
         ledger_imbalance_fen: None where the ledger could not be looked at.
+        reconcile_diff_fen: what Houfu's own comparison of the day's books (the till's bill, its ledger, the hospital's
+            settlement list) finds, asked by its finance department; None where nobody of it could log in.
         leaks: things a relative's phone was told that its owner was not let see.
         unjudged: what could not be judged in this rehearsal, and why.
     """
@@ -41,6 +43,7 @@ class Verdict:
     push_p99_ms: float = 0.0
     bill_mismatch_fen: int = 0
     ledger_imbalance_fen: int | None = 0
+    reconcile_diff_fen: int | None = 0
     payments_doubled: int = 0
     his_mismatch: int = 0
     payments: int = 0
@@ -66,6 +69,7 @@ class Verdict:
             "pushes_doubled": self.pushes_doubled,
             "bill_mismatch_fen": self.bill_mismatch_fen,
             "ledger_imbalance_fen": self.ledger_imbalance_fen,
+            "reconcile_diff_fen": self.reconcile_diff_fen,
             "payments_doubled": self.payments_doubled,
             "his_mismatch": self.his_mismatch,
             "leaks": self.leaks,

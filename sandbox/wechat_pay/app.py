@@ -266,7 +266,8 @@ def _bill(world: World, call: Call) -> dict[str, Any]:
         day = date.fromisoformat(asked.get("bill_date", ""))
     except ValueError:
         raise Refusal(400, "PARAM_ERROR", "bill_date 有误") from None
-    lines = bills.rows(world.books, call.merchant.mchid, day, world.now())
+    over = world.behaviour.now("day") is not None
+    lines = bills.rows(world.books, call.merchant.mchid, day, world.now(), over=over)
 
     def how(number: str) -> str | None:
         rule = world.behaviour.now("rows", number)

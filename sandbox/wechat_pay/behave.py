@@ -20,6 +20,7 @@ notify     (mix_notify) ``drop`` never arrives (per try); ``delay`` by ``seconds
            spoil this try
 refunding  ``abnormal`` ``closed`` the money does not arrive; ``stuck`` stays PROCESSING
 rows       ``missing`` ``extra`` ``differing``: a line of the daily bill is wrong, the first or ``out_trade_no``'s
+day        ``over``: a day's bill can be had while it lasts, as the rehearsal's evening needs it
 ========== =====================================================================================================
 """
 
@@ -49,6 +50,7 @@ KNOWN = {
     "mix_notify": _NOTICE,
     "refunding": {"abnormal", "closed", "stuck"},
     "rows": {"missing", "extra", "differing"},
+    "day": {"over"},
 }
 
 MAGIC_AMOUNTS: dict[int, tuple[str, str]] = {

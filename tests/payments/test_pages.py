@@ -70,6 +70,9 @@ async def test_the_daughter_pays_inside_wechat(house: House) -> None:
         pdf = await phone.get(f"{there}/receipt.pdf")
         assert pdf.headers["content-type"] == "application/pdf"
         assert pdf.content.startswith(b"%PDF-")
+    rolls = [(await mother.get(f"{there}/receipt.pdf?paper={paper}")).content for paper in ("58", "80")]
+    assert len({pdf.content, *rolls}) == 3, "each paper has its own shape"
+    assert (await mother.get(f"{there}/receipt.pdf?paper=a0")).status_code == 422
     assert (await house.phone(house.son).get(f"{there}/receipt", headers=PAGE)).status_code == 404
     assert (await mother.get(there, headers=PAGE)).status_code == 404
 

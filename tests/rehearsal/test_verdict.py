@@ -2,7 +2,7 @@
 
 import copy
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from houfu.cli import app
-from sandbox.his import catalogue
+from sandbox.his import cashbook, catalogue
 from sandbox.his.books import Books
 from sandbox.his.clinic import Clinic
 from sandbox.rehearsal.judge import Judge, badly_answered
 from sandbox.rehearsal.money import judge_money
 from sandbox.rehearsal.news import Heard, Truth, leaks
 from sandbox.rehearsal.phones import Following, Screen, Sees
+from sandbox.rehearsal.reconcile import judge_books
 from sandbox.rehearsal.verdict import Verdict, bill_mismatch
 
 Json = dict[str, Any]
@@ -95,6 +96,7 @@ def test_every_wrong_bill_is_seen() -> None:
         "pushes_doubled",
         "bill_mismatch_fen",
         "ledger_imbalance_fen",
+        "reconcile_diff_fen",
         "payments_doubled",
         "his_mismatch",
         "leaks",
@@ -239,12 +241,58 @@ def test_a_real_rehearsal(tmp_path: Path) -> None:
         "pushes_doubled",
         "bill_mismatch_fen",
         "ledger_imbalance_fen",
+        "reconcile_diff_fen",
         "payments_doubled",
         "his_mismatch",
         "leaks",
     )
     assert {name: verdict[name] for name in wrong} == dict.fromkeys(wrong, 0)
     assert (verdict["unjudged"], verdict["children"]) == ([], 1)
+
+
+@pytest.mark.slow
+def test_a_rehearsal_whose_hospital_books_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hospital's list leaves the largest settlement out: every phone and bill is right, and the verdict is no."""
+    whole, lost = cashbook.listed, set[int]()
+
+    def short(books: Books, day: date) -> list[Json]:
+        lines = sorted(whole(books, day), key=lambda line: line["kind"] == "settle" and line["total_fen"])
+        lost.add(lines.pop()["total_fen"] if lines else 0)
+        return lines
+
+    monkeypatch.setattr(cashbook, "listed", short)
+    report = tmp_path / "verdict.json"
+    ended = CliRunner().invoke(app, ["rehearse", "--visits", "2", "--seed", "4", "--json", str(report)])
+    verdict = json.loads(report.read_text("utf-8"))
+    assert (ended.exit_code, verdict["ok"]) == (1, False)
+    assert verdict["reconcile_diff_fen"] == max(lost) > 0
+    assert "missing_at_his" in " ".join(verdict["notes"])
+    wrong = ("bill_mismatch_fen", "ledger_imbalance_fen", "payments_doubled", "his_mismatch")
+    assert {name: verdict[name] for name in wrong} == dict.fromkeys(wrong, 0)
+
+
+def a_book(**over: Any) -> Json:
+    """What Houfu's door says of a right day."""
+    right = {"day": "2026-11-22", "sides": {"provider": "there", "his": "there"}, "lines": []}
+    return right | {"totals": {"provider": {"paid": 900, "back": 0, "count": 1}}} | over
+
+
+def test_books_must_agree_and_must_have_been_compared() -> None:
+    """Nothing open: right. An open line, a side that was not there, or fewer lines than payments: wrong."""
+    line = {"number": "P1", "payment": "P1", "reference": "T1,T2", "state": "open", "amount_fen": 900}
+    cases: list[tuple[Json, set[str], tuple[int, int]]] = [
+        (a_book(), set(), (0, 0)),
+        (a_book(lines=[line]), set(), (900, 0)),
+        (a_book(lines=[line]), {"P1"}, (0, 0)),
+        (a_book(lines=[line]), {"T2"}, (0, 0)),
+        (a_book(lines=[line | {"state": "closed"}]), set(), (0, 0)),
+        (a_book(sides={"provider": "waits", "his": "there"}), set(), (0, 1)),
+        (a_book(totals={}), set(), (0, 1)),
+    ]
+    for book, others, expected in cases:
+        verdict = Verdict()
+        judge_books([book], others, 1, verdict)
+        assert (verdict.reconcile_diff_fen, verdict.his_mismatch) == expected, book
 
 
 def test_usage(tmp_path: Path) -> None:

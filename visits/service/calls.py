@@ -53,6 +53,19 @@ async def told_of(tx: Tx, key: str) -> Mapping[str, Any] | None:
     return call.data if call is not None else None
 
 
+async def told_all(tx: Tx, keys: Collection[str]) -> dict[str, HisCall]:
+    """The last call under each key, as far as the HIS is told of it; what was said again stands for the first."""
+    found: dict[str, HisCall] = {}
+    roots, times = {key: key for key in keys}, 1
+    while roots:
+        query = select(HisCall).where(one_of(HisCall.key, roots))
+        calls = {roots[call.key]: call for call in await tx.session.scalars(query)}
+        found |= calls
+        times += 1
+        roots = {f"{r}{AGAIN}{times}": r for r, call in calls.items() if call.state == CallState.GIVEN_AGAIN}
+    return found
+
+
 async def post_charge(tx: Tx, visit: Visit, charge_no: str, amount_fen: int, *, fresh: bool = False) -> None:
     """Charge a line to account (记账).
 

@@ -1,0 +1,237 @@
+"""What every side knows of one payment or refund, and what it means when they do not say the same.
+
+Nothing here asks anybody: things in, differences out. The sides are the provider's daily bill, our own attempts and
+refunds, our ledger, the hospital's list of what it booked, and the insurance's statement.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from enum import StrEnum
+
+from kernel.errors import HoufuError, Kind
+from kernel.lifecycle import Lifecycle
+from payments.rules import OVER, AttemptState
+
+BEIJING = timezone(timedelta(hours=8))
+READY_AT = time(10, 5)  # WeChat promises yesterday's bill from ten o'clock on
+LOOK_BACK = timedelta(days=7)  # so long a day that could not be compared whole is tried again
+TRY_AGAIN = (timedelta(minutes=10), timedelta(minutes=30), timedelta(hours=1), timedelta(hours=3))
+
+
+class Side(StrEnum):
+    """Whose books."""
+
+    PROVIDER = "provider"
+    HERE = "here"
+    LEDGER = "ledger"
+    HIS = "his"
+    INSURANCE = "insurance"
+
+
+class SideState(StrEnum):
+    """How far a side's books of one day are with us."""
+
+    THERE = "there"
+    WAITS = "waits"  # the day is not over there, or its bill is not made yet
+    TROUBLE = "trouble"  # asked, and no answer one can rely on
+    ABSENT = "absent"  # not set up, or cannot answer such a question
+
+
+class About(StrEnum):
+    """What a difference is about."""
+
+    PAYMENT = "payment"
+    SETTLEMENT = "settlement"  # what the hospital books: all the payments of a round together
+    REFUND = "refund"
+    INSURANCE = "insurance"
+
+
+class DiffKind(StrEnum):
+    """How two sides differ; of a refund the same words mean money on its way back."""
+
+    MISSING_AT_PROVIDER = "missing_at_provider"
+    MISSING_HERE = "missing_here"
+    AMOUNT_DIFFERS = "amount_differs"
+    LEDGER_DIFFERS = "ledger_differs"
+    MISSING_AT_HIS = "missing_at_his"
+    EXTRA_AT_HIS = "extra_at_his"
+    HIS_DIFFERS = "his_differs"
+
+
+K = DiffKind
+NEEDS: dict[DiffKind, frozenset[Side]] = {
+    K.MISSING_AT_PROVIDER: frozenset({Side.PROVIDER}),
+    K.MISSING_HERE: frozenset({Side.PROVIDER}),
+    K.AMOUNT_DIFFERS: frozenset({Side.PROVIDER}),
+    K.LEDGER_DIFFERS: frozenset(),
+    K.MISSING_AT_HIS: frozenset({Side.HIS}),
+    K.EXTRA_AT_HIS: frozenset({Side.HIS}),
+    K.HIS_DIFFERS: frozenset({Side.HIS}),
+}
+
+
+def needs(about: About, kind: DiffKind) -> frozenset[Side]:
+    """Whose books a difference needs: without them it is neither found nor gone. The insurance pays its part itself."""
+    found = NEEDS[kind]
+    return frozenset({Side.INSURANCE}) if about is About.INSURANCE and Side.PROVIDER in found else found
+
+
+class DiffState(StrEnum):
+    """Where a difference on the worklist stands."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+DIFFERENCE = Lifecycle[DiffState](
+    "Difference",
+    {
+        (None, DiffState.OPEN): "DifferenceFound",
+        # By a person with a reason, or by itself when the next comparison no longer finds it.
+        (DiffState.OPEN, DiffState.CLOSED): "DifferenceClosed",
+        # Found again after it had gone, or with another amount than was explained.
+        (DiffState.CLOSED, DiffState.OPEN): "DifferenceCameBack",
+    },
+)
+
+
+class NotOverError(HoufuError):
+    """The day lies ahead: there is nothing to compare."""
+
+    code = "day_not_over"
+    kind = Kind.INVALID
+
+
+class NoReasonError(HoufuError):
+    """A difference is closed with a reason of at least two characters."""
+
+    code = "no_reason"
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of another side's books; amounts are positive, also of money that went back.
+
+    Args:
+        number: ours, of the payment or the refund.
+        payment: our number of the payment that a refund belongs to; of a payment its own number.
+        reference: the side's own number of it.
+    """
+
+    about: About
+    number: str
+    payment: str
+    reference: str
+    amount_fen: int
+    at: datetime
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One payment or refund as all sides know it, in fen; None: that side does not know it.
+
+    Args:
+        state: of our attempt or refund; empty: we have none by this number.
+        told: what the hospital was told to book; None: nothing, and nothing may stand there.
+        call: how telling it went: ``pending``, ``done``, or the reason of a refusal.
+        provider: the provider's bill; of what the insurance bears, the insurance's statement.
+        billed: whether the provider's bill ought to have it (counter cash has no provider).
+        waits: it may still turn up in a day's bill that is not here yet.
+    """
+
+    about: About
+    number: str
+    payment: str
+    state: str = ""
+    here: int | None = None
+    provider: int | None = None
+    ledger: int | None = None
+    told: int | None = None
+    his: int | None = None
+    call: str = ""
+    billed: bool = True
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One difference: ``here_fen`` and ``there_fen`` are what the two sides say, None where a side says nothing.
+
+    ``cause`` is a word that ``words.books`` turns into the probable cause and the next step.
+    """
+
+    about: About
+    kind: DiffKind
+    number: str
+    here_fen: int | None
+    there_fen: int | None
+    cause: str
+
+    @property
+    def amount_fen(self) -> int:
+        """By how much the two sides differ; never 0."""
+        return abs((self.here_fen or 0) - (self.there_fen or 0))
+
+
+def compare(things: Iterable[Thing], sides: Collection[Side]) -> Iterator[Found]:
+    """All differences of these things, as far as the sides that are there can show them."""
+    for thing in things:
+        for found in _of(thing):
+            if needs(found.about, found.kind) <= set(sides) and found.amount_fen:
+                yield found
+
+
+def _of(thing: Thing) -> Iterator[Found]:
+    def found(kind: DiffKind, here: int | None, there: int | None, cause: str) -> Found:
+        return Found(thing.about, kind, thing.number, here, there, cause)
+
+    here, there = thing.here, thing.provider
+    if here is None and there is not None:
+        yield found(K.MISSING_HERE, None, there, _why_not_here(thing))
+    elif here is not None and there is None and thing.billed and not thing.waits:
+        yield found(K.MISSING_AT_PROVIDER, here, None, "no_row")
+    elif here is not None and there is not None and here != there:
+        yield found(K.AMOUNT_DIFFERS, here, there, "amounts")
+    if here is not None and thing.ledger is not None and thing.ledger != here:
+        yield found(K.LEDGER_DIFFERS, here, thing.ledger, "ledger")
+    if thing.told and thing.his is None:
+        yield found(K.MISSING_AT_HIS, thing.told, None, _why_not_at_his(thing.call))
+    elif not thing.told and thing.his:
+        yield found(K.EXTRA_AT_HIS, None, thing.his, "never_told" if thing.state else "no_number")
+    elif thing.told and thing.his is not None and thing.told != thing.his:
+        yield found(K.HIS_DIFFERS, thing.told, thing.his, "amounts")
+
+
+def _why_not_here(thing: Thing) -> str:
+    if not thing.state:
+        return "no_number"
+    if thing.about is About.PAYMENT and thing.state in OVER:
+        return "closed_here"
+    if thing.about is About.PAYMENT and thing.state in (AttemptState.PAID, AttemptState.SETTLED):
+        return "other_payment"
+    return "not_known_yet"
+
+
+def _why_not_at_his(call: str) -> str:
+    if call == "done":
+        return "said_done"
+    return "on_its_way" if call in ("", "pending") else f"refused:{call}"
+
+
+def day_of(day: date) -> tuple[datetime, datetime]:
+    """Beginning (in it) and end (not in it) of a day in China."""
+    begin = datetime.combine(day, time(), BEIJING)
+    return begin, begin + timedelta(days=1)
+
+
+def is_ready(day: date, now: datetime) -> bool:
+    """Whether the nightly comparison of this day may begin."""
+    return now >= datetime.combine(day + timedelta(days=1), READY_AT, BEIJING)
+
+
+def next_try(tries: int, now: datetime) -> datetime:
+    """When a day that could not be compared whole is tried again."""
+    return now + TRY_AGAIN[min(tries, len(TRY_AGAIN)) - 1]

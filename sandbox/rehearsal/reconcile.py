@@ -1,0 +1,51 @@
+"""The rehearsal's evening at the finance department: it has Houfu compare the day's books, and reads what differs."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import httpx
+
+from sandbox.rehearsal.money import Purse
+from sandbox.rehearsal.verdict import Json, Verdict
+
+
+async def compare_books(
+    client: httpx.AsyncClient, finance: Json, purse: Purse, days: Sequence[date], verdict: Verdict
+) -> None:
+    """Log in as finance, compare each day through the real door, and add up what is open.
+
+    What was at the till before the rehearsal began is none of its business.
+    """
+    login = await client.post("/api/session/staff", json=finance)
+    headers = {"Authorization": f"Bearer {login.raise_for_status().json()['token']}"}
+    await purse.close_the_day()
+    doors = [f"/api/desk/books/{day}" for day in days]
+    try:
+        for door in doors:
+            (await client.post(door, headers=headers, timeout=60)).raise_for_status()
+        # Read when all are compared: a later day may explain an earlier one.
+        books = [(await client.get(door, headers=headers)).raise_for_status().json() for door in doors]
+    finally:
+        await purse.behave()
+    judge_books(books, purse.others | purse.others_paid, purse.payments, verdict)
+
+
+def judge_books(books: Sequence[Json], others: set[str], payments: int, verdict: Verdict) -> None:
+    """All sides must have been there, with at least the payments that were made, and nothing may be open.
+
+    Args:
+        others: numbers, ours and the till's, of payments that are not of this rehearsal.
+    """
+    off, compared = 0, 0
+    for book in books:
+        lacking = [f"{side} is {state}" for side, state in book["sides"].items() if state != "there"]
+        verdict.wrong_his(f"the books of {book['day']} were not compared: {what}" for what in lacking)
+        compared += book["totals"].get("provider", {}).get("count", 0)
+        for line in book["lines"]:
+            names = {line["number"], line["payment"], *line["reference"].split(",")}
+            if line["state"] == "open" and not names & others:
+                off += line["amount_fen"]
+                verdict.note(f"books of {book['day']}: {line}")
+    if compared < payments:
+        verdict.wrong_his([f"{payments} payments were made, and the books compared only {compared} lines"])
+    verdict.reconcile_diff_fen = off

@@ -37,7 +37,9 @@ def books() -> dict[str, Sample]:
 
     def day(back: int, light: str, says: str) -> BookDay:
         on = _DAY - timedelta(days=back)
-        return BookDay(on, light, says, _TOTALS if light != "partly" else {}, f"/desk/books/{on}")  # type: ignore[arg-type]
+        right = dict.fromkeys(_TOTALS, _TOTALS["here"])
+        totals = {"open": _TOTALS, "explained": _TOTALS, "right": right, "partly": {}}[light]
+        return BookDay(on, light, says, totals, f"/desk/books/{on}")  # type: ignore[arg-type]
 
     wrong = day(0, "open", Books.differs(10994, 3))
     open_lines = (

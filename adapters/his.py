@@ -61,6 +61,33 @@ class Slot(BaseModel):
     free: Annotated[int, Field(ge=0)]
 
 
+class _Insured(BaseModel):
+    name: str = Field(repr=False, min_length=1)
+    id_type: str
+    id_number: str = Field(repr=False, min_length=1)
+    person_no: str = Field(repr=False, min_length=1)
+    scheme: str
+    region: str
+
+
+class _Diagnosis(BaseModel):
+    code: str
+    name: str = Field(repr=False)
+    department: str
+    doctor: str
+    doctor_name: str
+    at: AwareDatetime
+
+
+class _Facts(BaseModel):
+    insured: _Insured
+    registration: str
+    department_name: str
+    doctor: str
+    diagnoses: Annotated[list[_Diagnosis], Field(min_length=1)]
+    codes: dict[str, str]
+
+
 class _Slots(BaseModel):
     slots: list[Slot]
 
@@ -180,6 +207,20 @@ class HisClient:
         if not isinstance(data, dict):
             raise Unknown("his: snapshot is no object")
         return data
+
+    async def insurance(self, encounter: str) -> dict[str, Any]:
+        """What the insurance has to be told of an encounter (``docs/his.md``, "Questions out").
+
+        Raises:
+            Rejected: ``not_insured``, also for an encounter the HIS does not have.
+            Unknown, Throttled, NotConfigured: as ``send``.
+        """
+        path = f"/houfu/encounters/{quote(encounter, safe='')}/insurance"
+        answer = await self._guard.call(lambda: self._question(path, "not_insured"))
+        try:
+            return _Facts.model_validate_json(answer.content).model_dump(mode="json")
+        except ValidationError:
+            raise Unknown("his: insurance answered with something else than the contract") from None
 
     async def slots(self, department: str, day: date) -> list[Slot]:
         """The bookable times of a department (its code) on one day of the hospital's calendar.

@@ -4,7 +4,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.routes import books, consent, family, payments, session, visits
+from api.routes import books, consent, family, insurance, payments, session, visits
 from intake.rules import example as his_example
 
 VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
@@ -37,8 +37,13 @@ _LINE = {
     "executed_where": "2 楼抽血处", "category": None, "can_dispute": True, "can_abandon": False,
 }  # fmt: skip
 _SHARE = {"number": 2, "amount_fen": 3000, "state": "free", "label": "您女儿"}
+_PART = {
+    "id": BOND, "state": "placed", "total_fen": 12600, "fund_fen": 8820, "account_fen": 2520, "mutual_aid_fen": 520,
+    "other_fen": 0, "hospital_part_fen": 0, "cash_fen": 1260,
+}  # fmt: skip
 _ROUND = {
     "state": "open", "cash_fen": 3780, "paid_fen": 780, "left_fen": 3000,
+    "parts": None,
     "shares": [{"number": 1, "amount_fen": 780, "state": "paid", "label": "您"}, _SHARE],
 }  # fmt: skip
 _STEP = {
@@ -115,6 +120,11 @@ MODELS: dict[type[BaseModel], Any] = {
     visits.VisitOut: _VISIT,
     visits.BillOut: {"visit": _VISIT, "sums": SUMS, "lines": [_LINE], "round": _ROUND, "after": AFTER},
     visits.ShareOut: _SHARE,
+    visits.PartOut: _PART,
+    insurance.InsureBody: {"account_used": True},
+    insurance.ConsentBody: {"auth_code": "5b1f…"},
+    insurance.AgreeBody: {"cash_fen": 1260},
+    insurance.BegunOut: {"settlements": [BOND]},
     visits.RoundOut: _ROUND,
     visits.StepsOut: {"steps": [_STEP], "next": ORDER, "after": AFTER},
     visits.PassOut: {"number": "8426109355", "live": "HF1.…", "kept": "HF0.…", "step_seconds": 30},

@@ -1,6 +1,7 @@
 """The tables of billing: charge items, rounds of paying, disputes, and the double-entry ledger."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
@@ -10,13 +11,17 @@ from kernel.db import Base, column
 
 
 class ChargeItem(Base):
-    """One line of a bill with its proof trail. ``rank`` orders a pile newest first."""
+    """One line of a bill with its proof trail. ``rank`` orders a pile newest first.
+
+    Its four parts are the HIS's estimate until the insurance has paid; ``estimate`` keeps what that replaced.
+    """
 
     __tablename__ = "charge_item"
     __table_args__ = (
-        CheckConstraint("fund_fen + account_fen + self_fen = amount_fen", name="split_adds_up"),
+        CheckConstraint("fund_fen + account_fen + other_fen + self_fen = amount_fen", name="split_adds_up"),
         CheckConstraint(
-            "amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND self_fen >= 0", name="not_negative"
+            "amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND other_fen >= 0 AND self_fen >= 0",
+            name="not_negative",
         ),
         # Ordered is not owed: nothing is owed or paid here that no department confirmed.
         CheckConstraint(
@@ -37,7 +42,9 @@ class ChargeItem(Base):
     amount_fen: Mapped[int] = column(4)
     fund_fen: Mapped[int] = column(4)
     account_fen: Mapped[int] = column(4)
+    other_fen: Mapped[int] = column(4, server_default=text("0"))
     self_fen: Mapped[int] = column(4)
+    estimate: Mapped[dict[str, Any] | None] = column(4)
     insurance_class: Mapped[str | None] = column(3)
     category: Mapped[str | None] = column(5)
     state: Mapped[str] = column(3)
@@ -60,6 +67,7 @@ class Round(Base):
     """One turn of paying a visit: the lines frozen together, and the cash they ask for until all of it is there.
 
     ``paid_fen`` has come, ``busy_fen`` is being paid now, what is left may be taken by whoever pays next. ``shared``:
+    ``insured``: the insurance settles first, and until it has, nothing is asked in cash. ``shared``:
     somebody cut it into shares, so it waits for all of them. ``number`` is the settlement's at the HIS; ``given_up_by``
     what that person is to the patient.
     """
@@ -67,8 +75,10 @@ class Round(Base):
     __tablename__ = "round"
     __table_args__ = (
         # Whoever presses when: one live round of a visit, or the database says no.
-        Index("uq_round_live", "visit_id", unique=True, postgresql_where=text("state IN ('open', 'closing')")),
-        CheckConstraint("cash_fen > 0", name="something"),
+        Index(
+            "uq_round_live", "visit_id", unique=True, postgresql_where=text("state IN ('insuring', 'open', 'closing')")
+        ),
+        CheckConstraint("total_fen > 0 AND cash_fen >= 0", name="something"),
         CheckConstraint("paid_fen >= 0 AND busy_fen >= 0 AND paid_fen + busy_fen <= cash_fen", name="not_overpaid"),
         CheckConstraint("state NOT IN ('paid', 'settled') OR paid_fen = cash_fen", name="paid_whole"),
     )
@@ -81,6 +91,7 @@ class Round(Base):
     paid_fen: Mapped[int] = column(4)
     busy_fen: Mapped[int] = column(4)
     shared: Mapped[bool] = column(3)
+    insured: Mapped[bool] = column(4, server_default=text("false"))
     state: Mapped[str] = column(3)
     opened_by: Mapped[str] = column(3)
     opened_at: Mapped[datetime] = column(3)

@@ -1,6 +1,6 @@
 """When a charge is owed, in which pile of the bill it lies, and what of it each viewer sees."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -72,6 +72,7 @@ _PAID = frozenset({S.SETTLED, S.SETTLED_ELSEWHERE})
 class RoundState(StrEnum):
     """Where one turn of paying stands."""
 
+    INSURING = "insuring"  # the insurance is settling first; what remains in cash is not known yet
     OPEN = "open"
     CLOSING = "closing"  # being given up: nothing may begin, what is under way is closed first
     PAID = "paid"  # all of it is there, the hospital has not booked it yet (结算中)
@@ -84,6 +85,11 @@ ROUND = Lifecycle[RoundState](
     "Round of paying",
     {
         (None, T.OPEN): "RoundOpened",
+        (None, T.INSURING): "RoundInsuring",
+        (T.INSURING, T.OPEN): "RoundOpened",
+        (T.INSURING, T.CLOSING): "RoundClosing",
+        # The insurance paid all of it.
+        (T.INSURING, T.PAID): "RoundPaid",
         (T.OPEN, T.PAID): "RoundPaid",
         (T.OPEN, T.CLOSING): "RoundClosing",
         (T.OPEN, T.RELEASED): "RoundReleased",
@@ -93,7 +99,7 @@ ROUND = Lifecycle[RoundState](
         (T.PAID, T.SETTLED): "RoundSettled",
     },
 )
-LIVE_ROUND = frozenset({T.OPEN, T.CLOSING})
+LIVE_ROUND = frozenset({T.INSURING, T.OPEN, T.CLOSING})
 """At most one of a visit; a unique index keeps it so."""
 
 
@@ -103,6 +109,8 @@ class Account(StrEnum):
     PATIENT = "patient"  # owed by the patient's side, in cash
     POOLED_FUND = "pooled_fund"
     PERSONAL_ACCOUNT = "personal_account"
+    MUTUAL_AID = "mutual_aid"  # relatives' personal accounts
+    INSURANCE_OTHER = "insurance_other"
     REVENUE = "revenue"
     CASH_WECHAT = "cash_wechat"
     ELSEWHERE = "elsewhere"  # paid at the hospital's own window
@@ -114,6 +122,36 @@ class AmountChangedError(HoufuError):
 
     code = "charge_amount_changed"
     kind = Kind.CONFLICT
+
+
+class Parts(NamedTuple):
+    """Who bears a line, in fen: fund + account + other + own is its amount."""
+
+    fund_fen: int
+    account_fen: int
+    other_fen: int
+    self_fen: int
+
+
+def spread(final: Parts, estimates: Sequence[Parts]) -> list[Parts]:
+    """A settlement's split over its lines, each part first where it was estimated; rows and columns add up exactly.
+
+    Raises:
+        ValueError: the split and the lines are not the same total.
+    """
+    left = [sum(line) for line in estimates]
+    if sum(left) != sum(final) or min(final, default=0) < 0:
+        raise ValueError("the split is not that of these lines")
+    made = [[0, 0, 0] for _ in estimates]
+    for part in range(3):
+        rest = final[part]
+        for wanted in ([line[part] for line in estimates], list(left)):
+            for n, most in enumerate(wanted):
+                fen = min(rest, most, left[n])
+                made[n][part] += fen
+                left[n] -= fen
+                rest -= fen
+    return [Parts(*parts, own) for parts, own in zip(made, left, strict=True)]
 
 
 class NothingPayableError(HoufuError):
@@ -231,4 +269,6 @@ def seen_round(told: Mapping[str, Any] | None, view: View) -> dict[str, Any] | N
     for share in told["shares"]:
         shown = {name: share[name] for name in ("number", "amount_fen", "state")}
         shares.append({**shown, "label": share["owner_label" if view.owner else "family_label"]})
-    return {**told, "shares": shares}
+    # What the insurance bears is part of the bill: a payer who is told totals only is told none of it.
+    parts = told.get("parts") if view.owner or view.staff else None
+    return {**told, "shares": shares, "parts": parts}

@@ -61,8 +61,9 @@ CHECKS = (
     Check(
         "split_adds_up",
         "a line whose parts are not its whole",
-        """SELECT 'charge_item ' || id, fund_fen || ' + ' || account_fen || ' + ' || self_fen || ' of ' || amount_fen
-        FROM charge_item WHERE fund_fen + account_fen + self_fen <> amount_fen""",
+        """SELECT 'charge_item ' || id,
+            fund_fen || ' + ' || account_fen || ' + ' || other_fen || ' + ' || self_fen || ' of ' || amount_fen
+        FROM charge_item WHERE fund_fen + account_fen + other_fen + self_fen <> amount_fen""",
     ),
     Check(
         "receivable",
@@ -114,7 +115,8 @@ CHECKS = (
         "a round whose lines are not its cash",
         """SELECT 'round ' || r.id, 'asks for ' || r.cash_fen || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
         FROM round r LEFT JOIN charge_item c ON r.charge_ids ? c.id::text
-        WHERE r.state <> 'released' GROUP BY r.id HAVING coalesce(sum(c.self_fen), 0) <> r.cash_fen""",
+        WHERE r.state IN ('open', 'paid', 'settled')
+        GROUP BY r.id HAVING coalesce(sum(c.self_fen), 0) <> r.cash_fen""",
     ),
     Check(
         "shares",
@@ -142,12 +144,12 @@ CHECKS = (
         "a line frozen for a round that no longer lives",
         """SELECT 'charge_item ' || c.id, 'round is ' || coalesce(r.state, 'not there')
         FROM charge_item c LEFT JOIN round r ON r.id = c.round_id WHERE c.state = 'covered'
-        AND (r.state IS NULL OR r.state NOT IN ('open', 'closing'))""",
+        AND (r.state IS NULL OR r.state NOT IN ('insuring', 'open', 'closing'))""",
     ),
     Check(
         "one_round",
         "a visit with two live rounds",
-        """SELECT 'visit ' || visit_id, count(*) || ' rounds' FROM round WHERE state IN ('open', 'closing')
+        """SELECT 'visit ' || visit_id, count(*) || ' rounds' FROM round WHERE state IN ('insuring', 'open', 'closing')
         GROUP BY visit_id HAVING count(*) > 1""",
     ),
     Check(

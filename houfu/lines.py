@@ -72,6 +72,7 @@ def lay(settings: Settings, db: Database) -> Ports:
         wechat=wechat,
         messages=wechat,
         pay=_wechat_pay(settings),
+        insurance=_insurance(settings),
         sms=_sms(settings),
         timestamps=timestamps,
         signer=_signer(settings, timestamps),
@@ -82,7 +83,7 @@ def lay(settings: Settings, db: Database) -> Ports:
 
 async def open_lines(ports: Ports, stack: AsyncExitStack) -> None:
     """Open what wants opening, and have it closed with the stack."""
-    lines: list[Any] = [ports.his, ports.wechat, ports.pay, ports.sms, ports.timestamps, ports.credit]
+    lines: list[Any] = [ports.his, ports.wechat, ports.pay, ports.insurance, ports.sms, ports.timestamps, ports.credit]
     for line in lines:
         if hasattr(line, "__aenter__"):
             await stack.enter_async_context(line)
@@ -121,6 +122,34 @@ def _wechat_pay(settings: Settings) -> Any:
     given["notify_url"] = given["notify_url"] or notify
     given["refund_notify_url"] = given["refund_notify_url"] or f"{notify}/refund"
     return WeChatPay(WeChatPaySettings(**given, mini_appid=settings.wechat_mini_appid or None))
+
+
+def _insurance(settings: Settings) -> Any:
+    given = settings.group("insurance")
+    if not given["base_url"]:
+        return None
+    from adapters.insurance import (
+        Access,
+        InsuranceClient,
+        InsuranceSettings,
+        NestedOrder,
+        Province,
+        UserQuerySettings,
+        Wrapping,
+    )
+
+    partner = UserQuerySettings(given["partner_url"], given["partner_id"], given["partner_secret"])
+    province = Province(
+        "here",
+        NestedOrder[given["nested_order"].upper()],
+        given["user_id"] or None,
+        Wrapping[given["wrapping"].upper()],
+    )
+    access = Access(given["app_id"], given["app_secret"], given["private_key"], given["public_key"])
+    mine = InsuranceSettings(
+        given["base_url"], given["org_code"], access, province, partner if partner.base_url else None
+    )
+    return InsuranceClient(mine, wall_clock)
 
 
 def _sms(settings: Settings) -> Any:

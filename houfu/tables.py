@@ -112,6 +112,11 @@ async def _look_at_payments(world: World) -> None:
         await payments.sweep(world.db, world.ports.pay)
 
 
+async def _insurance(world: World) -> None:
+    if world.ports.insurance is not None:
+        await payments.insurance_due(world.db, world.ports.insurance)
+
+
 async def _release_shares(world: World) -> None:
     await payments.release_idle(world.db)
 
@@ -169,6 +174,7 @@ class Sweep:
 SWEEPS: tuple[Sweep, ...] = (
     Sweep("payments.look", 2, _look_at_payments),
     Sweep("payments.refunds", 2, _return_money),
+    Sweep("payments.insurance", 2, _insurance),
     Sweep("payments.shares", 60, _release_shares),
     Sweep("payments.reconcile", 300, _reconcile),
     Sweep("consent.seal", 30, _seal_due),

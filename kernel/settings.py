@@ -82,6 +82,21 @@ class Settings(BaseSettings):
     )
     wechat_pay_base_url: str = Field("https://api.mch.weixin.qq.com", description="WeChat Pay's API")
 
+    insurance_base_url: str = Field("", description="the insurance's payment centre; empty: no insurance by phone")
+    insurance_org_code: str = Field("", description="the hospital's national code there")
+    insurance_app_id: str = Field("", description="our app there")
+    insurance_app_secret: SecretStr = Field(NONE, description="its secret")
+    insurance_private_key: SecretStr = Field(NONE, description="our SM2 key, hexadecimal or base64")
+    insurance_public_key: str = Field("", description="the centre's SM2 key")
+    insurance_user_id: str = Field("", description="SM2 user id of the province; empty: the app's secret")
+    insurance_nested_order: Literal["ordinal", "case_insensitive"] = Field(
+        "ordinal", description="in which order the province sorts inner keys"
+    )
+    insurance_wrapping: Literal["plain", "numbered"] = Field("plain", description="how the province wraps a call")
+    insurance_partner_url: str = Field("", description="the city host that changes consents for authorizations")
+    insurance_partner_id: str = Field("", description="our number there")
+    insurance_partner_secret: SecretStr = Field(NONE, description="its secret")
+
     sms_secret_id: str = Field("", description="Tencent Cloud API key; empty: no text messages")
     sms_secret_key: SecretStr = Field(NONE, description="its secret")
     sms_sdk_app_id: str = Field("", description="SMS application")

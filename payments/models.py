@@ -97,6 +97,56 @@ class Attempt(Base):
     trouble: Mapped[str | None] = column(2)
 
 
+class InsurancePart(Base):
+    """One settlement of the insurance, for one encounter of a round; its lines, its split, how it stands.
+
+    ``facts_sealed``: who is insured and why, as the HIS said; ``auth_sealed``: the consent; ``credential_sealed``: the
+    centre's order and its secret. ``shown`` once a split was shown, its parts add up to ``total_fen``.
+    """
+
+    __tablename__ = "insurance_part"
+    __table_args__ = (
+        UniqueConstraint("round_id", "encounter"),
+        Index("ix_insurance_part_due", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
+        CheckConstraint("total_fen > 0", name="something"),
+        CheckConstraint("fund_fen + account_fen + other_fen + cash_fen = total_fen", name="split_adds_up"),
+        CheckConstraint("fund_fen >= 0 AND other_fen >= 0 AND cash_fen >= 0", name="not_negative"),
+        CheckConstraint("mutual_aid_fen BETWEEN 0 AND account_fen", name="aid_is_of_accounts"),
+        CheckConstraint(
+            "state IN ('created', 'uploaded', 'revoking', 'revoked', 'failed') OR fund_fen IS NOT NULL", name="reckoned"
+        ),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    round_id: Mapped[UUID] = column(3, ForeignKey("round.id", ondelete="RESTRICT"))
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    encounter: Mapped[str] = column(3)
+    order_number: Mapped[str] = column(4, unique=True)
+    charge_ids: Mapped[list[str]] = column(3)
+    total_fen: Mapped[int] = column(4)
+    state: Mapped[str] = column(4)
+    account_used: Mapped[bool | None] = column(4)
+    actor: Mapped[str] = column(3)
+    facts_sealed: Mapped[bytes] = column(5)
+    auth_sealed: Mapped[bytes | None] = column(5)
+    auth_until: Mapped[datetime | None] = column(3)
+    credential_sealed: Mapped[bytes | None] = column(5)
+    pay_order_id: Mapped[str | None] = column(4, unique=True)
+    fund_fen: Mapped[int | None] = column(4)
+    account_fen: Mapped[int | None] = column(4)
+    mutual_aid_fen: Mapped[int | None] = column(4)
+    other_fen: Mapped[int | None] = column(4)
+    hospital_part_fen: Mapped[int | None] = column(4)
+    cash_fen: Mapped[int | None] = column(4)
+    created_at: Mapped[datetime] = column(3)
+    confirmed_at: Mapped[datetime | None] = column(3)
+    paid_at: Mapped[datetime | None] = column(3)
+    refund_at: Mapped[datetime | None] = column(3)
+    next_look_at: Mapped[datetime | None] = column(2)
+    looks: Mapped[int] = column(2, server_default=text("0"))
+    trouble: Mapped[str | None] = column(2)
+
+
 class Refund(Base):
     """Money on its way back from one attempt; ``charge_id`` empty: all of it (late, or its round was given up)."""
 

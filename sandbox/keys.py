@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from sandbox.insurance import keys as insurance_keys
+from sandbox.insurance.keys import InsuranceKeys
+
 _FILE = "keys.json"
 
 
@@ -70,6 +73,19 @@ class SandboxKeys:
     wechat_pay: WeChatPayKeys
     sms: SmsKeys
     timestamp: TimestampKeys
+    insurance: InsuranceKeys
+
+    def client_insurance(self, base_url: str) -> dict[str, str]:
+        """The production side's settings of the payment centre and the city host."""
+        partner = self.insurance.client_user_query(base_url)
+        return {
+            **self.insurance.client_access(),
+            "base_url": base_url,
+            "org_code": self.insurance.org_code,
+            "partner_url": partner["base_url"],
+            "partner_id": partner["partner_id"],
+            "partner_secret": partner["partner_secret"],
+        }
 
     def client_wechat(self, base_url: str) -> dict[str, str]:
         """Values for ``adapters.wechat.WeChatSettings``."""
@@ -111,6 +127,7 @@ def make(directory: Path) -> SandboxKeys:
             WeChatPayKeys(**read["wechat_pay"]),
             SmsKeys(**read["sms"]),
             TimestampKeys(**read["timestamp"]),
+            InsuranceKeys(**read["insurance"]) if "insurance" in read else insurance_keys.make(directory),
         )
     keys = fresh()
     directory.mkdir(parents=True, exist_ok=True)
@@ -130,6 +147,7 @@ def fresh() -> SandboxKeys:
         wechat_pay_keys(),
         SmsKeys("AKID" + secrets.token_urlsafe(24), secrets.token_urlsafe(24), "1400000001", "后付演示医院"),
         _timestamp_keys(),
+        insurance_keys.fresh(),
     )
 
 

@@ -19,16 +19,17 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from kernel.clock import wall_clock
-from sandbox import credit, sms, timestamp, wechat, wechat_pay
-from sandbox.his.catalogue import PEOPLE_FILE
+from sandbox import credit, insurance, sms, timestamp, wechat, wechat_pay
+from sandbox.his.catalogue import HOSPITAL_FILE, PEOPLE_FILE
 from sandbox.his.server import His
 from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
+from sandbox.insurance import cast
 from sandbox.keys import SandboxKeys, make
 from words import sandbox_sms
 
 Now = Callable[[], datetime]
-NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp", "credit")
+NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp", "credit", "insurance")
 CREDIT_KEY = "houfu"
 
 
@@ -44,7 +45,7 @@ class Ports:
 
 
 def listen(first: int | None = None) -> Ports:
-    """Take six ports on loopback: from ``first`` on where they are free, else any."""
+    """Take a port for each on loopback: from ``first`` on where they are free, else any."""
     return Ports({name: _socket(None if first is None else first + n) for n, name in enumerate(NAMES)})
 
 
@@ -84,6 +85,7 @@ class Town:
     sms: sms.World
     timestamp: timestamp.World
     credit: credit.World
+    insurance: insurance.World
 
 
 def _credit_secret(keys: SandboxKeys) -> str:
@@ -102,6 +104,7 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
         "wechat_pay": keys.client_wechat_pay(ports.url("wechat_pay"), "", ""),
         "sms": {**keys.client_sms(ports.url("sms")), "template_code": sandbox_sms.CODE},
         "timestamp": keys.client_timestamp(ports.url("timestamp")),
+        "insurance": keys.client_insurance(ports.url("insurance")),
         "credit": {"url": ports.url("credit"), "key_id": CREDIT_KEY, "secret": _credit_secret(keys)},
     }
     named = {f"{group}_{name}": value for group, values in groups.items() for name, value in values.items()}
@@ -168,6 +171,14 @@ def build(
         ),
         timestamp=timestamp.World(keys.timestamp, now),
         credit=credit.World(CREDIT_KEY, _credit_secret(keys), now, _clean(folk)),
+        insurance=insurance.World(
+            keys.insurance,
+            cast.people(json.loads(PEOPLE_FILE.read_text("utf-8"))),
+            now,
+            cast.rules(json.loads(HOSPITAL_FILE.read_text("utf-8"))),
+            notify_url=f"{houfu_url}/api/callbacks/insurance",
+            scale=scale,
+        ),
     )
 
 
@@ -181,6 +192,7 @@ async def running(town: Town) -> AsyncIterator[Town]:
         "sms": sms.build(town.sms),
         "timestamp": timestamp.build(town.timestamp),
         "credit": credit.build(town.credit),
+        "insurance": insurance.build(town.insurance),
     }
     async with AsyncExitStack() as stack:
         for name, app in apps.items():

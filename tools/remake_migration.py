@@ -92,10 +92,11 @@ SHARES = """CREATE FUNCTION houfu_shares() RETURNS trigger LANGUAGE plpgsql AS $
 DECLARE
     about uuid := CASE TG_TABLE_NAME WHEN 'round' THEN to_jsonb(NEW) ->> 'id' ELSE to_jsonb(NEW) ->> 'round_id' END;
     cash bigint := (SELECT cash_fen FROM round WHERE id = about);
-    parts bigint := (SELECT sum(amount_fen) FROM allocation WHERE round_id = about AND replaced_at IS NULL);
+    parts bigint := (
+        SELECT coalesce(sum(amount_fen), 0) FROM allocation WHERE round_id = about AND replaced_at IS NULL);
 BEGIN
     IF cash IS DISTINCT FROM parts THEN
-        RAISE EXCEPTION 'round % asks for % fen, its shares are %', about, cash, coalesce(parts, 0)
+        RAISE EXCEPTION 'round % asks for % fen, its shares are %', about, cash, parts
             USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;

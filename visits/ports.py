@@ -73,6 +73,19 @@ class HisBooks(Protocol):
         ...
 
 
+class HisInsurance(Protocol):
+    """Asks the hospital's system what the insurance has to be told; nothing of it is kept open."""
+
+    async def insurance(self, encounter: str) -> Mapping[str, Any]:
+        """Who is insured, the diagnoses and the national codes of an encounter (``docs/his.md``, "Questions out").
+
+        Raises:
+            kernel.outside.Rejected: ``no_such_encounter``, ``not_insured``.
+            kernel.outside.Unknown: no answer one can rely on.
+        """
+        ...
+
+
 class HisCommands(Protocol):
     """Tells the hospital's system what was decided."""
 

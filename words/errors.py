@@ -82,6 +82,8 @@ CODES = {
     "attempt_in_progress": "{who}正在付这一笔，您这边没有扣款。请稍等，不用再付。",
     "round_closing": "这次的分摊正在取消，付过的会退回。请等一分钟，再回账单看。",
     "wrong_shares": "几份加起来不能超过 {left}，每份至少 0.01 元，最多 8 份。请改一下。",
+    "insurance_not_shown": "医保还在算，或者金额变了。请看最新的再点同意。",
+    "not_insured": "这次不能用医保付。可以用微信付，或到窗口问一下。",
     "share_gone": "这一份已经重新分过。请回上一页看最新的。",
     "nothing_shared": "没有没付完的分摊。请回账单看看。",
     "amount_changed": "金额变了，现在是 {amount}。请看清楚再付。",

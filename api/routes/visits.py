@@ -87,6 +87,20 @@ class ShareOut(BaseModel):
     label: str
 
 
+class PartOut(BaseModel):
+    """One settlement of the insurance; amounts are empty until it is reckoned. Mutual aid is inside the accounts."""
+
+    id: UUID
+    state: str
+    total_fen: Fen
+    fund_fen: int | None
+    account_fen: int | None
+    mutual_aid_fen: int | None
+    other_fen: int | None
+    hospital_part_fen: int | None
+    cash_fen: int | None
+
+
 class RoundOut(BaseModel):
     """A bill that several people share."""
 
@@ -95,6 +109,7 @@ class RoundOut(BaseModel):
     paid_fen: Fen
     left_fen: Annotated[int, Field(description="fen nobody is paying yet")]
     shares: list[ShareOut]
+    parts: list[PartOut] | None = Field(description="what the insurance settles, for the patient's side and staff")
 
 
 class BillOut(BaseModel):

@@ -50,6 +50,7 @@ _MONEY = select(
     ChargeItem.pay_first,
     ChargeItem.amount_fen,
     ChargeItem.fund_fen,
+    ChargeItem.other_fen,
     ChargeItem.account_fen,
     ChargeItem.self_fen,
 ).where(ChargeItem.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))))
@@ -143,7 +144,7 @@ async def turn_of(tx: Tx, visit_id: UUID) -> Turn | None:
     live = await live_round(tx, visit_id)
     if live is None:
         return None
-    left = live.cash_fen - live.paid_fen - live.busy_fen
+    left = live.cash_fen - live.paid_fen - live.busy_fen  # while the insurance settles nothing is asked in cash
     return Turn(left if live.state == RoundState.OPEN else 0, live.paid_fen)
 
 
@@ -159,6 +160,12 @@ async def lines_of(tx: Tx, visit_id: UUID) -> list[ChargeItem]:
     return lines
 
 
+async def encounter_of(tx: Tx, charge: ChargeItem) -> UUID | None:
+    """The encounter whose order a line is for; None for a line without an order."""
+    order = await tx.get(Order, charge.order_id) if charge.order_id else None
+    return order.encounter_id if order is not None else None
+
+
 async def record(tx: Tx, hospital: Hospital, visit: Visit, fact: ChargeFact) -> bool:
     """Write a charge down as planned; owed at once only if its order was performed. Returns whether it was new.
 
@@ -169,7 +176,12 @@ async def record(tx: Tx, hospital: Hospital, visit: Visit, fact: ChargeFact) -> 
     identity = charge_id(hospital.id, fact.number)
     known = await tx.get(ChargeItem, identity)
     if known is not None:
-        same = (known.amount_fen, known.fund_fen, known.account_fen, known.self_fen)
+        told = known.estimate or {
+            "fund_fen": known.fund_fen,
+            "account_fen": known.account_fen,
+            "self_fen": known.self_fen,
+        }
+        same = (known.amount_fen, told["fund_fen"], told["account_fen"], told["self_fen"])
         if same != (fact.amount_fen, fact.fund_fen, fact.account_fen, fact.self_fen):
             raise AmountChangedError(charge=fact.number)
         return False
@@ -208,6 +220,7 @@ def _planned(identity: UUID, visit: Visit, order: Order | None, fact: ChargeFact
         amount_fen=fact.amount_fen,
         fund_fen=fact.fund_fen,
         account_fen=fact.account_fen,
+        other_fen=0,
         self_fen=fact.self_fen,
         insurance_class=fact.insurance_class,
         category=order.category if order else None,
@@ -256,6 +269,7 @@ def _owed(charge: ChargeItem, sign: int) -> dict[Account, int]:
     return {
         Account.PATIENT: sign * charge.self_fen,
         Account.POOLED_FUND: sign * charge.fund_fen,
+        Account.INSURANCE_OTHER: sign * charge.other_fen,
         Account.PERSONAL_ACCOUNT: sign * charge.account_fen,
         Account.REVENUE: -sign * charge.amount_fen,
     }
@@ -408,6 +422,7 @@ async def _book_free(tx: Tx, visit: Visit) -> None:
         "settlement_no": number,
         "charges": [{"charge_no": c.number, "self_fen": 0} for c in free],
         "total_fen": 0,
+        "insurance": [],
         "payments": [],
     }
     await tell(tx, visit, "settle", f"insured:{free[0].id.hex}", data)
@@ -418,7 +433,7 @@ async def _book_free(tx: Tx, visit: Visit) -> None:
 def money_of(visit: Visit, charge: Any) -> Money:
     """What the sums need of a line, or of a row of ``_MONEY``."""
     here = visit.mode == PaymentMode.DEFERRED and not charge.pay_first
-    fen = (charge.amount_fen, charge.fund_fen, charge.account_fen, charge.self_fen)
+    fen = (charge.amount_fen, charge.fund_fen + charge.other_fen, charge.account_fen, charge.self_fen)
     return Money(charge.state, charge.category, *fen, here)
 
 
@@ -452,7 +467,7 @@ def line_payload(charge: ChargeItem, order: Order | None) -> dict[str, Any]:
         "department": charge.department_name,
         "quantity": charge.quantity,
         "amount_fen": charge.amount_fen,
-        "fund_fen": charge.fund_fen,
+        "fund_fen": charge.fund_fen + charge.other_fen,
         "account_fen": charge.account_fen,
         "self_fen": charge.self_fen,
         "insurance_class": charge.insurance_class,

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from billing.models import ChargeItem
+from billing.models import ChargeItem as ChargeItem
 from billing.models import Round as Round
-from billing.rules import ROUND, Account, ChargeState, NothingPayableError, RoundState
+from billing.rules import ROUND, Account, ChargeState, NothingPayableError, Parts, RoundState, spread
 from billing.service.ledger import post
 from billing.service.lines import (
     announce,
@@ -75,8 +75,10 @@ async def due_now(tx: Tx, visit: Visit) -> int:
     return turn.left_fen if turn is not None else sum(c.self_fen for c in await payable(tx, visit))
 
 
-async def open_round(tx: Tx, visit_id: UUID, opened_by: str) -> Round:
+async def open_round(tx: Tx, visit_id: UUID, opened_by: str, *, insured: bool = False) -> Round:
     """Freeze every payable line in a new round; later lines go to the next one.
+
+    ``insured``: the insurance settles first, so what remains in cash is not known yet.
 
     Raises:
         NothingPayableError: all paid, being paid, or nothing done yet.
@@ -84,9 +86,10 @@ async def open_round(tx: Tx, visit_id: UUID, opened_by: str) -> Round:
     visit = await locked_visit(tx, visit_id)
     lines = await payable(tx, visit)
     cash = sum(c.self_fen for c in lines)
-    if not cash or await live_round(tx, visit_id) is not None:
+    if not (cash or (insured and lines)) or await live_round(tx, visit_id) is not None:
         raise NothingPayableError
-    ROUND.move(None, RoundState.OPEN)
+    begin = RoundState.INSURING if insured else RoundState.OPEN
+    ROUND.move(None, begin)
     opened = tx.add(
         Round(
             id=new_id(),
@@ -94,11 +97,12 @@ async def open_round(tx: Tx, visit_id: UUID, opened_by: str) -> Round:
             number=f"HFS{china_day(tx.now):%Y%m%d}{short_code(14)}",
             charge_ids=[str(c.id) for c in lines],
             total_fen=sum(c.amount_fen for c in lines),
-            cash_fen=cash,
+            cash_fen=0 if insured else cash,
             paid_fen=0,
             busy_fen=0,
             shared=False,
-            state=RoundState.OPEN,
+            insured=insured,
+            state=begin,
             opened_by=opened_by,
             opened_at=tx.now,
         )
@@ -162,12 +166,63 @@ async def release(tx: Tx, round_: Round) -> None:
     await check_settled(tx, visit)
 
 
-async def settle(tx: Tx, round_: Round, payments: Sequence[Came]) -> None:
-    """All of the round's money is there: its lines are settled and the HIS is told, once, of every payment."""
+async def insured(tx: Tx, round_: Round, charge_ids: Sequence[UUID], final: Parts, mutual_aid_fen: int) -> None:
+    """The insurance has paid: its split replaces the estimate of these lines, by a correcting entry."""
+    visit = await locked_visit(tx, round_.visit_id)
+    lines = [c for c in await covered_by(tx, round_) if c.id in charge_ids]
+    before = _parts(lines)
+    for charge, was, now in zip(lines, before, spread(final, before), strict=True):
+        charge.estimate = {"fund_fen": was.fund_fen, "account_fen": was.account_fen, "self_fen": was.self_fen}
+        charge.fund_fen, charge.account_fen, charge.other_fen, charge.self_fen = now
+    was = Parts(*(sum(column) for column in zip(*before, strict=True)))
+    entries = {
+        Account.POOLED_FUND: final.fund_fen - was.fund_fen,
+        Account.PERSONAL_ACCOUNT: final.account_fen - mutual_aid_fen - was.account_fen,
+        Account.MUTUAL_AID: mutual_aid_fen,
+        Account.INSURANCE_OTHER: final.other_fen - was.other_fen,
+        Account.PATIENT: final.self_fen - was.self_fen,
+    }
+    await post(tx, visit.id, "insured", lines[0].id, round_.number, entries)
+    for charge in lines:
+        await announce(tx, visit, charge)
+
+
+async def uninsured(tx: Tx, round_: Round, charge_ids: Sequence[UUID], mutual_aid_fen: int) -> None:
+    """The insurance has its money again: the lines bear their estimate as before, by a correcting entry."""
+    visit = await locked_visit(tx, round_.visit_id)
+    lines = [c for c in await covered_by(tx, round_) if c.id in charge_ids and c.estimate]
+    if not lines:  # it had not paid all of its settlements, so nothing was replaced
+        return
+    now = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True)))
+    for charge in lines:
+        was = charge.estimate or {}
+        charge.fund_fen, charge.account_fen, charge.self_fen = was["fund_fen"], was["account_fen"], was["self_fen"]
+        charge.other_fen, charge.estimate = 0, None
+    again = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True)))
+    entries = {
+        Account.POOLED_FUND: again.fund_fen - now.fund_fen,
+        Account.PERSONAL_ACCOUNT: again.account_fen - (now.account_fen - mutual_aid_fen),
+        Account.MUTUAL_AID: -mutual_aid_fen,
+        Account.INSURANCE_OTHER: -now.other_fen,
+        Account.PATIENT: again.self_fen - now.self_fen,
+    }
+    await post(tx, visit.id, "uninsured", lines[0].id, round_.number, entries)
+
+
+def _parts(lines: Sequence[ChargeItem]) -> list[Parts]:
+    return [Parts(c.fund_fen, c.account_fen, c.other_fen, c.self_fen) for c in lines]
+
+
+async def settle(tx: Tx, round_: Round, payments: Sequence[Came], insurance: Sequence[Mapping[str, Any]] = ()) -> None:
+    """All of the round's money is there: its lines are settled and the HIS is told, once, of every payment.
+
+    Args:
+        insurance: what the insurance bears, as ``docs/his.md`` says; empty where it was not asked here.
+    """
     visit = await locked_visit(tx, round_.visit_id)
     lines = await covered_by(tx, round_)
     move_round(round_, RoundState.PAID)
-    round_.paid_at = max(p.paid_at for p in payments)
+    round_.paid_at = max((p.paid_at for p in payments), default=tx.now)
     tx.memo["round", visit.id] = None
     for charge in lines:
         charge.settled_at, charge.settled_reference = round_.paid_at, round_.number
@@ -176,8 +231,9 @@ async def settle(tx: Tx, round_: Round, payments: Sequence[Came]) -> None:
     booked = [c for c in lines if c.reversed_at is None]
     data = {
         "settlement_no": round_.number,
-        "charges": [{"charge_no": c.number, "self_fen": c.self_fen} for c in booked],
+        "charges": [_told(c) for c in booked],
         "total_fen": sum(c.self_fen for c in booked),
+        "insurance": list(insurance),
         "payments": [
             {
                 "way": p.way,
@@ -198,6 +254,13 @@ async def settle(tx: Tx, round_: Round, payments: Sequence[Came]) -> None:
         if charge.reversed_at is not None:
             await give_back(tx, visit, charge)
     await check_settled(tx, visit)
+
+
+def _told(charge: ChargeItem) -> dict[str, Any]:
+    line: dict[str, Any] = {"charge_no": charge.number, "self_fen": charge.self_fen}
+    if charge.estimate is not None:
+        line |= {"fund_fen": charge.fund_fen, "account_fen": charge.account_fen, "other_fen": charge.other_fen}
+    return line
 
 
 def settle_key(round_id: UUID) -> str:

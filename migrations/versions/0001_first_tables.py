@@ -47,10 +47,11 @@ CREATE FUNCTION houfu_shares() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     about uuid := CASE TG_TABLE_NAME WHEN 'round' THEN to_jsonb(NEW) ->> 'id' ELSE to_jsonb(NEW) ->> 'round_id' END;
     cash bigint := (SELECT cash_fen FROM round WHERE id = about);
-    parts bigint := (SELECT sum(amount_fen) FROM allocation WHERE round_id = about AND replaced_at IS NULL);
+    parts bigint := (
+        SELECT coalesce(sum(amount_fen), 0) FROM allocation WHERE round_id = about AND replaced_at IS NULL);
 BEGIN
     IF cash IS DISTINCT FROM parts THEN
-        RAISE EXCEPTION 'round % asks for % fen, its shares are %', about, cash, coalesce(parts, 0)
+        RAISE EXCEPTION 'round % asks for % fen, its shares are %', about, cash, parts
             USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
@@ -904,6 +905,7 @@ def upgrade() -> None:
         sa.Column("paid_fen", sa.BigInteger(), nullable=False),
         sa.Column("busy_fen", sa.BigInteger(), nullable=False),
         sa.Column("shared", sa.Boolean(), nullable=False),
+        sa.Column("insured", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("opened_by", sa.String(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
@@ -912,10 +914,10 @@ def upgrade() -> None:
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("given_up_by", sa.String(), nullable=True),
         sa.CheckConstraint("state NOT IN ('paid', 'settled') OR paid_fen = cash_fen", name=op.f("ck_round_paid_whole")),
-        sa.CheckConstraint("cash_fen > 0", name=op.f("ck_round_something")),
         sa.CheckConstraint(
             "paid_fen >= 0 AND busy_fen >= 0 AND paid_fen + busy_fen <= cash_fen", name=op.f("ck_round_not_overpaid")
         ),
+        sa.CheckConstraint("total_fen > 0 AND cash_fen >= 0", name=op.f("ck_round_something")),
         sa.ForeignKeyConstraint(
             ["visit_id"],
             ["visit.id"],
@@ -929,7 +931,11 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_round_visit_id"), "round", ["visit_id"], unique=False)
     op.create_index(
-        "uq_round_live", "round", ["visit_id"], unique=True, postgresql_where=sa.text("state IN ('open', 'closing')")
+        "uq_round_live",
+        "round",
+        ["visit_id"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('insuring', 'open', 'closing')"),
     )
     op.create_table(
         "session",
@@ -1093,6 +1099,88 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("state <> 'withdrawn'"),
     )
+    op.create_table(
+        "insurance_part",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("round_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("encounter", sa.String(), nullable=False),
+        sa.Column("order_number", sa.String(), nullable=False),
+        sa.Column("charge_ids", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("total_fen", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("account_used", sa.Boolean(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("facts_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("auth_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("auth_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("credential_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("pay_order_id", sa.String(), nullable=True),
+        sa.Column("fund_fen", sa.BigInteger(), nullable=True),
+        sa.Column("account_fen", sa.BigInteger(), nullable=True),
+        sa.Column("mutual_aid_fen", sa.BigInteger(), nullable=True),
+        sa.Column("other_fen", sa.BigInteger(), nullable=True),
+        sa.Column("hospital_part_fen", sa.BigInteger(), nullable=True),
+        sa.Column("cash_fen", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refund_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('created', 'uploaded', 'revoking', 'revoked', 'failed') OR fund_fen IS NOT NULL",
+            name=op.f("ck_insurance_part_reckoned"),
+        ),
+        sa.CheckConstraint(
+            "fund_fen + account_fen + other_fen + cash_fen = total_fen", name=op.f("ck_insurance_part_split_adds_up")
+        ),
+        sa.CheckConstraint(
+            "fund_fen >= 0 AND other_fen >= 0 AND cash_fen >= 0", name=op.f("ck_insurance_part_not_negative")
+        ),
+        sa.CheckConstraint(
+            "mutual_aid_fen BETWEEN 0 AND account_fen", name=op.f("ck_insurance_part_aid_is_of_accounts")
+        ),
+        sa.CheckConstraint("total_fen > 0", name=op.f("ck_insurance_part_something")),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_insurance_part_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["round_id"],
+            ["round.id"],
+            name=op.f("fk_insurance_part_round_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_insurance_part_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_insurance_part")),
+        sa.UniqueConstraint("order_number", name=op.f("uq_insurance_part_order_number")),
+        sa.UniqueConstraint("pay_order_id", name=op.f("uq_insurance_part_pay_order_id")),
+        sa.UniqueConstraint("round_id", "encounter", name=op.f("uq_insurance_part_round_id_encounter")),
+    )
+    op.create_index(
+        "ix_insurance_part_due",
+        "insurance_part",
+        ["next_look_at"],
+        unique=False,
+        postgresql_where=sa.text("next_look_at IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_insurance_part_visit_id"), "insurance_part", ["visit_id"], unique=False)
     op.create_table(
         "ledger_entry",
         sa.Column("transaction_id", sa.Uuid(), nullable=False),
@@ -1329,7 +1417,9 @@ def upgrade() -> None:
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("fund_fen", sa.BigInteger(), nullable=False),
         sa.Column("account_fen", sa.BigInteger(), nullable=False),
+        sa.Column("other_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("self_fen", sa.BigInteger(), nullable=False),
+        sa.Column("estimate", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("insurance_class", sa.String(), nullable=True),
         sa.Column("category", sa.String(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
@@ -1354,10 +1444,12 @@ def upgrade() -> None:
             name=op.f("ck_charge_item_executed"),
         ),
         sa.CheckConstraint(
-            "amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND self_fen >= 0",
+            "amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND other_fen >= 0 AND self_fen >= 0",
             name=op.f("ck_charge_item_not_negative"),
         ),
-        sa.CheckConstraint("fund_fen + account_fen + self_fen = amount_fen", name=op.f("ck_charge_item_split_adds_up")),
+        sa.CheckConstraint(
+            "fund_fen + account_fen + other_fen + self_fen = amount_fen", name=op.f("ck_charge_item_split_adds_up")
+        ),
         sa.ForeignKeyConstraint(
             ["order_id"],
             ["order.id"],
@@ -1512,6 +1604,11 @@ def downgrade() -> None:
     )
     op.drop_table("order")
     op.drop_table("ledger_entry")
+    op.drop_index(op.f("ix_insurance_part_visit_id"), table_name="insurance_part")
+    op.drop_index(
+        "ix_insurance_part_due", table_name="insurance_part", postgresql_where=sa.text("next_look_at IS NOT NULL")
+    )
+    op.drop_table("insurance_part")
     op.drop_index("uq_contract_standing", table_name="contract", postgresql_where=sa.text("state <> 'withdrawn'"))
     op.drop_index("ix_contract_unsealed", table_name="contract", postgresql_where=sa.text("seal_at IS NOT NULL"))
     op.drop_index(op.f("ix_contract_signer_id"), table_name="contract")
@@ -1519,7 +1616,9 @@ def downgrade() -> None:
     op.drop_table("allocation")
     op.drop_index(op.f("ix_session_person_id"), table_name="session")
     op.drop_table("session")
-    op.drop_index("uq_round_live", table_name="round", postgresql_where=sa.text("state IN ('open', 'closing')"))
+    op.drop_index(
+        "uq_round_live", table_name="round", postgresql_where=sa.text("state IN ('insuring', 'open', 'closing')")
+    )
     op.drop_index(op.f("ix_round_visit_id"), table_name="round")
     op.drop_table("round")
     op.drop_index("ix_reading_patient", table_name="reading")

@@ -12,6 +12,7 @@ from kernel.lifecycle import Lifecycle
 
 ATTEMPT_LIFE = timedelta(minutes=15)
 SHARES_LIFE = timedelta(hours=24)  # how long shares of which nothing is paid keep their lines from other ways to pay
+INSURING_LIFE = timedelta(minutes=30)  # a consent that is not given by then is not given
 SHARES_AT_MOST = 8
 LAST_LOOK = timedelta(minutes=5)  # once more after closing: money that crossed the close on its way
 H5_LINK_LIFE = timedelta(minutes=4)  # WeChat's cashier address lives five minutes
@@ -109,6 +110,76 @@ REFUND = Lifecycle[RefundState](
         (R.MANUAL, R.DONE): "RefundDone",
     },
 )
+
+
+class InsuranceState(StrEnum):
+    """Where one insurance settlement stands; what is unknown stays where it is and is asked again."""
+
+    CREATED = "created"  # waits for the patient's consent, or to be handed in
+    UPLOADED = "uploaded"
+    PLACED = "placed"  # reckoned and shown; nothing is taken before the payer agrees
+    PAYING = "paying"  # agreed; whether the insurance has paid is asked
+    PAID = "paid"
+    REVOKING = "revoking"
+    REVOKED = "revoked"
+    REFUNDING = "refunding"
+    REFUNDED = "refunded"
+    FAILED = "failed"
+    MANUAL = "manual"  # a person has to call the centre
+
+
+I = InsuranceState  # noqa: E741 - as short as the other tables' letters
+INSURANCE = Lifecycle[InsuranceState](
+    "Insurance settlement",
+    {
+        (None, I.CREATED): "InsuranceBegun",
+        (I.CREATED, I.UPLOADED): "InsuranceUploaded",
+        (I.CREATED, I.FAILED): "InsuranceFailed",
+        (I.CREATED, I.REVOKED): "InsuranceRevoked",
+        (I.UPLOADED, I.PLACED): "InsurancePlaced",
+        (I.UPLOADED, I.FAILED): "InsuranceFailed",
+        (I.UPLOADED, I.REVOKING): "InsuranceRevoking",
+        (I.PLACED, I.PAYING): "InsuranceConfirmed",
+        (I.PLACED, I.FAILED): "InsuranceFailed",
+        (I.PLACED, I.REVOKING): "InsuranceRevoking",
+        (I.PAYING, I.PAID): "InsurancePaid",
+        (I.PAYING, I.FAILED): "InsuranceFailed",
+        (I.PAYING, I.REVOKING): "InsuranceRevoking",
+        (I.REVOKING, I.REVOKED): "InsuranceRevoked",
+        (I.REVOKING, I.FAILED): "InsuranceFailed",
+        # It paid before it heard of the revocation: the money goes back by a refund.
+        (I.REVOKING, I.REFUNDING): "InsuranceReturning",
+        (I.PAID, I.REFUNDING): "InsuranceReturning",
+        # The insurer took its payment back by itself.
+        (I.PAID, I.REFUNDED): "InsuranceTookBack",
+        (I.REFUNDING, I.REFUNDED): "InsuranceReturned",
+        (I.REFUNDING, I.MANUAL): "InsuranceNeedsAPerson",
+        (I.MANUAL, I.REFUNDED): "InsuranceReturned",
+    },
+)
+NO_MONEY = frozenset({I.REVOKED, I.REFUNDED, I.FAILED})
+"""The insurance holds its money, and will."""
+AUTHORIZATION_LIFE = timedelta(minutes=10)
+_INSURANCE_LOOKS = (3, 5, 10, 20, 60)
+
+
+def next_insurance_look(looks: int, now: datetime) -> datetime:
+    """When to go on with a settlement: soon at first, every minute in the end; it is never given up by itself."""
+    return now + timedelta(seconds=_INSURANCE_LOOKS[min(looks, len(_INSURANCE_LOOKS) - 1)])
+
+
+class NotShownError(HoufuError):
+    """Not every settlement is reckoned yet, or it is no longer what the payer saw."""
+
+    code = "insurance_not_shown"
+    kind = Kind.CONFLICT
+
+
+class NotInsuredError(HoufuError):
+    """The insurance cannot be used for this visit."""
+
+    code = "not_insured"
+    kind = Kind.CONFLICT
 
 
 class AttemptInProgressError(HoufuError):

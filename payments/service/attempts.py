@@ -128,7 +128,7 @@ async def _share(tx: Tx, actor: Actor, visit_id: UUID, press: Press) -> tuple[Ro
     except NothingPayableError:
         await paid_already(tx, actor, visit_id)
         raise
-    return now, await shares.whole(tx, actor, now)
+    return now, await shares.whole(tx, actor.viewer, now)
 
 
 async def _by_key(tx: Tx, actor: Actor, key: str) -> Attempt | None:

@@ -9,7 +9,7 @@ from billing.service.paying import Round
 from kernel.db import Tx
 from payments.models import Attempt
 from payments.rules import ATTEMPT, AttemptState
-from payments.service import labels, shares
+from payments.service import labels, parts, shares
 
 S = AttemptState
 _SHOWN = {S.CREATED: "offered", S.OFFERED: "offered", S.UNKNOWN: "unknown", S.PAID: "paid", S.SETTLED: "settled"}
@@ -67,7 +67,7 @@ async def tell_round(tx: Tx, round_: Round, state: str, relation: str) -> None:
 async def _round(tx: Tx, own: Round) -> Mapping[str, Any] | None:
     """What everybody sees of shares: those of the live round, or of the one just paid; a whole payment has none."""
     now = await paying.live_round(tx, own.visit_id) or own
-    if not now.shared or now.state == RoundState.RELEASED:
+    if not (now.shared or now.insured) or now.state == RoundState.RELEASED:
         return None
     return {
         "state": now.state,
@@ -75,6 +75,7 @@ async def _round(tx: Tx, own: Round) -> Mapping[str, Any] | None:
         "paid_fen": now.paid_fen,
         "left_fen": now.cash_fen - now.paid_fen - now.busy_fen,
         "shares": [_share(s) for s in await shares.of_round(tx, now.id)],
+        "parts": await parts.shown(tx, now) if now.insured else [],
     }
 
 

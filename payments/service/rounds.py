@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from billing.rules import NothingPayableError, RoundState
 from billing.service import paying
@@ -14,7 +14,7 @@ from payments import rules
 from payments.events import AttemptSettled
 from payments.models import Attempt
 from payments.rules import LIVE, OURS, PAYABLE, AttemptState, Piece
-from payments.service import labels, refunds, shares
+from payments.service import labels, parts, refunds, shares
 from payments.service.moves import move, tell, tell_round
 from people.rules import Action, Actor, ActorKind
 from people.service import access
@@ -66,8 +66,8 @@ async def over(tx: Tx, attempt: Attempt) -> None:
     now = await paying.round_by_id(tx, attempt.round_id, lock=True)
     now.busy_fen -= attempt.amount_fen
     if now.state == RoundState.CLOSING:
-        await _give_back(tx, now)
-    elif not (now.shared or now.paid_fen or now.busy_fen):
+        await go_back(tx, now)
+    elif not (now.shared or now.insured or now.paid_fen or now.busy_fen):
         await paying.release(tx, now)
 
 
@@ -77,10 +77,25 @@ async def came(tx: Tx, attempt: Attempt) -> None:
     now.busy_fen -= attempt.amount_fen
     now.paid_fen += attempt.amount_fen
     await paying.cash_in(tx, now.visit_id, attempt.id, attempt.out_trade_no, attempt.amount_fen)
-    if now.paid_fen == now.cash_fen:
-        await paying.settle(tx, now, [_came(a) for a in await _paid(tx, now.id)])
+    if now.paid_fen == now.cash_fen and await parts.stands(tx, now):
+        await _settle(tx, now)
     elif now.state == RoundState.CLOSING:
-        await _give_back(tx, now)
+        await go_back(tx, now)
+
+
+async def insured(tx: Tx, now: Round) -> None:
+    """The insurance has paid all of its part: what remains is one share of cash, or nothing at all."""
+    if now.cash_fen:
+        paying.move_round(now, RoundState.OPEN)
+        await shares.whole(tx, now.opened_by, now)
+        await tx.session.flush()
+    else:
+        await _settle(tx, now)
+    await tell_round(tx, now, "insured", labels.SELF)
+
+
+async def _settle(tx: Tx, now: Round) -> None:
+    await paying.settle(tx, now, [_came(a) for a in await _paid(tx, now.id)], await parts.told(tx, now))
 
 
 def _came(attempt: Attempt) -> Came:
@@ -113,21 +128,23 @@ async def give_up(tx: Tx, actor: Actor, visit_id: UUID) -> list[UUID]:
     taken = (await tx.session.scalars(query)).all()
     if not (view.owner or view.staff) and any(a.actor != actor.viewer for a in taken):
         raise ForbiddenError
-    if now.state == RoundState.OPEN:
+    if now.state in (RoundState.INSURING, RoundState.OPEN):
         paying.move_round(now, RoundState.CLOSING)
+        await parts.take_back(tx, now)
         now.given_up_by = await labels.relation_of(tx, actor, visit.patient_id, visit_id)
     under_way = [a for a in taken if a.state in PAYABLE]
     for attempt in under_way:
         attempt.next_look_at = tx.now  # if we do not get to close it now, the sweeper does
     if not under_way:
-        await _give_back(tx, now)
+        await go_back(tx, now)
     return [a.id for a in under_way]
 
 
-async def _give_back(tx: Tx, now: Round) -> None:
-    """Once nothing is under way any more: every paid share back to its payer, every line payable again."""
-    if now.busy_fen:
+async def go_back(tx: Tx, now: Round) -> None:
+    """Once nothing is under way any more, here or at the insurance: cash back to its payers, lines payable again."""
+    if now.state != RoundState.CLOSING or now.busy_fen or not await parts.over(tx, now):
         return
+    await parts.replaced_again(tx, now)
     for attempt in await _paid(tx, now.id):
         move(attempt, S.REFUNDING)
         now.paid_fen -= attempt.amount_fen
@@ -144,22 +161,26 @@ async def _going_back(tx: Tx, round_id: UUID) -> list[Attempt]:
     return list(await tx.session.scalars(query.where(Attempt.closed_at.is_(None)).order_by(Attempt.paid_at)))
 
 
+def _too_old(tx: Tx) -> ColumnElement[bool]:
+    nobody = (Round.paid_fen == 0) & (Round.busy_fen == 0)
+    shares_ = (Round.state == RoundState.OPEN) & nobody & (Round.opened_at < tx.now - rules.SHARES_LIFE)
+    return shares_ | ((Round.state == RoundState.INSURING) & (Round.opened_at < tx.now - rules.INSURING_LIFE))
+
+
 async def idle(tx: Tx) -> list[UUID]:
-    """Visits whose shares nobody has begun to pay for a day: they keep their lines from every other way to pay."""
-    waits = [Round.state == RoundState.OPEN, Round.paid_fen == 0, Round.busy_fen == 0]
-    query = select(Round.visit_id).where(*waits, Round.opened_at < tx.now - rules.SHARES_LIFE)
-    return list(await tx.session.scalars(query.limit(100)))
+    """Visits whose shares, or settlements, wait in vain: they keep their lines from every other way to pay."""
+    return list(await tx.session.scalars(select(Round.visit_id).where(_too_old(tx)).limit(100)))
 
 
 async def release_idle(tx: Tx, visit_id: UUID) -> None:
     """Let the lines of shares nobody has begun to pay go."""
     await paying.locked_visit(tx, visit_id)
-    now = await paying.live_round(tx, visit_id)
-    if now is None or now.state != RoundState.OPEN or now.paid_fen or now.busy_fen:
-        return
-    if now.opened_at < tx.now - rules.SHARES_LIFE:
-        await paying.release(tx, now)
-        await tell_round(tx, now, "given_up", labels.DESK)
+    query = select(Round).where(Round.visit_id == visit_id, _too_old(tx))
+    now = (await tx.session.scalars(query)).first()
+    if now is not None:
+        paying.move_round(now, RoundState.CLOSING)
+        await parts.take_back(tx, now)
+        await go_back(tx, now)
 
 
 async def his_answered(tx: Tx, event: HisAnswered) -> None:
@@ -177,6 +198,8 @@ async def his_answered(tx: Tx, event: HisAnswered) -> None:
         return
     paying.move_round(now, RoundState.SETTLED)
     now.settled_at = tx.now
+    for part in await parts.of_round(tx, now.id):
+        part.next_look_at = None  # the hospital has booked it: now it is final
     for attempt in paid:
         move(attempt, S.SETTLED)
         attempt.settled_at, attempt.trouble = tx.now, None

@@ -45,9 +45,9 @@ async def of_round(tx: Tx, round_id: UUID) -> list[Share]:
     return [Share(part, taken.get(part.id)) for part in found]
 
 
-async def whole(tx: Tx, actor: Actor, round_: Round) -> Allocation:
+async def whole(tx: Tx, made_by: str, round_: Round) -> Allocation:
     """The one share of a round nobody cut."""
-    return _add(tx, actor, round_, [Meant(round_.cash_fen)], 0)[0]
+    return _add(tx, made_by, round_, [Meant(round_.cash_fen)], 0)[0]
 
 
 async def take(tx: Tx, actor: Actor, round_: Round, number: int | None) -> Allocation:
@@ -63,7 +63,7 @@ async def take(tx: Tx, actor: Actor, round_: Round, number: int | None) -> Alloc
         if len(open_) == 1:
             return open_[0].allocation
         every = await of_round(tx, round_.id)
-        return _replace(tx, actor, round_, every, [Meant(sum(s.allocation.amount_fen for s in open_))])[0]
+        return _replace(tx, actor.viewer, round_, every, [Meant(sum(s.allocation.amount_fen for s in open_))])[0]
     if round_.state != RoundState.OPEN:
         raise rules.RoundClosingError
     chosen = next((s for s in await of_round(tx, round_.id) if s.allocation.number == number), None)
@@ -86,6 +86,8 @@ async def free(tx: Tx, actor: Actor, round_: Round) -> list[Share]:
     every = await of_round(tx, round_.id)
     found = [s for s in every if s.attempt is None]
     if not found:
+        if not every:  # the insurance is still settling
+            raise rules.RoundClosingError
         busy = [s.attempt for s in every if s.attempt is not None and s.state == "busy"]
         await _taken(tx, actor, next((a for a in busy if a.actor == actor.viewer), busy[0]))
     return found
@@ -124,7 +126,7 @@ async def plan(tx: Tx, actor: Actor, subject: Subject, left_fen: int, pieces: Se
 async def cut(tx: Tx, actor: Actor, round_: Round, meant: Sequence[Meant]) -> None:
     """Replace the shares nobody has taken by these."""
     round_.shared = True
-    _replace(tx, actor, round_, await of_round(tx, round_.id), meant)
+    _replace(tx, actor.viewer, round_, await of_round(tx, round_.id), meant)
 
 
 async def payers(tx: Tx, actor: Actor, subject: Subject) -> list[tuple[UUID, str]]:
@@ -146,14 +148,14 @@ async def payers(tx: Tx, actor: Actor, subject: Subject) -> list[tuple[UUID, str
     return found
 
 
-def _replace(tx: Tx, actor: Actor, round_: Round, every: Sequence[Share], meant: Sequence[Meant]) -> list[Allocation]:
+def _replace(tx: Tx, made_by: str, round_: Round, every: Sequence[Share], meant: Sequence[Meant]) -> list[Allocation]:
     for share in every:
         if share.attempt is None:
             share.allocation.replaced_at = tx.now
-    return _add(tx, actor, round_, meant, max(s.allocation.number for s in every) if every else 0)
+    return _add(tx, made_by, round_, meant, max(s.allocation.number for s in every) if every else 0)
 
 
-def _add(tx: Tx, actor: Actor, round_: Round, meant: Sequence[Meant], last: int) -> list[Allocation]:
+def _add(tx: Tx, made_by: str, round_: Round, meant: Sequence[Meant], last: int) -> list[Allocation]:
     return [
         tx.add(
             Allocation(
@@ -163,7 +165,7 @@ def _add(tx: Tx, actor: Actor, round_: Round, meant: Sequence[Meant], last: int)
                 amount_fen=one.amount_fen,
                 person_id=one.person_id,
                 relation=one.relation,
-                made_by=actor.viewer,
+                made_by=made_by,
                 made_at=tx.now,
             )
         )

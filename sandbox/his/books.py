@@ -295,6 +295,38 @@ class Books:
             "results": list(enc.results.values()),
         }
 
+    def insurance(self, encounter: str) -> Json | None:
+        """What the insurance has to be told of one encounter; None for somebody not (or no longer) insured."""
+        enc = self.encounters.get(encounter)
+        if enc is None or enc.started["insurance"]["status"] != "normal" or not enc.started["patient"].get("id_number"):
+            return None
+        patient, doctor = enc.started["patient"], enc.started.get("doctor") or ""
+        at, department = enc.started["started_at"], enc.started["department"]
+        return {
+            "insured": {
+                "name": patient["name"],
+                "id_type": "01",
+                "id_number": patient["id_number"],
+                "person_no": f"P{patient['id_number'][-12:]}",
+                "scheme": {"employee": "310", "resident": "390"}[enc.started["insurance"]["scheme"]],
+                "region": "320600",
+            },
+            "registration": f"M{encounter}",
+            "department_name": department,
+            "doctor": doctor,
+            "diagnoses": [
+                {
+                    "code": "Z01.800",
+                    "name": "特殊检查",
+                    "department": department,
+                    "doctor": doctor,
+                    "doctor_name": doctor,
+                    "at": at,
+                }
+            ],
+            "codes": {c["item_code"]: c["item_code"] for c in enc.charges.values()},
+        }
+
     # -- what Houfu answered -----------------------------------------------------------------------------------------
 
     def pending(self, limit: int, hold: frozenset[str] = frozenset()) -> list[Json]:

@@ -104,12 +104,16 @@ def _settle(books: Books, data: Json) -> str | None:
         return "total_differs"
     if len({line["charge_no"] for line in data["charges"]}) < len(data["charges"]):
         return "already_settled"
-    reasons = [_unpayable(books, line["charge_no"], line["self_fen"]) for line in data["charges"]]
+    reasons = [_unpayable(books, line) for line in data["charges"]]
     return next((r for r in reasons if r is not None), None)
 
 
-def _unpayable(books: Books, charge_no: str, self_fen: int) -> str | None:
-    """Why this line cannot be paid; the patient may pay the personal account's part in cash, never the fund's."""
+def _unpayable(books: Books, line: Json) -> str | None:
+    """Why this line cannot be paid; the patient may pay the personal account's part in cash, never the fund's.
+
+    Where the insurance has settled, its split counts and the estimate no more.
+    """
+    charge_no, self_fen = line["charge_no"], line["self_fen"]
     enc = _of_charge(books, charge_no)
     if enc is None:
         return "no_such_charge"
@@ -120,6 +124,9 @@ def _unpayable(books: Books, charge_no: str, self_fen: int) -> str | None:
     if charge_no not in enc.executed:
         return "not_performed"
     charge = enc.charges[charge_no]
+    if "fund_fen" in line:
+        parts = self_fen + line["fund_fen"] + line["account_fen"] + line["other_fen"]
+        return None if parts == charge["amount_fen"] else "amount_differs"
     split = charge["split"]
     fits = split["self_fen"] <= self_fen <= charge["amount_fen"] - split["fund_fen"]
     return None if fits else "amount_differs"

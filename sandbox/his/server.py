@@ -97,6 +97,7 @@ class _Houfu:
         return [
             Route("/houfu/commands", self.commands, methods=["POST"]),
             Route("/houfu/encounters/{no}/snapshot", self.snapshot),
+            Route("/houfu/encounters/{no}/insurance", self.insurance),
             Route("/houfu/slots", self.slots),
             Route("/houfu/settlements", self.settlements),
         ]
@@ -165,6 +166,13 @@ class _Houfu:
         if request.path_params["no"] not in self.his.books.encounters:
             return JSONResponse({"error": "no_such_encounter"}, 404)
         return JSONResponse(self.his.books.snapshot(request.path_params["no"]))
+
+    async def insurance(self, request: Request) -> Response:
+        """Question: what the insurance has to be told of one encounter."""
+        if (no := await self._question(request)) is not None:
+            return no
+        facts = self.his.books.insurance(request.path_params["no"])
+        return JSONResponse(facts) if facts is not None else JSONResponse({"error": "not_insured"}, 404)
 
     async def slots(self, request: Request) -> Response:
         if (no := await self._question(request)) is not None:

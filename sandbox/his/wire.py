@@ -272,8 +272,13 @@ class CommandCharge(Wire):
 
 
 class PaidCharge(Wire):
+    """The other three are said together, of lines the insurance settled through Houfu."""
+
     charge_no: Text
     self_fen: Fen
+    fund_fen: Fen | None = None
+    account_fen: Fen | None = None
+    other_fen: Fen | None = None
 
 
 class NoData(Wire):
@@ -292,6 +297,16 @@ class ExcludeData(Wire):
     charge_no: Text | None = None
 
 
+class Insurance(Wire):
+    encounter: Text
+    number: Text
+    fund_fen: Fen
+    account_fen: Fen
+    mutual_aid_fen: Fen
+    other_fen: Fen
+    cash_fen: Fen
+
+
 class Paid(Wire):
     way: Text
     transaction: Text
@@ -303,6 +318,7 @@ class SettleData(Wire):
     settlement_no: Text
     charges: Annotated[list[PaidCharge], Field(min_length=1)]
     total_fen: Fen
+    insurance: list[Insurance]
     payments: list[Paid]
 
 

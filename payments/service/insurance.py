@@ -1,0 +1,457 @@
+"""The insurance settles first: one settlement per encounter, shown before anything is taken, whole or taken back."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from billing.rules import Parts, RoundState
+from billing.service import lines as billing
+from billing.service import paying
+from billing.service.paying import ChargeItem, Round
+from kernel.db import Tx
+from kernel.errors import NotFoundError
+from kernel.ids import new_id, short_code
+from payments import rules
+from payments.models import InsurancePart as InsurancePart
+from payments.ports import (
+    Authorized,
+    Conclusion,
+    Credential,
+    Diagnosis,
+    FeeLine,
+    FeeUpload,
+    InsuranceOrder,
+    InsuranceRefund,
+    InsuranceRefunded,
+    InsuranceRefundStatus,
+    Insured,
+    RefundKind,
+    Split,
+)
+from payments.ports import InsuranceState as Said
+from payments.rules import INSURANCE, NO_MONEY, InsuranceState
+from payments.service import labels, parts, rounds
+from payments.service.moves import tell_round
+from payments.service.parts import move
+from people.rules import Action, Actor
+from people.service import access
+from visits.service import reading
+from visits.service.encounters import Encounter
+from visits.service.reading import subject_of
+
+S = InsuranceState
+Facts = Mapping[str, Any]
+
+
+async def wanted(tx: Tx, actor: Actor, visit_id: UUID) -> list[str]:
+    """The HIS's numbers of the encounters whose payable lines the insurance would be asked to settle.
+
+    Raises:
+        NotFoundError, ForbiddenError: the insurance is the patient's side's to use.
+        rules.NotInsuredError: nothing payable, or something is being paid already.
+    """
+    visit = await paying.locked_visit(tx, visit_id)
+    await access.require(tx, actor, Action.ASK_FAMILY, subject_of(visit))
+    if await paying.live_round(tx, visit_id) is not None:
+        raise rules.NotInsuredError
+    found = await _by_encounter(tx, visit_id, await paying.payable(tx, visit))
+    if not found:
+        raise rules.NotInsuredError
+    return [encounter.number for encounter in found]
+
+
+async def _by_encounter(tx: Tx, visit_id: UUID, lines: Sequence[ChargeItem]) -> dict[Encounter, list[ChargeItem]]:
+    """Lines by their order's encounter; one without an order belongs to the visit's first."""
+    every = {e.id: e for e in await reading.encounters_of(tx, visit_id)}
+    first = next(iter(every.values()))
+    made: dict[Encounter, list[ChargeItem]] = {}
+    for line in lines:
+        encounter = await billing.encounter_of(tx, line)
+        made.setdefault(every.get(encounter, first) if encounter else first, []).append(line)
+    return made
+
+
+async def begin(
+    tx: Tx, actor: Actor, visit_id: UUID, facts: Mapping[str, Facts], *, account_used: bool | None
+) -> list[UUID]:
+    """Open a round the insurance settles first: one settlement per encounter, each waiting for a consent.
+
+    Args:
+        facts: encounter number → what the HIS says the insurance has to be told.
+        account_used: whether the patient wants personal accounts used; None leaves it to the insurer.
+
+    Raises:
+        rules.NotInsuredError: what is payable has changed since the HIS was asked.
+    """
+    if set(await wanted(tx, actor, visit_id)) != set(facts):
+        raise rules.NotInsuredError
+    visit = await paying.locked_visit(tx, visit_id)
+    now = await paying.open_round(tx, visit_id, actor.viewer, insured=True)
+    made = []
+    for encounter, lines in (await _by_encounter(tx, visit_id, await paying.covered_by(tx, now))).items():
+        INSURANCE.move(None, S.CREATED)
+        identity = new_id()
+        part = InsurancePart(
+            id=identity,
+            round_id=now.id,
+            visit_id=visit_id,
+            hospital_id=visit.hospital_id,
+            encounter=encounter.number,
+            order_number=f"HF{short_code(16)}",
+            charge_ids=[str(line.id) for line in lines],
+            total_fen=sum(line.amount_fen for line in lines),
+            state=S.CREATED,
+            account_used=account_used,
+            actor=actor.viewer,
+            facts_sealed=tx.vault.seal(json.dumps(dict(facts[encounter.number])), "insurance.facts", identity.hex),
+            created_at=tx.now,
+            looks=0,
+        )
+        made.append(tx.add(part).id)
+    await tx.session.flush()
+    await tell_round(tx, now, "insuring", await labels.relation_of(tx, actor, visit.patient_id, visit_id))
+    return made
+
+
+async def waits(tx: Tx, actor: Actor, part_id: UUID) -> bool:
+    """Whether a settlement of the caller's waits for a consent.
+
+    Raises:
+        NotFoundError: none of the caller's.
+    """
+    part = await tx.get(InsurancePart, part_id)
+    if part is None or part.actor != actor.viewer:
+        raise NotFoundError
+    return part.state == S.CREATED and part.auth_sealed is None
+
+
+async def authorized(tx: Tx, actor: Actor, part_id: UUID, given: Authorized) -> None:
+    """The patient's consent for one settlement, kept sealed; it is good for minutes and for this order only."""
+    part, now = await locked(tx, part_id)
+    if part.actor != actor.viewer:
+        raise NotFoundError
+    if part.state != S.CREATED or part.auth_sealed is not None or now.state != RoundState.INSURING:
+        return
+    part.auth_sealed = tx.vault.seal(json.dumps(asdict(given)), "insurance.auth", part.id.hex)
+    part.auth_until = tx.now + rules.AUTHORIZATION_LIFE
+    part.next_look_at = tx.now
+
+
+async def locked(tx: Tx, part_id: UUID) -> tuple[InsurancePart, Round]:
+    """A settlement and its round with the visit's turn taken.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = await tx.get(InsurancePart, part_id)
+    if found is None:
+        raise NotFoundError
+    await paying.locked_visit(tx, found.visit_id)
+    now = await paying.round_by_id(tx, found.round_id, lock=True)
+    part = await tx.get(InsurancePart, part_id, lock=True)
+    if part is None:
+        raise NotFoundError
+    return part, now
+
+
+# ------------------------------------------------------------------------------------------- what the centre is told
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A settlement as the centre is asked about it; always the same words, so that asking again finds the same."""
+
+    state: InsuranceState
+    fees: FeeUpload
+    credential: Credential | None
+    order: InsuranceOrder | None
+    refund: InsuranceRefund | None
+
+
+async def asked(tx: Tx, part_id: UUID) -> Asked:
+    """What to ask next about a settlement."""
+    part = await tx.get(InsurancePart, part_id)
+    if part is None:
+        raise NotFoundError
+    auth = _auth(tx, part)
+    fees = await _fees(tx, part, auth)
+    credential = order = refund = None
+    if part.credential_sealed is not None:
+        credential = Credential(**json.loads(tx.vault.open(part.credential_sealed, "insurance.order", part.id.hex)))
+        order = InsuranceOrder(
+            credential,
+            auth.pay_auth_no,
+            f"S{part.order_number}",
+            fees.batch,
+            fees.registration,
+            account_used=part.account_used,
+        )
+    if part.state in (S.REFUNDING, S.MANUAL) and credential is not None and part.refund_at is not None:
+        refund = _refund(part, credential, auth)
+    return Asked(S(part.state), fees, credential, order, refund)
+
+
+def _auth(tx: Tx, part: InsurancePart) -> Authorized:
+    if part.auth_sealed is None:
+        return Authorized("", family=False)
+    return Authorized(**json.loads(tx.vault.open(part.auth_sealed, "insurance.auth", part.id.hex)))
+
+
+def _refund(part: InsurancePart, credential: Credential, auth: Authorized) -> InsuranceRefund:
+    fund, account, other = part.fund_fen or 0, part.account_fen or 0, part.other_fen or 0
+    return InsuranceRefund(
+        pay_order_id=credential.pay_order_id,
+        refund_number=f"R{part.order_number}",
+        at=part.refund_at or part.created_at,
+        kind=RefundKind.INSURANCE,
+        total_fen=fund + account + other,
+        fund_fen=fund,
+        personal_account_fen=account,
+        other_fen=other,
+        cash_fen=0,
+        pay_auth_no=auth.pay_auth_no,
+    )
+
+
+async def _fees(tx: Tx, part: InsurancePart, auth: Authorized) -> FeeUpload:
+    facts = json.loads(tx.vault.open(part.facts_sealed, "insurance.facts", part.id.hex))
+    encounter = next(e for e in await reading.encounters_of(tx, part.visit_id) if e.number == part.encounter)
+    insured = facts["insured"]
+    lines = []
+    for number in sorted(part.charge_ids):
+        line = await paying.line_of(tx, UUID(number))
+        code = facts["codes"].get(line.item_code, line.item_code)
+        lines.append(
+            FeeLine(
+                line.number,
+                line.executed_at or line.created_at,
+                code,
+                line.item_code,
+                Decimal(line.quantity),
+                line.unit_price_fen,
+                line.amount_fen,
+                encounter.department,
+                facts["doctor"],
+            )
+        )
+    return FeeUpload(
+        order_number=part.order_number,
+        insured=Insured(
+            insured["name"],
+            insured["id_type"],
+            insured["id_number"],
+            insured["person_no"],
+            insured["scheme"],
+            insured["region"],
+        ),
+        visit_number=part.encounter,
+        begun_at=encounter.started_at,
+        department=encounter.department,
+        department_name=facts["department_name"],
+        total_fen=part.total_fen,
+        lines=tuple(lines),
+        diagnoses=tuple(
+            Diagnosis(d["code"], d["name"], d["department"], d["doctor"], d["doctor_name"], _at(d["at"]))
+            for d in facts["diagnoses"]
+        ),
+        batch=f"B{part.order_number}"[:20],
+        pay_auth_no=auth.pay_auth_no,
+        registration=facts["registration"],
+        account_used=part.account_used,
+    )
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+# ------------------------------------------------------------------------------------------------ what the centre says
+
+
+async def uploaded(tx: Tx, part_id: UUID, credential: Credential) -> None:
+    """The bill is handed in; its order number and secret are kept sealed."""
+    part, now = await locked(tx, part_id)
+    if part.state != S.CREATED:
+        return
+    part.credential_sealed = tx.vault.seal(json.dumps(asdict(credential)), "insurance.order", part.id.hex)
+    part.pay_order_id = credential.pay_order_id
+    move(tx, part, S.UPLOADED)
+    if now.state == RoundState.CLOSING:
+        move(tx, part, S.REVOKING)
+
+
+async def placed(tx: Tx, part_id: UUID, split: Split) -> None:
+    """The insurance has reckoned: its split is shown, nothing is taken."""
+    part, now = await locked(tx, part_id)
+    if part.state != S.UPLOADED:
+        return
+    if split.total_fen != part.total_fen:
+        part.trouble = "mismatch:total"
+        return
+    part.fund_fen, part.account_fen, part.other_fen = split.fund_fen, split.personal_account_fen, split.other_fen
+    part.mutual_aid_fen, part.hospital_part_fen = split.mutual_aid_fen, split.hospital_part_fen
+    part.cash_fen = split.cash_fen
+    move(tx, part, S.PLACED)
+    part.next_look_at = None  # now the payer decides
+    await _tell(tx, now, "reckoned")
+
+
+async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> list[UUID]:
+    """The payer has seen what is taken from where, and agrees.
+
+    Args:
+        seen_cash_fen: what remains in cash, as it was shown.
+
+    Raises:
+        rules.NotShownError: not every settlement is reckoned, or another split was shown.
+    """
+    visit = await paying.locked_visit(tx, visit_id)
+    await access.require(tx, actor, Action.ASK_FAMILY, subject_of(visit))
+    now = await paying.live_round(tx, visit_id)
+    each = await parts.of_round(tx, now.id) if now is not None and now.state == RoundState.INSURING else []
+    if any(p.state in (S.PAYING, S.PAID) for p in each):
+        return [p.id for p in each]  # pressed twice
+    if not each or any(p.state != S.PLACED for p in each) or sum(p.cash_fen or 0 for p in each) != seen_cash_fen:
+        raise rules.NotShownError
+    for part in each:
+        move(tx, part, S.PAYING)
+        part.confirmed_at = tx.now
+    return [p.id for p in each]
+
+
+async def said(tx: Tx, part_id: UUID, told: Said) -> None:
+    """The centre's verified word, asked for by us: paid, never paid, or given back; anything else says nothing."""
+    part, now = await locked(tx, part_id)
+    proves = told.status.concludes
+    if proves is Conclusion.PAID and part.state in (S.PAYING, S.REVOKING):
+        if not _same(part, told.split):
+            part.trouble = "mismatch:split"
+            return
+        await _paid(tx, part, now)
+    elif proves in (Conclusion.NEVER_PAID, Conclusion.GIVEN_BACK):
+        await _gone(tx, part, now)
+
+
+def _same(part: InsurancePart, split: Split | None) -> bool:
+    """Whether the insurer paid what the payer was shown; an answer without amounts says nothing against it."""
+    if split is None:
+        return True
+    shown = (part.fund_fen, part.account_fen, part.other_fen, part.cash_fen, part.mutual_aid_fen)
+    return shown == (split.fund_fen, split.personal_account_fen, split.other_fen, split.cash_fen, split.mutual_aid_fen)
+
+
+async def _paid(tx: Tx, part: InsurancePart, now: Round) -> None:
+    part.paid_at = tx.now
+    if part.state == S.REVOKING or now.state != RoundState.INSURING:
+        if part.state == S.PAYING:
+            move(tx, part, S.REVOKING)
+        part.refund_at = tx.now
+        move(tx, part, S.REFUNDING)
+        return
+    move(tx, part, S.PAID)
+    each = await parts.of_round(tx, now.id)
+    if any(p.state != S.PAID for p in each):
+        await _tell(tx, now, "insuring")
+        return
+    for one in each:
+        final = Parts(one.fund_fen or 0, one.account_fen or 0, one.other_fen or 0, one.cash_fen or 0)
+        await paying.insured(tx, now, [UUID(c) for c in one.charge_ids], final, one.mutual_aid_fen or 0)
+    now.cash_fen = sum(p.cash_fen or 0 for p in each)
+    await rounds.insured(tx, now)
+
+
+async def _gone(tx: Tx, part: InsurancePart, now: Round) -> None:
+    """It holds its money: a settlement that failed takes the others, and the cash, back with it."""
+    if part.state in NO_MONEY:
+        return
+    if part.state == S.REVOKING:
+        move(tx, part, S.REVOKED)
+    elif part.state in (S.REFUNDING, S.MANUAL):
+        await refunded(tx, part.id, InsuranceRefunded("", InsuranceRefundStatus.SUCCESS))
+        return
+    elif part.state == S.PAID:
+        move(tx, part, S.REFUNDED)
+    else:
+        move(tx, part, S.FAILED)
+    await back(tx, now)
+
+
+async def refused(tx: Tx, part_id: UUID, reason: str) -> None:
+    """A definite no before anything was paid."""
+    part, now = await locked(tx, part_id)
+    if part.state in (S.CREATED, S.UPLOADED):
+        part.trouble = reason[:80]
+        await _gone(tx, part, now)
+
+
+async def revoked(tx: Tx, part_id: UUID) -> None:
+    """Taken back before it was paid."""
+    part, now = await locked(tx, part_id)
+    if part.state == S.REVOKING:
+        move(tx, part, S.REVOKED)
+        await back(tx, now)
+
+
+async def refunded(tx: Tx, part_id: UUID, told: InsuranceRefunded) -> None:
+    """What became of giving the insurance its money back; an undecided refund needs a person, and is asked about."""
+    part, now = await locked(tx, part_id)
+    if part.state not in (S.REFUNDING, S.MANUAL):
+        return
+    if told.status is InsuranceRefundStatus.SUCCESS:
+        move(tx, part, S.REFUNDED)
+        part.trouble = None
+        await back(tx, now)
+    elif part.state == S.REFUNDING:
+        move(tx, part, S.MANUAL)
+        part.trouble = f"refund:{told.status.value}"
+
+
+async def back(tx: Tx, now: Round) -> None:
+    """One settlement came to nothing, or its round is given up: so does everything else of it, whole.
+
+    A round that is paid already is the hospital's: there a person decides.
+    """
+    if now.state in (RoundState.PAID, RoundState.SETTLED):
+        for part in await parts.of_round(tx, now.id):
+            part.trouble = part.trouble or "insurance:gone_after_paid"
+        return
+    if now.state in (RoundState.INSURING, RoundState.OPEN):
+        paying.move_round(now, RoundState.CLOSING)
+    await parts.take_back(tx, now)
+    await rounds.go_back(tx, now)
+
+
+# ------------------------------------------------------------------------------------------------------- looking after
+
+
+async def claim_due(tx: Tx, limit: int = 20) -> list[UUID]:
+    """Settlements to go on with now, each given to one sweeper only."""
+    query = select(InsurancePart).where(InsurancePart.next_look_at <= tx.now).order_by(InsurancePart.next_look_at)
+    found = (await tx.session.scalars(query.limit(limit).with_for_update(skip_locked=True))).all()
+    for part in found:
+        part.looks += 1
+        part.next_look_at = rules.next_insurance_look(part.looks, tx.now)
+    return [p.id for p in found]
+
+
+async def by_order(tx: Tx, pay_order_id: str) -> UUID:
+    """The settlement a notice is about.
+
+    Raises:
+        NotFoundError: none of ours.
+    """
+    query = select(InsurancePart.id).where(InsurancePart.pay_order_id == pay_order_id)
+    found = (await tx.session.scalars(query)).first()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def _tell(tx: Tx, now: Round, state: str) -> None:
+    await tell_round(tx, now, state, labels.SELF)

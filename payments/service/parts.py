@@ -1,0 +1,75 @@
+"""The insurance's settlements of a round as they stand together: all paid, all back, or on their way."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from billing.service import paying
+from billing.service.paying import Round
+from kernel.db import Tx
+from payments.models import InsurancePart
+from payments.rules import INSURANCE, NO_MONEY, InsuranceState
+
+S = InsuranceState
+
+
+async def of_round(tx: Tx, round_id: UUID) -> list[InsurancePart]:
+    """The settlements of a round, in order."""
+    query = select(InsurancePart).where(InsurancePart.round_id == round_id)
+    return list(await tx.session.scalars(query.order_by(InsurancePart.created_at, InsurancePart.encounter)))
+
+
+async def over(tx: Tx, now: Round) -> bool:
+    """Whether the insurance holds all of its money again, so that the rest of a round can go back."""
+    return all(p.state in NO_MONEY for p in await of_round(tx, now.id))
+
+
+async def stands(tx: Tx, now: Round) -> bool:
+    """Whether everything the insurance is to pay is paid."""
+    return all(p.state == S.PAID for p in await of_round(tx, now.id))
+
+
+def move(tx: Tx, part: InsurancePart, after: InsuranceState) -> None:
+    """Move a settlement along its lifecycle; the sweeper goes on with it at once unless told otherwise."""
+    INSURANCE.move(S(part.state), after)
+    part.state = after
+    part.looks, part.next_look_at = 0, None if after in NO_MONEY else tx.now
+
+
+async def take_back(tx: Tx, now: Round) -> None:
+    """The round is given up: what is not paid is revoked, what is paid goes back to the insurance."""
+    for part in await of_round(tx, now.id):
+        if part.state == S.CREATED and part.auth_sealed is None:
+            move(tx, part, S.REVOKED)
+        elif part.state in (S.UPLOADED, S.PLACED, S.PAYING):
+            move(tx, part, S.REVOKING)
+        elif part.state == S.PAID:
+            part.refund_at = tx.now
+            move(tx, part, S.REFUNDING)
+    await tx.session.flush()
+
+
+async def replaced_again(tx: Tx, now: Round) -> None:
+    """The insurance has its money: lines that bore its split bear their estimate."""
+    for part in await of_round(tx, now.id):
+        await paying.uninsured(tx, now, [UUID(c) for c in part.charge_ids], part.mutual_aid_fen or 0)
+
+
+async def told(tx: Tx, now: Round) -> list[Mapping[str, Any]]:
+    """What the HIS is told of the insurance's part of a round (``docs/his.md``)."""
+    names = ("fund_fen", "account_fen", "mutual_aid_fen", "other_fen", "cash_fen")
+    return [
+        {"encounter": p.encounter, "number": p.pay_order_id, **{name: getattr(p, name) for name in names}}
+        for p in await of_round(tx, now.id)
+    ]
+
+
+async def shown(tx: Tx, now: Round) -> list[Mapping[str, Any]]:
+    """How each settlement stands, for the patient's side; no department, no diagnosis."""
+    names = ("total_fen", "fund_fen", "account_fen", "mutual_aid_fen", "other_fen", "hospital_part_fen", "cash_fen")
+    return [
+        {"id": str(p.id), "state": p.state, **{name: getattr(p, name) for name in names}}
+        for p in await of_round(tx, now.id)
+    ]

@@ -153,6 +153,24 @@ CHECKS = (
         GROUP BY visit_id HAVING count(*) > 1""",
     ),
     Check(
+        "insurance_split",
+        "a settlement whose lines bear another split than the insurance paid",
+        """SELECT 'insurance_part ' || p.id, 'fund ' || p.fund_fen || ', lines ' || coalesce(sum(c.fund_fen), 0)
+            || '; cash ' || p.cash_fen || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
+        FROM insurance_part p JOIN round r ON r.id = p.round_id LEFT JOIN charge_item c ON p.charge_ids ? c.id::text
+        WHERE r.state IN ('open', 'paid', 'settled') GROUP BY p.id
+        HAVING coalesce(sum(c.fund_fen), 0) <> p.fund_fen OR coalesce(sum(c.account_fen), 0) <> p.account_fen
+        OR coalesce(sum(c.other_fen), 0) <> p.other_fen OR coalesce(sum(c.self_fen), 0) <> p.cash_fen""",
+    ),
+    Check(
+        "both_or_neither",
+        "a round whose insurance stands otherwise than its cash",
+        """SELECT 'round ' || r.id, r.state || ', insurance ' || p.state || ', ' || p.total_fen || ' fen'
+        FROM round r JOIN insurance_part p ON p.round_id = r.id
+        WHERE (r.state IN ('open', 'paid', 'settled') AND p.state <> 'paid')
+        OR (r.state = 'released' AND p.state NOT IN ('revoked', 'refunded', 'failed'))""",
+    ),
+    Check(
         "over_refund",
         "a payment of which more goes back than was paid, or than its refunds say",
         """SELECT 'attempt ' || a.id,
@@ -182,6 +200,14 @@ CHECKS = (
         """SELECT 'refund ' || id, amount_fen || ' fen since ' || created_at FROM refund
         WHERE done_at IS NULL AND state NOT IN ('requested', 'refused')
         AND created_at < now() - interval '10 minutes'""",
+        "late",
+    ),
+    Check(
+        "insurance_age",
+        "a settlement that has neither been paid nor taken back for ten minutes",
+        """SELECT 'insurance_part ' || id, state || ' since ' || coalesce(refund_at, confirmed_at, created_at)
+        FROM insurance_part WHERE state IN ('paying', 'revoking', 'refunding', 'manual')
+        AND coalesce(refund_at, confirmed_at, created_at) < now() - interval '10 minutes'""",
         "late",
     ),
     Check(

@@ -147,6 +147,19 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class InsurancePart:
+    """One settlement of the insurance; amounts are None until it is reckoned. Mutual aid is inside the accounts."""
+
+    state: str
+    total_fen: int
+    fund_fen: int | None = None
+    account_fen: int | None = None
+    mutual_aid_fen: int | None = None
+    other_fen: int | None = None
+    cash_fen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Shares:
     """A bill several people pay; ``left_fen`` is what nobody is paying yet."""
 
@@ -154,6 +167,7 @@ class Shares:
     paid_fen: int
     left_fen: int
     shares: tuple[Share, ...]
+    parts: tuple[InsurancePart, ...] = ()
 
     @classmethod
     def of(cls, row: Row | None) -> "Shares | None":
@@ -161,7 +175,9 @@ class Shares:
         if row is None:
             return None
         shares = tuple(Share(s["number"], s["amount_fen"], s["state"], s["label"]) for s in row["shares"])
-        return cls(row["cash_fen"], row["paid_fen"], row["left_fen"], shares)
+        names = ("state", "total_fen", "fund_fen", "account_fen", "mutual_aid_fen", "other_fen", "cash_fen")
+        parts = tuple(InsurancePart(*(p[name] for name in names)) for p in row.get("parts") or ())
+        return cls(row["cash_fen"], row["paid_fen"], row["left_fen"], shares, parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,22 +92,56 @@ def _paying() -> dict[str, Sample]:
     }
 
 
-def shared() -> dict[str, Sample]:
-    """A shared bill, cutting it, paying one's own share, giving it up."""
-    return _paying() | {
-        "bill-shared": Sample(
+INSURED = v.Shares(
+    0,
+    0,
+    0,
+    (),
+    (
+        v.InsurancePart("paid", 12600, 8820, 2520, 520, 0, 1260),
+        v.InsurancePart("placed", 6800, 4000, 0, 0, 300, 2500),
+    ),
+)
+
+
+def _insured() -> dict[str, Sample]:
+    bill = v.Bill(HEAD, v.VisitState("open", "DEFERRED"), replace(SUMS, payable_fen=0), DONE, (), (), None)
+    said = v.PaymentNote("insuring", 0, "您", at(10, 20))
+    waits = v.Shares(0, 0, 0, (), (v.InsurancePart("created", 19400),))
+    failed = v.Shares(0, 0, 0, (), (v.InsurancePart("manual", 19400, 9640, 2000, 0, 0, 7760),))
+    cash = v.Shares(1260, 0, 1260, (v.Share(1, 1260, "free", "谁付都行"),), INSURED.parts[:1])
+    return {
+        "bill-insuring": Sample("bill.html", replace(bill, payment=said, shares=INSURED), v.Nav("bill", "v1")),
+        "bill-consent": Sample("bill.html", replace(bill, payment=said, shares=waits), v.Nav("bill", "v1")),
+        "bill-manual": Sample("bill.html", replace(bill, payment=said, shares=failed), v.Nav("bill", "v1")),
+        "bill-insured": Sample(
             "bill.html",
-            v.Bill(
-                HEAD,
-                v.VisitState("open", "DEFERRED"),
-                replace(SUMS, payable_fen=2760, paid_fen=3000),
-                DONE,
-                (),
-                (),
-                None,
-                SHARE_PAID,
-                shares=SHARES,
-            ),
+            replace(bill, sums=replace(SUMS, payable_fen=1260), payment=replace(said, state="insured"), shares=cash),
             v.Nav("bill", "v1"),
         ),
     }
+
+
+def shared() -> dict[str, Sample]:
+    """A shared bill, cutting it, paying one's own share, giving it up."""
+    return (
+        _paying()
+        | _insured()
+        | {
+            "bill-shared": Sample(
+                "bill.html",
+                v.Bill(
+                    HEAD,
+                    v.VisitState("open", "DEFERRED"),
+                    replace(SUMS, payable_fen=2760, paid_fen=3000),
+                    DONE,
+                    (),
+                    (),
+                    None,
+                    SHARE_PAID,
+                    shares=SHARES,
+                ),
+                v.Nav("bill", "v1"),
+            ),
+        }
+    )

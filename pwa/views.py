@@ -30,7 +30,21 @@ from pwa.desk_views import (
     TroubledCall,
 )
 from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned, SharePerson, ShareSheet
-from pwa.rows import Line, PaymentNote, Row, Share, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
+from pwa.rows import (
+    InsurancePart,
+    Line,
+    PaymentNote,
+    Row,
+    Share,
+    Shares,
+    Show,
+    Step,
+    StoryEntry,
+    Sums,
+    Surface,
+    VisitHead,
+    VisitState,
+)
 
 __all__ = [
     "Ask",
@@ -51,6 +65,7 @@ __all__ = [
     "Guide",
     "HisCall",
     "Home",
+    "InsurancePart",
     "Invitation",
     "Invite",
     "InviteCode",

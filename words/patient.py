@@ -182,6 +182,28 @@ class Bill:
             "returned": f"不分摊了，{rmb(fen)} 已退回原来的账户。",
         }[state]
 
+    insurance = "医保结算"
+    insurance_other = "医保其他"
+    mutual_aid = "家人的医保账户"
+    insurance_states = {
+        "created": "等您授权",
+        "uploaded": "正在算",
+        "placed": "算好了，等您同意",
+        "paying": "医保正在付",
+        "paid": "医保付好了",
+        "revoking": "正在取消",
+        "revoked": "取消了",
+        "refunding": "正在退回医保",
+        "refunded": "已退回医保",
+        "failed": "医保没有付成",
+        "manual": "医院正在和医保核对",
+    }
+
+    @staticmethod
+    def insurance_part(number: int, of: int) -> str:
+        """Which of the settlements."""
+        return "这次就诊" if of == 1 else f"第 {number} 笔"
+
     shares = "一起付"
     share_states = {"free": "还没付", "busy": "正在付", "paid": "付好了"}
     share_left = "还差"

@@ -1,4 +1,4 @@
-"""Paying with the insurance first, for programs: begin, consent to each settlement, look, agree; give up as with shares."""
+"""Paying with the insurance first, for programs: begin, consent to each settlement, look, agree."""
 
 from typing import Annotated
 from uuid import UUID

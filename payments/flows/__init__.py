@@ -280,7 +280,7 @@ async def _place(center: InsuranceCenter, asked: Asked) -> Record | None:
     return partial(insurance.placed, split=await center.place(asked.order)) if asked.order else None
 
 
-async def _query(center: InsuranceCenter, asked: Asked) -> Record | None:
+async def _ask(center: InsuranceCenter, asked: Asked) -> Record | None:
     if asked.credential is None:
         return None
     return partial(insurance.said, told=await center.query(asked.credential, asked.fees.insured))
@@ -292,13 +292,13 @@ async def _revoke(center: InsuranceCenter, asked: Asked) -> Record | None:
     try:
         await center.revoke(asked.credential, asked.fees.insured)
     except Rejected:
-        return await _query(center, asked)  # it may have paid, or be about to
+        return await _ask(center, asked)  # it may have paid, or be about to
     return insurance.revoked
 
 
 async def _return(center: InsuranceCenter, asked: Asked) -> Record | None:
     if asked.state is I.MANUAL:
-        return await _query(center, asked)
+        return await _ask(center, asked)
     return partial(insurance.refunded, told=await center.refund(asked.refund)) if asked.refund else None
 
 
@@ -309,8 +309,8 @@ async def _said_no(tx: Tx, part_id: UUID, reason: str) -> None:
 _STEPS: Mapping[InsuranceState, Callable[[InsuranceCenter, Asked], Awaitable[Record | None]]] = {
     I.CREATED: _upload,
     I.UPLOADED: _place,
-    I.PAYING: _query,
-    I.PAID: _query,  # paid is not for ever, until the hospital has booked it
+    I.PAYING: _ask,
+    I.PAID: _ask,  # paid is not for ever, until the hospital has booked it
     I.REVOKING: _revoke,
     I.REFUNDING: _return,
     I.MANUAL: _return,

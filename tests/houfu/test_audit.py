@@ -32,6 +32,11 @@ LATE = RELEASED + ";" + TRY.format(state="refunding")
 GOING = """INSERT INTO refund (id, out_refund_no, attempt_id, visit_id, amount_fen, reason, state, created_at, tries)
     SELECT gen_random_uuid(), 'R', id, visit_id, 5, 'r', 'sent', {at}, 0 FROM attempt;
     UPDATE attempt SET refunded_fen = 5"""
+PART = """INSERT INTO insurance_part (id, round_id, visit_id, hospital_id, encounter, order_number, charge_ids,
+    total_fen, state, actor, facts_sealed, created_at, fund_fen, account_fen, mutual_aid_fen, other_fen, cash_fen)
+    SELECT gen_random_uuid(), r.id, v.id, v.hospital_id, 'E', 'O', r.charge_ids, 12600, '{state}', 'x', '',
+    now() - interval '1 hour', {fund}, 0, 0, 0, 12600 - {fund} FROM round r, visit v"""
+INSURED = ROUND.format(lines=LINES, fen=6300, paid=0, state="open") + ";" + SHARE.format(number=1, fen=6300)
 # What breaks each invariant, and the others it must break with it.
 BREAKS = {
     "posting_balanced": (
@@ -68,6 +73,12 @@ BREAKS = {
     "one_round": (
         "DROP INDEX uq_round_live;" + ";".join([*[ROUND.format(lines="'[]'", fen=5, paid=0, state="open")] * 2]),
         {"paid_for_lines", "shares"},
+    ),
+    "insurance_split": (INSURED + ";" + PART.format(state="paid", fund=6299), set()),
+    "both_or_neither": (INSURED + ";" + PART.format(state="refunded", fund=6300), set()),
+    "insurance_age": (
+        INSURED.replace("'open'", "'closing'") + ";" + PART.format(state="refunding", fund=6300),
+        set(),
     ),
     "over_refund": (RELEASED + ";" + TRY.format(state="closed") + "; UPDATE attempt SET refunded_fen = 1", set()),
     "suspense": (LATE + ";" + GOING.format(at="now()"), {"cash"}),

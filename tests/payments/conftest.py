@@ -38,8 +38,8 @@ from payments.service.attempts import Press
 from people.models import Grant, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
 from people.service import sessions
+from sandbox import insurance, wechat_pay
 from sandbox import town as towns
-from sandbox import wechat_pay
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
@@ -359,10 +359,15 @@ async def _running(
     # Her personal account is empty, so that every line leaves something to pay.
     town.his.books.account_used["P0000001"] = town.his.catalogue.patients["P0000001"].account_fen
     async with AsyncExitStack() as stack:
-        for name in set(towns.NAMES) - {"his", "wechat_pay"}:
+        for name in set(towns.NAMES) - {"his", "wechat_pay", "insurance"}:
             stack.callback(ports.sockets[name].close)
         await stack.enter_async_context(_served(world, listening))
-        for name, app in (("his", his_app(town.his)), ("wechat_pay", wechat_pay.build(town.pay))):
+        apps = {
+            "his": his_app(town.his),
+            "wechat_pay": wechat_pay.build(town.pay),
+            "insurance": insurance.build(town.insurance),
+        }
+        for name, app in apps.items():
             await stack.enter_async_context(towns.serving(app, ports.sockets[name]))
         made = await _house(world, town, f"http://127.0.0.1:{port}", clock)
         yield made

@@ -151,7 +151,7 @@ def spread(final: Parts, estimates: Sequence[Parts]) -> list[Parts]:
                 made[n][part] += fen
                 left[n] -= fen
                 rest -= fen
-    return [Parts(*parts, own) for parts, own in zip(made, left, strict=True)]
+    return [Parts(fund, account, other, own) for (fund, account, other), own in zip(made, left, strict=True)]
 
 
 class NothingPayableError(HoufuError):

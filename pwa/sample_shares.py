@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from pwa import views as v
+from pwa.pay_views import SharePerson, ShareSheet
+from pwa.rows import InsurancePart, Share
 from pwa.sample_morning import DONE, HEAD, HEAD_MASKED, PARTS, SUMS, Sample, at
 from words import errors
 from words.pay import Share as ShareWords
@@ -13,15 +15,15 @@ SHARES = v.Shares(
     3000,
     2760,
     (
-        v.Share(1, 3000, "paid", "您女儿"),
-        v.Share(2, 2000, "busy", "您儿子"),
-        v.Share(3, 2760, "free", "谁付都行"),
+        Share(1, 3000, "paid", "您女儿"),
+        Share(2, 2000, "busy", "您儿子"),
+        Share(3, 2760, "free", "谁付都行"),
     ),
 )
 PAYERS = (
-    v.SharePerson("p1", "我自己"),
-    v.SharePerson("p2", "您女儿 示*丙", "30.00"),
-    v.SharePerson("p3", "您儿子 示*丁"),
+    SharePerson("p1", "我自己"),
+    SharePerson("p2", "您女儿 示*丙", "30.00"),
+    SharePerson("p3", "您儿子 示*丁"),
 )
 PAID = v.Receipt(
     HEAD_MASKED, 3000, (v.PayPart("wechat", 3000),), (), at(10, 23), "您", "R20261120-0007", settling=True, waits=True
@@ -56,17 +58,15 @@ def _paying() -> dict[str, Sample]:
                 "a1",
                 0,
                 for_other=True,
-                shares=v.Shares(
-                    7760, 0, 7760, (v.Share(1, 3000, "free", "女儿"), v.Share(2, 4760, "free", "谁付都行"))
-                ),
+                shares=v.Shares(7760, 0, 7760, (Share(1, 3000, "free", "女儿"), Share(2, 4760, "free", "谁付都行"))),
                 share=1,
                 share_url="/s",
             ),
         ),
-        "share": Sample("share.html", v.ShareSheet(HEAD, 7760, PAYERS)),
+        "share": Sample("share.html", ShareSheet(HEAD, 7760, PAYERS)),
         "share-again": Sample(
             "share.html",
-            v.ShareSheet(HEAD, 4760, PAYERS, "/stop", errors.sentence("wrong_shares", left="¥47.60")),
+            ShareSheet(HEAD, 4760, PAYERS, "/stop", errors.sentence("wrong_shares", left="¥47.60")),
         ),
         "share-stop": Sample(
             "ask.html",
@@ -98,8 +98,8 @@ INSURED = v.Shares(
     0,
     (),
     (
-        v.InsurancePart("paid", 12600, 8820, 2520, 520, 0, 1260),
-        v.InsurancePart("placed", 6800, 4000, 0, 0, 300, 2500),
+        InsurancePart("paid", 12600, 8820, 2520, 520, 0, 1260),
+        InsurancePart("placed", 6800, 4000, 0, 0, 300, 2500),
     ),
 )
 
@@ -107,9 +107,9 @@ INSURED = v.Shares(
 def _insured() -> dict[str, Sample]:
     bill = v.Bill(HEAD, v.VisitState("open", "DEFERRED"), replace(SUMS, payable_fen=0), DONE, (), (), None)
     said = v.PaymentNote("insuring", 0, "您", at(10, 20))
-    waits = v.Shares(0, 0, 0, (), (v.InsurancePart("created", 19400),))
-    failed = v.Shares(0, 0, 0, (), (v.InsurancePart("manual", 19400, 9640, 2000, 0, 0, 7760),))
-    cash = v.Shares(1260, 0, 1260, (v.Share(1, 1260, "free", "谁付都行"),), INSURED.parts[:1])
+    waits = v.Shares(0, 0, 0, (), (InsurancePart("created", 19400),))
+    failed = v.Shares(0, 0, 0, (), (InsurancePart("manual", 19400, 9640, 2000, 0, 0, 7760),))
+    cash = v.Shares(1260, 0, 1260, (Share(1, 1260, "free", "谁付都行"),), INSURED.parts[:1])
     return {
         "bill-insuring": Sample("bill.html", replace(bill, payment=said, shares=INSURED), v.Nav("bill", "v1")),
         "bill-consent": Sample("bill.html", replace(bill, payment=said, shares=waits), v.Nav("bill", "v1")),

@@ -29,22 +29,8 @@ from pwa.desk_views import (
     ToStage,
     TroubledCall,
 )
-from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned, SharePerson, ShareSheet
-from pwa.rows import (
-    InsurancePart,
-    Line,
-    PaymentNote,
-    Row,
-    Share,
-    Shares,
-    Show,
-    Step,
-    StoryEntry,
-    Sums,
-    Surface,
-    VisitHead,
-    VisitState,
-)
+from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
+from pwa.rows import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
 
 __all__ = [
     "Ask",
@@ -65,7 +51,6 @@ __all__ = [
     "Guide",
     "HisCall",
     "Home",
-    "InsurancePart",
     "Invitation",
     "Invite",
     "InviteCode",
@@ -87,9 +72,6 @@ __all__ = [
     "Returned",
     "Row",
     "Settings",
-    "Share",
-    "SharePerson",
-    "ShareSheet",
     "Shares",
     "Sheet",
     "SheetStep",

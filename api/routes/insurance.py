@@ -10,6 +10,7 @@ from api.deps import PersonCaller, TxDep, WorldDep
 from api.routes.payments import till_of
 from api.world import World
 from kernel.db import Tx
+from kernel.errors import NotFoundError
 from kernel.outside import NotConfigured
 from payments import flows
 from payments.ports import InsuranceCenter
@@ -62,7 +63,9 @@ async def begin_insuring(world: World, tx: Tx, caller: Actor, visit_id: UUID, ac
     """Ask the hospital what the insurance has to be told, and open the round."""
     center_of(world)
     visit = await visit_of(tx, visit_id)
-    his = await world.ports.his.of(visit.hospital_id) if visit is not None else None
+    if visit is None:
+        raise NotFoundError
+    his = await world.ports.his.of(visit.hospital_id)
     await tx.let_go()
     return await flows.insure(world.db, his, caller, visit_id, account_used=account_used)
 

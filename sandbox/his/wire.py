@@ -297,7 +297,7 @@ class ExcludeData(Wire):
     charge_no: Text | None = None
 
 
-class Insurance(Wire):
+class InsuranceSettled(Wire):
     encounter: Text
     number: Text
     fund_fen: Fen
@@ -318,7 +318,7 @@ class SettleData(Wire):
     settlement_no: Text
     charges: Annotated[list[PaidCharge], Field(min_length=1)]
     total_fen: Fen
-    insurance: list[Insurance]
+    insurance: list[InsuranceSettled]
     payments: list[Paid]
 
 

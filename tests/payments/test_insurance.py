@@ -359,6 +359,7 @@ async def test_the_process_dies_between_call_and_record(house: House, at: str, m
 
         monkeypatch.setattr(insurance, name, gone)
 
+    house.town.insurance.behaviour.plan([{"on": "notify", "do": "lose", "times": None}])  # the sweeper is on its own
     bill = await house.bill()
     [part] = await begun(house, bill, account_used=False)
     if at in ("uploaded", "placed"):

@@ -61,6 +61,7 @@ def settle(clinic: Clinic, encounter: str, paid: list[str], number: str = "S1", 
         "settlement_no": number,
         "charges": lines,
         "total_fen": sum(int(line["self_fen"]) for line in lines),
+        "insurance": [],
     } | change
     data["payments"] = [
         {"way": "JSAPI", "transaction": "T1", "amount_fen": data["total_fen"], "paid_at": "2026-11-22T01:31:05Z"}

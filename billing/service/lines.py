@@ -10,23 +10,20 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 
 from billing.events import ChargeBecameBillable, PaidChargeReversed
 from billing.models import ChargeItem as ChargeItem
-from billing.models import Round
 from billing.rules import (
     CHARGE,
-    LIVE_ROUND,
     OWED,
     PILE,
     Account,
     AmountChangedError,
     ChargeState,
     Money,
-    RoundState,
-    Turn,
     seen_line,
     seen_sums,
     sums_by_category,
 )
 from billing.service.ledger import post
+from billing.service.turns import preload_rounds, turn_of
 from kernel.db import Tx, one_of
 from kernel.ids import derive
 from notices.service import append, lock, next_rank
@@ -39,9 +36,6 @@ from visits.service.calls import post_charge, tell
 from visits.service.encounters import Visit
 from visits.service.orders import Order
 
-_ROUNDS = select(Round).where(
-    Round.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))), Round.state.in_(LIVE_ROUND)
-)
 _MONEY = select(
     ChargeItem.visit_id,
     ChargeItem.id,
@@ -119,33 +113,6 @@ async def _preload_money(tx: Tx, visit_ids: Sequence[UUID]) -> None:
     for row in await tx.session.execute(_MONEY, {"visits": wanted}):
         tx.memo["money", row.visit_id][row.id] = row
     await preload_rounds(tx, wanted)
-
-
-async def preload_rounds(tx: Tx, visit_ids: Sequence[UUID]) -> None:
-    """Fetch the live rounds of these visits in one question."""
-    wanted = [v for v in visit_ids if ("round", v) not in tx.memo]
-    if not wanted:
-        return
-    for visit_id in wanted:
-        tx.memo["round", visit_id] = None
-    for found in await tx.session.scalars(_ROUNDS, {"visits": wanted}, execution_options={"populate_existing": True}):
-        tx.memo["round", found.visit_id] = found
-
-
-async def live_round(tx: Tx, visit_id: UUID) -> Round | None:
-    """The round of a visit that is being paid; take the visit's turn first when something will change."""
-    await preload_rounds(tx, [visit_id])
-    found: Round | None = tx.memo["round", visit_id]
-    return found
-
-
-async def turn_of(tx: Tx, visit_id: UUID) -> Turn | None:
-    """The live round as the sums need it."""
-    live = await live_round(tx, visit_id)
-    if live is None:
-        return None
-    left = live.cash_fen - live.paid_fen - live.busy_fen  # while the insurance settles nothing is asked in cash
-    return Turn(left if live.state == RoundState.OPEN else 0, live.paid_fen)
 
 
 async def is_known(tx: Tx, hospital_id: UUID, number: str) -> bool:

@@ -21,9 +21,9 @@ from billing.service.lines import (
     move,
     sums_of,
     take_back,
-    turn_of,
 )
-from billing.service.lines import live_round as live_round
+from billing.service.turns import live_round as live_round
+from billing.service.turns import turn_of
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError

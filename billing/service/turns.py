@@ -1,0 +1,41 @@
+"""Whose turn it is to pay: the live round of a visit, asked for once a transaction."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
+
+from billing.models import Round
+from billing.rules import LIVE_ROUND, RoundState, Turn
+from kernel.db import Tx
+
+_ROUNDS = select(Round).where(
+    Round.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))), Round.state.in_(LIVE_ROUND)
+)
+
+
+async def preload_rounds(tx: Tx, visit_ids: Sequence[UUID]) -> None:
+    """Fetch the live rounds of these visits in one question."""
+    wanted = [v for v in visit_ids if ("round", v) not in tx.memo]
+    if not wanted:
+        return
+    for visit_id in wanted:
+        tx.memo["round", visit_id] = None
+    for found in await tx.session.scalars(_ROUNDS, {"visits": wanted}, execution_options={"populate_existing": True}):
+        tx.memo["round", found.visit_id] = found
+
+
+async def live_round(tx: Tx, visit_id: UUID) -> Round | None:
+    """The round of a visit that is being paid; take the visit's turn first when something will change."""
+    await preload_rounds(tx, [visit_id])
+    found: Round | None = tx.memo["round", visit_id]
+    return found
+
+
+async def turn_of(tx: Tx, visit_id: UUID) -> Turn | None:
+    """The live round as the sums need it."""
+    live = await live_round(tx, visit_id)
+    if live is None:
+        return None
+    left = live.cash_fen - live.paid_fen - live.busy_fen  # while the insurance settles nothing is asked in cash
+    return Turn(left if live.state == RoundState.OPEN else 0, live.paid_fen)

@@ -109,6 +109,7 @@ def _insured() -> dict[str, Sample]:
     said = v.PaymentNote("insuring", 0, "您", at(10, 20))
     waits = v.Shares(0, 0, 0, (), (InsurancePart("created", 19400),))
     failed = v.Shares(0, 0, 0, (), (InsurancePart("manual", 19400, 9640, 2000, 0, 0, 7760),))
+    paid = v.PaymentNote("insured", 1260, "您", at(10, 21))
     cash = v.Shares(1260, 0, 1260, (Share(1, 1260, "free", "谁付都行"),), INSURED.parts[:1])
     return {
         "bill-insuring": Sample("bill.html", replace(bill, payment=said, shares=INSURED), v.Nav("bill", "v1")),
@@ -116,7 +117,7 @@ def _insured() -> dict[str, Sample]:
         "bill-manual": Sample("bill.html", replace(bill, payment=said, shares=failed), v.Nav("bill", "v1")),
         "bill-insured": Sample(
             "bill.html",
-            replace(bill, sums=replace(SUMS, payable_fen=1260), payment=replace(said, state="insured"), shares=cash),
+            replace(bill, sums=replace(SUMS, payable_fen=1260), payment=paid, shares=cash),
             v.Nav("bill", "v1"),
         ),
     }

@@ -105,8 +105,20 @@ class Account(StrEnum):
     PERSONAL_ACCOUNT = "personal_account"
     REVENUE = "revenue"
     CASH_WECHAT = "cash_wechat"
+    CASH_COUNTER = "cash_counter"  # in the cashiers' drawers
+    BANK_CARD = "bank_card"  # taken by the bank's terminals
+    PAID_BY_HAND = "paid_by_hand"  # given back by finance where the provider could not
     ELSEWHERE = "elsewhere"  # paid at the hospital's own window
     SUSPENSE = "suspense"  # money on its way back to who paid it
+
+
+TILLS: Mapping[str, Account] = {"CASH": Account.CASH_COUNTER, "CARD": Account.BANK_CARD}
+"""Where money of a channel lies; of any other it lies at WeChat."""
+
+
+def till_of(channel: str) -> Account:
+    """The account that holds the money of a channel."""
+    return TILLS.get(channel, Account.CASH_WECHAT)
 
 
 class AmountChangedError(HoufuError):

@@ -32,6 +32,14 @@ LATE = RELEASED + ";" + TRY.format(state="refunding")
 GOING = """INSERT INTO refund (id, out_refund_no, attempt_id, visit_id, amount_fen, reason, state, created_at, tries)
     SELECT gen_random_uuid(), 'R', id, visit_id, 5, 'r', 'sent', {at}, 0 FROM attempt;
     UPDATE attempt SET refunded_fen = 5"""
+SHIFT = """INSERT INTO shift (id, hospital_id, staff_id, state, float_fen, opened_at, closed_at, expected_fen,
+    counted_fen)
+    SELECT gen_random_uuid(), s.hospital_id, s.id, {rest} FROM (SELECT * FROM staff WHERE login = 'c.cash') AS s"""
+OPEN = SHIFT.format(rest="'open', 100, {at}, NULL, NULL, NULL")
+CLOSED = SHIFT.format(rest="'closed', 100, now() - interval '1 hour', now(), {expected}, {expected}")
+MOVED = """INSERT INTO till_movement (id, hospital_id, shift_id, visit_id, attempt_id, way, amount_fen, at)
+    SELECT gen_random_uuid(), s.hospital_id, s.id, a.visit_id, a.id, 'CASH', a.amount_fen, {at}
+    FROM shift s, attempt a"""
 # What breaks each invariant, and the others it must break with it.
 BREAKS = {
     "posting_balanced": (
@@ -51,6 +59,13 @@ BREAKS = {
     "receivable": ("UPDATE charge_item SET self_fen = self_fen + 1, fund_fen = fund_fen - 1", set()),
     "revenue": ("UPDATE charge_item SET amount_fen = amount_fen + 1, fund_fen = fund_fen + 1", set()),
     "cash": (SETTLED + ";" + TRY.format(state="settled"), set()),
+    "till": (
+        ";".join([OPEN.format(at="now()"), RELEASED, TRY.format(state="closed"), MOVED.format(at="now()")]),
+        set(),
+    ),
+    "shift_count": (CLOSED.format(expected=101), set()),
+    "one_shift": ("DROP INDEX uq_shift_open;" + ";".join([OPEN.format(at="now()")] * 2), set()),
+    "shift_age": (OPEN.format(at="now() - interval '25 hours'"), set()),
     "paid_once": (
         "DROP INDEX uq_attempt_live;" + ";".join([SETTLED, *[TRY.format(state="settled")] * 2]),
         {"cash", "round_money"},

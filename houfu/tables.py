@@ -12,6 +12,7 @@ from uuid import UUID
 from api.world import World
 from billing.events import PaidChargeReversed
 from billing.service import lines
+from billing.service import refunds as refund_requests
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
 from consent.service.contracts import SEAL_JOB
@@ -21,7 +22,7 @@ from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from payments import flows as payments
-from payments.service import refunds, rounds
+from payments.service import codes, refunds, rounds
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -48,7 +49,7 @@ async def _unmark_today(tx: Tx, event: ContractWithdrawn | ContractSuspended) ->
 
 SUBSCRIBERS: Subscribers = {
     HisAnswered: [rounds.his_answered],
-    PaidChargeReversed: [refunds.line_reversed],
+    PaidChargeReversed: [refunds.line_reversed, refund_requests.overtaken],
     ContractSigned: [_mark_today],
     ContractRestored: [_mark_today],
     ContractWithdrawn: [_unmark_today],
@@ -77,6 +78,7 @@ SILENT: frozenset[str] = frozenset(
         "GrantMade",
         "OrderCheckedIn",
         "OrderPlaced",
+        "RefundAnswered",
         "ReadingAbandoned",
         "ReadingOpened",
         "ResultReady",
@@ -120,6 +122,11 @@ async def _return_money(world: World) -> None:
         await payments.refund_due(world.db, world.ports.pay)
 
 
+async def _forget_codes(world: World) -> None:
+    async with world.db.begin() as tx:
+        await codes.forget_old(tx)
+
+
 async def _end_forgotten(world: World) -> None:
     async with world.db.begin() as tx:
         await encounters.end_forgotten(tx)
@@ -161,6 +168,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("payments.look", 2, _look_at_payments),
     Sweep("payments.refunds", 2, _return_money),
     Sweep("payments.shares", 60, _release_shares),
+    Sweep("payments.codes", 600, _forget_codes),
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),

@@ -225,11 +225,10 @@ class CodeWait(Base):
 
 
 class KioskTurn(Base):
-    """Whose visit a kiosk shows now, until nobody touches it any more; the kiosk itself keeps nothing."""
+    """Whose visit a kiosk shows, since when, until nobody touches it any more; the kiosk itself keeps nothing."""
 
     __tablename__ = "kiosk_turn"
     terminal_id: Mapped[UUID] = column(2, ForeignKey("terminal.id", ondelete="RESTRICT"), primary_key=True)
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"))
-    attempt_id: Mapped[UUID | None] = column(3, ForeignKey("attempt.id", ondelete="RESTRICT"))
-    whole: Mapped[bool] = column(3)
+    since: Mapped[datetime] = column(2)
     until: Mapped[datetime] = column(2)

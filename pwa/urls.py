@@ -23,6 +23,15 @@ class Urls:
     desk_scan = "/desk/scan"
     desk_letters = "/desk/letters"
     desk_troubles = "/desk/troubles"
+    counter = "/desk/counter"
+    counter_find = "/desk/counter/find"
+    counter_shift = "/desk/counter/shift"
+    desk_shifts = "/desk/shifts"
+    desk_refunds = "/desk/refunds"
+    kiosk = "/kiosk"
+    kiosk_setup = "/kiosk/setup"
+    kiosk_quit = "/kiosk/quit"
+    kiosk_code = "/kiosk/code"
     demo = "/demo"
 
     @staticmethod
@@ -74,6 +83,21 @@ class Urls:
     def desk_dispute(dispute: str) -> str:
         """Answer a dispute at the desk (POST ``upheld``)."""
         return f"/desk/disputes/{dispute}"
+
+    @staticmethod
+    def desk_take(visit: str, way: str) -> str:
+        """Take money at the desk (POST): ``cash``, ``card``, ``code``, ``scanner``, ``stop``."""
+        return f"/desk/pay/{visit}/{way}"
+
+    @staticmethod
+    def refunds(visit: str) -> str:
+        """Ask for money back (POST), and what became of it."""
+        return f"/visits/{visit}/refunds"
+
+    @staticmethod
+    def desk_refund(what: str, identity: str) -> str:
+        """Answer a request, hand money out, or note that finance paid it (POST): ``answer``, ``hand``, ``by-hand``."""
+        return f"/desk/refunds/{what}/{identity}"
 
     @staticmethod
     def companion(visit: str) -> str:

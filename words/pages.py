@@ -1,5 +1,6 @@
 """All page words under one name, the way templates reach them: ``w.bill.title``."""
 
+from words import counter as counter_words
 from words import desk as desk_words
 from words import letters, patient
 from words import pay as pay_words
@@ -32,6 +33,11 @@ class Pages:
     desk_login = desk_words.DeskLogin
     troubles = desk_words.Troubles
     desk_pay = desk_words.DeskPay
+    counter = counter_words.Counter
+    take = counter_words.Take
+    shifts = counter_words.Shifts
+    refunds = counter_words.Refunds
+    kiosk = counter_words.Kiosk
     desk_visit = desk_words.DeskVisit
     stage = desk_words.Stage
     offline = desk_words.Offline

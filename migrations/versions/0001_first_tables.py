@@ -755,6 +755,30 @@ def upgrade() -> None:
     )
     op.create_index("ix_his_call_visit", "his_call", ["visit_id", "turn"], unique=False)
     op.create_table(
+        "kiosk_turn",
+        sa.Column("terminal_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["terminal_id"],
+            ["terminal.id"],
+            name=op.f("fk_kiosk_turn_terminal_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_kiosk_turn_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("terminal_id", name=op.f("pk_kiosk_turn")),
+    )
+    op.create_table(
         "ledger_transaction",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
@@ -875,6 +899,60 @@ def upgrade() -> None:
         sa.UniqueConstraint("handover_digest", name=op.f("uq_reading_handover_digest")),
     )
     op.create_index("ix_reading_patient", "reading", ["patient_id", "hospital_id"], unique=False)
+    op.create_table(
+        "refund_request",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_by", sa.Uuid(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.String(), nullable=True),
+        sa.CheckConstraint("(state = 'requested') = (answered_at IS NULL)", name=op.f("ck_refund_request_answered")),
+        sa.CheckConstraint(
+            "answered_by IS NULL OR 'staff:' || answered_by::text <> asked_by",
+            name=op.f("ck_refund_request_not_oneself"),
+        ),
+        sa.CheckConstraint("state <> 'refused' OR answer IS NOT NULL", name=op.f("ck_refund_request_says_why")),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_request_something")),
+        sa.ForeignKeyConstraint(
+            ["answered_by"],
+            ["staff.id"],
+            name=op.f("fk_refund_request_answered_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_refund_request_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_refund_request_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund_request")),
+    )
+    op.create_index(
+        "ix_refund_request_open",
+        "refund_request",
+        ["hospital_id", "asked_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'requested'"),
+    )
+    op.create_index(op.f("ix_refund_request_visit_id"), "refund_request", ["visit_id"], unique=False)
     op.create_table(
         "round",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1374,6 +1452,7 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_where", sa.String(), nullable=True),
         sa.Column("settled_reference", sa.String(), nullable=True),
+        sa.Column("refund", sa.String(), nullable=True),
         sa.Column("rank", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
             "(state = 'covered') = (round_id IS NOT NULL AND settled_at IS NULL)", name=op.f("ck_charge_item_covered")
@@ -1458,39 +1537,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_dispute_charge_id"), "dispute", ["charge_id"], unique=False)
     op.create_index("ix_dispute_open", "dispute", ["answer_by"], unique=False, postgresql_where="answered_at IS NULL")
     op.create_table(
-        "kiosk_turn",
-        sa.Column("terminal_id", sa.Uuid(), nullable=False),
-        sa.Column("visit_id", sa.Uuid(), nullable=False),
-        sa.Column("attempt_id", sa.Uuid(), nullable=True),
-        sa.Column("whole", sa.Boolean(), nullable=False),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["attempt_id"],
-            ["attempt.id"],
-            name=op.f("fk_kiosk_turn_attempt_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["terminal_id"],
-            ["terminal.id"],
-            name=op.f("fk_kiosk_turn_terminal_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["visit_id"],
-            ["visit.id"],
-            name=op.f("fk_kiosk_turn_visit_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.PrimaryKeyConstraint("terminal_id", name=op.f("pk_kiosk_turn")),
-    )
-    op.create_table(
         "refund",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("out_refund_no", sa.String(), nullable=False),
@@ -1543,6 +1589,31 @@ def upgrade() -> None:
         "ix_refund_due", "refund", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
     )
     op.create_index(op.f("ix_refund_visit_id"), "refund", ["visit_id"], unique=False)
+    op.create_table(
+        "refund_line",
+        sa.Column("request_id", sa.Uuid(), nullable=False),
+        sa.Column("charge_id", sa.Uuid(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("counts", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["charge_id"],
+            ["charge_item.id"],
+            name=op.f("fk_refund_line_charge_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["refund_request.id"],
+            name=op.f("fk_refund_line_request_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("request_id", "charge_id", name=op.f("pk_refund_line")),
+    )
+    op.create_index("uq_refund_line", "refund_line", ["charge_id"], unique=True, postgresql_where=sa.text("counts"))
     op.create_table(
         "till_movement",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1622,10 +1693,11 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_till_movement_visit_id"), table_name="till_movement")
     op.drop_index(op.f("ix_till_movement_shift_id"), table_name="till_movement")
     op.drop_table("till_movement")
+    op.drop_index("uq_refund_line", table_name="refund_line", postgresql_where=sa.text("counts"))
+    op.drop_table("refund_line")
     op.drop_index(op.f("ix_refund_visit_id"), table_name="refund")
     op.drop_index("ix_refund_due", table_name="refund", postgresql_where=sa.text("next_at IS NOT NULL"))
     op.drop_table("refund")
-    op.drop_table("kiosk_turn")
     op.drop_index("ix_dispute_open", table_name="dispute", postgresql_where="answered_at IS NULL")
     op.drop_index(op.f("ix_dispute_charge_id"), table_name="dispute")
     op.drop_table("dispute")
@@ -1665,6 +1737,11 @@ def downgrade() -> None:
     op.drop_index("uq_round_live", table_name="round", postgresql_where=sa.text("state IN ('open', 'closing')"))
     op.drop_index(op.f("ix_round_visit_id"), table_name="round")
     op.drop_table("round")
+    op.drop_index(op.f("ix_refund_request_visit_id"), table_name="refund_request")
+    op.drop_index(
+        "ix_refund_request_open", table_name="refund_request", postgresql_where=sa.text("state = 'requested'")
+    )
+    op.drop_table("refund_request")
     op.drop_index("ix_reading_patient", table_name="reading")
     op.drop_table("reading")
     op.drop_table("pass_use")
@@ -1673,6 +1750,7 @@ def downgrade() -> None:
     op.drop_table("parked")
     op.drop_index(op.f("ix_ledger_transaction_visit_id"), table_name="ledger_transaction")
     op.drop_table("ledger_transaction")
+    op.drop_table("kiosk_turn")
     op.drop_index("ix_his_call_visit", table_name="his_call")
     op.drop_index("ix_his_call_refused", table_name="his_call", postgresql_where=sa.text("state = 'refused'"))
     op.drop_index("ix_his_call_pending", table_name="his_call", postgresql_where=sa.text("state = 'pending'"))

@@ -60,7 +60,7 @@ class BadCaptureError(HoufuError):
 
 
 _TERMINAL = re.compile(r"[A-Za-z0-9_-]{1,32}")
-_OPERATOR = re.compile(r"[A-Za-z0-9_-]{0,32}")
+_OPERATOR = re.compile(r"[A-Za-z0-9._-]{0,40}")  # as a login in the hospital's file
 _VALUES = {
     CaptureKind.PAY_CODE: re.compile(r"1[0-5][0-9]{16}"),
     CaptureKind.FACE_CODE: re.compile(r"[!-~]{1,128}"),

@@ -1,5 +1,6 @@
 """The machines that read codes for a hospital: set up in its file, known by their name, trusted by their secret."""
 
+import hmac
 from uuid import UUID
 
 from sqlalchemy import select
@@ -41,3 +42,8 @@ def seal(tx: Tx, name: str, secret: str) -> bytes:
 def secret_of(tx: Tx, terminal: Terminal) -> str:
     """What the terminal signs with; never logged, never shown."""
     return tx.vault.open(terminal.secret_sealed, "terminal", terminal.name)
+
+
+def knows(tx: Tx, terminal: Terminal, secret: str) -> bool:
+    """Whether somebody who says so knows the terminal's secret; compared in constant time."""
+    return hmac.compare_digest(secret_of(tx, terminal).encode(), secret.encode())

@@ -150,7 +150,7 @@ async def test_a_shift_is_counted(house: House) -> None:
         FLOAT + bill.owed - 500,
         "找错了五元",
     )
-    with pytest.raises(rules.HoufuError):
+    with pytest.raises(NoShiftError):
         async with house.db.begin() as tx:
             await shifts.close(tx, house.counter, 0, "x")
     second = await opened(house, house.counter)
@@ -203,7 +203,7 @@ async def test_closing_and_taking_in_the_same_moment(house: House) -> None:
         took, told = await asyncio.gather(
             takes(house, house.counter, bill, cash(bill)), close(), return_exceptions=True
         )
-        assert not isinstance(told, BaseException)
+        assert isinstance(told, int)
         assert told == FLOAT + (0 if isinstance(took, NoShiftError) else bill.owed)
         await sound(house)
         if isinstance(took, NoShiftError):
@@ -278,7 +278,7 @@ async def test_the_window_takes_a_share(house: House) -> None:
     await house.until_state(hers, "paid")
     await house.settle()
     [told] = house.town.his.books.settlements.values()
-    assert [p["way"] for p in told["payments"]] == ["CASH", "JSAPI"]
+    assert sorted(p["way"] for p in told["payments"]) == ["CASH", "JSAPI"]
     assert (await house.attempt(took)).state == "settled"
     await sound(house)
 

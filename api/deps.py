@@ -1,8 +1,8 @@
 """Who is asking, in which transaction: every route declares its caller by one of these.
 
-``PersonCaller``, ``StaffCaller``, ``AnyCaller``, ``MaybeCaller`` give the ``Actor``; ``Public`` and ``Signed`` mark
-routes without one (``Signed``: the request proves itself by its own signature, under ``SIGNED_PATHS`` only). The caller
-is looked up in the very transaction ``TxDep`` gives, which is committed before the answer leaves.
+``PersonCaller``, ``StaffCaller``, ``AnyCaller``, ``MaybeCaller``, ``KioskCaller`` give the ``Actor``; ``Public`` and
+``Signed`` mark routes without one (``Signed``: the request proves itself by its own signature, under ``SIGNED_PATHS``
+only). The caller is looked up in the very transaction ``TxDep`` gives, which is committed before the answer leaves.
 """
 
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from kernel.errors import ForbiddenError, UnauthenticatedError
 from people.rules import Actor, ActorKind
 
 COOKIE = "__Host-houfu"
-SIGNED_PATHS = ("/api/his/", "/api/callbacks/")
+SIGNED_PATHS = ("/api/his/", "/api/callbacks/", "/api/terminals/")
 
 
 async def world_of(request: Request) -> World:
@@ -47,9 +47,10 @@ def session_token(request: Request) -> str | None:
 
 
 async def maybe_caller(request: Request, world: WorldDep, tx: TxDep) -> Actor | None:
-    """Whoever is logged in, or None."""
+    """Whoever is logged in, or None; a kiosk is nobody but on its own pages."""
     token = session_token(request)
-    return await world.who(tx, token) if token else None
+    found = await world.who(tx, token) if token else None
+    return None if found is not None and found.kind is ActorKind.TERMINAL else found
 
 
 async def any_caller(found: Annotated[Actor | None, Depends(maybe_caller)]) -> Actor:
@@ -85,6 +86,13 @@ async def staff_caller(actor: Annotated[Actor, Depends(any_caller)]) -> Actor:
     return actor
 
 
+async def kiosk_caller(request: Request, world: WorldDep, tx: TxDep) -> Actor | None:
+    """The kiosk whose browser this is, or None where it has not been set up."""
+    token = session_token(request)
+    found = await world.who(tx, token) if token else None
+    return found if found is not None and found.kind is ActorKind.TERMINAL else None
+
+
 async def public() -> None:
     """Anybody: the route shows nothing of anybody."""
 
@@ -97,9 +105,10 @@ AnyCaller = Annotated[Actor, Depends(any_caller)]
 MaybeCaller = Annotated[Actor | None, Depends(maybe_caller)]
 PersonCaller = Annotated[Actor, Depends(person_caller)]
 StaffCaller = Annotated[Actor, Depends(staff_caller)]
+KioskCaller = Annotated[Actor | None, Depends(kiosk_caller)]
 Public = Depends(public)
 Signed = Depends(signed)
-CALLERS = frozenset({maybe_caller, any_caller, person_caller, staff_caller, public, signed})
+CALLERS = frozenset({maybe_caller, any_caller, person_caller, staff_caller, kiosk_caller, public, signed})
 
 
 def log_in(response: Response, token: str, expires: datetime) -> None:

@@ -4,7 +4,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.routes import books, consent, family, insurance, payments, session, visits
+from api.routes import books, consent, family, insurance, payments, session, terminals, visits
 from intake.rules import example as his_example
 
 VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
@@ -35,6 +35,7 @@ _LINE = {
     "fund_fen": 8820, "account_fen": 0, "self_fen": 3780, "insurance_class": "A", "pile": "done", "state": "billable",
     "rank": 17, "ordered_by": "值班医生", "ordered_at": AT, "executed_by": "检验科 3 号", "executed_at": AT,
     "executed_where": "2 楼抽血处", "category": None, "can_dispute": True, "can_abandon": False,
+    "refund": None, "can_refund": False,
 }  # fmt: skip
 _SHARE = {"number": 2, "amount_fen": 3000, "state": "free", "label": "您女儿"}
 _PART = {
@@ -117,6 +118,7 @@ MODELS: dict[type[BaseModel], Any] = {
         "kind": "person", "id": RELATIVE, "role": None, "department": None,
         "people": [{"id": RELATIVE, "name": "示例乙"}, {"id": PATIENT, "name": "朱**"}],
     },
+    terminals.Taken: {"state": "taken"},
     visits.VisitOut: _VISIT,
     visits.BillOut: {"visit": _VISIT, "sums": SUMS, "lines": [_LINE], "round": _ROUND, "after": AFTER},
     visits.ShareOut: _SHARE,

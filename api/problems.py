@@ -58,7 +58,8 @@ class Problem:
 def problem_of(error: HoufuError) -> Problem:
     """The problem an error of the house makes."""
     detail = words.sentence(error.code, error.kind, **error.params)
-    return Problem(STATUS[error.kind], error.code, words.title(error.kind, error.code), detail)
+    why: tuple[Mapping[str, Any], ...] = ({"why": error.params["why"]},) if "why" in error.params else ()
+    return Problem(STATUS[error.kind], error.code, words.title(error.kind, error.code), detail, why)
 
 
 def plain(status: int, code: str, kind: Kind) -> Problem:

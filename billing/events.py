@@ -38,3 +38,12 @@ class DisputeAnswered(Event):
     charge_id: UUID
     visit_id: UUID
     upheld: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RefundAnswered(Event):
+    """Somebody of the hospital has agreed to pay lines back, or has refused to."""
+
+    request_id: UUID
+    visit_id: UUID
+    agreed: bool

@@ -1,4 +1,4 @@
-"""The tables of billing: charge items, rounds of paying, disputes, and the double-entry ledger."""
+"""The tables of billing: charge items, rounds of paying, disputes, refund requests, the double-entry ledger."""
 
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ class ChargeItem(Base):
     """One line of a bill with its proof trail. ``rank`` orders a pile newest first.
 
     Its four parts are the HIS's estimate until the insurance has paid; ``estimate`` keeps what that replaced.
+    ``refund`` is how the last request to have it paid back stands (``billing.rules.RefundWish``).
     """
 
     __tablename__ = "charge_item"
@@ -60,6 +61,7 @@ class ChargeItem(Base):
     settled_at: Mapped[datetime | None] = column(3)
     settled_where: Mapped[str | None] = column(3)
     settled_reference: Mapped[str | None] = column(4)
+    refund: Mapped[str | None] = column(4)
     rank: Mapped[int] = column(2)
 
 
@@ -115,6 +117,48 @@ class Dispute(Base):
     answered_at: Mapped[datetime | None] = column(3)
     answered_by: Mapped[UUID | None] = column(3)
     upheld: Mapped[bool | None] = column(3)
+
+
+class RefundRequest(Base):
+    """Somebody asks to have paid lines paid back: why, who, and what was answered by whom.
+
+    ``asked_by`` is the asker (``person:…`` or ``staff:…`` for somebody who stands at the desk).
+    """
+
+    __tablename__ = "refund_request"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="something"),
+        CheckConstraint("(state = 'requested') = (answered_at IS NULL)", name="answered"),
+        CheckConstraint("state <> 'refused' OR answer IS NOT NULL", name="says_why"),
+        # Four eyes: in the database too.
+        CheckConstraint("answered_by IS NULL OR 'staff:' || answered_by::text <> asked_by", name="not_oneself"),
+        Index("ix_refund_request_open", "hospital_id", "asked_at", postgresql_where=text("state = 'requested'")),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    amount_fen: Mapped[int] = column(4)
+    reason: Mapped[str] = column(5)
+    state: Mapped[str] = column(3)
+    asked_by: Mapped[str] = column(3)
+    asked_at: Mapped[datetime] = column(3)
+    answered_by: Mapped[UUID | None] = column(3, ForeignKey("staff.id", ondelete="RESTRICT"))
+    answered_at: Mapped[datetime | None] = column(3)
+    answer: Mapped[str | None] = column(5)
+
+
+class RefundLine(Base):
+    """One line of a request. ``counts`` as long as the request was not refused: then the line may be asked for anew."""
+
+    __tablename__ = "refund_line"
+    __table_args__ = (
+        # However many ask at once: a line is asked back once.
+        Index("uq_refund_line", "charge_id", unique=True, postgresql_where=text("counts")),
+    )
+    request_id: Mapped[UUID] = column(3, ForeignKey("refund_request.id", ondelete="RESTRICT"), primary_key=True)
+    charge_id: Mapped[UUID] = column(3, ForeignKey("charge_item.id", ondelete="RESTRICT"), primary_key=True)
+    amount_fen: Mapped[int] = column(4)
+    counts: Mapped[bool] = column(3)
 
 
 class LedgerTransaction(Base):

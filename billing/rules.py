@@ -113,8 +113,69 @@ class Account(StrEnum):
     INSURANCE_OTHER = "insurance_other"
     REVENUE = "revenue"
     CASH_WECHAT = "cash_wechat"
+    CASH_COUNTER = "cash_counter"  # in the cashiers' drawers
+    BANK_CARD = "bank_card"  # taken by the bank's terminals
+    PAID_BY_HAND = "paid_by_hand"  # given back by finance where the provider could not
     ELSEWHERE = "elsewhere"  # paid at the hospital's own window
     SUSPENSE = "suspense"  # money on its way back to who paid it
+
+
+class RefundWish(StrEnum):
+    """Where a request to have paid lines paid back stands."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    OVERTAKEN = "overtaken"  # the hospital took the lines back itself before anybody answered
+
+
+W = RefundWish
+REFUND_REQUEST = Lifecycle[RefundWish](
+    "Refund request",
+    {
+        (None, W.REQUESTED): "RefundAsked",
+        (W.REQUESTED, W.APPROVED): "RefundAgreed",
+        (W.REQUESTED, W.REFUSED): "RefundDeclined",
+        (W.REQUESTED, W.OVERTAKEN): "RefundOvertaken",
+    },
+)
+ANSWER_AT_MOST = 200
+
+
+class NotRefundableError(HoufuError):
+    """A line that is not paid here, has gone back, or is being asked back already."""
+
+    code = "line_not_refundable"
+    kind = Kind.CONFLICT
+
+
+class RefundReasonError(HoufuError):
+    """A request, and a refusal of one, say why."""
+
+    code = "refund_reason"
+
+
+class OwnRequestError(HoufuError):
+    """Whoever asked for money to go back does not approve it."""
+
+    code = "own_request"
+    kind = Kind.FORBIDDEN
+
+
+class RequestAnsweredError(HoufuError):
+    """Somebody has answered this request meanwhile."""
+
+    code = "request_answered"
+    kind = Kind.CONFLICT
+
+
+TILLS: Mapping[str, Account] = {"CASH": Account.CASH_COUNTER, "CARD": Account.BANK_CARD}
+"""Where money of a channel lies; of any other it lies at WeChat."""
+
+
+def till_of(channel: str) -> Account:
+    """The account that holds the money of a channel."""
+    return TILLS.get(channel, Account.CASH_WECHAT)
 
 
 class AmountChangedError(HoufuError):
@@ -237,7 +298,7 @@ def seen_line(line: Mapping[str, Any], view: View) -> dict[str, Any]:
     """A line as this view sees it; what can be done with it is told to the patient's side alone."""
     made = dict(line)
     if not view.owner:
-        made.update(category=None, can_dispute=False, can_abandon=False, order_id=None)
+        made.update(category=None, can_dispute=False, can_abandon=False, can_refund=False, refund=None, order_id=None)
     return made
 
 

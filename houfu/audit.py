@@ -91,14 +91,46 @@ CHECKS = (
     Check(
         "cash",
         "a visit whose ledger holds other cash than was paid and not given back",
-        f"""WITH ledger AS ({_LEDGER.format("cash_wechat")}), paid AS (
-            SELECT visit_id, sum(amount_fen) AS came FROM attempt
-            WHERE state IN ('paid', 'settled', 'late_paid', 'refunding', 'refunded') GROUP BY 1), gone AS (
-            SELECT visit_id, sum(amount_fen) AS went FROM refund WHERE done_at IS NOT NULL GROUP BY 1)
-        SELECT 'visit ' || visit_id,
-            'ledger ' || coalesce(held, 0) || ', till ' || coalesce(came, 0) - coalesce(went, 0) || ' fen'
-        FROM ledger FULL JOIN paid USING (visit_id) FULL JOIN gone USING (visit_id)
-        WHERE coalesce(held, 0) <> coalesce(came, 0) - coalesce(went, 0)""",
+        """WITH ledger AS (SELECT t.visit_id, e.account, sum(e.amount_fen) AS held
+            FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+            WHERE e.account IN ('cash_wechat', 'cash_counter', 'bank_card', 'paid_by_hand') GROUP BY 1, 2),
+        till AS (SELECT id, visit_id, amount_fen, state,
+            CASE channel WHEN 'CASH' THEN 'cash_counter' WHEN 'CARD' THEN 'bank_card' ELSE 'cash_wechat' END AS account
+            FROM attempt),
+        moved AS (SELECT visit_id, account, sum(fen) AS fen FROM (
+            SELECT visit_id, account, amount_fen AS fen FROM till
+            WHERE state IN ('paid', 'settled', 'late_paid', 'refunding', 'refunded')
+            UNION ALL SELECT r.visit_id, CASE WHEN r.by_hand IS NULL THEN t.account ELSE 'paid_by_hand' END,
+                -r.amount_fen FROM refund r JOIN till t ON t.id = r.attempt_id WHERE r.done_at IS NOT NULL) AS each
+            GROUP BY 1, 2)
+        SELECT 'visit ' || visit_id, account || ' ' || coalesce(held, 0) || ', till ' || coalesce(fen, 0) || ' fen'
+        FROM ledger FULL JOIN moved USING (visit_id, account) WHERE coalesce(held, 0) <> coalesce(fen, 0)""",
+    ),
+    Check(
+        "till",
+        "a visit whose ledger has other money at the counter than passed through the cashiers' shifts",
+        """WITH ledger AS (SELECT t.visit_id, e.account, sum(e.amount_fen) AS held
+            FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+            WHERE e.account IN ('cash_counter', 'bank_card') GROUP BY 1, 2),
+        moved AS (SELECT visit_id, CASE way WHEN 'CASH' THEN 'cash_counter' ELSE 'bank_card' END AS account,
+            sum(amount_fen) AS fen FROM till_movement GROUP BY 1, 2)
+        SELECT 'visit ' || visit_id, account || ' ' || coalesce(held, 0) || ', shifts ' || coalesce(fen, 0) || ' fen'
+        FROM ledger FULL JOIN moved USING (visit_id, account) WHERE coalesce(held, 0) <> coalesce(fen, 0)""",
+    ),
+    Check(
+        "shift_count",
+        "a closed shift that expected something else than its float and its cash, or holds a movement of later",
+        """SELECT 'shift ' || s.id, 'expected ' || s.expected_fen || ', float and cash '
+            || s.float_fen + coalesce(sum(m.amount_fen) FILTER (WHERE m.way = 'CASH'), 0) || ' fen'
+        FROM shift s LEFT JOIN till_movement m ON m.shift_id = s.id WHERE s.state = 'closed' GROUP BY s.id
+        HAVING s.expected_fen <> s.float_fen + coalesce(sum(m.amount_fen) FILTER (WHERE m.way = 'CASH'), 0)
+        OR max(m.at) > s.closed_at""",
+    ),
+    Check(
+        "one_shift",
+        "a cashier with two open shifts",
+        """SELECT 'staff ' || staff_id, count(*) || ' open shifts' FROM shift WHERE state = 'open'
+        GROUP BY staff_id HAVING count(*) > 1""",
     ),
     Check(
         "paid_once",
@@ -196,10 +228,18 @@ CHECKS = (
     ),
     Check(
         "suspense_age",
-        "money that has been on its way back for ten minutes",
-        """SELECT 'refund ' || id, amount_fen || ' fen since ' || created_at FROM refund
-        WHERE done_at IS NULL AND state NOT IN ('requested', 'refused')
-        AND created_at < now() - interval '10 minutes'""",
+        "money that has been on its way back for ten minutes, by a provider",
+        """SELECT 'refund ' || r.id, r.amount_fen || ' fen since ' || r.created_at
+        FROM refund r JOIN attempt a ON a.id = r.attempt_id
+        WHERE r.done_at IS NULL AND r.state NOT IN ('requested', 'refused') AND a.channel NOT IN ('CASH', 'CARD')
+        AND r.created_at < now() - interval '10 minutes'""",
+        "late",
+    ),
+    Check(
+        "shift_age",
+        "a cashier's shift that has been open for a day",
+        """SELECT 'shift ' || id, float_fen || ' fen of float, open since ' || opened_at FROM shift
+        WHERE state = 'open' AND opened_at < now() - interval '24 hours'""",
         "late",
     ),
     Check(

@@ -12,6 +12,7 @@ from uuid import UUID
 from api.world import World
 from billing.events import PaidChargeReversed
 from billing.service import lines
+from billing.service import refunds as refund_requests
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
 from consent.service.contracts import SEAL_JOB
@@ -22,7 +23,7 @@ from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from payments import flows as payments
 from payments.flows import reconciling
-from payments.service import refunds, rounds, worklist
+from payments.service import codes, refunds, rounds, worklist
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -49,7 +50,7 @@ async def _unmark_today(tx: Tx, event: ContractWithdrawn | ContractSuspended) ->
 
 SUBSCRIBERS: Subscribers = {
     HisAnswered: [rounds.his_answered],
-    PaidChargeReversed: [refunds.line_reversed],
+    PaidChargeReversed: [refunds.line_reversed, refund_requests.overtaken],
     ContractSigned: [_mark_today],
     ContractRestored: [_mark_today],
     ContractWithdrawn: [_unmark_today],
@@ -78,6 +79,7 @@ SILENT: frozenset[str] = frozenset(
         "GrantMade",
         "OrderCheckedIn",
         "OrderPlaced",
+        "RefundAnswered",
         "ReadingAbandoned",
         "ReadingOpened",
         "ResultReady",
@@ -134,6 +136,11 @@ async def _reconcile(world: World) -> None:
             world.metrics.reconcile.set(await worklist.open_fen(tx))
 
 
+async def _forget_codes(world: World) -> None:
+    async with world.db.begin() as tx:
+        await codes.forget_old(tx)
+
+
 async def _end_forgotten(world: World) -> None:
     async with world.db.begin() as tx:
         await encounters.end_forgotten(tx)
@@ -177,6 +184,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("payments.insurance", 2, _insurance),
     Sweep("payments.shares", 60, _release_shares),
     Sweep("payments.reconcile", 300, _reconcile),
+    Sweep("payments.codes", 600, _forget_codes),
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),

@@ -1,4 +1,4 @@
-"""The tables of payments: shares, tries to pay one, money on its way back, notices heard, and each day's books."""
+"""The tables of payments: shares, tries to pay one, money on its way back, notices, tills, and each day's books."""
 
 from datetime import date, datetime
 from typing import Any
@@ -42,6 +42,7 @@ class Attempt(Base):
 
     ``sheet`` counts the visit's dead attempts before it. ``prepared_sealed`` is what the payer's page needs.
     ``next_look_at`` is when the sweeper asks the provider again; ``asked_at`` when anybody last did.
+    ``refusal`` is the provider's word for why nothing came of a shown code.
     """
 
     __tablename__ = "attempt"
@@ -95,6 +96,7 @@ class Attempt(Base):
     asked_at: Mapped[datetime | None] = column(2)
     looks: Mapped[int] = column(2, server_default=text("0"))
     trouble: Mapped[str | None] = column(2)
+    refusal: Mapped[str | None] = column(2)
 
 
 class InsurancePart(Base):
@@ -148,7 +150,10 @@ class InsurancePart(Base):
 
 
 class Refund(Base):
-    """Money on its way back from one attempt; ``charge_id`` empty: all of it (late, or its round was given up)."""
+    """Money on its way back from one attempt; ``charge_id`` empty: all of it (late, or its round was given up).
+
+    ``by_hand``: the provider could not, so finance paid it (their reference number, and who says so).
+    """
 
     __tablename__ = "refund"
     __table_args__ = (
@@ -172,6 +177,8 @@ class Refund(Base):
     next_at: Mapped[datetime | None] = column(2)
     tries: Mapped[int] = column(2, server_default=text("0"))
     trouble: Mapped[str | None] = column(2)
+    by_hand: Mapped[str | None] = column(4)
+    by_hand_by: Mapped[UUID | None] = column(2, ForeignKey("staff.id", ondelete="RESTRICT"))
 
 
 class NoticeSeen(Base):
@@ -264,3 +271,96 @@ class Difference(Base):
     closed_at: Mapped[datetime | None] = column(2)
     closed_by: Mapped[UUID | None] = column(2, ForeignKey("staff.id", ondelete="RESTRICT"))
     closed_reason: Mapped[str | None] = column(4)
+
+
+class Shift(Base):
+    """A cashier's time at the till: a float at first, a count in the end; ``counted - expected`` needs a reason.
+
+    Amounts are of cash alone; slips of the bank's terminal are counted by the bank.
+    """
+
+    __tablename__ = "shift"
+    __table_args__ = (
+        # One drawer, one pair of hands.
+        Index("uq_shift_open", "staff_id", unique=True, postgresql_where=text("state = 'open'")),
+        CheckConstraint("float_fen >= 0 AND (counted_fen IS NULL OR counted_fen >= 0)", name="not_negative"),
+        CheckConstraint(
+            "(state = 'closed') = (closed_at IS NOT NULL AND expected_fen IS NOT NULL AND counted_fen IS NOT NULL)",
+            name="counted",
+        ),
+        CheckConstraint("counted_fen = expected_fen OR reason IS NOT NULL", name="reason"),
+        Index("ix_shift_hospital", "hospital_id", "opened_at"),
+    )
+    id: Mapped[UUID] = column(2, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    staff_id: Mapped[UUID] = column(2, ForeignKey("staff.id", ondelete="RESTRICT"))
+    state: Mapped[str] = column(2)
+    float_fen: Mapped[int] = column(2)
+    opened_at: Mapped[datetime] = column(2)
+    closed_at: Mapped[datetime | None] = column(2)
+    expected_fen: Mapped[int | None] = column(2)
+    counted_fen: Mapped[int | None] = column(2)
+    reason: Mapped[str | None] = column(2)
+
+
+class TillMovement(Base):
+    """Money a cashier took (positive, of an attempt) or gave back (negative, of a refund) in an open shift.
+
+    ``given_fen`` is what the patient put down in cash; the change is ``given_fen - amount_fen``. ``reference`` is the
+    slip's number of the bank's terminal. A trigger refuses rows of a closed shift, and any change.
+    """
+
+    __tablename__ = "till_movement"
+    __table_args__ = (
+        CheckConstraint("amount_fen <> 0", name="something"),
+        CheckConstraint(
+            "num_nonnulls(attempt_id, refund_id) = 1 AND (attempt_id IS NOT NULL) = (amount_fen > 0)", name="of_what"
+        ),
+        CheckConstraint("(way = 'CARD') = (reference IS NOT NULL)", name="slip"),
+        CheckConstraint("given_fen IS NULL OR given_fen >= amount_fen", name="enough"),
+        UniqueConstraint("hospital_id", "reference"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    shift_id: Mapped[UUID] = column(2, ForeignKey("shift.id", ondelete="RESTRICT"), index=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    attempt_id: Mapped[UUID | None] = column(3, ForeignKey("attempt.id", ondelete="RESTRICT"), unique=True)
+    refund_id: Mapped[UUID | None] = column(3, ForeignKey("refund.id", ondelete="RESTRICT"), unique=True)
+    way: Mapped[str] = column(2)
+    amount_fen: Mapped[int] = column(4)
+    given_fen: Mapped[int | None] = column(4)
+    reference: Mapped[str | None] = column(4)
+    at: Mapped[datetime] = column(3)
+
+
+class CaptureSeen(Base):
+    """That a code was read, by a keyed digest: the same one is not charged twice. The code itself is kept nowhere."""
+
+    __tablename__ = "capture_seen"
+    digest: Mapped[bytes] = column(5, primary_key=True)
+    terminal_id: Mapped[UUID | None] = column(2, ForeignKey("terminal.id", ondelete="RESTRICT"))
+    at: Mapped[datetime] = column(2, index=True)
+
+
+class CodeWait(Base):
+    """A terminal waits for one code, to charge this much of this visit; ``said`` is why the last one did not serve."""
+
+    __tablename__ = "code_wait"
+    terminal_id: Mapped[UUID] = column(2, ForeignKey("terminal.id", ondelete="RESTRICT"), primary_key=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"))
+    staff_id: Mapped[UUID | None] = column(2, ForeignKey("staff.id", ondelete="RESTRICT"))
+    idempotency_key: Mapped[str] = column(3)
+    amount_fen: Mapped[int] = column(4)
+    share: Mapped[int | None] = column(2)
+    until: Mapped[datetime] = column(2)
+    said: Mapped[str | None] = column(2)
+
+
+class KioskTurn(Base):
+    """Whose visit a kiosk shows, since when, until nobody touches it any more; the kiosk itself keeps nothing."""
+
+    __tablename__ = "kiosk_turn"
+    terminal_id: Mapped[UUID] = column(2, ForeignKey("terminal.id", ondelete="RESTRICT"), primary_key=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"))
+    since: Mapped[datetime] = column(2)
+    until: Mapped[datetime] = column(2)

@@ -59,6 +59,20 @@ class Department(Base):
     active: Mapped[bool] = column(1, server_default=text("true"))
 
 
+class Terminal(Base):
+    """A machine that reads codes: a ``scanner`` at a desk, a ``kiosk``, or a ``face`` terminal; signs by its secret."""
+
+    __tablename__ = "terminal"
+    __table_args__ = (CheckConstraint("kind IN ('scanner', 'kiosk', 'face')", name="kind"),)
+    id: Mapped[UUID] = column(2, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"), index=True)
+    name: Mapped[str] = column(2, unique=True)
+    kind: Mapped[str] = column(2)
+    place: Mapped[str] = column(1)
+    secret_sealed: Mapped[bytes] = column(5)
+    active: Mapped[bool] = column(2, server_default=text("true"))
+
+
 class Staff(Base):
     """A member of staff; logs in with a name and a PIN. ``pin_hash`` empty: none chosen yet, nobody gets in."""
 
@@ -133,13 +147,14 @@ class WeChatClaim(Base):
 
 
 class Session(Base):
-    """A login of a person or a member of staff; the cookie holds the token, we hold its digest."""
+    """A login of a person, a member of staff or a kiosk; the cookie holds the token, we hold its digest."""
 
     __tablename__ = "session"
-    __table_args__ = (CheckConstraint("(person_id IS NULL) <> (staff_id IS NULL)", name="whose"),)
+    __table_args__ = (CheckConstraint("num_nonnulls(person_id, staff_id, terminal_id) = 1", name="whose"),)
     token_digest: Mapped[bytes] = column(5, primary_key=True)
     person_id: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), index=True)
     staff_id: Mapped[UUID | None] = column(2, ForeignKey("staff.id", ondelete="RESTRICT"))
+    terminal_id: Mapped[UUID | None] = column(2, ForeignKey("terminal.id", ondelete="RESTRICT"))
     created_at: Mapped[datetime] = column(2)
     expires_at: Mapped[datetime] = column(2)
     ended_at: Mapped[datetime | None] = column(2)

@@ -86,6 +86,7 @@ class ActorKind(StrEnum):
 
     PERSON = "person"
     STAFF = "staff"
+    TERMINAL = "terminal"  # a kiosk of one hospital, for whoever stands before it
 
 
 class Role(StrEnum):
@@ -101,7 +102,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The caller of a use case: a person, or a member of staff of one hospital."""
+    """The caller of a use case: a person, a member of staff of one hospital, or one of its kiosks."""
 
     kind: ActorKind
     id: UUID
@@ -173,6 +174,7 @@ class View:
 
 NOTHING = View(Depth.NOTHING, frozenset(), pays=False, owner=False)
 OWNER = View(Depth.ALL, None, pays=True, owner=True)
+KIOSK_VIEW = View(Depth.NOTHING, frozenset(), pays=True, owner=False)  # takes money, shows nothing else
 STAFF_VIEW = View(Depth.BILL, None, pays=False, owner=False, staff=True)
 
 
@@ -239,12 +241,14 @@ class Action(StrEnum):
     COUNTERSIGN = "countersign"
     EXCLUDE = "exclude"
     ANSWER_DISPUTE = "answer_dispute"
+    ASK_REFUND = "ask_refund"
+    APPROVE_REFUND = "approve_refund"
 
 
 _DEPTHS = {Action.SEE_STEPS: Depth.STEPS, Action.SEE_BILL: Depth.BILL, Action.SEE_RESULTS: Depth.RESULTS}
 _OWNERS = frozenset(
     {Action.SHOW_PASS, Action.ABANDON, Action.DISPUTE, Action.LEAVE, Action.ASK_FAMILY, Action.WITHDRAW, Action.SHARE,
-     Action.READ_LOOKS}
+     Action.READ_LOOKS, Action.ASK_REFUND}
 )  # fmt: skip
 _ROLES: dict[Action, frozenset[Role]] = {
     Action.SHOW_PASS: frozenset({Role.COUNTER, Role.GUIDE}),
@@ -255,6 +259,8 @@ _ROLES: dict[Action, frozenset[Role]] = {
     Action.COUNTERSIGN: frozenset({Role.DOCTOR}),
     Action.EXCLUDE: frozenset({Role.DOCTOR, Role.COUNTER, Role.FINANCE}),
     Action.ANSWER_DISPUTE: frozenset({Role.DESK, Role.COUNTER, Role.FINANCE}),
+    Action.ASK_REFUND: frozenset({Role.DESK, Role.COUNTER}),
+    Action.APPROVE_REFUND: frozenset({Role.FINANCE}),
 }
 ROLES_WITH_VIEW = frozenset({Role.DOCTOR, Role.DESK, Role.COUNTER, Role.GUIDE, Role.FINANCE})
 

@@ -65,6 +65,7 @@ class Desk:
     disputes: Sequence[DeskDispute] = ()
     letters: bool = False
     mends: bool = False
+    cashier: bool = False
     code: str = ""
     framed: bool = False
     found_url: str | None = None
@@ -92,6 +93,7 @@ class DeskVisit:
     relations: Sequence[tuple[str, str]] = ()
     phone: str = ""
     error: str | None = None
+    refund_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +140,6 @@ class DeskLogin:
     hospital: str
     name: str = ""
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeskPay:
-    """The counter's NATIVE QR for one visit."""
-
-    visit: VisitHead
-    amount_fen: int
-    qr_url: str | None
-    state: str
-    stream_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class Line:
     category: str | None = None
     can_dispute: bool = False
     can_abandon: bool = False
+    can_refund: bool = False
+    refund: str | None = None
 
     @classmethod
     def of(cls, row: Row) -> "Line":

@@ -88,7 +88,6 @@ def _paying() -> dict[str, Sample]:
                 "round_closing", errors.title("conflict", "round_closing"), errors.sentence("round_closing"), 409
             ),
         ),
-        "desk_pay-share": Sample("desk_pay.html", v.DeskPay(HEAD, 2760, None, "share_paid")),
     }
 
 

@@ -168,9 +168,6 @@ def _money() -> dict[str, Sample]:
         "receipt-settling": Sample("receipt.html", booking),
         "receipt-returned": Sample("receipt.html", replace(private, returned=returned)),
         "receipt-private": Sample("receipt.html", private),
-        "desk_pay-new": Sample("desk_pay.html", v.DeskPay(HEAD, 7760, None, "new")),
-        "desk_pay-done": Sample("desk_pay.html", v.DeskPay(HEAD, 7760, None, "settled")),
-        "desk_pay-other": Sample("desk_pay.html", v.DeskPay(HEAD, 7760, None, "other")),
     }
 
 

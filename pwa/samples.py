@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pwa import sample_counter
 from pwa import views as v
 from pwa.sample_books import books
 from pwa.sample_morning import (
@@ -222,7 +223,6 @@ def _system() -> dict[str, Sample]:
             ),
         ),
         "desk_login": Sample("desk_login.html", v.DeskLogin(HOSPITAL)),
-        "desk_pay": Sample("desk_pay.html", v.DeskPay(HEAD, 7760, "/qr.png", "offered")),
         "offline": Sample("offline.html", v.Offline("/visits/v1/pass")),
         "error": Sample(
             "error.html",
@@ -236,4 +236,13 @@ def _system() -> dict[str, Sample]:
 
 def samples() -> Mapping[str, Sample]:
     """Every page by name."""
-    return {**_patient(), **_on_the_way(), **_family(), **_letter(), **_system(), **states(), **books()}
+    return {
+        **_patient(),
+        **_on_the_way(),
+        **_family(),
+        **_letter(),
+        **_system(),
+        **states(),
+        **books(),
+        **sample_counter.samples(),
+    }

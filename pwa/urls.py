@@ -24,6 +24,15 @@ class Urls:
     desk_letters = "/desk/letters"
     desk_troubles = "/desk/troubles"
     desk_books = "/desk/books"
+    counter = "/desk/counter"
+    counter_find = "/desk/counter/find"
+    counter_shift = "/desk/counter/shift"
+    desk_shifts = "/desk/shifts"
+    desk_refunds = "/desk/refunds"
+    kiosk = "/kiosk"
+    kiosk_setup = "/kiosk/setup"
+    kiosk_quit = "/kiosk/quit"
+    kiosk_code = "/kiosk/code"
     demo = "/demo"
 
     @staticmethod
@@ -85,6 +94,21 @@ class Urls:
     def desk_difference(difference: str) -> str:
         """Close a difference with a reason (POST)."""
         return f"/desk/books/differences/{difference}"
+
+    @staticmethod
+    def desk_take(visit: str, way: str) -> str:
+        """Take money at the desk (POST): ``cash``, ``card``, ``code``, ``scanner``, ``stop``."""
+        return f"/desk/pay/{visit}/{way}"
+
+    @staticmethod
+    def refunds(visit: str) -> str:
+        """Ask for money back (POST), and what became of it."""
+        return f"/visits/{visit}/refunds"
+
+    @staticmethod
+    def desk_refund(what: str, identity: str) -> str:
+        """Answer a request, hand money out, or note that finance paid it (POST): ``answer``, ``hand``, ``by-hand``."""
+        return f"/desk/refunds/{what}/{identity}"
 
     @staticmethod
     def companion(visit: str) -> str:

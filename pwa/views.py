@@ -12,12 +12,12 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from pwa.counter_views import DeskPay
 from pwa.desk_views import (
     Desk,
     DeskDispute,
     DeskLogin,
     DeskOrder,
-    DeskPay,
     DeskTroubles,
     DeskVisit,
     ErrorPage,

@@ -24,7 +24,7 @@ from houfu.embedded import EmbeddedPostgres  # noqa: E402
 VERSIONS = ROOT / "migrations" / "versions"
 FIRST = VERSIONS / "0001_first_tables.py"
 QUEUE = ROOT / "migrations" / "queue.py"
-APPEND_ONLY = ("ledger_transaction", "ledger_entry", "feed_row")
+APPEND_ONLY = ("ledger_transaction", "ledger_entry", "feed_row", "till_movement")
 
 HEAD = '''"""The first tables, the rules the database itself keeps, and the job queue.
 
@@ -51,6 +51,7 @@ FUNCTIONS = """
 DROP FUNCTION IF EXISTS houfu_keep();
 DROP FUNCTION IF EXISTS houfu_balanced();
 DROP FUNCTION IF EXISTS houfu_shares();
+DROP FUNCTION IF EXISTS houfu_open_shift();
 """
 
 
@@ -106,6 +107,17 @@ CREATE CONSTRAINT TRIGGER shares_are_whole AFTER INSERT OR UPDATE ON allocation
 CREATE CONSTRAINT TRIGGER shares_are_whole AFTER INSERT OR UPDATE OF cash_fen ON round
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_shares();"""
 
+OPEN_SHIFT = """CREATE FUNCTION houfu_open_shift() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- The lock lets a closing of the same shift wait for this row, or this row for the closing.
+    PERFORM 1 FROM shift WHERE id = NEW.shift_id AND state = 'open' FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'shift % is not open', NEW.shift_id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER open_shift BEFORE INSERT ON till_movement FOR EACH ROW EXECUTE FUNCTION houfu_open_shift();"""
+
 QUEUE_TEXT = '''"""The job queue's own tables and functions, as procrastinate {version} brings them."""
 # ruff: noqa: E501, W291, W293
 
@@ -147,6 +159,8 @@ def triggers(tables: set[str]) -> str:
         parts.append(BALANCED)
     if "allocation" in tables:
         parts.append(SHARES)
+    if "till_movement" in tables:
+        parts.append(OPEN_SHIFT)
     return "\n".join(parts)
 
 

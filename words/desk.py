@@ -162,6 +162,8 @@ class DeskPay:
         "new": "还没有付",
         "other": "家人或患者正在手机上付",
         "share_paid": "这一份付好了",
+        "waits": "等扫码",
+        "password": "等患者输密码",
     }
     alt = "付款二维码"
     no_qr = "付款码没有生成。请再试一次，或改收现金。"

@@ -1,6 +1,7 @@
 """All page words under one name, the way templates reach them: ``w.bill.title``."""
 
 from words import books as books_words
+from words import counter as counter_words
 from words import desk as desk_words
 from words import letters, patient
 from words import pay as pay_words
@@ -34,6 +35,11 @@ class Pages:
     troubles = desk_words.Troubles
     desk_pay = desk_words.DeskPay
     books = books_words.Books
+    counter = counter_words.Counter
+    take = counter_words.Take
+    shifts = counter_words.Shifts
+    refunds = counter_words.Refunds
+    kiosk = counter_words.Kiosk
     desk_visit = desk_words.DeskVisit
     stage = desk_words.Stage
     offline = desk_words.Offline

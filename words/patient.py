@@ -124,6 +124,7 @@ class Bill:
         "refunded": "已退款",
         "settled_elsewhere": "窗口已付",
     }
+    refund_tags = {"requested": "已提退费", "approved": "正在退", "overtaken": "正在退"}
     proof = {
         "department": "科室",
         "ordered_by": "谁开的",

@@ -5,6 +5,7 @@ from words.money import rmb
 YOU = "您"
 PATIENT = "患者本人"
 AT_DESK = "窗口"
+AT_KIOSK = "自助机"
 ANYBODY = "谁付都行"
 NEEDS_WECHAT = "在微信里付，要先用微信登录一次。"
 IN_BOOKS = "医院已入账"
@@ -44,7 +45,15 @@ class Receipt:
     number = "收据号"
     transaction = "微信支付单号"
     way = "付款方式"
-    ways = {"JSAPI": "微信支付", "MINIPROG": "微信支付", "H5": "微信支付", "NATIVE": "微信扫码支付"}
+    ways = {
+        "JSAPI": "微信支付",
+        "MINIPROG": "微信支付",
+        "H5": "微信支付",
+        "NATIVE": "微信扫码支付",
+        "CODE": "微信付款码",
+        "CASH": "现金",
+        "CARD": "银行卡",
+    }
     items = "付的是这些"
     split = "钱从哪里付"
     whole = "合计"

@@ -76,6 +76,8 @@ class LineOut(BaseModel):
     category: str | None
     can_dispute: bool
     can_abandon: bool
+    refund: Annotated[str | None, Field(description="requested, approved, refused or overtaken; the patient's")] = None
+    can_refund: bool
 
 
 class ShareOut(BaseModel):

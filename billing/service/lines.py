@@ -18,6 +18,7 @@ from billing.rules import (
     AmountChangedError,
     ChargeState,
     Money,
+    RefundWish,
     seen_line,
     seen_sums,
     sums_by_category,
@@ -447,9 +448,17 @@ def line_payload(charge: ChargeItem, order: Order | None) -> dict[str, Any]:
         "executed_at": _iso(charge.executed_at),
         "executed_where": charge.executed_where,
         "category": charge.category,
+        "refund": charge.refund,
+        "can_refund": is_refundable(charge),
         "can_dispute": charge.state == ChargeState.BILLABLE,
         "can_abandon": charge.state == ChargeState.PLANNED and order is not None and order.state in OPEN_ORDER,
     }
+
+
+def is_refundable(charge: ChargeItem) -> bool:
+    """Whether a line's money is here, and nobody is asking for it or giving it back yet."""
+    free = charge.refund in (None, RefundWish.REFUSED)
+    return charge.state == ChargeState.SETTLED and charge.reversed_at is None and bool(charge.self_fen) and free
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -309,16 +309,14 @@ async def line_of(tx: Tx, charge_id: UUID) -> ChargeItem:
 # ------------------------------------------------------------------------------------ what money does to the ledger
 
 
-async def cash_in(tx: Tx, visit_id: UUID, attempt_id: UUID, number: str, amount_fen: int) -> None:
-    """A payment came: so much less is owed, whether or not it is all of the round."""
-    await post(
-        tx, visit_id, "paid", attempt_id, number, {Account.CASH_WECHAT: amount_fen, Account.PATIENT: -amount_fen}
-    )
+async def cash_in(tx: Tx, visit_id: UUID, attempt_id: UUID, number: str, amount_fen: int, till: Account) -> None:
+    """A payment came into this till: so much less is owed, whether or not it is all of the round."""
+    await post(tx, visit_id, "paid", attempt_id, number, {till: amount_fen, Account.PATIENT: -amount_fen})
 
 
-async def late_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
+async def late_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int, till: Account) -> None:
     """Money came for an attempt that was over: it waits in suspense to go back."""
-    await post(tx, visit_id, "late", attempt_id, "in", {Account.CASH_WECHAT: amount_fen, Account.SUSPENSE: -amount_fen})
+    await post(tx, visit_id, "late", attempt_id, "in", {till: amount_fen, Account.SUSPENSE: -amount_fen})
 
 
 async def given_up(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
@@ -327,10 +325,9 @@ async def given_up(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) ->
     await post(tx, visit_id, "given_up", attempt_id, "", entries)
 
 
-async def cash_out(tx: Tx, visit_id: UUID, refund_id: UUID, number: str, amount_fen: int) -> None:
-    """A refund has reached its payer."""
-    entries = {Account.CASH_WECHAT: -amount_fen, Account.SUSPENSE: amount_fen}
-    await post(tx, visit_id, "returned", refund_id, number, entries)
+async def cash_out(tx: Tx, visit_id: UUID, refund_id: UUID, number: str, amount_fen: int, till: Account) -> None:
+    """A refund has reached its payer, out of this till."""
+    await post(tx, visit_id, "returned", refund_id, number, {till: -amount_fen, Account.SUSPENSE: amount_fen})
 
 
 async def payment_row(

@@ -33,6 +33,10 @@ CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON feed_row
     FOR EACH ROW EXECUTE FUNCTION houfu_keep();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON feed_row
     FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON till_movement
+    FOR EACH ROW EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON till_movement
+    FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
 CREATE FUNCTION houfu_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT sum(amount_fen) FROM ledger_entry WHERE transaction_id = NEW.transaction_id) <> 0 THEN
@@ -60,11 +64,22 @@ CREATE CONSTRAINT TRIGGER shares_are_whole AFTER INSERT OR UPDATE ON allocation
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_shares();
 CREATE CONSTRAINT TRIGGER shares_are_whole AFTER INSERT OR UPDATE OF cash_fen ON round
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION houfu_shares();
+CREATE FUNCTION houfu_open_shift() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- The lock lets a closing of the same shift wait for this row, or this row for the closing.
+    PERFORM 1 FROM shift WHERE id = NEW.shift_id AND state = 'open' FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'shift % is not open', NEW.shift_id USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER open_shift BEFORE INSERT ON till_movement FOR EACH ROW EXECUTE FUNCTION houfu_open_shift();
 """
 FUNCTIONS = """
 DROP FUNCTION IF EXISTS houfu_keep();
 DROP FUNCTION IF EXISTS houfu_balanced();
 DROP FUNCTION IF EXISTS houfu_shares();
+DROP FUNCTION IF EXISTS houfu_open_shift();
 """
 
 
@@ -611,6 +626,28 @@ def upgrade() -> None:
         postgresql_where=sa.text("lifted_at IS NULL"),
     )
     op.create_table(
+        "terminal",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("place", sa.String(), nullable=False),
+        sa.Column("secret_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.CheckConstraint("kind IN ('scanner', 'kiosk', 'face')", name=op.f("ck_terminal_kind")),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_terminal_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_terminal")),
+        sa.UniqueConstraint("name", name=op.f("uq_terminal_name")),
+    )
+    op.create_index(op.f("ix_terminal_hospital_id"), "terminal", ["hospital_id"], unique=False)
+    op.create_table(
         "visit",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
@@ -663,6 +700,58 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("openid_index", name=op.f("pk_wechat_login")),
     )
     op.create_index(op.f("ix_wechat_login_person_id"), "wechat_login", ["person_id"], unique=False)
+    op.create_table(
+        "capture_seen",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("terminal_id", sa.Uuid(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["terminal_id"],
+            ["terminal.id"],
+            name=op.f("fk_capture_seen_terminal_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_capture_seen")),
+    )
+    op.create_index(op.f("ix_capture_seen_at"), "capture_seen", ["at"], unique=False)
+    op.create_table(
+        "code_wait",
+        sa.Column("terminal_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=True),
+        sa.Column("idempotency_key", sa.String(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("share", sa.BigInteger(), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("said", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["staff_id"],
+            ["staff.id"],
+            name=op.f("fk_code_wait_staff_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["terminal_id"],
+            ["terminal.id"],
+            name=op.f("fk_code_wait_terminal_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_code_wait_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("terminal_id", name=op.f("pk_code_wait")),
+    )
     op.create_table(
         "difference",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -772,6 +861,30 @@ def upgrade() -> None:
         "ix_his_call_refused", "his_call", ["hospital_id"], unique=False, postgresql_where=sa.text("state = 'refused'")
     )
     op.create_index("ix_his_call_visit", "his_call", ["visit_id", "turn"], unique=False)
+    op.create_table(
+        "kiosk_turn",
+        sa.Column("terminal_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["terminal_id"],
+            ["terminal.id"],
+            name=op.f("fk_kiosk_turn_terminal_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_kiosk_turn_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("terminal_id", name=op.f("pk_kiosk_turn")),
+    )
     op.create_table(
         "ledger_transaction",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -895,6 +1008,60 @@ def upgrade() -> None:
     )
     op.create_index("ix_reading_patient", "reading", ["patient_id", "hospital_id"], unique=False)
     op.create_table(
+        "refund_request",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_by", sa.Uuid(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.String(), nullable=True),
+        sa.CheckConstraint("(state = 'requested') = (answered_at IS NULL)", name=op.f("ck_refund_request_answered")),
+        sa.CheckConstraint(
+            "answered_by IS NULL OR 'staff:' || answered_by::text <> asked_by",
+            name=op.f("ck_refund_request_not_oneself"),
+        ),
+        sa.CheckConstraint("state <> 'refused' OR answer IS NOT NULL", name=op.f("ck_refund_request_says_why")),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_request_something")),
+        sa.ForeignKeyConstraint(
+            ["answered_by"],
+            ["staff.id"],
+            name=op.f("fk_refund_request_answered_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_refund_request_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_refund_request_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund_request")),
+    )
+    op.create_index(
+        "ix_refund_request_open",
+        "refund_request",
+        ["hospital_id", "asked_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'requested'"),
+    )
+    op.create_index(op.f("ix_refund_request_visit_id"), "refund_request", ["visit_id"], unique=False)
+    op.create_table(
         "round",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
@@ -942,10 +1109,11 @@ def upgrade() -> None:
         sa.Column("token_digest", sa.LargeBinary(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=True),
         sa.Column("staff_id", sa.Uuid(), nullable=True),
+        sa.Column("terminal_id", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("(person_id IS NULL) <> (staff_id IS NULL)", name=op.f("ck_session_whose")),
+        sa.CheckConstraint("num_nonnulls(person_id, staff_id, terminal_id) = 1", name=op.f("ck_session_whose")),
         sa.ForeignKeyConstraint(
             ["person_id"],
             ["person.id"],
@@ -962,9 +1130,57 @@ def upgrade() -> None:
             initially="DEFERRED",
             deferrable=True,
         ),
+        sa.ForeignKeyConstraint(
+            ["terminal_id"],
+            ["terminal.id"],
+            name=op.f("fk_session_terminal_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
         sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_session")),
     )
     op.create_index(op.f("ix_session_person_id"), "session", ["person_id"], unique=False)
+    op.create_table(
+        "shift",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("float_fen", sa.BigInteger(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expected_fen", sa.BigInteger(), nullable=True),
+        sa.Column("counted_fen", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'closed') = (closed_at IS NOT NULL AND expected_fen IS NOT NULL AND counted_fen IS NOT NULL)",
+            name=op.f("ck_shift_counted"),
+        ),
+        sa.CheckConstraint("counted_fen = expected_fen OR reason IS NOT NULL", name=op.f("ck_shift_reason")),
+        sa.CheckConstraint(
+            "float_fen >= 0 AND (counted_fen IS NULL OR counted_fen >= 0)", name=op.f("ck_shift_not_negative")
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_shift_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"],
+            ["staff.id"],
+            name=op.f("fk_shift_staff_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_shift")),
+    )
+    op.create_index("ix_shift_hospital", "shift", ["hospital_id", "opened_at"], unique=False)
+    op.create_index("uq_shift_open", "shift", ["staff_id"], unique=True, postgresql_where=sa.text("state = 'open'"))
     op.create_table(
         "allocation",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1323,6 +1539,7 @@ def upgrade() -> None:
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("looks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("trouble", sa.String(), nullable=True),
+        sa.Column("refusal", sa.String(), nullable=True),
         sa.CheckConstraint(
             "state NOT IN ('paid', 'settled') OR transaction_id IS NOT NULL", name=op.f("ck_attempt_paid_by")
         ),
@@ -1435,6 +1652,7 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_where", sa.String(), nullable=True),
         sa.Column("settled_reference", sa.String(), nullable=True),
+        sa.Column("refund", sa.String(), nullable=True),
         sa.Column("rank", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
             "(state = 'covered') = (round_id IS NOT NULL AND settled_at IS NULL)", name=op.f("ck_charge_item_covered")
@@ -1536,11 +1754,21 @@ def upgrade() -> None:
         sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("trouble", sa.String(), nullable=True),
+        sa.Column("by_hand", sa.String(), nullable=True),
+        sa.Column("by_hand_by", sa.Uuid(), nullable=True),
         sa.CheckConstraint("amount_fen > 0", name=op.f("ck_refund_something")),
         sa.ForeignKeyConstraint(
             ["attempt_id"],
             ["attempt.id"],
             name=op.f("fk_refund_attempt_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["by_hand_by"],
+            ["staff.id"],
+            name=op.f("fk_refund_by_hand_by"),
             ondelete="RESTRICT",
             initially="DEFERRED",
             deferrable=True,
@@ -1564,6 +1792,98 @@ def upgrade() -> None:
         "ix_refund_due", "refund", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
     )
     op.create_index(op.f("ix_refund_visit_id"), "refund", ["visit_id"], unique=False)
+    op.create_table(
+        "refund_line",
+        sa.Column("request_id", sa.Uuid(), nullable=False),
+        sa.Column("charge_id", sa.Uuid(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("counts", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["charge_id"],
+            ["charge_item.id"],
+            name=op.f("fk_refund_line_charge_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["refund_request.id"],
+            name=op.f("fk_refund_line_request_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("request_id", "charge_id", name=op.f("pk_refund_line")),
+    )
+    op.create_index("uq_refund_line", "refund_line", ["charge_id"], unique=True, postgresql_where=sa.text("counts"))
+    op.create_table(
+        "till_movement",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("shift_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("attempt_id", sa.Uuid(), nullable=True),
+        sa.Column("refund_id", sa.Uuid(), nullable=True),
+        sa.Column("way", sa.String(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("given_fen", sa.BigInteger(), nullable=True),
+        sa.Column("reference", sa.String(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(way = 'CARD') = (reference IS NOT NULL)", name=op.f("ck_till_movement_slip")),
+        sa.CheckConstraint("amount_fen <> 0", name=op.f("ck_till_movement_something")),
+        sa.CheckConstraint("given_fen IS NULL OR given_fen >= amount_fen", name=op.f("ck_till_movement_enough")),
+        sa.CheckConstraint(
+            "num_nonnulls(attempt_id, refund_id) = 1 AND (attempt_id IS NOT NULL) = (amount_fen > 0)",
+            name=op.f("ck_till_movement_of_what"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempt.id"],
+            name=op.f("fk_till_movement_attempt_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_till_movement_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["refund_id"],
+            ["refund.id"],
+            name=op.f("fk_till_movement_refund_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["shift_id"],
+            ["shift.id"],
+            name=op.f("fk_till_movement_shift_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_till_movement_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_till_movement")),
+        sa.UniqueConstraint("attempt_id", name=op.f("uq_till_movement_attempt_id")),
+        sa.UniqueConstraint("hospital_id", "reference", name=op.f("uq_till_movement_hospital_id_reference")),
+        sa.UniqueConstraint("refund_id", name=op.f("uq_till_movement_refund_id")),
+    )
+    op.create_index(op.f("ix_till_movement_shift_id"), "till_movement", ["shift_id"], unique=False)
+    op.create_index(op.f("ix_till_movement_visit_id"), "till_movement", ["visit_id"], unique=False)
     # ### end Alembic commands ###
     _run(TRIGGERS)
     _run(queue.SCHEMA)
@@ -1573,6 +1893,11 @@ def downgrade() -> None:
     """Take everything away."""
     _run(queue.REMOVE)
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index(op.f("ix_till_movement_visit_id"), table_name="till_movement")
+    op.drop_index(op.f("ix_till_movement_shift_id"), table_name="till_movement")
+    op.drop_table("till_movement")
+    op.drop_index("uq_refund_line", table_name="refund_line", postgresql_where=sa.text("counts"))
+    op.drop_table("refund_line")
     op.drop_index(op.f("ix_refund_visit_id"), table_name="refund")
     op.drop_index("ix_refund_due", table_name="refund", postgresql_where=sa.text("next_at IS NOT NULL"))
     op.drop_index("ix_refund_created", table_name="refund", postgresql_using="brin")
@@ -1614,6 +1939,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_contract_signer_id"), table_name="contract")
     op.drop_table("contract")
     op.drop_table("allocation")
+    op.drop_index("uq_shift_open", table_name="shift", postgresql_where=sa.text("state = 'open'"))
+    op.drop_index("ix_shift_hospital", table_name="shift")
+    op.drop_table("shift")
     op.drop_index(op.f("ix_session_person_id"), table_name="session")
     op.drop_table("session")
     op.drop_index(
@@ -1621,6 +1949,11 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_round_visit_id"), table_name="round")
     op.drop_table("round")
+    op.drop_index(op.f("ix_refund_request_visit_id"), table_name="refund_request")
+    op.drop_index(
+        "ix_refund_request_open", table_name="refund_request", postgresql_where=sa.text("state = 'requested'")
+    )
+    op.drop_table("refund_request")
     op.drop_index("ix_reading_patient", table_name="reading")
     op.drop_table("reading")
     op.drop_table("pass_use")
@@ -1630,6 +1963,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_ledger_transaction_visit_id"), table_name="ledger_transaction")
     op.drop_index("ix_ledger_transaction_at", table_name="ledger_transaction", postgresql_using="brin")
     op.drop_table("ledger_transaction")
+    op.drop_table("kiosk_turn")
     op.drop_index("ix_his_call_visit", table_name="his_call")
     op.drop_index("ix_his_call_refused", table_name="his_call", postgresql_where=sa.text("state = 'refused'"))
     op.drop_index("ix_his_call_pending", table_name="his_call", postgresql_where=sa.text("state = 'pending'"))
@@ -1639,11 +1973,16 @@ def downgrade() -> None:
     op.drop_index("ix_difference_open", table_name="difference", postgresql_where=sa.text("state = 'open'"))
     op.drop_index("ix_difference_day", table_name="difference")
     op.drop_table("difference")
+    op.drop_table("code_wait")
+    op.drop_index(op.f("ix_capture_seen_at"), table_name="capture_seen")
+    op.drop_table("capture_seen")
     op.drop_index(op.f("ix_wechat_login_person_id"), table_name="wechat_login")
     op.drop_table("wechat_login")
     op.drop_index("ix_visit_patient", table_name="visit")
     op.drop_index(op.f("ix_visit_due_at"), table_name="visit")
     op.drop_table("visit")
+    op.drop_index(op.f("ix_terminal_hospital_id"), table_name="terminal")
+    op.drop_table("terminal")
     op.drop_index("ix_suspension_patient", table_name="suspension", postgresql_where=sa.text("lifted_at IS NULL"))
     op.drop_table("suspension")
     op.drop_table("staff")

@@ -10,16 +10,11 @@ import structlog
 from kernel.db import Database, Tx
 from kernel.errors import HoufuError
 from kernel.outside import OutsideError, Rejected, Unknown
-from payments.ports import CashPay, CashState, InsuranceCenter, TradeState
-from payments.rules import (
-    OVER,
-    PAYABLE,
-    AttemptInProgressError,
-    AttemptState,
-    InsuranceState,
-    Till,
-    WrongMoneyError,
-)
+from payments.flows import codes
+from payments.flows.booking import DEAD, TAKEN, book
+from payments.ports import CashPay, CashState, InsuranceCenter
+from payments.rules import OVER, PAYABLE, AttemptInProgressError, AttemptState, InsuranceState, Till
+from payments.rules.counter import DeskWay
 from payments.service import attempts, insurance, refunds, returns, rounds
 from payments.service.attempts import Press
 from payments.service.insurance import Asked
@@ -30,8 +25,6 @@ log = structlog.get_logger()
 
 S = AttemptState
 _LOOK_AGAIN = frozenset({"ORDER_PAID", "ORDER_CLOSED", "OUT_TRADE_NO_USED"})
-_TAKEN = frozenset({TradeState.SUCCESS, TradeState.REFUND})
-_DEAD = frozenset({TradeState.CLOSED, TradeState.REVOKED})
 _SIDE_BY_SIDE = 4
 
 
@@ -50,14 +43,15 @@ async def press(db: Database, pay: CashPay, actor: Actor, visit_id: UUID, wish: 
                 fresh = attempt.state == S.CREATED
             break
         except AttemptInProgressError as busy:
-            if last or busy.attempt_id is None or not await _make_room(db, pay, actor, busy.attempt_id):
+            if last or busy.attempt_id is None or not await make_room(db, pay, actor, busy.attempt_id):
                 raise
     if fresh:
         await offer(db, pay, attempt.id)
     return attempt.id
 
 
-async def _make_room(db: Database, pay: CashPay, actor: Actor, attempt_id: UUID) -> bool:
+async def make_room(db: Database, pay: CashPay, actor: Actor, attempt_id: UUID) -> bool:
+    """Close an attempt that is in the way, if it is the caller's own or its time is over. Whether it is gone."""
     async with db.begin() as tx:
         live = await attempts.by_id(tx, attempt_id)
         mine = live.actor == actor.viewer
@@ -115,6 +109,9 @@ async def look(db: Database, pay: CashPay, attempt_id: UUID) -> None:
     async with db.begin() as tx:
         attempt = await attempts.by_id(tx, attempt_id)
         late = tx.now >= attempt.expires_at or await attempts.given_up(tx, attempt)
+    if attempt.channel == DeskWay.CODE:
+        await codes.look(db, pay, attempt_id)
+        return
     state = S(attempt.state)
     if state is S.CLOSING:
         await close(db, pay, attempt_id)
@@ -137,11 +134,11 @@ async def look(db: Database, pay: CashPay, attempt_id: UUID) -> None:
 async def _decide(
     db: Database, pay: CashPay, attempt_id: UUID, state: AttemptState, found: CashState | None, *, late: bool
 ) -> None:
-    if found is not None and found.trade_state in _TAKEN:
-        await _book(db, found, attempt_id)
+    if found is not None and found.trade_state in TAKEN:
+        await book(db, found, attempt_id)
     elif state in OVER:
         return
-    elif found is not None and found.trade_state in _DEAD:
+    elif found is not None and found.trade_state in DEAD:
         async with db.begin() as tx:
             await attempts.closed(tx, attempt_id)
     elif late:
@@ -154,8 +151,12 @@ async def close(db: Database, pay: CashPay, attempt_id: UUID) -> None:
     """Make sure it can no longer be paid: closed there, asked there, then closed here. Paid meanwhile is paid."""
     async with db.begin() as tx:
         attempt = await attempts.by_id(tx, attempt_id)
-        if not await attempts.closing(tx, attempt_id):
+        shown = attempt.channel == DeskWay.CODE
+        if not shown and not await attempts.closing(tx, attempt_id):
             return
+    if shown:
+        await codes.undo(db, pay, attempt_id, codes.TOO_LATE)
+        return
     number = attempt.out_trade_no
     try:
         await pay.close(number)
@@ -172,11 +173,11 @@ async def close(db: Database, pay: CashPay, attempt_id: UUID) -> None:
             return
     except OutsideError:
         return  # still closing: the sweeper tries again
-    if found is None or found.trade_state in _DEAD:
+    if found is None or found.trade_state in DEAD:
         async with db.begin() as tx:
             await attempts.closed(tx, attempt_id)
-    elif found.trade_state in _TAKEN:
-        await _book(db, found, attempt_id)
+    elif found.trade_state in TAKEN:
+        await book(db, found, attempt_id)
 
 
 async def sweep(db: Database, pay: CashPay) -> int:
@@ -358,16 +359,6 @@ async def _refund(db: Database, pay: CashPay, refund_id: UUID) -> None:
         return  # asked again under the same number
     async with db.begin() as tx:
         await returns.said(tx, told)
-
-
-async def _book(db: Database, found: CashState, attempt_id: UUID) -> None:
-    try:
-        async with db.begin() as tx:
-            await attempts.paid(tx, found)
-    except WrongMoneyError as wrong:
-        log.error("pay.mismatch", what=wrong.what, attempt=str(attempt_id))
-        async with db.begin() as tx:
-            await attempts.troubled(tx, attempt_id, f"mismatch:{wrong.what}")
 
 
 async def _query(pay: CashPay, number: str) -> CashState | None:

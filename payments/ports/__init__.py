@@ -72,6 +72,7 @@ from payments.ports.terminal import (
     CaptureKind,
     ForgedCaptureError,
     check_capture,
+    check_value,
     read_capture,
     sign_capture,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "TradeState",
     "UnbalancedSplit",
     "check_capture",
+    "check_value",
     "read_capture",
     "sign_capture",
 ]

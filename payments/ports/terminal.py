@@ -60,7 +60,7 @@ class BadCaptureError(HoufuError):
 
 
 _TERMINAL = re.compile(r"[A-Za-z0-9_-]{1,32}")
-_OPERATOR = re.compile(r"[A-Za-z0-9_-]{0,32}")
+_OPERATOR = re.compile(r"[A-Za-z0-9._-]{0,40}")  # as a login in the hospital's file
 _VALUES = {
     CaptureKind.PAY_CODE: re.compile(r"1[0-5][0-9]{16}"),
     CaptureKind.FACE_CODE: re.compile(r"[!-~]{1,128}"),
@@ -94,6 +94,16 @@ def check_capture(secret: str, terminal_id: str, timestamp: str, signature: str,
         raise ForgedCaptureError
 
 
+def check_value(kind: CaptureKind, value: str) -> None:
+    """Whether this can have been read.
+
+    Raises:
+        BadCaptureError: ``value``.
+    """
+    if not _VALUES[kind].fullmatch(value):
+        raise BadCaptureError("value")
+
+
 def read_capture(terminal_id: str, timestamp: str, raw: bytes) -> Capture:
     """Read a body whose signature holds.
 
@@ -107,8 +117,7 @@ def read_capture(terminal_id: str, timestamp: str, raw: bytes) -> Capture:
     if told["kind"] not in CaptureKind.__members__:
         raise BadCaptureError("kind")
     kind = CaptureKind(told["kind"])
-    if not _VALUES[kind].fullmatch(told["value"]):
-        raise BadCaptureError("value")
+    check_value(kind, told["value"])
     if told["terminal_id"] != terminal_id:
         raise BadCaptureError("terminal_id")
     if not _OPERATOR.fullmatch(told["operator"]):

@@ -1,14 +1,14 @@
 """A try to pay, from the press of the button to the hospital's books; whoever presses when, money is taken once."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
 
-from billing.rules import NothingPayableError, RoundState
+from billing.rules import NothingPayableError, RoundState, till_of
 from billing.service import paying
 from billing.service.paying import Round
 from kernel.clock import china_day
@@ -18,8 +18,9 @@ from kernel.ids import new_id, short_code
 from payments import rules
 from payments.events import AttemptClosed, AttemptPaid
 from payments.models import Attempt as Attempt
-from payments.ports import CashChannel, CashOrder, CashState, Prepared, TradeState
+from payments.ports import CODE_LOOK, CODE_PATIENCE, CashChannel, CashOrder, CashState, Prepared, TradeState
 from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, OVER, PAYABLE, AttemptState, Till
+from payments.rules.counter import DeskWay, next_code_look
 from payments.service import labels, refunds, rounds, shares
 from payments.service.moves import move, tell
 from payments.service.shares import Allocation
@@ -29,6 +30,11 @@ from visits.service.reading import subject_of
 from words import pay as words
 
 S = AttemptState
+_WAYS: Mapping[ActorKind, frozenset[str]] = {
+    ActorKind.PERSON: frozenset(CashChannel),
+    ActorKind.STAFF: frozenset({CashChannel.NATIVE, *DeskWay}),
+    ActorKind.TERMINAL: frozenset({DeskWay.CODE}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Press:
     ``share``: the number of one share; None: all that is payable now.
     """
 
-    channel: CashChannel
+    channel: CashChannel | DeskWay
     idempotency_key: str
     seen_amount_fen: int
     ip: str | None = None
@@ -63,9 +69,8 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
     """
     visit = await paying.locked_visit(tx, visit_id)
     subject = subject_of(visit)
-    staff = actor.kind is ActorKind.STAFF
     await access.require(tx, actor, rounds.pays(actor), subject)
-    if staff and press.channel is not CashChannel.NATIVE:
+    if press.channel not in _WAYS[actor.kind]:
         raise ForbiddenError
     known = await _by_key(tx, actor, press.idempotency_key)
     if known is not None:
@@ -73,12 +78,14 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
     now, share = await _share(tx, actor, visit_id, press)
     if share.amount_fen != press.seen_amount_fen:
         raise rules.AmountChangedError(share.amount_fen, words.amount(share.amount_fen))
-    terms = None if staff else await access.pay_terms(tx, actor, subject)
+    person = actor.kind is ActorKind.PERSON
+    terms = await access.pay_terms(tx, actor, subject) if person else None
     if terms is not None and terms.cap_fen is not None and share.amount_fen > terms.cap_fen:
         raise rules.OverCapError
     if press.channel in (CashChannel.JSAPI, CashChannel.MINIPROG) and not press.openid:
         raise rules.NotInWeChatError
     hospital = await hospitals.by_id(tx, visit.hospital_id)
+    shown = press.channel is DeskWay.CODE
     ATTEMPT.move(None, S.CREATED)
     attempt_id = new_id()
     attempt = Attempt(
@@ -89,7 +96,7 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
         allocation_id=share.id,
         hospital_id=visit.hospital_id,
         patient_id=visit.patient_id,
-        payer_id=None if staff else actor.id,
+        payer_id=actor.id if person else None,
         actor=actor.viewer,
         relation=await labels.relation_of(tx, actor, visit.patient_id, visit_id),
         idempotency_key=press.idempotency_key,
@@ -105,8 +112,8 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
         payer_ip=press.ip,
         state=S.CREATED,
         created_at=tx.now,
-        expires_at=tx.now + ATTEMPT_LIFE,
-        next_look_at=tx.now + timedelta(seconds=10),
+        expires_at=tx.now + (CODE_PATIENCE if shown else ATTEMPT_LIFE),
+        next_look_at=tx.now + (CODE_LOOK if shown else timedelta(seconds=10)),
         looks=0,
     )
     now.busy_fen += share.amount_fen
@@ -246,8 +253,28 @@ async def offered(tx: Tx, attempt_id: UUID, prepared: Prepared) -> bool:
     if attempt.state != S.OFFERED:
         move(attempt, S.OFFERED)
         attempt.next_look_at = rules.next_look(attempt.looks, attempt.created_at, tx.now)
+        if attempt.channel == DeskWay.CODE:
+            attempt.next_look_at = next_code_look(attempt.created_at, tx.now, CODE_LOOK, CODE_PATIENCE)
         await tell(tx, attempt)
     return True
+
+
+async def password(tx: Tx, attempt_id: UUID) -> bool:
+    """The payer of a shown code is asked for the password. False when the attempt is over here: to be undone there."""
+    attempt = await locked(tx, attempt_id)
+    if attempt.state in (S.CREATED, S.UNKNOWN):
+        move(attempt, S.OFFERED)
+        await tell(tx, attempt)
+    return attempt.state in PAYABLE
+
+
+async def refuse(tx: Tx, attempt_id: UUID, why: str) -> bool:
+    """Nothing comes of a shown code: it is to be undone. False when that is decided already."""
+    begun = await closing(tx, attempt_id)
+    attempt = await by_id(tx, attempt_id)
+    if begun and attempt.refusal is None:
+        attempt.refusal = why[:40]
+    return begun
 
 
 async def unknown(tx: Tx, attempt_id: UUID) -> None:
@@ -279,7 +306,7 @@ async def closing(tx: Tx, attempt_id: UUID) -> bool:
         move(attempt, S.UNKNOWN)
     if attempt.state != S.CLOSING:
         move(attempt, S.CLOSING)
-    attempt.next_look_at = tx.now + timedelta(seconds=15)
+    attempt.next_look_at = tx.now + (CODE_LOOK if attempt.channel == DeskWay.CODE else timedelta(seconds=15))
     return True
 
 
@@ -323,12 +350,23 @@ async def paid(tx: Tx, state: CashState) -> Attempt:
         return attempt
     if attempt.state == S.CREATED:
         move(attempt, S.UNKNOWN)
+    await _came(tx, attempt)
+    return attempt
+
+
+async def in_hand(tx: Tx, attempt: Attempt, transaction: str) -> None:
+    """A cashier holds the money of an attempt begun in this very transaction; nobody else has to be asked."""
+    move(attempt, S.OFFERED)
+    attempt.transaction_id, attempt.paid_at, attempt.next_look_at = transaction, tx.now, None
+    await _came(tx, attempt)
+
+
+async def _came(tx: Tx, attempt: Attempt) -> None:
     move(attempt, S.PAID)
     await tx.session.flush()
     await rounds.came(tx, attempt)
     await tell(tx, attempt)
     await tx.emit(AttemptPaid(attempt.id, attempt.visit_id, attempt.amount_fen))
-    return attempt
 
 
 def _fits(tx: Tx, attempt: Attempt, state: CashState) -> None:
@@ -349,7 +387,7 @@ def _fits(tx: Tx, attempt: Attempt, state: CashState) -> None:
 
 async def _late(tx: Tx, attempt: Attempt) -> None:
     move(attempt, S.LATE_PAID)
-    await paying.late_in(tx, attempt.visit_id, attempt.id, attempt.amount_fen)
+    await paying.late_in(tx, attempt.visit_id, attempt.id, attempt.amount_fen, till_of(attempt.channel))
     await refunds.ask(tx, attempt, None, attempt.amount_fen)
     move(attempt, S.REFUNDING)
     await tell(tx, attempt)
@@ -362,6 +400,8 @@ async def claim_due(tx: Tx, limit: int = 50) -> list[UUID]:
     for attempt in found:
         attempt.looks += 1
         attempt.next_look_at = rules.next_look(attempt.looks, attempt.created_at, tx.now)
+        if attempt.channel == DeskWay.CODE:
+            attempt.next_look_at = next_code_look(attempt.created_at, tx.now, CODE_LOOK, CODE_PATIENCE)
         if attempt.state in OVER:
             attempt.next_look_at = None  # this is the last look
     return [a.id for a in found]

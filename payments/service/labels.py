@@ -9,14 +9,17 @@ from people.service import access, grants, patients
 from words import family as words
 from words import pay as say
 
-SELF, DESK = "self", "desk"
+SELF, DESK, KIOSK = "self", "desk", "kiosk"
 ANYBODY = say.ANYBODY
+_AT = {DESK: say.AT_DESK, KIOSK: say.AT_KIOSK}
 
 
 async def relation_of(tx: Tx, actor: Actor, patient_id: UUID, visit_id: UUID) -> str:
     """What the payer is to the patient, kept with the attempt."""
     if actor.kind is ActorKind.STAFF:
         return DESK
+    if actor.kind is ActorKind.TERMINAL:
+        return KIOSK
     if actor.id == patient_id:
         return SELF
     live = [g for g in await grants.of_patient(tx, patient_id) if g.person_id == actor.id and g.state == "active"]
@@ -26,18 +29,18 @@ async def relation_of(tx: Tx, actor: Actor, patient_id: UUID, visit_id: UUID) ->
 
 def owner_label(relation: str) -> str:
     """As the patient hears it."""
-    return say.YOU if relation == SELF else say.AT_DESK if relation == DESK else say.yours(words.relation(relation))
+    return say.YOU if relation == SELF else _AT.get(relation) or say.yours(words.relation(relation))
 
 
 def family_label(relation: str) -> str:
     """As everybody else hears it."""
-    return say.PATIENT if relation == SELF else say.AT_DESK if relation == DESK else words.relation(relation)
+    return say.PATIENT if relation == SELF else _AT.get(relation) or words.relation(relation)
 
 
 async def label_for(tx: Tx, actor: Actor, attempt: Attempt) -> str:
     """Who paid or is paying, for this hearer: 您, 您女儿, 妈妈, 家人."""
     if attempt.actor == actor.viewer:
-        return say.YOU if actor.kind is ActorKind.PERSON else say.AT_DESK
+        return say.YOU if actor.kind is ActorKind.PERSON else family_label(attempt.relation)
     if actor.id == attempt.patient_id:
         return owner_label(attempt.relation)
     if actor.kind is ActorKind.STAFF:
@@ -46,4 +49,4 @@ async def label_for(tx: Tx, actor: Actor, attempt: Attempt) -> str:
         patient = await patients.by_id(tx, attempt.patient_id)
         relations = await access.relations_of(tx, actor.id)
         return words.label(relations.get(attempt.patient_id, ""), patient.sex)
-    return say.AT_DESK if attempt.relation == DESK else words.SOMEBODY
+    return _AT.get(attempt.relation, words.SOMEBODY)

@@ -12,9 +12,11 @@ from kernel.db import Tx
 from kernel.errors import NotFoundError
 from kernel.ids import new_id
 from payments import rules
-from payments.models import Attempt, Refund
+from payments.models import Attempt as Attempt
+from payments.models import Refund as Refund
 from payments.ports import RefundOrder
 from payments.rules import OURS, REFUND, OverRefundError, RefundState
+from payments.rules.counter import IN_HAND
 from words import pay as words
 
 R = RefundState
@@ -56,7 +58,8 @@ async def ask(tx: Tx, attempt: Attempt, charge_id: UUID | None, amount_fen: int)
         reason=words.refund_reason(charge_id is None, attempt.closed_at is not None),
         state=R.APPROVED,
         created_at=tx.now,
-        next_at=tx.now,
+        # What came over the counter goes back there, when the payer stands in front of it.
+        next_at=None if attempt.channel in IN_HAND else tx.now,
         tries=0,
     )
     return tx.add(refund)
@@ -114,8 +117,20 @@ async def troubles(tx: Tx, hospital_id: UUID) -> Sequence[tuple[Refund, Attempt]
     query = (
         select(Refund, Attempt)
         .join(Attempt, Attempt.id == Refund.attempt_id)
-        .where(Attempt.hospital_id == hospital_id, Refund.state.in_((R.ABNORMAL, R.MANUAL)))
+        .where(Attempt.hospital_id == hospital_id, (Refund.state == R.ABNORMAL) | (Refund.trouble == "twice"))
         .order_by(Refund.created_at)
+    )
+    return [(refund, attempt) for refund, attempt in await tx.session.execute(query)]
+
+
+async def at_counter(tx: Tx, hospital_id: UUID, limit: int = 200) -> Sequence[tuple[Refund, Attempt]]:
+    """Money that waits to be handed out at the counter, the oldest first."""
+    query = (
+        select(Refund, Attempt)
+        .join(Attempt, Attempt.id == Refund.attempt_id)
+        .where(Attempt.hospital_id == hospital_id, Refund.state == R.APPROVED, Attempt.channel.in_(IN_HAND))
+        .order_by(Refund.created_at, Refund.id)
+        .limit(limit)
     )
     return [(refund, attempt) for refund, attempt in await tx.session.execute(query)]
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
 
-from billing.rules import NothingPayableError, RoundState
+from billing.rules import NothingPayableError, RoundState, till_of
 from billing.service import paying
 from billing.service.paying import Came, Round
 from kernel.db import Tx
@@ -76,7 +76,8 @@ async def came(tx: Tx, attempt: Attempt) -> None:
     now = await paying.round_by_id(tx, attempt.round_id, lock=True)
     now.busy_fen -= attempt.amount_fen
     now.paid_fen += attempt.amount_fen
-    await paying.cash_in(tx, now.visit_id, attempt.id, attempt.out_trade_no, attempt.amount_fen)
+    till = till_of(attempt.channel)
+    await paying.cash_in(tx, now.visit_id, attempt.id, attempt.out_trade_no, attempt.amount_fen, till)
     if now.paid_fen == now.cash_fen and await parts.stands(tx, now):
         await _settle(tx, now)
     elif now.state == RoundState.CLOSING:

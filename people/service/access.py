@@ -12,6 +12,7 @@ from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import derive
 from people.models import Grant, Look, Person
 from people.rules import (
+    KIOSK_VIEW,
     NOTHING,
     OWNER,
     ROLES_WITH_VIEW,
@@ -58,6 +59,8 @@ async def view_of(tx: Tx, actor: Actor, subject: Subject) -> View:
     if actor.kind is ActorKind.STAFF:
         mine = actor.hospital_id == subject.hospital_id and actor.role in ROLES_WITH_VIEW
         return STAFF_VIEW if mine else NOTHING
+    if actor.kind is ActorKind.TERMINAL:
+        return KIOSK_VIEW if actor.hospital_id == subject.hospital_id else NOTHING
     if actor.id == subject.patient_id:
         return OWNER
     return view_from(map(_fact, await _grants(tx, actor.id, subject.patient_id)), subject, tx.now)

@@ -129,6 +129,15 @@ class StaffPart(_Part):
     pin: Annotated[str, Field(pattern=r"^[0-9]{6,12}$")] | None = Field(None, repr=False)
 
 
+class TerminalPart(_Part):
+    """A row of ``terminals``: a machine that reads codes, and the secret it signs with (``docs/terminals.md``)."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+    kind: Literal["scanner", "kiosk", "face"]
+    place: Text
+    secret: Annotated[str, Field(min_length=8, max_length=200)] = Field(repr=False)
+
+
 class PricePart(_Part):
     """A row of ``price_list``."""
 
@@ -182,6 +191,7 @@ class HospitalFile(_Part):
     departments: tuple[DepartmentPart, ...]
     desks: tuple[DeskPart, ...] = ()
     staff: tuple[StaffPart, ...] = ()
+    terminals: tuple[TerminalPart, ...] = ()
     price_list: tuple[PricePart, ...] = ()
     order_templates: tuple[TemplatePart, ...] = ()
     slots: tuple[SlotPart, ...] = ()
@@ -202,6 +212,7 @@ def parse(document: Mapping[str, Any]) -> HospitalFile:
     departments = _unique("departments", "code", (d.code for d in file.departments))
     _unique("desks", "code", (d.code for d in file.desks))
     logins = _unique("staff", "login", (s.login for s in file.staff))
+    _unique("terminals", "id", (t.id for t in file.terminals))
     prices = _unique("price_list", "item_code", (p.item_code for p in file.price_list))
     _unique("order_templates", "code", (t.code for t in file.order_templates))
     _unique("his", "key id", (k.id for k in (*file.his.inbound_keys, file.his.outbound_key)))

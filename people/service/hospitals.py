@@ -12,9 +12,10 @@ from sqlalchemy import select
 from kernel.db import Base, Tx
 from kernel.errors import NotFoundError
 from kernel.ids import derive, new_id
-from people.models import Catalogue, Department, HisKey, Hospital, Staff
+from people.models import Catalogue, Department, HisKey, Hospital, Staff, Terminal
 from people.rules import HospitalSettings
-from people.service.hospital_file import HospitalFile, HospitalFileError, KeyPart, parse
+from people.service import terminals
+from people.service.hospital_file import HospitalFile, HospitalFileError, KeyPart, TerminalPart, parse
 from people.service.pins import hash_pin
 
 __all__ = [
@@ -80,6 +81,7 @@ async def load(tx: Tx, document: Mapping[str, Any]) -> Hospital:
     await _load_keys(tx, hospital, file)
     await _load_departments(tx, hospital, file)
     await _load_staff(tx, hospital, file)
+    await _load_terminals(tx, hospital, file)
     whole = file.model_dump(mode="json", include={"desks", "departments", "price_list", "order_templates", "slots"})
     kept = await tx.get(Catalogue, hospital.id)
     if kept is None:
@@ -112,7 +114,7 @@ async def _load_keys(tx: Tx, hospital: Hospital, file: HospitalFile) -> None:
             key_row.secret_sealed = tx.vault.seal(part.secret, "his_key", part.id)
 
 
-def _secret(tx: Tx, part: KeyPart) -> str:
+def _secret(tx: Tx, part: KeyPart | TerminalPart) -> str:
     if part.secret != GENERATE:
         return part.secret
     made = secrets.token_urlsafe(32)
@@ -168,6 +170,31 @@ async def _load_staff(tx: Tx, hospital: Hospital, file: HospitalFile) -> None:
         _change(row, values)
         if not row.pin_hash and part.pin:
             row.pin_hash = hashes[part.pin]
+    for gone in known.values():
+        gone.active = False
+
+
+async def _load_terminals(tx: Tx, hospital: Hospital, file: HospitalFile) -> None:
+    known = {t.name: t for t in await terminals.of_hospital(tx, hospital.id, also_gone=True)}
+    for part in file.terminals:
+        row = known.pop(part.id, None)
+        if row is None:
+            if await terminals.by_name(tx, part.id, also_gone=True) is not None:
+                raise HospitalFileError(f"terminals.{part.id}", "another hospital has a terminal of this name")
+            row = tx.add(
+                Terminal(
+                    id=derive(hospital.id, "terminal", part.id),
+                    hospital_id=hospital.id,
+                    name=part.id,
+                    kind=part.kind,
+                    place=part.place,
+                    secret_sealed=terminals.seal(tx, part.id, _secret(tx, part)),
+                    active=True,
+                )
+            )
+        _change(row, {"kind": part.kind, "place": part.place, "active": True})
+        if part.secret not in (GENERATE, terminals.secret_of(tx, row)):
+            row.secret_sealed = terminals.seal(tx, part.id, part.secret)
     for gone in known.values():
         gone.active = False
 

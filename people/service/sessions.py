@@ -15,13 +15,14 @@ from kernel.crypto import UnreadableError, Vault, digest
 from kernel.db import Tx
 from kernel.errors import HoufuError, Kind
 from kernel.ids import token
-from people.models import Hospital, Person, Session, Staff, WeChatClaim, WeChatLogin
+from people.models import Hospital, Person, Session, Staff, Terminal, WeChatClaim, WeChatLogin
 from people.rules import ALONE_FROM_AGE, Actor, ActorKind, Role, age_on, birth_of, is_id_number
-from people.service import codes
+from people.service import codes, terminals
 from people.service.patients import id_number_index, name_of, new_person, phone_index, set_phone
 
 PERSON_LIVES = timedelta(days=30)
 STAFF_LIVES = timedelta(hours=12)
+KIOSK_LIVES = timedelta(days=365)
 TICKET_LIVES = timedelta(minutes=10)
 PIN_TRIES = 5
 PIN_REST = timedelta(minutes=15)
@@ -144,6 +145,15 @@ async def begin_staff(tx: Tx, staff_id: UUID) -> LoggedIn:
     return LoggedIn(fresh, expires, _staff_actor(staff))
 
 
+async def begin_kiosk(tx: Tx, terminal: Terminal) -> LoggedIn:
+    """The browser of a kiosk from now on speaks for it; an older one of the same kiosk no longer does."""
+    older = update(Session).where(Session.terminal_id == terminal.id, Session.ended_at.is_(None))
+    await tx.session.execute(older.values(ended_at=tx.now))
+    fresh, expires = token(), tx.now + KIOSK_LIVES
+    tx.add(Session(token_digest=digest(fresh), terminal_id=terminal.id, created_at=tx.now, expires_at=expires))
+    return LoggedIn(fresh, expires, terminals.actor_of(terminal))
+
+
 async def caller_of(tx: Tx, given: str) -> Actor | None:
     """Whose session this token is; ``None`` when it is nobody's, has run out or was ended."""
     found = await tx.get(Session, digest(given))
@@ -152,6 +162,9 @@ async def caller_of(tx: Tx, given: str) -> Actor | None:
     if found.staff_id is not None:
         staff = await tx.get(Staff, found.staff_id)
         return _staff_actor(staff) if staff is not None and staff.active else None
+    if found.terminal_id is not None:
+        terminal = await tx.get(Terminal, found.terminal_id)
+        return terminals.actor_of(terminal) if terminal is not None and terminal.active else None
     return Actor(ActorKind.PERSON, found.person_id) if found.person_id is not None else None
 
 

@@ -135,6 +135,7 @@ async def _page(request: Request, tx: Tx, caller: Actor, said: Said = NOTHING, s
         disputes=await _disputes(tx, hospital, caller),
         letters=caller.role == Role.DOCTOR,
         mends=caller.role in MENDS,
+        cashier=caller.role is Role.COUNTER,
         code=said.code,
         found_url=Urls.desk_visit(str(said.scanned.visit.id)) if said.scanned else None,
         books=caller.role is Role.FINANCE,

@@ -1,71 +1,156 @@
-"""The counter takes the money of one visit by a QR code that the patient scans with WeChat."""
+"""The counter takes the money of one visit: cash, a card's slip, a shown code, or a QR the patient scans."""
 
 import io
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import qrcode
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
 from api.deps import StaffCaller, TxDep, WorldDep
+from api.problems import STATUS
 from api.routes.payments import press_of, till_of
+from api.world import World
 from billing.service import paying
 from kernel.db import Tx
-from kernel.errors import NotFoundError
+from kernel.errors import HoufuError, NotFoundError
 from payments import flows
-from payments.rules import PAYABLE
-from payments.service import attempts, labels, moves
+from payments.flows import counter as windows
+from payments.rules import OURS, PAYABLE, ShareGoneError
+from payments.rules.counter import DeskWay
+from payments.service import attempts, codes, counter, labels, moves, shifts
 from payments.service.attempts import Attempt, S
+from payments.service.codes import Wanted
+from payments.service.counter import InHand
 from people.rules import Action, Actor
-from people.service import access
-from pwa.answer import go, show
-from pwa.desk_views import DeskPay
+from people.service import access, terminals
+from pwa.answer import go, show, uuid_or_none
+from pwa.counter_views import DeskPay, DeskWait
+from pwa.pages.desk_counter import fen_of, sentence
 from pwa.urls import Urls
-from pwa.visit_pages import Seen, seen
+from pwa.visit_pages import Seen, payment_of, seen
+from words import errors
+from words.counter import Take as Words
 
 router = APIRouter(include_in_schema=False)
 
+Key = Annotated[str, Form(alias="_idem", min_length=8, max_length=64)]
+Amount = Annotated[int, Form(ge=1)]
+ShareNo = Annotated[int, Form(ge=0)]
+Short = Annotated[str, Form(max_length=64)]
 
-async def _view(tx: Tx, found: Seen) -> DeskPay:
-    return replace(await _state(tx, found), stream_url=found.stream("pay"))
+
+async def _view(tx: Tx, caller: Actor, found: Seen, share: int | None, error: str | None = None) -> DeskPay:
+    made = await _state(tx, caller, found, share)
+    visit = str(found.visit.id)
+    return replace(
+        made,
+        stream_url=found.stream("pay"),
+        error=error,
+        receipt_url=Urls.desk_visit(visit) if made.state in ("paid", "settled") else None,
+    )
 
 
-async def _state(tx: Tx, found: Seen) -> DeskPay:
+async def _state(tx: Tx, caller: Actor, found: Seen, share: int | None) -> DeskPay:
     every = await attempts.of_visit(tx, found.visit.id)
     under_way = [a for a in every if a.state in PAYABLE]
     here = next((a for a in under_way if a.relation == labels.DESK), None)
-    owed = await paying.due_now(tx, found.visit)
     if here is not None:
-        url = f"{Urls.desk_pay(str(found.visit.id))}/{here.id}/qr.png" if here.prepared_sealed else None
-        return DeskPay(found.head, here.amount_fen, url, await moves.shown(tx, here))
+        return await _under_way(tx, found, here)
+    owed = await paying.due_now(tx, found.visit)
     if owed:
-        failed = every and every[-1].relation == labels.DESK and every[-1].state in (S.CLOSED, S.FAILED)
-        return DeskPay(found.head, owed, None, "closed" if failed else "new")
+        return await _open(tx, caller, found, owed, share, every[-1] if every else None)
     if under_way:
         return DeskPay(found.head, under_way[0].amount_fen, None, "other")
     return await _over(tx, found, every[-1] if every else None)
+
+
+async def _under_way(tx: Tx, found: Seen, here: Attempt) -> DeskPay:
+    state = await moves.shown(tx, here)
+    if here.channel == DeskWay.CODE and state == "offered":
+        state = "password"
+    url = f"{Urls.desk_pay(str(found.visit.id))}/{here.id}/qr.png" if here.prepared_sealed else None
+    return DeskPay(found.head, here.amount_fen, url, state)
+
+
+async def _open(tx: Tx, caller: Actor, found: Seen, owed: int, share: int | None, last: Attempt | None) -> DeskPay:
+    """Something can be taken: all that is left, or one share nobody is paying."""
+    shares = (await payment_of(tx, found.visit, found.view))[1]
+    live = await paying.live_round(tx, found.visit.id)
+    shares = shares if live is not None else None
+    amount = owed
+    if share:
+        chosen = next((s for s in shares.shares if s.number == share and s.state == "free"), None) if shares else None
+        if chosen is None:
+            raise ShareGoneError
+        amount = chosen.amount_fen
+    wait = await codes.waits_of(tx, caller, found.visit.id)
+    mine = last is not None and last.relation == labels.DESK
+    state = "closed" if mine and last is not None and last.state in (S.CLOSED, S.FAILED) else "new"
+    scanners = [t for t in await terminals.of_hospital(tx, found.visit.hospital_id) if t.kind != "kiosk"]
+    place = next((t.place for t in scanners if wait is not None and t.id == wait.terminal_id), "")
+    return DeskPay(
+        visit=found.head,
+        amount_fen=wait.amount_fen if wait is not None else amount,
+        qr_url=None,
+        state="waits" if wait is not None else state,
+        shares=shares,
+        share=share or None,
+        shift=await shifts.current(tx, caller) is not None,
+        scanners=[(str(t.id), t.place) for t in scanners],
+        wait=DeskWait(place, errors.sentence(wait.said, "conflict") if wait.said else None) if wait else None,
+        refusal=Words.refusal(last.refusal) if mine and last is not None and state == "closed" else None,
+        change=await _change(tx, last) if mine else None,
+        sheet=f"{found.visit.id}-{await attempts.sheet_of(tx, found.visit.id)}-{share or 0}",
+    )
+
+
+async def _change(tx: Tx, last: Attempt | None) -> tuple[int, int] | None:
+    row = await counter.movement_of(tx, last.id) if last is not None and last.state in OURS else None
+    return (row.given_fen, row.given_fen - row.amount_fen) if row is not None and row.given_fen is not None else None
 
 
 async def _over(tx: Tx, found: Seen, last: Attempt | None) -> DeskPay:
     """Nothing is owed any more: the hospital is booking it, or has."""
     state = await moves.shown(tx, last) if last is not None else "settled"
     amount = last.amount_fen if last is not None and state in ("paid", "settled") else 0
-    return DeskPay(found.head, amount, None, "paid" if state == "paid" else "settled")
+    shown = DeskPay(found.head, amount, None, "paid" if state == "paid" else "settled")
+    return replace(shown, change=await _change(tx, last))
 
 
-async def _allowed(world: WorldDep, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:
+async def _allowed(world: World, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:
     found = await seen(world, tx, caller, visit_id, None)
     await access.require(tx, caller, Action.TAKE_PAYMENT, found.subject)
     return found
 
 
+async def _again(
+    request: Request, world: World, caller: Actor, visit_id: UUID, share: int, error: HoufuError
+) -> Response:
+    """The page as it is now, with what was refused; a share that is gone is no longer shown."""
+    async with world.db.begin() as tx:
+        found = await _allowed(world, tx, caller, visit_id)
+        try:
+            view = await _view(tx, caller, found, share or None, sentence(error))
+        except ShareGoneError:
+            view = await _view(tx, caller, found, None, sentence(error))
+        return await show(request, tx, "desk_pay.html", view, status=STATUS[error.kind])
+
+
 @router.get("/desk/pay/{visit_id}")
-async def page(request: Request, visit_id: UUID, caller: StaffCaller, world: WorldDep, tx: TxDep) -> Response:
-    """What is owed, the code, and how it stands."""
+async def page(
+    request: Request,
+    visit_id: UUID,
+    caller: StaffCaller,
+    world: WorldDep,
+    tx: TxDep,
+    share: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """What is owed, in which ways it can be taken, and how what was begun stands."""
     found = await _allowed(world, tx, caller, visit_id)
-    return await show(request, tx, "desk_pay.html", await _view(tx, found))
+    return await show(request, tx, "desk_pay.html", await _view(tx, caller, found, share or None))
 
 
 @router.post("/desk/pay/{visit_id}")
@@ -75,16 +160,72 @@ async def begin(
     caller: StaffCaller,
     world: WorldDep,
     tx: TxDep,
-    key: Annotated[str, Form(alias="_idem", min_length=8, max_length=64)],
-    amount_fen: Annotated[int, Form(ge=1)],
+    key: Key,
+    amount_fen: Amount,
+    share: ShareNo = 0,
 ) -> Response:
-    """Make the code."""
+    """Make the QR."""
     await _allowed(world, tx, caller, visit_id)
-    wish = await press_of(request, world, tx, caller, key, amount_fen)
+    wish = await press_of(request, world, tx, caller, key, amount_fen, share=share or None)
     pay, till = till_of(world)
     await tx.let_go()
     await flows.press(world.db, pay, caller, visit_id, wish, till)
     return go(Urls.desk_pay(str(visit_id)))
+
+
+@router.post("/desk/pay/{visit_id}/stop")
+async def stop(visit_id: UUID, caller: StaffCaller, world: WorldDep, tx: TxDep) -> Response:
+    """Wait for no code any more."""
+    await _allowed(world, tx, caller, visit_id)
+    await codes.stop_waiting(tx, caller)
+    return go(Urls.desk_pay(str(visit_id)))
+
+
+@router.post("/desk/pay/{visit_id}/{way}")
+async def take(
+    request: Request,
+    visit_id: UUID,
+    way: Literal["cash", "card", "code", "scanner"],
+    caller: StaffCaller,
+    world: WorldDep,
+    tx: TxDep,
+    key: Key,
+    amount_fen: Amount,
+    share: ShareNo = 0,
+    said: Short = "",
+) -> Response:
+    """Take it. ``said``: yuan put down, the slip's number, the code that was read, or the scanner to wait for."""
+    await _allowed(world, tx, caller, visit_id)
+    wanted = Wanted(visit_id, key, amount_fen, share or None)
+    await tx.let_go()
+    try:
+        if way in ("cash", "card"):
+            pay = world.ports.pay
+            await windows.take(world.db, pay, caller, visit_id, _held(way, wanted, said))
+        elif way == "code":
+            line, till = till_of(world)
+            await windows.charge(world.db, line, caller, wanted, said.strip(), till, "desk")
+        else:
+            async with world.db.begin() as own:
+                await codes.await_code(own, caller, uuid_or_none(said) or visit_id, wanted)
+    except HoufuError as error:
+        return await _again(request, world, caller, visit_id, share, error)
+    return go(Urls.desk_pay(str(visit_id)))
+
+
+class NotMoneyError(HoufuError):
+    """What was typed is no amount."""
+
+    code = "not_money"
+
+
+def _held(way: str, wanted: Wanted, said: str) -> InHand:
+    if way == "card":
+        return InHand(DeskWay.CARD, wanted.idempotency_key, wanted.amount_fen, reference=said, share=wanted.share)
+    given = fen_of(said) if said.strip() else wanted.amount_fen
+    if given is None:
+        raise NotMoneyError
+    return InHand(DeskWay.CASH, wanted.idempotency_key, wanted.amount_fen, given, share=wanted.share)
 
 
 @router.get("/desk/pay/{visit_id}/{payment_id}/qr.png")

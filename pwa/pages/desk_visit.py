@@ -53,6 +53,7 @@ async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, ph
         pay_url=Urls.desk_pay(identity)
         if owed and await access.can(tx, caller, Action.TAKE_PAYMENT, subject)
         else None,
+        refund_url=Urls.refunds(identity) if await access.can(tx, caller, Action.ASK_REFUND, subject) else None,
         letter_url=Urls.open_letter_here(str(visit.hospital_id), str(visit.patient_id)) if witness else None,
         guardians=await _guardians(tx, visit.patient_id),
         may_guard=caller.role in bonds.MAY_SET_GUARDIANS,

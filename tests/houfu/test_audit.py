@@ -37,6 +37,14 @@ PART = """INSERT INTO insurance_part (id, round_id, visit_id, hospital_id, encou
     SELECT gen_random_uuid(), r.id, v.id, v.hospital_id, 'E', 'O', r.charge_ids, 12600, '{state}', 'x', '',
     now() - interval '1 hour', {fund}, 0, 0, 0, 12600 - {fund} FROM round r, visit v"""
 INSURED = ROUND.format(lines=LINES, fen=6300, paid=0, state="open") + ";" + SHARE.format(number=1, fen=6300)
+SHIFT = """INSERT INTO shift (id, hospital_id, staff_id, state, float_fen, opened_at, closed_at, expected_fen,
+    counted_fen)
+    SELECT gen_random_uuid(), s.hospital_id, s.id, {rest} FROM (SELECT * FROM staff WHERE login = 'c.cash') AS s"""
+OPEN = SHIFT.format(rest="'open', 100, {at}, NULL, NULL, NULL")
+CLOSED = SHIFT.format(rest="'closed', 100, now() - interval '1 hour', now(), {expected}, {expected}")
+MOVED = """INSERT INTO till_movement (id, hospital_id, shift_id, visit_id, attempt_id, way, amount_fen, at)
+    SELECT gen_random_uuid(), s.hospital_id, s.id, a.visit_id, a.id, 'CASH', a.amount_fen, {at}
+    FROM shift s, attempt a"""
 # What breaks each invariant, and the others it must break with it.
 BREAKS = {
     "posting_balanced": (
@@ -56,6 +64,13 @@ BREAKS = {
     "receivable": ("UPDATE charge_item SET self_fen = self_fen + 1, fund_fen = fund_fen - 1", set()),
     "revenue": ("UPDATE charge_item SET amount_fen = amount_fen + 1, fund_fen = fund_fen + 1", set()),
     "cash": (SETTLED + ";" + TRY.format(state="settled"), set()),
+    "till": (
+        ";".join([OPEN.format(at="now()"), RELEASED, TRY.format(state="closed"), MOVED.format(at="now()")]),
+        set(),
+    ),
+    "shift_count": (CLOSED.format(expected=101), set()),
+    "one_shift": ("DROP INDEX uq_shift_open;" + ";".join([OPEN.format(at="now()")] * 2), set()),
+    "shift_age": (OPEN.format(at="now() - interval '25 hours'"), set()),
     "paid_once": (
         "DROP INDEX uq_attempt_live;" + ";".join([SETTLED, *[TRY.format(state="settled")] * 2]),
         {"cash", "round_money"},

@@ -1,0 +1,174 @@
+"""A code is read, once: which terminal waits for it, what it is to pay, and that it was never read before."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from billing.service import paying
+from kernel.db import Tx
+from kernel.errors import ForbiddenError, HoufuError, NotFoundError
+from payments.models import CaptureSeen
+from payments.models import CodeWait as CodeWait
+from payments.ports import Capture, CaptureKind
+from payments.rules import Till
+from payments.rules.counter import (
+    CODE_KEPT,
+    CODE_WAIT,
+    CaptureNotHereError,
+    CodeUsedError,
+    DeskWay,
+    FaceNotHereError,
+    NotAwaitedError,
+    TerminalBusyError,
+)
+from payments.service import attempts, rounds
+from payments.service.attempts import Attempt, Press
+from people.rules import Actor, ActorKind
+from people.service import access, staff, terminals
+from people.service.terminals import Terminal
+from visits.service.reading import subject_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a code is to pay: this much of a visit, as was shown; ``share`` empty: all that is payable now."""
+
+    visit_id: UUID
+    idempotency_key: str
+    amount_fen: int
+    share: int | None = None
+
+
+async def await_code(
+    tx: Tx, actor: Actor, terminal_id: UUID, wanted: Wanted, *, waits: timedelta = CODE_WAIT
+) -> CodeWait:
+    """A desk, or a kiosk for itself, waits for one code at a terminal; asked again, the newer wish counts.
+
+    Raises:
+        NotFoundError, ForbiddenError: not the caller's terminal, or not theirs to take money for.
+        TerminalBusyError: another desk waits there.
+    """
+    visit = await paying.locked_visit(tx, wanted.visit_id)
+    await access.require(tx, actor, rounds.pays(actor), subject_of(visit))
+    terminal = await terminals.by_id(tx, terminal_id)
+    if terminal is None or terminal.hospital_id != actor.hospital_id:
+        raise NotFoundError
+    if actor.kind is ActorKind.TERMINAL and terminal.id != actor.id:
+        raise ForbiddenError
+    mine = actor.id if actor.kind is ActorKind.STAFF else None
+    known = await waiting(tx, terminal_id, lock=True)
+    if known is not None and known.until > tx.now and known.staff_id != mine:
+        raise TerminalBusyError
+    values = {
+        "visit_id": wanted.visit_id,
+        "staff_id": mine,
+        "idempotency_key": wanted.idempotency_key,
+        "amount_fen": wanted.amount_fen,
+        "share": wanted.share,
+        "until": tx.now + waits,
+        "said": None,
+    }
+    # Two desks in the same moment: the second one's row is the first one's, unless that has run out.
+    made = insert(CodeWait).values(terminal_id=terminal_id, **values)
+    free = (CodeWait.until <= tx.now) | CodeWait.staff_id.is_not_distinct_from(mine)
+    done = made.on_conflict_do_update(index_elements=["terminal_id"], set_=values, where=free)
+    if (await tx.session.scalars(done.returning(CodeWait.terminal_id))).first() is None:
+        raise TerminalBusyError
+    found = await waiting(tx, terminal_id, lock=True)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def waiting(tx: Tx, terminal_id: UUID, *, lock: bool = False) -> CodeWait | None:
+    """What a terminal waits for, also when its time is over."""
+    query = select(CodeWait).where(CodeWait.terminal_id == terminal_id)
+    if lock:
+        query = query.with_for_update()
+    return (await tx.session.scalars(query.execution_options(populate_existing=True))).one_or_none()
+
+
+async def waits_of(tx: Tx, actor: Actor, visit_id: UUID) -> CodeWait | None:
+    """Where this cashier waits for a code for this visit, if anywhere now."""
+    query = select(CodeWait).where(
+        CodeWait.staff_id == actor.id, CodeWait.visit_id == visit_id, CodeWait.until > tx.now
+    )
+    return (await tx.session.scalars(query.order_by(CodeWait.until.desc()).limit(1))).first()
+
+
+async def stop_waiting(tx: Tx, actor: Actor) -> None:
+    """The caller waits for no code any more."""
+    mine = CodeWait.staff_id == actor.id
+    if actor.kind is ActorKind.TERMINAL:
+        mine = CodeWait.terminal_id == actor.id
+    await tx.session.execute(delete(CodeWait).where(mine))
+
+
+async def burn(tx: Tx, kind: CaptureKind, value: str, terminal_id: UUID | None) -> bool:
+    """Remember that this code was read; False when it was before."""
+    digest = tx.vault.index(f"capture:{kind}", value)
+    row = insert(CaptureSeen).values(digest=digest, terminal_id=terminal_id, at=tx.now).on_conflict_do_nothing()
+    return (await tx.session.scalars(row.returning(CaptureSeen.digest))).first() is not None
+
+
+async def forget_old(tx: Tx) -> None:
+    """Digests that can no longer be of use, and waits that are long over."""
+    await tx.session.execute(delete(CaptureSeen).where(CaptureSeen.at < tx.now - CODE_KEPT))
+    await tx.session.execute(delete(CodeWait).where(CodeWait.until < tx.now - CODE_KEPT))
+
+
+async def captured(tx: Tx, terminal: Terminal, capture: Capture, till: Till) -> tuple[Attempt, bool] | HoufuError:
+    """A genuine capture of a terminal: begins the attempt it was awaited for.
+
+    What it was is burnt even when it is refused, so a refusal is returned and not raised: the caller commits first.
+
+    Returns: the attempt and whether it is new, or why nothing begins.
+    """
+    if not await burn(tx, capture.kind, capture.value, terminal.id):
+        return CodeUsedError()
+    known = await waiting(tx, terminal.id)
+    if known is None or known.until <= tx.now:
+        return NotAwaitedError()
+    visit_id = known.visit_id
+    await paying.locked_visit(tx, visit_id)
+    wait = await waiting(tx, terminal.id, lock=True)
+    if wait is None or wait.visit_id != visit_id or wait.until <= tx.now:
+        return NotAwaitedError()
+    if capture.kind is not CaptureKind.PAY_CODE:
+        no: HoufuError = FaceNotHereError() if capture.kind is CaptureKind.FACE_CODE else CaptureNotHereError()
+        wait.said = no.code
+        return no
+    actor = await _who(tx, terminal, wait, capture.operator)
+    if actor is None:
+        return NotAwaitedError()
+    try:
+        async with tx.savepoint():
+            attempt = await attempts.begin(tx, actor, visit_id, press_of(_wanted(wait)), till)
+            fresh = attempt.state == attempts.S.CREATED
+    except HoufuError as refusal:
+        again = await waiting(tx, terminal.id, lock=True)  # what was read before the savepoint is forgotten
+        if again is not None:
+            again.said = refusal.code
+        return refusal
+    await tx.session.execute(delete(CodeWait).where(CodeWait.terminal_id == terminal.id))
+    return attempt, fresh
+
+
+async def _who(tx: Tx, terminal: Terminal, wait: CodeWait, operator: str) -> Actor | None:
+    if wait.staff_id is None:
+        return terminals.actor_of(terminal)
+    if operator and operator != await staff.login_of(tx, wait.staff_id):
+        return None  # somebody else stands there than the one who asked for the money
+    return await staff.actor_of(tx, wait.staff_id)
+
+
+def _wanted(wait: CodeWait) -> Wanted:
+    return Wanted(wait.visit_id, wait.idempotency_key, wait.amount_fen, wait.share)
+
+
+def press_of(wanted: Wanted) -> Press:
+    """The press of whoever holds their code under the scanner."""
+    return Press(DeskWay.CODE, wanted.idempotency_key, wanted.amount_fen, share=wanted.share)

@@ -1,0 +1,163 @@
+"""What the cashier's pages, the refund pages and the kiosk show; filled by routes like ``pwa.views``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pwa.rows import Line, Shares, VisitHead
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftCard:
+    """A shift in fen: what passed through it, what should lie in the drawer; ``counted_fen`` once it is closed."""
+
+    cashier: str
+    opened_at: datetime
+    float_fen: int
+    cash_in: int
+    cash_out: int
+    card_in: int
+    card_out: int
+    expected_fen: int
+    closed_at: datetime | None = None
+    counted_fen: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVisit:
+    """A visit somebody asked for at the window; ``pay_url`` where something is to be paid."""
+
+    patient: str
+    number: str
+    day: datetime
+    owed_fen: int
+    url: str
+    pay_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """The cashier's own page. ``count`` and ``reason`` are what was typed when a count did not fit."""
+
+    hospital: str
+    staff: str
+    shift: ShiftCard | None
+    found: Sequence[FoundVisit] | None = None
+    waiting: int = 0
+    error: str | None = None
+    done: str | None = None
+    count: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftList:
+    """The hospital's shifts, newest first, or a cashier's own."""
+
+    hospital: str
+    shifts: Sequence[ShiftCard]
+
+
+@dataclass(frozen=True, slots=True)
+class DeskWait:
+    """A terminal that waits for a code; ``said`` is why the last one did not serve."""
+
+    place: str
+    said: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskPay:
+    """Taking the money of one visit. ``state``: ``new``, ``closed``, ``waits`` (for a scanner), ``password``,
+    ``offered`` (a QR), ``unknown``, ``other`` (somebody's phone), ``share_paid``, ``paid``, ``settled``.
+
+    ``change``: given and change in fen. ``scanners``: (id, place). ``sheet`` keeps the browser's keys apart.
+    """
+
+    visit: VisitHead
+    amount_fen: int
+    qr_url: str | None
+    state: str
+    stream_url: str | None = None
+    shares: Shares | None = None
+    share: int | None = None
+    shift: bool = False
+    scanners: Sequence[tuple[str, str]] = ()
+    wait: DeskWait | None = None
+    refusal: str | None = None
+    change: tuple[int, int] | None = None
+    receipt_url: str | None = None
+    error: str | None = None
+    sheet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundCard:
+    """A request as its reader sees it; ``may_answer``: this reader may agree or refuse."""
+
+    id: str
+    items: str
+    amount_fen: int
+    reason: str
+    at: datetime
+    state: str
+    answer: str | None = None
+    patient: str = ""
+    number: str = ""
+    who: str = ""
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refunds:
+    """The patient's side, or the desk for her: what can be asked back, and what became of what was."""
+
+    visit: VisitHead
+    lines: Sequence[Line]
+    asked: Sequence[RefundCard]
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackCard:
+    """Money to be handed out at the counter, or that WeChat could not return; ``twice``: it went back two ways."""
+
+    id: str
+    patient: str
+    number: str
+    amount_fen: int
+    at: datetime
+    way: str
+    twice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeskRefunds:
+    """The refund work-list of the desk and of finance."""
+
+    hospital: str
+    to_answer: Sequence[RefundCard]
+    to_hand: Sequence[BackCard]
+    abnormal: Sequence[BackCard]
+    answers: bool
+    hands: bool
+    pays: bool
+    shift: bool
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kiosk:
+    """The kiosk. ``state``: ``setup``, ``start``, ``owed``, ``nothing``, ``busy``, ``waits``, ``password``,
+    ``unknown``, ``paid``. Nothing of a patient is in it before ``owed``; ``rest`` seconds without a touch lead back to
+    the start.
+    """
+
+    state: str
+    hospital: str = ""
+    name: str = ""
+    amount_fen: int = 0
+    count: int = 0
+    rest: int = 90
+    error: str | None = None
+    key: str = ""

@@ -63,7 +63,7 @@ async def settle(his: His, client: HisClient, number: str) -> tuple[str, int]:
     fen = enc.charges[charge]["split"]["self_fen"]
     data = {"charges": [{"charge_no": charge, "self_fen": fen}], "total_fen": fen}
     paid = {"way": "JSAPI", "transaction": f"42{number}", "amount_fen": fen, "paid_at": "2026-11-22T10:00:00Z"}
-    told = {"settlement_no": number, "payments": [paid]}
+    told = {"settlement_no": number, "payments": [paid], "insurance": []}
     (answer,) = await client.send([HisCommand(f"settle:{number}", "settle", [no], his.now(), data | told)])
     assert answer is not None
     assert answer.outcome == "done"

@@ -313,6 +313,8 @@ async def closing(tx: Tx, attempt_id: UUID) -> bool:
 async def closed(tx: Tx, attempt_id: UUID) -> None:
     """Closed there, so closed here: the lines are payable again. A closed attempt never reopens."""
     attempt = await locked(tx, attempt_id)
+    if attempt.state == S.CREATED:  # nobody wrote down that it was opened, and it has run out since
+        move(attempt, S.UNKNOWN)
     if attempt.state in (S.OFFERED, S.UNKNOWN):
         move(attempt, S.CLOSING)
     if attempt.state != S.CLOSING:

@@ -83,7 +83,10 @@ def _state(attempt: Attempt | None) -> str:
 
 
 async def _show(request: Request, tx: Tx, kiosk: Actor | None, error: str | None = None, status: int = 200) -> Response:
-    response = await show(request, tx, "kiosk.html", await _view(tx, kiosk, error), status=status)
+    view = await _view(tx, kiosk, error)
+    response = await show(request, tx, "kiosk.html", view, status=status)
+    if view.state not in ("setup", "start"):  # whoever walks away leaves nothing on the screen
+        response.headers["Refresh"] = f"{view.rest + 1}; url={Urls.kiosk}"
     response.headers["Cache-Control"] = "no-store"  # a step back shows nothing of whoever was here
     return response
 

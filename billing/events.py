@@ -16,11 +16,12 @@ class ChargeBecameBillable(Event):
 
 @dataclass(frozen=True, slots=True)
 class PaidChargeReversed(Event):
-    """The HIS took back a line that was already paid here: the money goes back."""
+    """A line that was paid here is taken back, or was paid twice: the money of this round goes back."""
 
     charge_id: UUID
     visit_id: UUID
     self_fen: int
+    round_id: UUID
 
 
 @dataclass(frozen=True, slots=True)

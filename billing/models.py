@@ -14,6 +14,7 @@ class ChargeItem(Base):
     """One line of a bill with its proof trail. ``rank`` orders a pile newest first.
 
     Its four parts are the HIS's estimate until the insurance has paid; ``estimate`` keeps what that replaced.
+    ``elsewhere``: {at, where, reference} of the hospital's own window, said while the line is being paid here.
     ``refund`` is how the last request to have it paid back stands (``billing.rules.RefundWish``).
     """
 
@@ -28,7 +29,11 @@ class ChargeItem(Base):
         CheckConstraint(
             "state NOT IN ('billable','disputed','covered','settled') OR executed_at IS NOT NULL", name="executed"
         ),
-        CheckConstraint("(state = 'covered') = (round_id IS NOT NULL AND settled_at IS NULL)", name="covered"),
+        # What nobody has done may be paid, and is not owed for it: done, it has left these two states.
+        CheckConstraint("state NOT IN ('prepaying','prepaid') OR executed_at IS NULL", name="not_executed"),
+        CheckConstraint(
+            "(state IN ('covered','prepaying')) = (round_id IS NOT NULL AND settled_at IS NULL)", name="covered"
+        ),
         Index("ix_charge_item_round", "round_id"),
     )
     id: Mapped[UUID] = column(3, primary_key=True)
@@ -61,6 +66,7 @@ class ChargeItem(Base):
     settled_at: Mapped[datetime | None] = column(3)
     settled_where: Mapped[str | None] = column(3)
     settled_reference: Mapped[str | None] = column(4)
+    elsewhere: Mapped[dict[str, Any] | None] = column(4)
     refund: Mapped[str | None] = column(4)
     rank: Mapped[int] = column(2)
 
@@ -68,8 +74,8 @@ class ChargeItem(Base):
 class Round(Base):
     """One turn of paying a visit: the lines frozen together, and the cash they ask for until all of it is there.
 
-    ``paid_fen`` has come, ``busy_fen`` is being paid now, what is left may be taken by whoever pays next. ``shared``:
-    ``insured``: the insurance settles first, and until it has, nothing is asked in cash. ``shared``:
+    ``paid_fen`` has come, ``busy_fen`` is being paid now, what is left may be taken by whoever pays next. ``first``:
+    its lines are paid before they are done, so the money is owed to who paid until then. ``insured``: the insurance settles first, and until it has, nothing is asked in cash. ``shared``:
     somebody cut it into shares, so it waits for all of them. ``number`` is the settlement's at the HIS; ``given_up_by``
     what that person is to the patient.
     """
@@ -93,6 +99,7 @@ class Round(Base):
     paid_fen: Mapped[int] = column(4)
     busy_fen: Mapped[int] = column(4)
     shared: Mapped[bool] = column(3)
+    first: Mapped[bool] = column(5, server_default=text("false"))
     insured: Mapped[bool] = column(4, server_default=text("false"))
     state: Mapped[str] = column(3)
     opened_by: Mapped[str] = column(3)

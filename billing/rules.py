@@ -19,6 +19,8 @@ class ChargeState(StrEnum):
     BILLABLE = "billable"
     DISPUTED = "disputed"
     COVERED = "covered"  # frozen in a live round of paying
+    PREPAYING = "prepaying"  # frozen in a live round, and nobody has done it yet
+    PREPAID = "prepaid"  # paid before it is done: the hospital owes it, or its money
     SETTLED = "settled"
     SETTLED_ELSEWHERE = "settled_elsewhere"
     ABORTED = "aborted"
@@ -44,6 +46,19 @@ CHARGE = Lifecycle[ChargeState](
         (S.BILLABLE, S.COVERED): "ChargeCovered",
         (S.COVERED, S.BILLABLE): "ChargeReleased",
         (S.COVERED, S.SETTLED): "ChargeSettled",
+        # Paid before it is done. Done while it is being paid, it is owed, and frozen all the same.
+        (S.PLANNED, S.PREPAYING): "ChargeCovered",
+        (S.PREPAYING, S.PLANNED): "ChargeReleased",
+        (S.PREPAYING, S.COVERED): "ChargeBecameBillable",
+        (S.PREPAYING, S.PREPAID): "ChargePrepaid",
+        (S.PREPAID, S.SETTLED): "ChargeSettled",
+        # Its money goes back at once; it is back when the line is refunded.
+        (S.PREPAID, S.ABORTED): "ChargeAborted",
+        (S.PREPAID, S.REVERSED): "ChargeReversed",
+        (S.ABORTED, S.REFUNDED): "ChargeRefunded",
+        (S.REVERSED, S.REFUNDED): "ChargeRefunded",
+        # The department's word stands above that, too: it is owed once more.
+        (S.REFUNDED, S.BILLABLE): "ChargeBecameBillable",
         (S.PLANNED, S.SETTLED_ELSEWHERE): "ChargeSettledElsewhere",
         (S.BILLABLE, S.SETTLED_ELSEWHERE): "ChargeSettledElsewhere",
         (S.DISPUTED, S.SETTLED_ELSEWHERE): "ChargeSettledElsewhere",
@@ -55,6 +70,8 @@ CHARGE = Lifecycle[ChargeState](
 
 PILE: Mapping[str, Pile] = {
     S.PLANNED: "ordered",
+    S.PREPAYING: "ordered",
+    S.PREPAID: "ordered",
     S.BILLABLE: "done",
     S.DISPUTED: "done",
     S.COVERED: "done",
@@ -66,6 +83,7 @@ PILE: Mapping[str, Pile] = {
 }
 
 OWED = frozenset({S.BILLABLE, S.DISPUTED, S.COVERED})
+FROZEN = frozenset({S.COVERED, S.PREPAYING})
 _PAID = frozenset({S.SETTLED, S.SETTLED_ELSEWHERE})
 
 
@@ -118,6 +136,7 @@ class Account(StrEnum):
     PAID_BY_HAND = "paid_by_hand"  # given back by finance where the provider could not
     ELSEWHERE = "elsewhere"  # paid at the hospital's own window
     SUSPENSE = "suspense"  # money on its way back to who paid it
+    PREPAID = "prepaid"  # paid for what is not done yet: owed to who paid, until it is done or the money is back
 
 
 class RefundWish(StrEnum):
@@ -229,8 +248,13 @@ class NotDisputableError(HoufuError):
     kind = Kind.CONFLICT
 
 
-# A bill, or the part of it in one category, in fen; fund + account + self = done.
+# A bill, or the part of it in one category, in fen; fund + account + self = done. ``first``: to be paid before it is
+# done; ``prepaid``: paid, and not done yet. Both are the patient's own part, and neither is owed.
 SUMS = ("done_fen", "payable_fen", "fund_fen", "account_fen", "self_fen", "planned_fen", "paid_fen")
+SUMS += ("first_fen", "prepaid_fen")
+_FIRST = frozenset({"first_fen", "prepaid_fen"})
+PAYABLE_FIRST = frozenset({S.PLANNED, S.BILLABLE})
+"""A line that is to be paid first can be paid: nobody has done it yet, or the department did not wait."""
 
 
 class Money(NamedTuple):
@@ -262,6 +286,10 @@ def sums_by_category(lines: Iterable[Money]) -> dict[str, dict[str, int]]:
         pile = PILE[state]
         if pile == "ordered":
             part["planned_fen"] += amount
+            if state == S.PREPAID:
+                part["prepaid_fen"] += own
+            elif state == S.PLANNED and not here:
+                part["first_fen"] += own
         elif pile == "done":
             part["done_fen"] += amount
             part["fund_fen"] += fund
@@ -269,8 +297,8 @@ def sums_by_category(lines: Iterable[Money]) -> dict[str, dict[str, int]]:
             part["self_fen"] += own
             if state in _PAID:
                 part["paid_fen"] += own
-            elif here and state == S.BILLABLE:
-                part["payable_fen"] += own
+            elif state == S.BILLABLE:
+                part["payable_fen" if here else "first_fen"] += own
     return found
 
 
@@ -278,12 +306,14 @@ def seen_sums(sums: Mapping[str, Mapping[str, int]], view: View, turn: Iterable[
     """The sums a view is told: its categories only, but a payer the whole payable total.
 
     While a round lives (``turn``: ``Turn``'s two amounts) it is what is left of it that can be paid, and later lines
-    wait; who neither pays nor acts for the patient is told 0, because shares are no part of any category.
+    wait; who neither pays nor acts for the patient is told 0, because shares are no part of any category. Nor is such
+    a viewer told what is paid before it is done: that betrays how the visit is paid.
     """
     made = dict.fromkeys(SUMS, 0)
+    told = SUMS if knows_mode(view) else [name for name in SUMS if name not in _FIRST]
     for key, part in sums.items():
         if view.sees(Depth.BILL, key or None):
-            for name in SUMS:
+            for name in told:
                 made[name] += part[name]
     if view.pays:
         made["payable_fen"] = sum(part["payable_fen"] for part in sums.values())
@@ -291,12 +321,24 @@ def seen_sums(sums: Mapping[str, Mapping[str, int]], view: View, turn: Iterable[
         left, paid = turn
         made["payable_fen"] = left if view.pays or view.staff else 0
         made["paid_fen"] += paid if view.owner or view.staff else 0
+        made["first_fen"] = 0
     return made
+
+
+def knows_mode(view: View) -> bool:
+    """Whether a view may know what is paid before it is done; the others cannot tell the two ways of paying apart."""
+    return view.owner or view.pays or view.staff
 
 
 def seen_line(line: Mapping[str, Any], view: View) -> dict[str, Any]:
     """A line as this view sees it; what can be done with it is told to the patient's side alone."""
     made = dict(line)
+    if not knows_mode(view):
+        made["pay_first"] = False
+        if made["state"] in (S.PREPAYING, S.PREPAID):
+            made["state"] = S.PLANNED.value
+        elif made["state"] == S.REFUNDED and made["executed_at"] is None:
+            made["state"] = S.ABORTED.value
     if not view.owner:
         made.update(category=None, can_dispute=False, can_abandon=False, can_refund=False, refund=None, order_id=None)
     return made

@@ -54,9 +54,10 @@ CHECKS = (
     ),
     Check(
         "owed_was_executed",
-        "a line owed or paid that no department confirmed",
+        "a line owed or paid for as done that no department confirmed, or one done that counts as not done",
         """SELECT 'charge_item ' || id, state FROM charge_item
-        WHERE state IN ('billable', 'disputed', 'covered', 'settled', 'refunded') AND executed_at IS NULL""",
+        WHERE (state IN ('billable', 'disputed', 'covered', 'settled') AND executed_at IS NULL)
+        OR (state IN ('planned', 'prepaying', 'prepaid') AND executed_at IS NOT NULL)""",
     ),
     Check(
         "split_adds_up",
@@ -72,10 +73,23 @@ CHECKS = (
             SELECT visit_id, sum(due) AS due FROM (
                 SELECT visit_id, self_fen AS due FROM charge_item
                 WHERE executed_at IS NOT NULL AND state IN ('billable', 'disputed', 'covered')
-                UNION ALL SELECT visit_id, -paid_fen FROM round WHERE state IN ('open', 'closing')) AS owed GROUP BY 1)
+                UNION ALL SELECT visit_id, -paid_fen FROM round WHERE state IN ('open', 'closing') AND NOT first
+            ) AS owed GROUP BY 1)
         SELECT 'visit ' || coalesce(l.visit_id, b.visit_id),
             'ledger ' || coalesce(held, 0) || ', lines ' || coalesce(due, 0) || ' fen'
         FROM ledger l FULL JOIN bill b USING (visit_id) WHERE coalesce(held, 0) <> coalesce(due, 0)""",
+    ),
+    Check(
+        "prepaid",
+        "a visit whose ledger holds other money for things not done than was paid for them",
+        f"""WITH ledger AS ({_LEDGER.format("prepaid")}), bill AS (
+            SELECT visit_id, sum(due) AS due FROM (
+                SELECT visit_id, self_fen AS due FROM charge_item WHERE state = 'prepaid'
+                UNION ALL SELECT visit_id, paid_fen FROM round WHERE state IN ('open', 'closing') AND first
+            ) AS owed GROUP BY 1)
+        SELECT 'visit ' || coalesce(l.visit_id, b.visit_id),
+            'ledger ' || -coalesce(held, 0) || ', lines ' || coalesce(due, 0) || ' fen'
+        FROM ledger l FULL JOIN bill b USING (visit_id) WHERE -coalesce(held, 0) <> coalesce(due, 0)""",
     ),
     Check(
         "revenue",
@@ -134,9 +148,11 @@ CHECKS = (
     ),
     Check(
         "paid_once",
-        "a line in two rounds that were paid, or a share paid by two payments",
+        "a line in two rounds that were paid and keep their money, or a share paid by two payments",
         """SELECT 'charge_item ' || line, 'paid ' || count(*) || ' times'
-        FROM round, jsonb_array_elements_text(charge_ids) AS line WHERE state IN ('paid', 'settled')
+        FROM round r, jsonb_array_elements_text(charge_ids) AS line WHERE state IN ('paid', 'settled')
+        AND NOT EXISTS (SELECT 1 FROM refund f JOIN attempt a ON a.id = f.attempt_id
+            WHERE a.round_id = r.id AND f.charge_id::text = line AND f.state <> 'refused')
         GROUP BY line HAVING count(*) > 1
         UNION ALL SELECT 'allocation ' || allocation_id, count(*) || ' live attempts' FROM attempt
         WHERE state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')
@@ -175,7 +191,7 @@ CHECKS = (
         "frozen",
         "a line frozen for a round that no longer lives",
         """SELECT 'charge_item ' || c.id, 'round is ' || coalesce(r.state, 'not there')
-        FROM charge_item c LEFT JOIN round r ON r.id = c.round_id WHERE c.state = 'covered'
+        FROM charge_item c LEFT JOIN round r ON r.id = c.round_id WHERE c.state IN ('covered', 'prepaying')
         AND (r.state IS NULL OR r.state NOT IN ('insuring', 'open', 'closing'))""",
     ),
     Check(

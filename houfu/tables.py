@@ -11,7 +11,7 @@ from uuid import UUID
 
 from api.world import World
 from billing.events import PaidChargeReversed
-from billing.service import lines
+from billing.service import reacting
 from billing.service import refunds as refund_requests
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
@@ -55,12 +55,12 @@ SUBSCRIBERS: Subscribers = {
     ContractRestored: [_mark_today],
     ContractWithdrawn: [_unmark_today],
     ContractSuspended: [_unmark_today],
-    OrderPerformed: [lines.order_performed],
-    OrderGone: [lines.order_gone],
-    VisitMarked: [lines.visit_marked],
-    VisitUnmarked: [lines.visit_mode_changed],
+    OrderPerformed: [reacting.order_performed],
+    OrderGone: [reacting.order_gone],
+    VisitMarked: [reacting.visit_marked],
+    VisitUnmarked: [reacting.visit_mode_changed],
     VisitOpened: [bonds.visit_moved],
-    VisitEnded: [bonds.visit_moved, lines.visit_ended],
+    VisitEnded: [bonds.visit_moved, reacting.visit_ended],
     VisitReopened: [bonds.visit_moved],
     VisitSettled: [bonds.visit_settled],
 }

@@ -352,6 +352,7 @@ class CodeWait(Base):
     idempotency_key: Mapped[str] = column(3)
     amount_fen: Mapped[int] = column(4)
     share: Mapped[int | None] = column(2)
+    lines: Mapped[list[str]] = column(5, server_default=text("'[]'"))
     until: Mapped[datetime] = column(2)
     said: Mapped[str | None] = column(2)
 

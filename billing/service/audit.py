@@ -30,8 +30,12 @@ async def imbalance_fen(tx: Tx) -> int:
         if charge.state in OWED:
             due[patient] = due.get(patient, 0) + charge.self_fen
     for turn in await tx.session.scalars(select(Round).where(Round.state.in_(LIVE_ROUND))):
-        due[turn.visit_id, Account.PATIENT] = due.get((turn.visit_id, Account.PATIENT), 0) - turn.paid_fen
+        account = turn.visit_id, Account.PREPAID if turn.first else Account.PATIENT
+        due[account] = due.get(account, 0) - turn.paid_fen
+    for charge in await tx.session.scalars(select(ChargeItem).where(ChargeItem.state == ChargeState.PREPAID)):
+        prepaid = charge.visit_id, Account.PREPAID
+        due[prepaid] = due.get(prepaid, 0) - charge.self_fen
     for key in held.keys() | due.keys():
-        if key[1] in (Account.REVENUE, Account.PATIENT):
+        if key[1] in (Account.REVENUE, Account.PATIENT, Account.PREPAID):
             off += abs(held.get(key, 0) - due.get(key, 0))
     return off

@@ -12,7 +12,9 @@ from billing.events import ChargeBecameBillable, PaidChargeReversed
 from billing.models import ChargeItem as ChargeItem
 from billing.rules import (
     CHARGE,
+    FROZEN,
     OWED,
+    PAYABLE_FIRST,
     PILE,
     Account,
     AmountChangedError,
@@ -30,7 +32,6 @@ from kernel.ids import derive
 from notices.service import append, lock, next_rank
 from people.rules import Audience, View
 from people.service.hospitals import Hospital
-from visits.events import OrderGone, OrderPerformed, VisitEnded, VisitMarked
 from visits.rules import GONE_ORDER, OPEN_ORDER, OrderState, PaymentMode, VisitState
 from visits.service import encounters
 from visits.service.calls import post_charge, tell
@@ -216,14 +217,17 @@ async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, wher
         return
     await lock(tx, visit.id)
     charge.executed_at, charge.executed_by, charge.executed_where = at, by, where
-    if charge.state == ChargeState.REVERSED:  # taken back before we heard that it was done: nothing is owed
-        await announce(tx, visit, charge)
+    if charge.reversed_at is not None and charge.state in _GONE:
+        await announce(tx, visit, charge)  # taken back before we heard that it was done: nothing is owed
         return
     if charge.state != ChargeState.SETTLED_ELSEWHERE:
-        await move(tx, visit, charge, ChargeState.BILLABLE)
+        let_go(charge)
+        await move(tx, visit, charge, _DONE.get(charge.state, ChargeState.BILLABLE))
     await post(tx, visit.id, "executed", charge.id, charge.number, _owed(charge, 1), fresh=True)
     if charge.state == ChargeState.SETTLED_ELSEWHERE:
         await _paid_elsewhere(tx, charge)
+    elif charge.state == ChargeState.SETTLED:
+        await prepayment_counts(tx, charge)
     await announce(tx, visit, charge)
     await tx.emit(ChargeBecameBillable(charge.id, visit.id))
     if visit.state == VisitState.SETTLED and charge.state in OWED:
@@ -231,6 +235,22 @@ async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, wher
             await encounters.owed_again(tx, visit)
         else:
             await _book_free(tx, visit)
+
+
+_GONE = frozenset({ChargeState.REVERSED, ChargeState.ABORTED, ChargeState.REFUNDED})
+_DONE = {ChargeState.PREPAYING: ChargeState.COVERED, ChargeState.PREPAID: ChargeState.SETTLED}
+
+
+def let_go(charge: ChargeItem) -> None:
+    """A line whose payment went, or goes, back has no payment any more."""
+    if charge.state in (ChargeState.ABORTED, ChargeState.REFUNDED):
+        charge.round_id = charge.settled_at = charge.settled_reference = None
+
+
+async def prepayment_counts(tx: Tx, charge: ChargeItem) -> None:
+    """What was paid before is now paid for something done: the hospital owes it no more."""
+    entries = {Account.PREPAID: charge.self_fen, Account.PATIENT: -charge.self_fen}
+    await post(tx, charge.visit_id, "prepaid_done", charge.id, charge.settled_reference or "", entries)
 
 
 def _owed(charge: ChargeItem, sign: int) -> dict[Account, int]:
@@ -256,7 +276,11 @@ async def reverse(tx: Tx, visit: Visit, charge: ChargeItem, at: datetime) -> Non
     charge.reversed_at = at
     if charge.state == ChargeState.SETTLED:
         await give_back(tx, visit, charge)
-    elif charge.state != ChargeState.COVERED:
+    elif charge.state == ChargeState.PREPAID:
+        await return_prepaid(tx, visit, charge, ChargeState.REVERSED)
+    elif charge.state in (ChargeState.ABORTED, ChargeState.REFUNDED) and charge.settled_at is not None:
+        await announce(tx, visit, charge)  # its money is on its way back already, or has arrived
+    elif charge.state not in FROZEN:
         await take_back(tx, visit, charge)
         await check_settled(tx, visit)
 
@@ -267,10 +291,30 @@ async def give_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
     taken[Account.SUSPENSE] = taken.pop(Account.PATIENT)  # paid already, so owed to who paid, until it arrives
     await post(tx, visit.id, "reversed", charge.id, charge.number, taken)
     if charge.self_fen:
-        await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen))
+        await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen, round_of(charge)))
         return
     await move(tx, visit, charge, ChargeState.REFUNDED)
     await announce(tx, visit, charge)
+
+
+def round_of(charge: ChargeItem) -> UUID:
+    """The round whose money paid a line.
+
+    Raises:
+        LookupError: it was not paid here.
+    """
+    if charge.round_id is None:
+        raise LookupError(f"line {charge.id} was not paid here")
+    return charge.round_id
+
+
+async def return_prepaid(tx: Tx, visit: Visit, charge: ChargeItem, after: ChargeState) -> None:
+    """A line paid before it was done will not be done: it leaves the bill at once, and its money goes back."""
+    await move(tx, visit, charge, after)
+    entries = {Account.PREPAID: charge.self_fen, Account.SUSPENSE: -charge.self_fen}
+    await post(tx, visit.id, "prepaid_back", charge.id, charge.settled_reference or "", entries)
+    await announce(tx, visit, charge)
+    await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen, round_of(charge)))
 
 
 async def take_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
@@ -288,10 +332,17 @@ async def take_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
 async def settled_elsewhere(
     tx: Tx, visit: Visit, charge: ChargeItem, *, where: str, reference: str, at: datetime
 ) -> bool:
-    """The patient paid this line at the hospital's own window. Returns False when it changes nothing."""
+    """The patient paid this line at the hospital's own window. Returns False when it changes nothing.
+
+    While somebody pays it here it is only noted: that payment's outcome decides.
+    """
     await lock(tx, visit.id)
+    if charge.state in FROZEN and charge.elsewhere is None:
+        charge.elsewhere = {"at": at.isoformat(), "where": where, "reference": reference}
+        return True
     if not CHARGE.allows(ChargeState(charge.state), ChargeState.SETTLED_ELSEWHERE):
         return False
+    let_go(charge)
     charge.settled_at, charge.settled_where, charge.settled_reference = at, where, reference
     await move(tx, visit, charge, ChargeState.SETTLED_ELSEWHERE)
     if charge.executed_at is not None:
@@ -301,64 +352,19 @@ async def settled_elsewhere(
     return True
 
 
+async def settle_noted(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
+    """What the window said while a line was being paid here comes true now."""
+    said = charge.elsewhere or {}
+    at = datetime.fromisoformat(said["at"])
+    await settled_elsewhere(tx, visit, charge, where=said["where"], reference=said["reference"], at=at)
+
+
 async def exclude_line(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
-    """This line turns pay-first; it is shown, and paid at the window. Why, and that, no relative sees."""
+    """This line turns pay-first: it is no part of what is paid afterwards. Why, no relative sees."""
     await lock(tx, visit.id)
     if not charge.pay_first:
         charge.pay_first = True
         await announce(tx, visit, charge)
-        await check_settled(tx, visit)
-
-
-async def order_performed(tx: Tx, event: OrderPerformed) -> None:
-    """Subscriber: an order performed as a whole makes all its lines owed; in part, none of them can be given up."""
-    order, visit = await tx.get(Order, event.order_id), await tx.get(Visit, event.visit_id)
-    if order is None or visit is None:
-        raise LookupError("an order without its rows")
-    for charge in await lines_of(tx, visit.id):
-        if charge.order_id == order.id and order.covers_all:
-            at = order.performed_at or tx.now
-            await confirm(tx, visit, charge, order.performed_by, order.performed_where or "", at)
-        elif charge.order_id == order.id and charge.state == ChargeState.PLANNED:
-            await announce(tx, visit, charge)
-
-
-async def order_gone(tx: Tx, event: OrderGone) -> None:
-    """Subscriber: an order given up releases its lines that nobody performed or paid."""
-    visit = await tx.get(Visit, event.visit_id)
-    if visit is None:
-        raise LookupError("an order without a visit")
-    for charge in await lines_of(tx, visit.id):
-        if charge.order_id == event.order_id and charge.state == ChargeState.PLANNED:
-            await move(tx, visit, charge, ChargeState.ABORTED)
-            await announce(tx, visit, charge)
-
-
-async def visit_marked(tx: Tx, event: VisitMarked) -> None:
-    """Subscriber: a visit that turns post-pay has its lines charged to account, and they become payable here."""
-    visit = await tx.get(Visit, event.visit_id)
-    if visit is None:
-        raise LookupError("no visit")
-    for charge in await lines_of(tx, visit.id):
-        if charge.state in (ChargeState.PLANNED, ChargeState.BILLABLE):
-            await post_charge(tx, visit, charge.number, charge.amount_fen)
-            await announce(tx, visit, charge)
-
-
-async def visit_mode_changed(tx: Tx, event: Any) -> None:
-    """Subscriber: what is owed is no longer payable here (unmarked); the totals are told anew."""
-    visit = await tx.get(Visit, event.visit_id)
-    if visit is None:
-        raise LookupError("no visit")
-    for charge in await lines_of(tx, visit.id):
-        if charge.state == ChargeState.BILLABLE:
-            await announce(tx, visit, charge)
-
-
-async def visit_ended(tx: Tx, event: VisitEnded) -> None:
-    """Subscriber: a visit that ends with nothing owed is settled at once."""
-    visit = await tx.get(Visit, event.visit_id)
-    if visit is not None:
         await check_settled(tx, visit)
 
 
@@ -419,14 +425,22 @@ async def announce(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
     """Write the line's state, with the sums, to the visit's feed."""
     order = await tx.get(Order, charge.order_id) if charge.order_id else None
     payload = {
-        "line": line_payload(charge, order),
+        "line": line_payload(visit, charge, order),
         "sums": await sums_of(tx, visit),
         "turn": await turn_of(tx, visit.id),
     }
     await append(tx, visit.id, "bill.line", payload, audience=Audience.BILL, category=charge.category)
 
 
-def line_payload(charge: ChargeItem, order: Order | None) -> dict[str, Any]:
+_NOT_DONE = frozenset({ChargeState.PLANNED, ChargeState.PREPAID})
+
+
+def is_first(visit: Visit, charge: ChargeItem) -> bool:
+    """Whether a line can be paid before it is done, or, because the department did not wait, by itself afterwards."""
+    return charge.state in PAYABLE_FIRST and bool(charge.self_fen) and not money_of(visit, charge).here
+
+
+def line_payload(visit: Visit, charge: ChargeItem, order: Order | None) -> dict[str, Any]:
     """A line as the feed carries it, for a viewer who may see everything."""
     return {
         "id": str(charge.id),
@@ -449,9 +463,10 @@ def line_payload(charge: ChargeItem, order: Order | None) -> dict[str, Any]:
         "executed_where": charge.executed_where,
         "category": charge.category,
         "refund": charge.refund,
+        "pay_first": is_first(visit, charge),
         "can_refund": is_refundable(charge),
         "can_dispute": charge.state == ChargeState.BILLABLE,
-        "can_abandon": charge.state == ChargeState.PLANNED and order is not None and order.state in OPEN_ORDER,
+        "can_abandon": charge.state in _NOT_DONE and order is not None and order.state in OPEN_ORDER,
     }
 
 
@@ -466,12 +481,12 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 async def bill_of(tx: Tx, visit: Visit, view: View) -> dict[str, Any]:
-    """The bill as this view sees it: ``lines`` (as in feed rows), ``sums`` (seven amounts in fen)."""
+    """The bill as this view sees it: ``lines`` (as in feed rows), ``sums`` (``SUMS``, in fen)."""
     lines = await lines_of(tx, visit.id)
     await tx.preload(Order, [c.order_id for c in lines if c.order_id])
     shown = []
     for charge in sorted(lines, key=lambda c: -c.rank):
         if view.shows(Audience.BILL, charge.category):
             order = await tx.get(Order, charge.order_id) if charge.order_id else None
-            shown.append(seen_line(line_payload(charge, order), view))
+            shown.append(seen_line(line_payload(visit, charge, order), view))
     return {"lines": shown, "sums": seen_sums(await sums_of(tx, visit), view, await turn_of(tx, visit.id))}

@@ -1,6 +1,6 @@
 """What paying does to a bill: a round freezes lines together, and settles or releases them all together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from billing.events import PaidChargeReversed
 from billing.models import ChargeItem as ChargeItem
 from billing.models import Round as Round
 from billing.rules import ROUND, Account, ChargeState, NothingPayableError, Parts, RoundState, spread
@@ -16,9 +17,13 @@ from billing.service.lines import (
     announce,
     check_settled,
     give_back,
+    is_first,
     lines_of,
     money_of,
     move,
+    prepayment_counts,
+    return_prepaid,
+    settle_noted,
     sums_of,
     take_back,
 )
@@ -31,8 +36,10 @@ from kernel.ids import new_id, short_code
 from notices.service import append, lock
 from people.rules import Audience
 from visits.events import HisAnswered
-from visits.service.calls import tell, told_of
+from visits.rules import GONE_ORDER, PaymentMode
+from visits.service.calls import post_charge, tell, told_of
 from visits.service.encounters import Visit
+from visits.service.orders import Order
 from visits.service.reading import visit_of
 
 
@@ -75,16 +82,31 @@ async def due_now(tx: Tx, visit: Visit) -> int:
     return turn.left_fen if turn is not None else sum(c.self_fen for c in await payable(tx, visit))
 
 
-async def open_round(tx: Tx, visit_id: UUID, opened_by: str, *, insured: bool = False) -> Round:
+async def payable_first(tx: Tx, visit: Visit) -> list[ChargeItem]:
+    """The lines that are paid before they are done, each by itself or several together; no round takes them unasked."""
+    return [c for c in await lines_of(tx, visit.id) if is_first(visit, c)]
+
+
+async def open_round(
+    tx: Tx, visit_id: UUID, opened_by: str, *, insured: bool = False, chosen: Collection[UUID] = ()
+) -> Round:
     """Freeze every payable line in a new round; later lines go to the next one.
 
-    ``insured``: the insurance settles first, so what remains in cash is not known yet.
+    Args:
+        insured: the insurance settles first, so what remains in cash is not known yet.
+        chosen: instead just these lines, which are paid before they are done.
 
     Raises:
-        NothingPayableError: all paid, being paid, or nothing done yet.
+        NothingPayableError: all paid, being paid, or nothing done yet; of the chosen lines, one cannot be paid now.
     """
     visit = await locked_visit(tx, visit_id)
     lines = await payable(tx, visit)
+    if chosen:
+        for charge in await lines_of(tx, visit_id):
+            await tx.session.refresh(charge)
+        lines = [c for c in await payable_first(tx, visit) if c.id in chosen]
+        if len(lines) != len(set(chosen)):
+            raise NothingPayableError
     cash = sum(c.self_fen for c in lines)
     if not (cash or (insured and lines)) or await live_round(tx, visit_id) is not None:
         raise NothingPayableError
@@ -101,6 +123,7 @@ async def open_round(tx: Tx, visit_id: UUID, opened_by: str, *, insured: bool = 
             paid_fen=0,
             busy_fen=0,
             shared=False,
+            first=bool(chosen),
             insured=insured,
             state=begin,
             opened_by=opened_by,
@@ -110,7 +133,8 @@ async def open_round(tx: Tx, visit_id: UUID, opened_by: str, *, insured: bool = 
     tx.memo["round", visit_id] = opened
     for charge in lines:
         charge.round_id = opened.id
-        await move(tx, visit, charge, ChargeState.COVERED)
+        done = charge.executed_at is not None
+        await move(tx, visit, charge, ChargeState.COVERED if done else ChargeState.PREPAYING)
     # Two rounds at once would freeze the same lines: the index says so here, before anything is announced.
     await tx.session.flush()
     for charge in lines:
@@ -157,13 +181,32 @@ async def release(tx: Tx, round_: Round) -> None:
     tx.memo["round", visit.id] = None
     for charge in lines:
         charge.round_id = None
-        await move(tx, visit, charge, ChargeState.BILLABLE)
+        done = charge.executed_at is not None
+        await move(tx, visit, charge, ChargeState.BILLABLE if done else ChargeState.PLANNED)
     for charge in lines:
-        if charge.reversed_at is not None:
-            await take_back(tx, visit, charge)
-        else:
-            await announce(tx, visit, charge)
+        await _as_before(tx, visit, charge)
     await check_settled(tx, visit)
+
+
+async def _as_before(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
+    """A line that is no longer frozen: what was said about it meanwhile comes true now."""
+    if charge.reversed_at is not None:
+        await take_back(tx, visit, charge)
+    elif charge.elsewhere is not None:
+        await settle_noted(tx, visit, charge)
+    elif await _unwanted(tx, charge):
+        await move(tx, visit, charge, ChargeState.ABORTED)
+        await announce(tx, visit, charge)
+    else:
+        if visit.mode == PaymentMode.DEFERRED:  # it may have turned post-pay meanwhile
+            await post_charge(tx, visit, charge.number, charge.amount_fen)
+        await announce(tx, visit, charge)
+
+
+async def _unwanted(tx: Tx, charge: ChargeItem) -> bool:
+    """Whether the order of a line nobody has done was given up while it was being paid."""
+    order = await tx.get(Order, charge.order_id) if charge.order_id and charge.executed_at is None else None
+    return order is not None and order.state in GONE_ORDER
 
 
 async def insured(tx: Tx, round_: Round, charge_ids: Sequence[UUID], final: Parts, mutual_aid_fen: int) -> None:
@@ -224,11 +267,16 @@ async def settle(tx: Tx, round_: Round, payments: Sequence[Came], insurance: Seq
     move_round(round_, RoundState.PAID)
     round_.paid_at = max((p.paid_at for p in payments), default=tx.now)
     tx.memo["round", visit.id] = None
+    twice = [c for c in lines if c.elsewhere and not c.reversed_at]
+    lines = [c for c in lines if c not in twice]
     for charge in lines:
         charge.settled_at, charge.settled_reference = round_.paid_at, round_.number
-        await move(tx, visit, charge, ChargeState.SETTLED)
-    # What the HIS took back meanwhile it would refuse to book; that money goes straight back (below).
-    booked = [c for c in lines if c.reversed_at is None]
+        done = charge.state == ChargeState.COVERED
+        await move(tx, visit, charge, ChargeState.SETTLED if done else ChargeState.PREPAID)
+        if done and round_.first:
+            await prepayment_counts(tx, charge)
+    # What was taken back, given up or paid elsewhere meanwhile the HIS would not book: that money goes back (below).
+    booked = [c for c in lines if c.reversed_at is None and not await _unwanted(tx, c)]
     data = {
         "settlement_no": round_.number,
         "charges": [_told(c) for c in booked],
@@ -251,9 +299,28 @@ async def settle(tx: Tx, round_: Round, payments: Sequence[Came], insurance: Seq
     for charge in lines:
         await announce(tx, visit, charge)
     for charge in lines:
-        if charge.reversed_at is not None:
-            await give_back(tx, visit, charge)
+        if charge not in booked:
+            await _straight_back(tx, visit, charge)
+    for charge in twice:
+        await _paid_twice(tx, visit, round_, charge)
     await check_settled(tx, visit)
+
+
+async def _straight_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
+    if charge.state == ChargeState.SETTLED:
+        await give_back(tx, visit, charge)
+    else:
+        await return_prepaid(tx, visit, charge, ChargeState.REVERSED if charge.reversed_at else ChargeState.ABORTED)
+
+
+async def _paid_twice(tx: Tx, visit: Visit, round_: Round, charge: ChargeItem) -> None:
+    """Paid here, and at the hospital's window while we were at it: the window's payment counts, ours goes back."""
+    entries = {_for(round_): charge.self_fen, Account.SUSPENSE: -charge.self_fen}
+    await post(tx, visit.id, "twice", charge.id, round_.number, entries)
+    charge.round_id = None
+    await move(tx, visit, charge, ChargeState.PLANNED if charge.executed_at is None else ChargeState.BILLABLE)
+    await settle_noted(tx, visit, charge)
+    await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen, round_.id))
 
 
 def _told(charge: ChargeItem) -> dict[str, Any]:
@@ -268,30 +335,32 @@ def settle_key(round_id: UUID) -> str:
     return f"settle:{round_id.hex}"
 
 
-async def line_returned(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -> None:
-    """All the money of one settled line has gone back: the line leaves the bill, and the HIS is told."""
+async def line_returned(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str, round_id: UUID) -> None:
+    """All the money a round had for one line has gone back: the line leaves the bill, and the HIS is told.
+
+    A line that stands for itself again, because it was done all the same or paid at the hospital's window, stays.
+    """
     visit = await locked_visit(tx, visit_id)
     charge = next((c for c in await lines_of(tx, visit_id) if c.id == charge_id), None)
     if charge is None:
         raise NotFoundError
-    if charge.state == ChargeState.REFUNDED:
+    own = charge.round_id == round_id
+    if own and charge.state == ChargeState.REFUNDED:
         return
-    await move(tx, visit, charge, ChargeState.REFUNDED)
-    lines = [{"charge_no": charge.number, "self_fen": charge.self_fen}]
-    data = {
-        "refund_no": refund_no,
-        "settlement_no": charge.settled_reference,
-        "charges": lines,
-        "total_fen": charge.self_fen,
-    }
-    if charge.round_id is not None and await _was_booked(tx, charge, charge.round_id):
+    if own:
+        await move(tx, visit, charge, ChargeState.REFUNDED)
+    told = await told_of(tx, settle_key(round_id)) or {"charges": []}
+    fen = next((line["self_fen"] for line in told["charges"] if line["charge_no"] == charge.number), None)
+    if fen is not None:
+        data = {
+            "refund_no": refund_no,
+            "settlement_no": told["settlement_no"],
+            "charges": [{"charge_no": charge.number, "self_fen": fen}],
+            "total_fen": fen,
+        }
         await tell(tx, visit, "refund", f"refund:{refund_no}", data)
-    await announce(tx, visit, charge)
-
-
-async def _was_booked(tx: Tx, charge: ChargeItem, round_id: UUID) -> bool:
-    told = await told_of(tx, settle_key(round_id))
-    return told is not None and any(line["charge_no"] == charge.number for line in told["charges"])
+    if own:
+        await announce(tx, visit, charge)
 
 
 async def line_of(tx: Tx, charge_id: UUID) -> ChargeItem:
@@ -309,9 +378,14 @@ async def line_of(tx: Tx, charge_id: UUID) -> ChargeItem:
 # ------------------------------------------------------------------------------------ what money does to the ledger
 
 
-async def cash_in(tx: Tx, visit_id: UUID, attempt_id: UUID, number: str, amount_fen: int, till: Account) -> None:
+def _for(round_: Round) -> Account:
+    """What the money of a live round lessens: what is owed, or, of what is paid first, nothing yet."""
+    return Account.PREPAID if round_.first else Account.PATIENT
+
+
+async def cash_in(tx: Tx, round_: Round, attempt_id: UUID, number: str, amount_fen: int, till: Account) -> None:
     """A payment came into this till: so much less is owed, whether or not it is all of the round."""
-    await post(tx, visit_id, "paid", attempt_id, number, {till: amount_fen, Account.PATIENT: -amount_fen})
+    await post(tx, round_.visit_id, "paid", attempt_id, number, {till: amount_fen, _for(round_): -amount_fen})
 
 
 async def late_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int, till: Account) -> None:
@@ -319,10 +393,10 @@ async def late_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int, til
     await post(tx, visit_id, "late", attempt_id, "in", {till: amount_fen, Account.SUSPENSE: -amount_fen})
 
 
-async def given_up(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int) -> None:
+async def given_up(tx: Tx, round_: Round, attempt_id: UUID, amount_fen: int) -> None:
     """A payment's round was given up: it is owed again, and the money waits in suspense to go back."""
-    entries = {Account.PATIENT: amount_fen, Account.SUSPENSE: -amount_fen}
-    await post(tx, visit_id, "given_up", attempt_id, "", entries)
+    entries = {_for(round_): amount_fen, Account.SUSPENSE: -amount_fen}
+    await post(tx, round_.visit_id, "given_up", attempt_id, "", entries)
 
 
 async def cash_out(tx: Tx, visit_id: UUID, refund_id: UUID, number: str, amount_fen: int, till: Account) -> None:

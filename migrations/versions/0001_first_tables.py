@@ -724,6 +724,7 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.String(), nullable=False),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("share", sa.BigInteger(), nullable=True),
+        sa.Column("lines", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("said", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -1072,6 +1073,7 @@ def upgrade() -> None:
         sa.Column("paid_fen", sa.BigInteger(), nullable=False),
         sa.Column("busy_fen", sa.BigInteger(), nullable=False),
         sa.Column("shared", sa.Boolean(), nullable=False),
+        sa.Column("first", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("insured", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("opened_by", sa.String(), nullable=False),
@@ -1652,14 +1654,19 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_where", sa.String(), nullable=True),
         sa.Column("settled_reference", sa.String(), nullable=True),
+        sa.Column("elsewhere", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("refund", sa.String(), nullable=True),
         sa.Column("rank", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "(state = 'covered') = (round_id IS NOT NULL AND settled_at IS NULL)", name=op.f("ck_charge_item_covered")
+            "(state IN ('covered','prepaying')) = (round_id IS NOT NULL AND settled_at IS NULL)",
+            name=op.f("ck_charge_item_covered"),
         ),
         sa.CheckConstraint(
             "state NOT IN ('billable','disputed','covered','settled') OR executed_at IS NOT NULL",
             name=op.f("ck_charge_item_executed"),
+        ),
+        sa.CheckConstraint(
+            "state NOT IN ('prepaying','prepaid') OR executed_at IS NULL", name=op.f("ck_charge_item_not_executed")
         ),
         sa.CheckConstraint(
             "amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND other_fen >= 0 AND self_fen >= 0",

@@ -200,6 +200,13 @@ class RoundClosingError(HoufuError):
     kind = Kind.CONFLICT
 
 
+class OtherRoundError(HoufuError):
+    """Other things of this visit are being paid together; what is paid first waits until they are, or are given up."""
+
+    code = "other_round"
+    kind = Kind.CONFLICT
+
+
 class WrongSharesError(HoufuError):
     """The shares are not what can be cut: nothing, too many, more than is left, or for somebody who may not pay."""
 

@@ -21,11 +21,12 @@ from payments.models import Attempt as Attempt
 from payments.ports import CODE_LOOK, CODE_PATIENCE, CashChannel, CashOrder, CashState, Prepared, TradeState
 from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, OVER, PAYABLE, AttemptState, Till
 from payments.rules.counter import DeskWay, next_code_look
-from payments.service import labels, refunds, rounds, shares
+from payments.service import first, labels, refunds, rounds, shares
 from payments.service.moves import move, tell
 from payments.service.shares import Allocation
 from people.rules import Actor, ActorKind
 from people.service import access, hospitals
+from visits.service.encounters import Visit
 from visits.service.reading import subject_of
 from words import pay as words
 
@@ -41,7 +42,8 @@ _WAYS: Mapping[ActorKind, frozenset[str]] = {
 class Press:
     """What a payer's page asks: which way, under which key, for the amount that was shown; where from.
 
-    ``share``: the number of one share; None: all that is payable now.
+    ``share``: the number of one share; None: all that is payable now. ``lines``: instead just these lines, which are
+    paid before they are done.
     """
 
     channel: CashChannel | DeskWay
@@ -50,6 +52,7 @@ class Press:
     ip: str | None = None
     openid: str | None = None
     share: int | None = None
+    lines: frozenset[UUID] = frozenset()
 
 
 async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) -> Attempt:
@@ -62,6 +65,7 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
         rules.IdempotencyConflictError: the key was used for another visit, way or amount.
         rules.AttemptInProgressError, rules.AlreadyPaidError: somebody else was quicker.
         rules.ShareGoneError, rules.RoundClosingError: the shares were cut anew, or are being given up.
+        rules.OtherRoundError: others things are being paid together; the chosen lines have to wait.
         rules.AmountChangedError: it is no longer what the payer saw.
         rules.OverCapError: more than the patient lets this relative pay at once.
         rules.NotInWeChatError: WeChat does not know the payer under our app.
@@ -75,7 +79,7 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
     known = await _by_key(tx, actor, press.idempotency_key)
     if known is not None:
         return _same(known, visit_id, press)
-    now, share = await _share(tx, actor, visit_id, press)
+    now, share = await _share(tx, actor, visit, press)
     if share.amount_fen != press.seen_amount_fen:
         raise rules.AmountChangedError(share.amount_fen, words.amount(share.amount_fen))
     person = actor.kind is ActorKind.PERSON
@@ -123,17 +127,24 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
     return attempt
 
 
-async def _share(tx: Tx, actor: Actor, visit_id: UUID, press: Press) -> tuple[Round, Allocation]:
+async def _share(tx: Tx, actor: Actor, visit: Visit, press: Press) -> tuple[Round, Allocation]:
+    visit_id = visit.id
+    if press.lines:
+        await first.may_choose(tx, actor, visit, press.lines)
     now = await paying.live_round(tx, visit_id)
     if now is not None:
+        if press.lines and set(now.charge_ids) != {str(line) for line in press.lines}:
+            await shares.free(tx, actor, now)  # who is paying now is told by name
+            raise rules.OtherRoundError
         return now, await shares.take(tx, actor, now, press.share)
     if press.share is not None:
         await paid_already(tx, actor, visit_id)
         raise rules.ShareGoneError
     try:
-        now = await paying.open_round(tx, visit_id, actor.viewer)
+        now = await paying.open_round(tx, visit_id, actor.viewer, chosen=press.lines)
     except NothingPayableError:
-        await paid_already(tx, actor, visit_id)
+        if not press.lines or await first.are_paid(tx, visit_id, press.lines):
+            await paid_already(tx, actor, visit_id)
         raise
     return now, await shares.whole(tx, actor.viewer, now)
 

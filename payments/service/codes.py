@@ -34,12 +34,13 @@ from visits.service.reading import subject_of
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a code is to pay: this much of a visit, as was shown; ``share`` empty: all that is payable now."""
+    """What a code is to pay: this much of a visit, as was shown; ``share`` and ``lines`` as in a ``Press``."""
 
     visit_id: UUID
     idempotency_key: str
     amount_fen: int
     share: int | None = None
+    lines: frozenset[UUID] = frozenset()
 
 
 async def await_code(
@@ -68,6 +69,7 @@ async def await_code(
         "idempotency_key": wanted.idempotency_key,
         "amount_fen": wanted.amount_fen,
         "share": wanted.share,
+        "lines": sorted(str(line) for line in wanted.lines),
         "until": tx.now + waits,
         "said": None,
     }
@@ -166,9 +168,10 @@ async def _who(tx: Tx, terminal: Terminal, wait: CodeWait, operator: str) -> Act
 
 
 def _wanted(wait: CodeWait) -> Wanted:
-    return Wanted(wait.visit_id, wait.idempotency_key, wait.amount_fen, wait.share)
+    lines = frozenset(UUID(line) for line in wait.lines)
+    return Wanted(wait.visit_id, wait.idempotency_key, wait.amount_fen, wait.share, lines)
 
 
 def press_of(wanted: Wanted) -> Press:
     """The press of whoever holds their code under the scanner."""
-    return Press(DeskWay.CODE, wanted.idempotency_key, wanted.amount_fen, share=wanted.share)
+    return Press(DeskWay.CODE, wanted.idempotency_key, wanted.amount_fen, share=wanted.share, lines=wanted.lines)

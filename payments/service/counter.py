@@ -29,7 +29,7 @@ _NOBODYS = Till("", "")  # this money lies with no provider
 class InHand:
     """What the cashier holds: the amount that was asked for, and the cash put down or the slip's number.
 
-    ``share``: the number of one share; None: all that is payable now.
+    ``share``: the number of one share; None: all that is payable now. ``lines``: just these, paid before they are done.
     """
 
     way: Literal[DeskWay.CASH, DeskWay.CARD]
@@ -38,6 +38,7 @@ class InHand:
     given_fen: int | None = None
     reference: str = ""
     share: int | None = None
+    lines: frozenset[UUID] = frozenset()
 
 
 async def take(tx: Tx, actor: Actor, visit_id: UUID, held: InHand) -> Attempt:
@@ -52,7 +53,7 @@ async def take(tx: Tx, actor: Actor, visit_id: UUID, held: InHand) -> Attempt:
     await paying.locked_visit(tx, visit_id)
     shift = await shifts.held(tx, actor)
     reference = _checked(held)
-    press = Press(held.way, held.idempotency_key, held.seen_amount_fen, share=held.share)
+    press = Press(held.way, held.idempotency_key, held.seen_amount_fen, share=held.share, lines=held.lines)
     attempt = await attempts.begin(tx, actor, visit_id, press, _NOBODYS)
     if attempt.state != S.CREATED:
         return attempt

@@ -66,13 +66,12 @@ async def ask(tx: Tx, attempt: Attempt, charge_id: UUID | None, amount_fen: int)
 
 
 async def line_reversed(tx: Tx, event: PaidChargeReversed) -> None:
-    """Subscriber: the hospital took back a line that was paid here, so its money goes back to who paid its round.
+    """Subscriber: a line that was paid here is taken back (or was paid twice): its money goes back to who paid its round.
 
     Raises:
         LookupError: the round's payments do not hold that much any more.
     """
-    line = await paying.line_of(tx, event.charge_id)
-    query = select(Attempt).where(Attempt.round_id == line.round_id, Attempt.state.in_(OURS))
+    query = select(Attempt).where(Attempt.round_id == event.round_id, Attempt.state.in_(OURS))
     paid = (await tx.session.scalars(query.order_by(Attempt.paid_at.desc(), Attempt.id.desc()))).all()
     parts = rules.spread_back(event.self_fen, [a.amount_fen - a.refunded_fen for a in paid])
     if parts is None:

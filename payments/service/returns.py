@@ -126,15 +126,16 @@ async def _over(tx: Tx, attempt: Attempt, refund: Refund, till: Account) -> None
     if refund.charge_id is None:
         move(attempt, AttemptState.REFUNDED)
         await tell(tx, attempt)
-    elif await _line_is_back(tx, refund.charge_id):
-        await paying.line_returned(tx, refund.visit_id, refund.charge_id, refund.out_refund_no)
+    elif await _line_is_back(tx, refund.charge_id, attempt.round_id):
+        await paying.line_returned(tx, refund.visit_id, refund.charge_id, refund.out_refund_no, attempt.round_id)
     await tx.emit(MoneyReturned(refund.id, refund.visit_id, refund.amount_fen))
 
 
-async def _line_is_back(tx: Tx, charge_id: UUID) -> bool:
+async def _line_is_back(tx: Tx, charge_id: UUID, round_id: UUID) -> bool:
     """A line several people paid is back when the last of them has their part."""
     await tx.session.flush()
-    query = select(Refund.id).where(Refund.charge_id == charge_id, Refund.done_at.is_(None), Refund.state != R.REFUSED)
+    query = select(Refund.id).join(Attempt, Attempt.id == Refund.attempt_id).where(Attempt.round_id == round_id)
+    query = query.where(Refund.charge_id == charge_id, Refund.done_at.is_(None), Refund.state != R.REFUSED)
     return (await tx.session.scalars(query.limit(1))).first() is None
 
 

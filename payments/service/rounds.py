@@ -1,6 +1,6 @@
 """A round of paying from the first share to the hospital's books: all of it is paid and told once, or all goes back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
@@ -14,7 +14,7 @@ from payments import rules
 from payments.events import AttemptSettled
 from payments.models import Attempt
 from payments.rules import LIVE, OURS, PAYABLE, AttemptState, Piece
-from payments.service import labels, parts, refunds, shares
+from payments.service import first, labels, parts, refunds, shares
 from payments.service.moves import move, tell, tell_round
 from people.rules import Action, Actor, ActorKind
 from people.service import access
@@ -26,30 +26,47 @@ from words import pay as words
 S = AttemptState
 
 
-async def cut(tx: Tx, actor: Actor, visit_id: UUID, pieces: Sequence[Piece], seen_left_fen: int) -> Round:
+async def cut(
+    tx: Tx,
+    actor: Actor,
+    visit_id: UUID,
+    pieces: Sequence[Piece],
+    seen_left_fen: int,
+    lines: Collection[UUID] = (),
+) -> Round:
     """Cut what is left to pay of a visit into shares; begins a round where none is under way.
+
+    Args:
+        lines: begin it of just these, which are paid before they are done.
 
     Raises:
         NotFoundError, ForbiddenError: not the caller's to pay.
         billing.rules.NothingPayableError: there is nothing to pay.
         rules.AmountChangedError: it is no longer what the caller saw.
         rules.RoundClosingError, rules.AttemptInProgressError: there is nothing to cut now.
+        rules.OtherRoundError: something else is under way than the lines that were named.
         rules.WrongSharesError: as ``shares.plan`` does.
     """
     visit = await paying.locked_visit(tx, visit_id)
     subject = subject_of(visit)
     await access.require(tx, actor, pays(actor), subject)
+    if lines:
+        await first.may_choose(tx, actor, visit, lines)
     now = await paying.live_round(tx, visit_id)
     if now is not None:
         await shares.free(tx, actor, now)
+        if lines and set(now.charge_ids) != {str(line) for line in lines}:
+            raise rules.OtherRoundError
     left = await paying.due_now(tx, visit)
+    if lines and now is None:
+        left = sum(c.self_fen for c in await paying.payable_first(tx, visit) if c.id in lines)
     if not left:
         raise NothingPayableError
     if left != seen_left_fen:
         raise rules.AmountChangedError(left, words.amount(left))
     meant = await shares.plan(tx, actor, subject, left, pieces)
     if now is None:
-        now = await paying.open_round(tx, visit_id, actor.viewer)
+        now = await paying.open_round(tx, visit_id, actor.viewer, chosen=lines)
     await shares.cut(tx, actor, now, meant)
     await tx.session.flush()
     await tell_round(tx, now, "shared", await labels.relation_of(tx, actor, visit.patient_id, visit_id))
@@ -77,7 +94,7 @@ async def came(tx: Tx, attempt: Attempt) -> None:
     now.busy_fen -= attempt.amount_fen
     now.paid_fen += attempt.amount_fen
     till = till_of(attempt.channel)
-    await paying.cash_in(tx, now.visit_id, attempt.id, attempt.out_trade_no, attempt.amount_fen, till)
+    await paying.cash_in(tx, now, attempt.id, attempt.out_trade_no, attempt.amount_fen, till)
     if now.paid_fen == now.cash_fen and await parts.stands(tx, now):
         await _settle(tx, now)
     elif now.state == RoundState.CLOSING:
@@ -149,7 +166,7 @@ async def go_back(tx: Tx, now: Round) -> None:
     for attempt in await _paid(tx, now.id):
         move(attempt, S.REFUNDING)
         now.paid_fen -= attempt.amount_fen
-        await paying.given_up(tx, now.visit_id, attempt.id, attempt.amount_fen)
+        await paying.given_up(tx, now, attempt.id, attempt.amount_fen)
         await refunds.ask(tx, attempt, None, attempt.amount_fen)
     await paying.release(tx, now)
     for attempt in await _going_back(tx, now.id):

@@ -121,7 +121,7 @@ def _unpayable(books: Books, line: Json) -> str | None:
         return "already_settled"
     if charge_no in enc.reversed:
         return "reversed"
-    if charge_no not in enc.executed:
+    if charge_no not in enc.executed and not _pays_first(enc, charge_no):
         return "not_performed"
     charge = enc.charges[charge_no]
     if "fund_fen" in line:
@@ -130,6 +130,11 @@ def _unpayable(books: Books, line: Json) -> str | None:
     split = charge["split"]
     fits = split["self_fen"] <= self_fen <= charge["amount_fen"] - split["fund_fen"]
     return None if fits else "amount_differs"
+
+
+def _pays_first(enc: Encounter, charge_no: str) -> bool:
+    """Whether this line is paid before it is done."""
+    return enc.mode == "UPFRONT" or enc.excluded_all or charge_no in enc.excluded
 
 
 def _refund(books: Books, data: Json) -> str | None:

@@ -1,0 +1,45 @@
+"""What is paid before it is done: who may choose which lines, and what they come to."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from billing.rules import ChargeState
+from billing.service import paying
+from billing.service.lines import lines_of
+from billing.service.paying import ChargeItem
+from kernel.db import Tx
+from kernel.errors import NotFoundError
+from people.rules import Actor, ActorKind, Audience
+from people.service import access
+from visits.service.encounters import Visit
+from visits.service.reading import subject_of
+
+
+async def offered(tx: Tx, actor: Actor, visit: Visit) -> list[ChargeItem]:
+    """The lines this caller may choose now: those they see. A kiosk shows none, and takes money for all of them."""
+    found = await paying.payable_first(tx, visit)
+    if actor.kind is ActorKind.TERMINAL:
+        return found
+    view = await access.view_of(tx, actor, subject_of(visit))
+    return [c for c in found if view.shows(Audience.BILL, c.category)]
+
+
+async def may_choose(tx: Tx, actor: Actor, visit: Visit, wanted: Collection[UUID]) -> None:
+    """Whether these lines exist for the caller.
+
+    Raises:
+        NotFoundError: one does not, whether or not there is such a line.
+    """
+    if actor.kind is ActorKind.TERMINAL:
+        known = {c.id for c in await lines_of(tx, visit.id)}
+    else:
+        view = await access.view_of(tx, actor, subject_of(visit))
+        known = {c.id for c in await lines_of(tx, visit.id) if view.shows(Audience.BILL, c.category)}
+    if not set(wanted) <= known:
+        raise NotFoundError
+
+
+async def are_paid(tx: Tx, visit_id: UUID, wanted: Collection[UUID]) -> bool:
+    """Whether somebody has paid these lines here."""
+    paid = (ChargeState.PREPAID, ChargeState.SETTLED)
+    return all(c.state in paid for c in await lines_of(tx, visit_id) if c.id in wanted)

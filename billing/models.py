@@ -75,9 +75,9 @@ class Round(Base):
     """One turn of paying a visit: the lines frozen together, and the cash they ask for until all of it is there.
 
     ``paid_fen`` has come, ``busy_fen`` is being paid now, what is left may be taken by whoever pays next. ``first``:
-    its lines are paid before they are done, so the money is owed to who paid until then. ``insured``: the insurance settles first, and until it has, nothing is asked in cash. ``shared``:
-    somebody cut it into shares, so it waits for all of them. ``number`` is the settlement's at the HIS; ``given_up_by``
-    what that person is to the patient.
+    its lines are paid before they are done, so the money is owed to who paid until then. ``insured``: the insurance
+    settles first, and until it has, nothing is asked in cash. ``shared``: somebody cut it into shares, so it waits for
+    all of them. ``number`` is the settlement's at the HIS; ``given_up_by`` what that person is to the patient.
     """
 
     __tablename__ = "round"

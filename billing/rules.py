@@ -250,11 +250,10 @@ class NotDisputableError(HoufuError):
 
 # A bill, or the part of it in one category, in fen; fund + account + self = done. ``first``: to be paid before it is
 # done; ``prepaid``: paid, and not done yet. Both are the patient's own part, and neither is owed.
-SUMS = ("done_fen", "payable_fen", "fund_fen", "account_fen", "self_fen", "planned_fen", "paid_fen")
-SUMS += ("first_fen", "prepaid_fen")
-_FIRST = frozenset({"first_fen", "prepaid_fen"})
+_FIRST = ("first_fen", "prepaid_fen")
+SUMS = ("done_fen", "payable_fen", "fund_fen", "account_fen", "self_fen", "planned_fen", "paid_fen", *_FIRST)
 PAYABLE_FIRST = frozenset({S.PLANNED, S.BILLABLE})
-"""A line that is to be paid first can be paid: nobody has done it yet, or the department did not wait."""
+"""Where a line that is to be paid first can be paid: nobody has done it yet, or the department did not wait."""
 
 
 class Money(NamedTuple):
@@ -334,7 +333,7 @@ def seen_line(line: Mapping[str, Any], view: View) -> dict[str, Any]:
     """A line as this view sees it; what can be done with it is told to the patient's side alone."""
     made = dict(line)
     if not knows_mode(view):
-        made["pay_first"] = False
+        made["pay_first"] = made["going_back"] = False
         if made["state"] in (S.PREPAYING, S.PREPAID):
             made["state"] = S.PLANNED.value
         elif made["state"] == S.REFUNDED and made["executed_at"] is None:

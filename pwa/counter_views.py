@@ -71,7 +71,8 @@ class DeskPay:
     """Taking the money of one visit. ``state``: ``new``, ``closed``, ``waits`` (for a scanner), ``password``,
     ``offered`` (a QR), ``unknown``, ``other`` (somebody's phone), ``share_paid``, ``paid``, ``settled``.
 
-    ``change``: given and change in fen. ``scanners``: (id, place). ``sheet`` keeps the browser's keys apart.
+    ``first`` can be paid before it is done, ``lines`` of it are chosen. ``change``: given and change in fen.
+    ``scanners``: (id, place). ``sheet`` keeps the browser's keys apart.
     """
 
     visit: VisitHead
@@ -89,6 +90,8 @@ class DeskPay:
     receipt_url: str | None = None
     error: str | None = None
     sheet: str = ""
+    first: Sequence[Line] = ()
+    lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +164,4 @@ class Kiosk:
     rest: int = 90
     error: str | None = None
     key: str = ""
+    first: bool = False

@@ -23,6 +23,7 @@ class DeskOrder:
     pending_his: bool = False
     sheet_url: str | None = None
     url: str | None = None
+    paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ class PaySheet:
     """What will be taken from where, before anything is taken.
 
     ``shares`` of a shared bill; ``share`` is the one to be paid now (None: all that is left), ``own`` those meant for
-    the reader. ``share_url`` leads to cutting it.
+    the reader. ``share_url`` leads to cutting it. ``first`` are the chosen lines that are paid before they are done,
+    ``items`` their names and fen.
     """
 
     visit: VisitHead
@@ -48,6 +49,18 @@ class PaySheet:
     share_url: str | None = None
     open_in_wechat: str | None = None
     error: str | None = None
+    first: Sequence[str] = ()
+    items: Sequence[tuple[str, int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSheet:
+    """What is paid before it is done, to be chosen from; ``picked`` are the ids chosen already (none: all)."""
+
+    visit: VisitHead
+    lines: Sequence[Line]
+    picked: Sequence[str]
+    action: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,7 @@ class ShareSheet:
     people: Sequence[SharePerson]
     stop_url: str | None = None
     error: str | None = None
+    first: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,10 @@ def _at(value: object) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The bill in seven numbers (fen), filtered for the viewer; fund + account + self = done.
+    """The bill in numbers (fen), filtered for the viewer; fund + account + self = done.
 
     ``payable_fen`` is what a new payment would take now: 0 while a payment is under way, so no button invites a second.
+    ``first_fen`` is paid before it is done, item by item; ``prepaid_fen`` is paid and not done yet.
     """
 
     done_fen: int
@@ -33,6 +34,8 @@ class Sums:
     self_fen: int
     planned_fen: int
     paid_fen: int
+    first_fen: int = 0
+    prepaid_fen: int = 0
 
     @classmethod
     def of(cls, row: Row) -> "Sums":
@@ -67,6 +70,8 @@ class Line:
     can_abandon: bool = False
     can_refund: bool = False
     refund: str | None = None
+    pay_first: bool = False
+    going_back: bool = False
 
     @classmethod
     def of(cls, row: Row) -> "Line":

@@ -121,6 +121,11 @@ class Urls:
         return f"/visits/{visit}/pay"
 
     @staticmethod
+    def first(visit: str) -> str:
+        """Choose what to pay before it is done (``?line=…``)."""
+        return f"/visits/{visit}/first"
+
+    @staticmethod
     def share(visit: str) -> str:
         """Cut what is left to pay into shares."""
         return f"/visits/{visit}/share"

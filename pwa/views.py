@@ -192,6 +192,11 @@ class Bill:
     whole: bool = True
     shares: Shares | None = None
 
+    @property
+    def first(self) -> bool:
+        """Whether something of it is, or was, paid before it is done."""
+        return any(row.pay_first or row.state in ("prepaying", "prepaid") for row in self.ordered)
+
     def show(self, now: datetime) -> Show:
         """The ``Show`` a push to this page must be drawn with."""
         return Show(

@@ -127,7 +127,12 @@ class Books:
         "revenue": "医疗收入",
         "cash_wechat": "微信收款",
         "elsewhere": "医院窗口收款",
-        "suspense": "晚到待退",
+        "insurance_other": "应收医保其他基金",
+        "cash_counter": "窗口现金",
+        "bank_card": "银行卡",
+        "paid_by_hand": "财务手工退款",
+        "suspense": "待退款",
+        "prepaid": "预收（付过，还没做）",
     }
 
     @staticmethod

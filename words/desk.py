@@ -31,6 +31,7 @@ class Desk:
     actions = {"check_in": "报到", "confirm": "执行确认", "undo": "撤回"}
     deferred = "看完再付"
     upfront = "先缴费"
+    paid = "付过了"
     pending = "等医院系统回话"
     calls = "等医院系统回话的"
     no_calls = "都已送到。"

@@ -35,6 +35,7 @@ CODE_TITLES = {
     "round_closing": "正在退回",
     "wrong_shares": "金额没分对",
     "nothing_shared": "没有要退的",
+    "other_round": "请等一下",
 }
 CODES = {
     "error": KINDS["invalid"],
@@ -86,6 +87,7 @@ CODES = {
     "not_insured": "这次不能用医保付。可以用微信付，或到窗口问一下。",
     "share_gone": "这一份已经重新分过。请回上一页看最新的。",
     "nothing_shared": "没有没付完的分摊。请回账单看看。",
+    "other_round": "另外几项正在一起付。等那边付完，再付这一项；急着做可以到窗口付。",
     "amount_changed": "金额变了，现在是 {amount}。请看清楚再付。",
     "payment_unknown": "还不知道有没有付成。请别再付，1 分钟内告诉您。",
     "payment_closed": "这次没有付成，没有扣款。想付可以再来一次。",

@@ -5,6 +5,8 @@ from words.money import rmb
 
 def line(name: str, fen: int, pile: str, state: str) -> str:
     """A line of the bill changed."""
+    if pile == "ordered" and state in ("prepaying", "prepaid"):
+        return f"{name}正在付。" if state == "prepaying" else f"{name}付好了，{rmb(fen)}，还没做。"
     if pile == "ordered":
         return f"医生开了{name}，{rmb(fen)}。还没做，不收钱。"
     if pile == "cancelled":

@@ -119,11 +119,34 @@ class Bill:
         "covered": "正在付",
         "settled": "已付",
         "disputed": "在核对，先不收",
+        "prepaying": "正在付",
+        "prepaid": "付过，还没做",
         "aborted": "不做了",
         "reversed": "已退回",
         "refunded": "已退款",
         "settled_elsewhere": "窗口已付",
     }
+    first_tag = "先付再做"
+    going_back = "不做了，正在退"
+    first_says = "先付再做。付过又不想做，可以取消，钱退回原来的账户。"
+    first_go = "选要付的"
+    first_one = "付这一项"
+
+    @staticmethod
+    def first(fen: int) -> str:
+        """What is paid before it is done."""
+        return f"先付再做的 {rmb(fen)}"
+
+    @staticmethod
+    def prepaid(fen: int) -> str:
+        """What is paid and not done."""
+        return f"付过，还没做的 {rmb(fen)}。不做就退。"
+
+    @staticmethod
+    def not_done_yet(fen: int) -> str:
+        """What may still come, some of it paid first."""
+        return f"还没做的一共 {rmb(fen)}。"
+
     refund_tags = {"requested": "已提退费", "approved": "正在退", "overtaken": "正在退"}
     proof = {
         "department": "科室",
@@ -155,7 +178,7 @@ class Bill:
         return f"请在{at} 前付。"
 
     due_open = "看完病再付，中途不用交钱。"
-    upfront = "这次先缴费，再做项目。请到窗口或自助机缴费。"
+    upfront = "这次先付再做。可以在手机上付，也可以到窗口、自助机付。"
 
     @staticmethod
     def planned(fen: int) -> str:
@@ -223,6 +246,7 @@ class Ask:
         ("twice", "同一项收了两次"),
         ("price", "价钱不对"),
     )
+    abandon_paid = "这一项付过了，钱会退回原来的账户。"
     abandon_title = "不想做了"
     abandon = ("取消后不收钱。", "想再做，要请医生重新开。", "这项检查可能关系到诊断，不确定就先问医生。")
     abandon_button = "取消这一项"
@@ -233,11 +257,13 @@ class Ask:
     keep = "先不了，返回"
 
     @staticmethod
-    def leave(done_fen: int, planned_fen: int) -> tuple[str, ...]:
+    def leave(done_fen: int, planned_fen: int, prepaid_fen: int = 0) -> tuple[str, ...]:
         """What leaving now means."""
+        back = (f"付过、还没做的 {rmb(prepaid_fen)} 会退回原来的账户。",) if prepaid_fen else ()
         return (
             f"做完的要付 {rmb(done_fen)}。",
             f"没做的 {rmb(planned_fen)} 全部取消，不收钱。",
+            *back,
             "取消的项目想再做，要请医生重新开。",
         )
 

@@ -1,5 +1,6 @@
 """Paying for programs: begin with an Idempotency-Key, look, give up; the pages use the same few steps."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -56,15 +57,16 @@ async def press_of(
     channel: CashChannel | None = None,
     *,
     share: int | None = None,
+    lines: Collection[UUID] = (),
 ) -> Press:
     """What the payer's page asks, in the way that works where it runs: bridge in WeChat, H5 elsewhere, QR at a desk."""
     _, till = till_of(world)
     ip = request.client.host if request.client else None
     if caller.kind is ActorKind.STAFF:
-        return Press(CashChannel.NATIVE, key, amount_fen, ip, share=share)
+        return Press(CashChannel.NATIVE, key, amount_fen, ip, share=share, lines=frozenset(lines))
     way = channel or (CashChannel.JSAPI if in_wechat(request, world) else CashChannel.H5)
     openid = await sessions.openid_of(tx, caller.id, till.appid) if way is CashChannel.JSAPI else None
-    return Press(way, key, amount_fen, ip, openid, share)
+    return Press(way, key, amount_fen, ip, openid, share, frozenset(lines))
 
 
 async def look_now(world: World, attempt_id: UUID) -> None:
@@ -88,6 +90,7 @@ class PayBody(BaseModel):
     amount_fen: Annotated[int, Field(ge=1, description="the amount that was shown, fen")]
     channel: CashChannel | None = None
     share: Annotated[int | None, Field(ge=1, description="number of one share; empty: all that is payable now")] = None
+    lines: Annotated[list[UUID], Field(max_length=200, description="instead just these lines with `pay_first`")] = []
 
 
 class ShareBody(BaseModel):
@@ -106,6 +109,7 @@ class CutBody(BaseModel):
     )
     left_fen: Annotated[int, Field(ge=1, description="fen")]
     shares: Annotated[list[ShareBody], Field(min_length=1, max_length=8)]
+    lines: Annotated[list[UUID], Field(max_length=200, description="instead just these lines with `pay_first`")] = []
 
 
 class Payment(BaseModel):
@@ -157,8 +161,21 @@ async def begin(
     tx: TxDep,
     idempotency_key: Annotated[str, Header(min_length=8, max_length=64, description="made and kept before sending")],
 ) -> Payment:
-    """Begin to pay all that is payable now, or one share; the same key is the same payment, 409: somebody else pays."""
-    wish = await press_of(request, world, tx, caller, idempotency_key, body.amount_fen, body.channel, share=body.share)
+    """Begin to pay all that is payable now, a share, or lines before they are done; the same key is the same payment.
+
+    409: somebody else pays.
+    """
+    wish = await press_of(
+        request,
+        world,
+        tx,
+        caller,
+        idempotency_key,
+        body.amount_fen,
+        body.channel,
+        share=body.share,
+        lines=body.lines,
+    )
     pay, till = till_of(world)
     await tx.let_go()
     return await _now(world, caller, await flows.press(world.db, pay, caller, visit_id, wish, till))
@@ -187,7 +204,7 @@ async def cancel(payment_id: UUID, caller: PersonCaller, world: WorldDep, tx: Tx
 async def share(visit_id: UUID, body: CutBody, caller: AnyCaller, tx: TxDep) -> None:
     """Cut what is left to pay into shares, or cut those nobody has taken anew; the bill's ``round`` shows them."""
     pieces = [Piece(s.amount_fen, s.person_id) for s in body.shares]
-    await rounds.cut(tx, caller, visit_id, pieces, body.left_fen)
+    await rounds.cut(tx, caller, visit_id, pieces, body.left_fen, body.lines)
 
 
 @router.post("/visits/{visit_id}/shares/give-up", status_code=204)

@@ -41,7 +41,7 @@ class VisitOut(BaseModel):
 
 
 class SumsOut(BaseModel):
-    """The bill in seven amounts; fund + account + self = done."""
+    """The bill in amounts; fund + account + self = done."""
 
     done_fen: Fen
     payable_fen: Fen
@@ -50,6 +50,8 @@ class SumsOut(BaseModel):
     self_fen: Fen
     planned_fen: Fen
     paid_fen: Fen
+    first_fen: Annotated[int, Field(description="fen, paid before it is done, line by line; never owed")]
+    prepaid_fen: Annotated[int, Field(description="fen, paid and not done yet")]
 
 
 class LineOut(BaseModel):
@@ -78,6 +80,8 @@ class LineOut(BaseModel):
     can_abandon: bool
     refund: Annotated[str | None, Field(description="requested, approved, refused or overtaken; the patient's")] = None
     can_refund: bool
+    pay_first: Annotated[bool, Field(description="can be paid by itself before it is done: `lines` of a payment")]
+    going_back: Annotated[bool, Field(description="paid before it was done, not wanted any more; its money returns")]
 
 
 class ShareOut(BaseModel):

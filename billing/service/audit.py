@@ -22,6 +22,7 @@ async def imbalance_fen(tx: Tx) -> int:
     for visit, account, amount in await tx.session.execute(entries):
         held[visit, account] = held.get((visit, account), 0) + amount
     due: dict[tuple[UUID, str], int] = {}
+    key: tuple[UUID, str]
     live = OWED | {ChargeState.SETTLED, ChargeState.SETTLED_ELSEWHERE}
     for charge in await tx.session.scalars(select(ChargeItem).where(ChargeItem.executed_at.is_not(None))):
         revenue, patient = (charge.visit_id, Account.REVENUE), (charge.visit_id, Account.PATIENT)
@@ -30,8 +31,8 @@ async def imbalance_fen(tx: Tx) -> int:
         if charge.state in OWED:
             due[patient] = due.get(patient, 0) + charge.self_fen
     for turn in await tx.session.scalars(select(Round).where(Round.state.in_(LIVE_ROUND))):
-        account = turn.visit_id, Account.PREPAID if turn.first else Account.PATIENT
-        due[account] = due.get(account, 0) - turn.paid_fen
+        key = turn.visit_id, Account.PREPAID if turn.first else Account.PATIENT
+        due[key] = due.get(key, 0) - turn.paid_fen
     for charge in await tx.session.scalars(select(ChargeItem).where(ChargeItem.state == ChargeState.PREPAID)):
         prepaid = charge.visit_id, Account.PREPAID
         due[prepaid] = due.get(prepaid, 0) - charge.self_fen

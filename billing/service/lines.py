@@ -1,6 +1,6 @@
 """The lines of a bill: written down when ordered, owed only when a department has confirmed execution."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -238,7 +238,10 @@ async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, wher
 
 
 _GONE = frozenset({ChargeState.REVERSED, ChargeState.ABORTED, ChargeState.REFUNDED})
-_DONE = {ChargeState.PREPAYING: ChargeState.COVERED, ChargeState.PREPAID: ChargeState.SETTLED}
+_DONE: Mapping[str, ChargeState] = {
+    ChargeState.PREPAYING: ChargeState.COVERED,
+    ChargeState.PREPAID: ChargeState.SETTLED,
+}
 
 
 def let_go(charge: ChargeItem) -> None:
@@ -464,6 +467,7 @@ def line_payload(visit: Visit, charge: ChargeItem, order: Order | None) -> dict[
         "category": charge.category,
         "refund": charge.refund,
         "pay_first": is_first(visit, charge),
+        "going_back": charge.state in _GONE and charge.state != ChargeState.REFUNDED and charge.round_id is not None,
         "can_refund": is_refundable(charge),
         "can_dispute": charge.state == ChargeState.BILLABLE,
         "can_abandon": charge.state in _NOT_DONE and order is not None and order.state in OPEN_ORDER,

@@ -78,7 +78,7 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
         raise ForbiddenError
     known = await _by_key(tx, actor, press.idempotency_key)
     if known is not None:
-        return _same(known, visit_id, press)
+        return await _same(tx, known, visit_id, press)
     now, share = await _share(tx, actor, visit, press)
     if share.amount_fen != press.seen_amount_fen:
         raise rules.AmountChangedError(share.amount_fen, words.amount(share.amount_fen))
@@ -154,8 +154,11 @@ async def _by_key(tx: Tx, actor: Actor, key: str) -> Attempt | None:
     return (await tx.session.scalars(query)).first()
 
 
-def _same(known: Attempt, visit_id: UUID, press: Press) -> Attempt:
+async def _same(tx: Tx, known: Attempt, visit_id: UUID, press: Press) -> Attempt:
     if (known.visit_id, known.amount_fen) != (visit_id, press.seen_amount_fen):
+        raise rules.IdempotencyConflictError
+    paid = (await paying.round_by_id(tx, known.round_id)).charge_ids
+    if press.lines and set(paid) != {str(line) for line in press.lines}:
         raise rules.IdempotencyConflictError
     return known
 

@@ -24,6 +24,18 @@ async def offered(tx: Tx, actor: Actor, visit: Visit) -> list[ChargeItem]:
     return [c for c in found if view.shows(Audience.BILL, c.category)]
 
 
+async def takes_now(tx: Tx, actor: Actor, visit: Visit) -> tuple[int, list[ChargeItem]]:
+    """(fen a payment beginning now would take, the lines it would pay before they are done).
+
+    What is owed comes first; without any it is everything this caller may choose.
+    """
+    due = await paying.due_now(tx, visit)
+    if due or await paying.live_round(tx, visit.id) is not None:
+        return due, []
+    lines = await offered(tx, actor, visit)
+    return sum(c.self_fen for c in lines), lines
+
+
 async def may_choose(tx: Tx, actor: Actor, visit: Visit, wanted: Collection[UUID]) -> None:
     """Whether these lines exist for the caller.
 

@@ -1,5 +1,8 @@
 """Who stands before a kiosk now: one visit at a time, forgotten when they leave or touch nothing for a while."""
 
+from dataclasses import dataclass
+from uuid import UUID
+
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -10,7 +13,7 @@ from payments.models import Attempt
 from payments.models import KioskTurn as KioskTurn
 from payments.rules import PAYABLE
 from payments.rules.counter import KIOSK_REST
-from payments.service import attempts, codes
+from payments.service import attempts, codes, first
 from payments.service.codes import Wanted
 from people.rules import Action, Actor, ActorKind
 from people.service import access
@@ -28,7 +31,7 @@ async def begin(tx: Tx, kiosk: Actor, said: str) -> KioskTurn:
     if kiosk.kind is not ActorKind.TERMINAL:
         raise ForbiddenError
     found = await finding.find(tx, kiosk, said)
-    owed = [v for v in found if await paying.due_now(tx, v)]
+    owed = [v for v in found if (await first.takes_now(tx, kiosk, v))[0]]
     visit = (owed or found)[0]
     await access.require(tx, kiosk, Action.PAY, subject_of(visit))
     await codes.stop_waiting(tx, kiosk)
@@ -81,10 +84,27 @@ async def in_the_way(tx: Tx, kiosk: Actor, turn: KioskTurn) -> bool:
     return any(a.state in PAYABLE and a.actor != kiosk.viewer for a in every)
 
 
-async def owed(tx: Tx, turn: KioskTurn) -> int:
-    """Fen a payment beginning now would take."""
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What this person can pay here now: so many fen for so many things; ``lines`` are paid before they are done."""
+
+    fen: int
+    count: int
+    lines: frozenset[UUID]
+
+
+async def due(tx: Tx, kiosk: Actor, turn: KioskTurn) -> Due:
+    """What can be paid now: what is done, or else what is paid first. A kiosk shows no items, so it is all of them."""
     visit = await visit_of(tx, turn.visit_id)
-    return 0 if visit is None else await paying.due_now(tx, visit)
+    if visit is None:
+        return Due(0, 0, frozenset())
+    fen, lines = await first.takes_now(tx, kiosk, visit)
+    return Due(fen, len(lines or await paying.payable(tx, visit)), frozenset(c.id for c in lines))
+
+
+async def wanted(tx: Tx, kiosk: Actor, turn: KioskTurn, key: str, amount_fen: int) -> Wanted:
+    """What a code is to pay: the amount that was shown, for what it was shown."""
+    return Wanted(turn.visit_id, key, amount_fen, lines=(await due(tx, kiosk, turn)).lines)
 
 
 async def await_code(tx: Tx, kiosk: Actor, turn: KioskTurn, key: str, amount_fen: int) -> None:
@@ -93,5 +113,5 @@ async def await_code(tx: Tx, kiosk: Actor, turn: KioskTurn, key: str, amount_fen
     Raises:
         HoufuError: as ``codes.await_code`` does.
     """
-    await codes.await_code(tx, kiosk, kiosk.id, Wanted(turn.visit_id, key, amount_fen))
+    await codes.await_code(tx, kiosk, kiosk.id, await wanted(tx, kiosk, turn, key, amount_fen))
     await touched(tx, turn)

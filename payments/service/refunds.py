@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from billing.events import PaidChargeReversed
-from billing.service import paying
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from kernel.ids import new_id
@@ -66,7 +65,7 @@ async def ask(tx: Tx, attempt: Attempt, charge_id: UUID | None, amount_fen: int)
 
 
 async def line_reversed(tx: Tx, event: PaidChargeReversed) -> None:
-    """Subscriber: a line that was paid here is taken back (or was paid twice): its money goes back to who paid its round.
+    """Subscriber: a line that was paid here is taken back, or was paid twice: its money goes back to its payers.
 
     Raises:
         LookupError: the round's payments do not hold that much any more.

@@ -142,9 +142,11 @@ async def _order_page(tx: Tx, found: Seen, order_id: UUID) -> Ask:
     if order is None or order.visit_id != found.visit.id:
         raise NotFoundError
     visit, ask = str(found.visit.id), Pages.ask
+    every = await lines.lines_of(tx, found.visit.id)
+    paid = any(c.order_id == order_id and c.state == ChargeState.PREPAID for c in every)
     return Ask(
         ask.abandon_title,
-        (order.name, *ask.abandon),
+        (order.name, *((ask.abandon_paid, *ask.abandon[1:]) if paid else ask.abandon)),
         Urls.abandon(visit, str(order_id)),
         ask.abandon_button,
         Urls.bill(visit),
@@ -191,7 +193,7 @@ async def ask_leave(request: Request, visit_id: UUID, caller: PersonCaller, worl
     owed = sums["payable_fen"]
     view = Ask(
         ask.leave_title,
-        ask.leave(owed, sums["planned_fen"]),
+        ask.leave(owed, sums["planned_fen"], sums["prepaid_fen"]),
         Urls.leave(visit),
         ask.leave_button if owed else ask.leave_free,
         Urls.bill(visit),

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.deps import StaffCaller, TxDep, WorldDep
 from api.problems import STATUS
 from api.routes.desk import department_of, mark_of
+from billing.rules import ChargeState
 from billing.service import answers, lines
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
@@ -49,6 +50,8 @@ class Said:
 
 
 NOTHING = Said()
+_PAID = frozenset({ChargeState.PREPAID, ChargeState.SETTLED, ChargeState.SETTLED_ELSEWHERE})
+_GONE = frozenset({ChargeState.ABORTED, ChargeState.REVERSED, ChargeState.REFUNDED})
 
 
 async def _hospital(tx: Tx, caller: Actor) -> Hospital:
@@ -67,7 +70,8 @@ async def _visit(tx: Tx, visit_id: UUID) -> Visit:
 async def _order(tx: Tx, caller: Actor, order: Order, waiting: frozenset[UUID]) -> DeskOrder:
     visit = await _visit(tx, order.visit_id)
     patient = await patients.by_id(tx, visit.patient_id)
-    amount = sum(c.amount_fen for c in await lines.lines_of(tx, visit.id) if c.order_id == order.id)
+    own = [c for c in await lines.lines_of(tx, visit.id) if c.order_id == order.id]
+    asked = [c for c in own if c.self_fen and c.state not in _GONE]
     mine = caller.role == Role.GUIDE or order.department == caller.department
     can = caller.role in _CHECKS_IN and order.state == "placed" and mine
     return DeskOrder(
@@ -78,7 +82,8 @@ async def _order(tx: Tx, caller: Actor, order: Order, waiting: frozenset[UUID]) 
         state=orders.shown_state(order),
         at=order.checked_in_at or order.ordered_at,
         action="check_in" if can else None,
-        amount_fen=amount,
+        amount_fen=sum(c.amount_fen for c in own),
+        paid=bool(asked) and all(c.state in _PAID for c in asked),
         deferred=visit.mode == PaymentMode.DEFERRED,
         pending_his=visit.id in waiting,
         sheet_url=Urls.sheet(str(visit.id)) if caller.role in (Role.GUIDE, Role.COUNTER) else None,

@@ -9,10 +9,9 @@ from starlette.responses import Response
 
 from api.deps import StaffCaller, TxDep, WorldDep
 from api.problems import STATUS
-from billing.service import paying
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, HoufuError, NotFoundError
-from payments.service import refunds, shifts
+from payments.service import first, refunds, shifts
 from payments.service.shifts import Shift
 from people.rules import Actor, Role
 from people.service import hospitals, patients, staff
@@ -73,8 +72,8 @@ async def card_of(tx: Tx, shift: Shift) -> ShiftCard:
     )
 
 
-async def _found(tx: Tx, visit: Visit) -> FoundVisit:
-    owed = await paying.due_now(tx, visit)
+async def _found(tx: Tx, caller: Actor, visit: Visit) -> FoundVisit:
+    owed, _ = await first.takes_now(tx, caller, visit)
     return FoundVisit(
         patient=patients.name_of(tx, await patients.by_id(tx, visit.patient_id)),
         number=visit.number,
@@ -102,7 +101,7 @@ async def _page(
         hospital=hospital.name,
         staff=await staff.name_of(tx, caller.id),
         shift=await card_of(tx, shift) if shift is not None else None,
-        found=[await _found(tx, v) for v in found] if found is not None else None,
+        found=[await _found(tx, caller, v) for v in found] if found is not None else None,
         waiting=len(await refunds.at_counter(tx, hospital.id)),
         error=error,
         done=done,
@@ -125,7 +124,7 @@ async def find(request: Request, caller: StaffCaller, tx: TxDep, code: Text = ""
         found = await finding.find(tx, caller, code)
     except HoufuError as error:
         return await _page(request, tx, caller, error=sentence(error), status=STATUS[error.kind])
-    if len(found) == 1 and await paying.due_now(tx, found[0]):
+    if len(found) == 1 and (await first.takes_now(tx, caller, found[0]))[0]:
         return go(Urls.desk_pay(str(found[0].id)))
     return await _page(request, tx, caller, found=found)
 

@@ -1,6 +1,7 @@
 """The counter takes the money of one visit: cash, a card's slip, a shown code, or a QR the patient scans."""
 
 import io
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
@@ -14,13 +15,14 @@ from api.problems import STATUS
 from api.routes.payments import press_of, till_of
 from api.world import World
 from billing.service import paying
+from billing.service.lines import line_payload
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from payments import flows
 from payments.flows import counter as windows
 from payments.rules import OURS, PAYABLE, ShareGoneError
 from payments.rules.counter import DeskWay
-from payments.service import attempts, codes, counter, labels, moves, shifts
+from payments.service import attempts, codes, counter, first, labels, moves, shifts
 from payments.service.attempts import Attempt, S
 from payments.service.codes import Wanted
 from payments.service.counter import InHand
@@ -29,6 +31,7 @@ from people.service import access, terminals
 from pwa.answer import go, show, uuid_or_none
 from pwa.counter_views import DeskPay, DeskWait
 from pwa.pages.desk_counter import fen_of, sentence
+from pwa.rows import Line
 from pwa.urls import Urls
 from pwa.visit_pages import Seen, payment_of, seen
 from words import errors
@@ -42,8 +45,13 @@ ShareNo = Annotated[int, Form(ge=0)]
 Short = Annotated[str, Form(max_length=64)]
 
 
-async def _view(tx: Tx, caller: Actor, found: Seen, share: int | None, error: str | None = None) -> DeskPay:
-    made = await _state(tx, caller, found, share)
+Lines = Annotated[list[UUID] | None, Form(max_length=200)]
+
+
+async def _view(
+    tx: Tx, caller: Actor, found: Seen, share: int | None, error: str | None = None, lines: Collection[UUID] = ()
+) -> DeskPay:
+    made = await _state(tx, caller, found, share, lines)
     visit = str(found.visit.id)
     return replace(
         made,
@@ -53,15 +61,23 @@ async def _view(tx: Tx, caller: Actor, found: Seen, share: int | None, error: st
     )
 
 
-async def _state(tx: Tx, caller: Actor, found: Seen, share: int | None) -> DeskPay:
+async def _state(tx: Tx, caller: Actor, found: Seen, share: int | None, lines: Collection[UUID]) -> DeskPay:
     every = await attempts.of_visit(tx, found.visit.id)
     under_way = [a for a in every if a.state in PAYABLE]
     here = next((a for a in under_way if a.relation == labels.DESK), None)
     if here is not None:
         return await _under_way(tx, found, here)
-    owed = await paying.due_now(tx, found.visit)
-    if owed:
-        return await _open(tx, caller, found, owed, share, every[-1] if every else None)
+    last = every[-1] if every else None
+    owed, own = await first.takes_now(tx, caller, found.visit)
+    free = await paying.live_round(tx, found.visit.id) is None
+    offered = await first.offered(tx, caller, found.visit) if free else []
+    chosen = [c for c in offered if c.id in lines] or own
+    if owed or chosen:
+        amount = sum(c.self_fen for c in chosen) if chosen else owed
+        made = await _open(tx, caller, found, amount, share, last)
+        shown = [Line.of(line_payload(found.visit, c, None)) for c in offered]
+        picked = sorted(str(c.id) for c in chosen)
+        return replace(made, first=shown, lines=picked, sheet="-".join([made.sheet, *(p[:8] for p in picked)]))
     if under_way:
         return DeskPay(found.head, under_way[0].amount_fen, None, "other")
     return await _over(tx, found, every[-1] if every else None)
@@ -126,14 +142,12 @@ async def _allowed(world: World, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:
     return found
 
 
-async def _again(
-    request: Request, world: World, caller: Actor, visit_id: UUID, share: int, error: HoufuError
-) -> Response:
+async def _again(request: Request, world: World, caller: Actor, wanted: Wanted, error: HoufuError) -> Response:
     """The page as it is now, with what was refused; a share that is gone is no longer shown."""
     async with world.db.begin() as tx:
-        found = await _allowed(world, tx, caller, visit_id)
+        found = await _allowed(world, tx, caller, wanted.visit_id)
         try:
-            view = await _view(tx, caller, found, share or None, sentence(error))
+            view = await _view(tx, caller, found, wanted.share, sentence(error), wanted.lines)
         except ShareGoneError:
             view = await _view(tx, caller, found, None, sentence(error))
         return await show(request, tx, "desk_pay.html", view, status=STATUS[error.kind])
@@ -147,10 +161,11 @@ async def page(
     world: WorldDep,
     tx: TxDep,
     share: Annotated[int, Query(ge=0)] = 0,
+    line: Annotated[list[UUID] | None, Query(max_length=200)] = None,
 ) -> Response:
     """What is owed, in which ways it can be taken, and how what was begun stands."""
     found = await _allowed(world, tx, caller, visit_id)
-    return await show(request, tx, "desk_pay.html", await _view(tx, caller, found, share or None))
+    return await show(request, tx, "desk_pay.html", await _view(tx, caller, found, share or None, None, line or ()))
 
 
 @router.post("/desk/pay/{visit_id}")
@@ -163,10 +178,11 @@ async def begin(
     key: Key,
     amount_fen: Amount,
     share: ShareNo = 0,
+    line: Lines = None,
 ) -> Response:
     """Make the QR."""
     await _allowed(world, tx, caller, visit_id)
-    wish = await press_of(request, world, tx, caller, key, amount_fen, share=share or None)
+    wish = await press_of(request, world, tx, caller, key, amount_fen, share=share or None, lines=line or ())
     pay, till = till_of(world)
     await tx.let_go()
     await flows.press(world.db, pay, caller, visit_id, wish, till)
@@ -193,23 +209,24 @@ async def take(
     amount_fen: Amount,
     share: ShareNo = 0,
     said: Short = "",
+    line: Lines = None,
 ) -> Response:
     """Take it. ``said``: yuan put down, the slip's number, the code that was read, or the scanner to wait for."""
     await _allowed(world, tx, caller, visit_id)
-    wanted = Wanted(visit_id, key, amount_fen, share or None)
+    wanted = Wanted(visit_id, key, amount_fen, share or None, frozenset(line or ()))
     await tx.let_go()
     try:
         if way in ("cash", "card"):
             pay = world.ports.pay
             await windows.take(world.db, pay, caller, visit_id, _held(way, wanted, said))
         elif way == "code":
-            line, till = till_of(world)
-            await windows.charge(world.db, line, caller, wanted, said.strip(), till, "desk")
+            provider, till = till_of(world)
+            await windows.charge(world.db, provider, caller, wanted, said.strip(), till, "desk")
         else:
             async with world.db.begin() as own:
                 await codes.await_code(own, caller, uuid_or_none(said) or visit_id, wanted)
     except HoufuError as error:
-        return await _again(request, world, caller, visit_id, share, error)
+        return await _again(request, world, caller, wanted, error)
     return go(Urls.desk_pay(str(visit_id)))
 
 
@@ -221,11 +238,20 @@ class NotMoneyError(HoufuError):
 
 def _held(way: str, wanted: Wanted, said: str) -> InHand:
     if way == "card":
-        return InHand(DeskWay.CARD, wanted.idempotency_key, wanted.amount_fen, reference=said, share=wanted.share)
+        return InHand(
+            DeskWay.CARD,
+            wanted.idempotency_key,
+            wanted.amount_fen,
+            reference=said,
+            share=wanted.share,
+            lines=wanted.lines,
+        )
     given = fen_of(said) if said.strip() else wanted.amount_fen
     if given is None:
         raise NotMoneyError
-    return InHand(DeskWay.CASH, wanted.idempotency_key, wanted.amount_fen, given, share=wanted.share)
+    return InHand(
+        DeskWay.CASH, wanted.idempotency_key, wanted.amount_fen, given, share=wanted.share, lines=wanted.lines
+    )
 
 
 @router.get("/desk/pay/{visit_id}/{payment_id}/qr.png")

@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from api.deps import StaffCaller, TxDep, WorldDep
 from api.problems import STATUS
-from billing.service import paying
 from consent.service import signers, standing
 from family_pay.rules import Relation
 from family_pay.service import bonds
 from kernel.db import Tx
 from kernel.errors import HoufuError
+from payments.service import first
 from people.rules import Action, Actor, GrantKind, GrantState
 from people.service import access, grants, patients
 from pwa.answer import go, show
@@ -40,7 +40,7 @@ async def _guardians(tx: Tx, patient_id: UUID) -> list[tuple[str, str]]:
 async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, phone: str = "") -> DeskVisit:
     visit, subject = found.visit, found.subject
     contract = await standing.contract_of(tx, visit.hospital_id, visit.patient_id) is not None
-    owed = await paying.due_now(tx, visit)
+    owed, _ = await first.takes_now(tx, caller, visit)
     identity = str(visit.id)
     witness = caller.role in signers.WITNESSES and not contract
     return DeskVisit(

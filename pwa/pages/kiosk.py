@@ -13,14 +13,12 @@ from starlette.responses import Response
 from api.deps import KioskCaller, TxDep, WorldDep, log_in
 from api.problems import STATUS
 from api.routes.payments import till_of
-from billing.service import paying
 from kernel.db import Tx
 from kernel.errors import HoufuError, UnauthenticatedError
 from payments.flows import counter as windows
 from payments.rules import OURS, PAYABLE
 from payments.service import codes, kiosks
 from payments.service.attempts import Attempt, S
-from payments.service.codes import Wanted
 from payments.service.kiosks import KioskTurn
 from people.rules import Actor
 from people.service import hospitals, patients, sessions, terminals
@@ -52,23 +50,23 @@ async def _turn(tx: Tx, kiosk: Actor, turn: KioskTurn, hospital: str, error: str
     visit = await visit_of(tx, turn.visit_id)
     patient = await patients.by_id(tx, visit.patient_id) if visit is not None else None
     name = patient.name_masked if patient is not None else ""
-    attempt, owed = await kiosks.attempt_of(tx, kiosk, turn), await kiosks.owed(tx, turn)
+    attempt, due = await kiosks.attempt_of(tx, kiosk, turn), await kiosks.due(tx, kiosk, turn)
     state, amount = _state(attempt), attempt.amount_fen if attempt is not None else 0
     if state in ("password", "unknown"):
         await kiosks.touched(tx, turn)  # the money is on its way: nobody is sent off meanwhile
     if not state:
-        amount = owed
+        amount = due.fen
         wait = await codes.waiting(tx, kiosk.id)
         awaited = wait is not None and wait.until > tx.now
         busy = await kiosks.in_the_way(tx, kiosk, turn)
-        state = "waits" if awaited else "owed" if owed else "busy" if busy else "nothing"
+        state = "waits" if awaited else "owed" if due.fen else "busy" if busy else "nothing"
         if attempt is not None and error is None:
             error = Take.refusal(attempt.refusal)
         if wait is not None and awaited and wait.said and error is None:
             error = errors.sentence(wait.said, "conflict")
-    count = len(await paying.payable(tx, visit)) if visit is not None and state == "owed" else 0
+    count = due.count if state == "owed" else 0
     rest = max(1, int((turn.until - tx.now).total_seconds()))
-    return Kiosk(state, hospital, name, amount, count, rest, error, str(uuid4()))
+    return Kiosk(state, hospital, name, amount, count, rest, error, str(uuid4()), first=bool(due.lines))
 
 
 def _state(attempt: Attempt | None) -> str:
@@ -132,7 +130,8 @@ async def code(
     turn = await kiosks.current(tx, own_kiosk)
     if turn is None:
         return go(Urls.kiosk)
-    wanted, name = Wanted(turn.visit_id, key, amount_fen), await _name(tx, own_kiosk)
+    wanted = await kiosks.wanted(tx, own_kiosk, turn, key, amount_fen)
+    name = await _name(tx, own_kiosk)
     await tx.let_go()
     try:
         if said:

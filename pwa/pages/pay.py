@@ -1,6 +1,8 @@
 """The pay sheet, the payment on its way, and the receipt; each works without JavaScript where WeChat lets it."""
 
 import asyncio
+import hashlib
+from collections.abc import Collection, Iterable
 from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
@@ -20,13 +22,15 @@ from kernel.db import Tx
 from kernel.errors import NotFoundError
 from payments import flows
 from payments.ports import CashChannel
-from payments.rules import H5_LINK_LIFE, PAYABLE, NotInWeChatError, ShareGoneError
+from payments.rules import H5_LINK_LIFE, PAYABLE, NotInWeChatError, OtherRoundError, ShareGoneError
 from payments.service import attempts, labels, moves, refunds, shares
 from payments.service.attempts import Attempt, S
+from payments.service.first import may_choose, offered
 from payments.service.shares import Share
 from people.rules import Action, Actor, Audience
 from people.service import access
 from pwa.answer import go, origin_of, show
+from pwa.pay_views import FirstSheet
 from pwa.receipt import Paper, receipt_pdf
 from pwa.rows import Line
 from pwa.urls import Urls
@@ -64,17 +68,29 @@ async def _shared(tx: Tx, caller: Actor, now: Round, wanted: int | None) -> tupl
     return chosen, own
 
 
-async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None) -> PaySheet:
+def _mark(lines: Collection[object]) -> str:
+    """Keeps the browser's keys of different choices apart."""
+    chosen = ",".join(sorted(str(line) for line in lines))
+    return f"-{hashlib.sha256(chosen.encode()).hexdigest()[:8]}" if chosen else ""
+
+
+async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None, first: Collection[UUID] = ()) -> PaySheet:
     visit, view = found.visit, found.view
     now, chosen, own = await paying.live_round(tx, visit.id), None, list[int]()
+    if first:
+        await may_choose(tx, caller, visit, first)
     if now is None:
-        lines = await paying.payable(tx, visit)
+        lines = await (paying.payable_first(tx, visit) if first else paying.payable(tx, visit))
+        lines = [c for c in lines if not first or c.id in first]
         cash = sum(c.self_fen for c in lines)
     else:
+        if first and set(now.charge_ids) != {str(line) for line in first}:
+            await shares.free(tx, caller, now)
+            raise OtherRoundError
         chosen, own = await _shared(tx, caller, now, wanted)
         lines = await paying.covered_by(tx, now)
         cash = chosen.allocation.amount_fen if chosen is not None else await paying.due_now(tx, visit)
-    if not cash:
+    if not cash or (first and len(lines) != len(set(first))):
         await attempts.paid_already(tx, caller, visit.id)
         raise NothingPayableError
     # Whoever may not see every line is told the amount and the hospital, and nothing that could be added up.
@@ -91,14 +107,21 @@ async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None) -> PayS
         parts=parts,
         cash_fen=cash,
         ways=ways,
-        attempt=f"{visit.id}-{await attempts.sheet_of(tx, visit.id)}",
+        attempt=f"{visit.id}-{await attempts.sheet_of(tx, visit.id)}{_mark(first)}",
         lines=len(lines) if known else 0,
         for_other=not view.owner,
         shares=(await payment_of(tx, visit, view))[1],
         share=chosen.allocation.number if chosen is not None else None,
         own=own,
-        share_url=Urls.share(str(visit.id)),
+        share_url=Urls.share(str(visit.id)) + asked(first),
+        first=[str(line) for line in first],
+        items=[(c.name, c.self_fen) for c in lines] if first and known else (),
     )
+
+
+def asked(lines: Iterable[object]) -> str:
+    """Lines as the query of an address."""
+    return "".join(f"{'&' if n else '?'}line={line}" for n, line in enumerate(lines))
 
 
 @router.get("/visits/{visit_id}/pay")
@@ -109,6 +132,7 @@ async def sheet(
     world: WorldDep,
     tx: TxDep,
     share: Annotated[int | None, Query(ge=0, description="number of a share; 0: all that is left")] = None,
+    line: Annotated[list[UUID] | None, Query(max_length=200, description="just these, before they are done")] = None,
 ) -> Response:
     """What will be taken, for whom, by which hospital; nothing is taken yet."""
     found = await seen(world, tx, caller, visit_id, "pay")
@@ -116,7 +140,7 @@ async def sheet(
     mine = await _mine(tx, caller, visit_id) if share is None else None
     if mine is not None:
         return go(Urls.paying(str(mine.id)))
-    return await show(request, tx, "pay.html", await _sheet(tx, caller, found, share))
+    return await show(request, tx, "pay.html", await _sheet(tx, caller, found, share, line or ()))
 
 
 @router.post("/visits/{visit_id}/pay")
@@ -130,18 +154,40 @@ async def begin(
     amount_fen: Annotated[int, Form(ge=1)],
     way: Short = "wechat",
     share: Annotated[int | None, Form(ge=1)] = None,
+    line: Annotated[list[UUID] | None, Form(max_length=200)] = None,
 ) -> Response:
     """The green button."""
     if way == "family":
         return go(Urls.ask_family(str(visit_id)))
-    wish = await press_of(request, world, tx, caller, key, amount_fen, share=share)
+    wish = await press_of(request, world, tx, caller, key, amount_fen, share=share, lines=line or ())
     pay, till = till_of(world)
     await tx.let_go()
     try:
         attempt_id = await flows.press(world.db, pay, caller, visit_id, wish, till)
     except NotInWeChatError:
-        return go(f"{Urls.login_wechat}?next={quote(Urls.pay(str(visit_id)), safe='')}")
+        there = Urls.pay(str(visit_id)) + asked(line or ())
+        return go(f"{Urls.login_wechat}?next={quote(there, safe='')}")
     return go(Urls.paying(str(attempt_id)))
+
+
+@router.get("/visits/{visit_id}/first")
+async def choose(
+    request: Request,
+    visit_id: UUID,
+    caller: PersonCaller,
+    world: WorldDep,
+    tx: TxDep,
+    line: Annotated[list[UUID] | None, Query(max_length=200)] = None,
+) -> Response:
+    """What is paid before it is done: which of it now?"""
+    found = await seen(world, tx, caller, visit_id, "pay")
+    await access.require(tx, caller, Action.PAY, found.subject)
+    lines = await offered(tx, caller, found.visit)
+    if not lines:
+        raise NothingPayableError
+    shown = await _lines(tx, found, {str(c.id) for c in lines})
+    picked = [str(one) for one in line or ()]
+    return await show(request, tx, "first.html", FirstSheet(found.head, shown, picked, Urls.pay(str(visit_id))))
 
 
 # ------------------------------------------------------------------------------------------------------------ paying
@@ -150,8 +196,10 @@ async def begin(
 _BACK = {"refunding": "late", "refunded": "late", "returning": "given_back", "returned": "given_back"}
 
 
-def _once(attempt: Attempt) -> str:
-    return f"pay:{attempt.visit_id}-{attempt.sheet}:{attempt.amount_fen}"
+async def _once(tx: Tx, attempt: Attempt) -> str:
+    turn = await paying.round_by_id(tx, attempt.round_id)
+    mark = _mark(turn.charge_ids) if turn.first else ""
+    return f"pay:{attempt.visit_id}-{attempt.sheet}{mark}:{attempt.amount_fen}"
 
 
 async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: Attempt, waits: bool) -> Paying:
@@ -176,7 +224,7 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
         invoke=invoke,
         h5_url=h5_url,
         back=Urls.bill(str(attempt.visit_id)),
-        once=_once(attempt),
+        once=await _once(tx, attempt),
         cancel_url=f"{here}/cancel" if state == "offered" else None,
     )
 
@@ -264,7 +312,7 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         waits=await moves.shown(tx, attempt) == "share_paid",
         pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
         returned=await _returned(tx, attempt),
-        once=_once(attempt) if mine else None,
+        once=await _once(tx, attempt) if mine else None,
     )
     return view, attempt
 

@@ -1,9 +1,10 @@
 """Cutting a bill into shares: how much each is to pay, and undoing it."""
 
+from collections.abc import Collection
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
 from api.deps import PersonCaller, TxDep, WorldDep
@@ -17,6 +18,7 @@ from kernel.money import fen_of_yuan, yuan
 from payments import flows
 from payments.rules import AmountChangedError, NothingSharedError, Piece, WrongSharesError
 from payments.service import labels, rounds, shares
+from payments.service.first import offered
 from people.rules import Action, Actor
 from people.service import access, patients
 from pwa.answer import go, show
@@ -55,21 +57,35 @@ async def _people(tx: Tx, caller: Actor, found: Seen, written: dict[str, str] | 
 
 
 async def _sheet(
-    tx: Tx, caller: Actor, found: Seen, written: dict[str, str] | None = None, error: str | None = None
+    tx: Tx,
+    caller: Actor,
+    found: Seen,
+    written: dict[str, str] | None = None,
+    error: str | None = None,
+    first: Collection[UUID] = (),
 ) -> ShareSheet:
     now = await paying.live_round(tx, found.visit.id)
     if now is not None:
         await shares.free(tx, caller, now)
     left = await paying.due_now(tx, found.visit)
+    if first and now is None:
+        left = sum(c.self_fen for c in await offered(tx, caller, found.visit) if c.id in first)
     stop = Urls.share_stop(str(found.visit.id)) if now is not None and now.shared else None
-    return ShareSheet(found.head, left, await _people(tx, caller, found, written), stop, error)
+    return ShareSheet(found.head, left, await _people(tx, caller, found, written), stop, error, [str(f) for f in first])
 
 
 @router.get("/visits/{visit_id}/share")
-async def page(request: Request, visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
+async def page(
+    request: Request,
+    visit_id: UUID,
+    caller: PersonCaller,
+    world: WorldDep,
+    tx: TxDep,
+    line: Annotated[list[UUID] | None, Query(max_length=200)] = None,
+) -> Response:
     """How much is left, and a field for everybody who may pay."""
     found = await _allowed(world, tx, caller, visit_id)
-    return await show(request, tx, "share.html", await _sheet(tx, caller, found))
+    return await show(request, tx, "share.html", await _sheet(tx, caller, found, first=line or ()))
 
 
 @router.post("/visits/{visit_id}/share")
@@ -80,6 +96,7 @@ async def cut(
     world: WorldDep,
     tx: TxDep,
     left_fen: Annotated[int, Form(ge=1)],
+    line: Annotated[list[UUID] | None, Form(max_length=200)] = None,
 ) -> Response:
     """Cut it; the pay sheet shows the shares."""
     found = await _allowed(world, tx, caller, visit_id)
@@ -87,11 +104,11 @@ async def cut(
     try:
         pieces = [Piece(fen_of_yuan(text.removeprefix("¥")), UUID(who)) for who, text in form.items() if text]
     except ValueError:
-        return await _again(request, tx, caller, found, form, Words.not_money, 422)
+        return await _again(request, tx, caller, found, form, Words.not_money, 422, line or ())
     try:
-        await rounds.cut(tx, caller, visit_id, pieces, left_fen)
+        await rounds.cut(tx, caller, visit_id, pieces, left_fen, line or ())
     except (WrongSharesError, AmountChangedError) as wrong:
-        return await _again(request, tx, caller, found, form, _said(wrong), STATUS[wrong.kind])
+        return await _again(request, tx, caller, found, form, _said(wrong), STATUS[wrong.kind], line or ())
     return go(Urls.pay(str(visit_id)))
 
 
@@ -100,9 +117,16 @@ def _said(error: HoufuError) -> str:
 
 
 async def _again(
-    request: Request, tx: Tx, caller: Actor, found: Seen, form: dict[str, str], error: str, status: int
+    request: Request,
+    tx: Tx,
+    caller: Actor,
+    found: Seen,
+    form: dict[str, str],
+    error: str,
+    status: int,
+    first: Collection[UUID],
 ) -> Response:
-    return await show(request, tx, "share.html", await _sheet(tx, caller, found, form, error), status=status)
+    return await show(request, tx, "share.html", await _sheet(tx, caller, found, form, error, first), status=status)
 
 
 @router.get("/visits/{visit_id}/share/stop")

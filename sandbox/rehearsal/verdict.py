@@ -153,6 +153,11 @@ def bill_mismatch(
         want["planned_fen"] += sum(bill.planned.values())
         for part in ("fund_fen", "account_fen", "self_fen"):
             want[part] += sum(charges[no]["split"][part] for no in done)
+        own = {no: charges[no]["split"]["self_fen"] for no in charges}
+        first = [*bill.planned, *bill.payable, *bill.excluded]
+        excluded = books.encounters[bill.encounter].excluded
+        want["first_fen"] += sum(own[no] for no in first if no not in settled and (not fits or no in excluded))
+        want["prepaid_fen"] += sum(own[no] for no in bill.planned if no in settled)
         owed = [no for no in bill.payable if no not in settled]
         want["payable_fen"] += sum(charges[no]["split"]["self_fen"] for no in owed) if fits else 0
         paid = [*bill.at_window, *(no for no in done if no in settled)]

@@ -62,6 +62,7 @@ BREAKS = {
         set(),
     ),
     "receivable": ("UPDATE charge_item SET self_fen = self_fen + 1, fund_fen = fund_fen - 1", set()),
+    "prepaid": ("UPDATE charge_item SET state = 'prepaid' WHERE state = 'planned'", set()),
     "revenue": ("UPDATE charge_item SET amount_fen = amount_fen + 1, fund_fen = fund_fen + 1", set()),
     "cash": (SETTLED + ";" + TRY.format(state="settled"), set()),
     "till": (

@@ -11,17 +11,20 @@ from sqlalchemy.exc import IntegrityError
 
 from billing.models import ChargeItem
 from billing.rules import NothingPayableError
-from billing.service import answers, lines, paying
+from billing.service import answers, lines
+from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from payments import flows, rules
 from payments.models import Attempt, Refund
 from payments.rules import Piece
-from payments.service import refunds, rounds
-from people.models import Grant
+from payments.service import kiosks, refunds, rounds
+from people.models import Grant, Terminal
 from people.rules import Actor, Depth, View
+from people.service import terminals
 from tests.adapters.conftest import until
-from tests.payments.conftest import DAUGHTER, MOTHER, Bill, House
+from tests.payments.conftest import DAUGHTER, MOTHER, PAGE, Bill, House
 from tests.payments.desk import cash, opened, shown_code, sound, takes
+from tests.payments.test_pages import read
 from visits.models import Visit
 from visits.rules import ModeChange
 from visits.service import encounters, orders
@@ -351,8 +354,8 @@ async def test_only_who_sees_the_line_may_choose_it(house: House) -> None:
     one = await first(house)
     with pytest.raises(NotFoundError):
         await one.press(one.urine, who=house.daughter, openid=DAUGHTER)
+    wish = replace(house.wish(100), lines=frozenset({house.hospital}))
     with pytest.raises(NotFoundError):
-        wish = replace(house.wish(100), lines=frozenset({house.hospital}))
         await flows.press(house.db, house.pay, house.mother, one.visit, wish, house.till)
     with pytest.raises(rules.AmountChangedError):
         await one.press(one.urine, fen=one.fen[one.urine] - 1)
@@ -406,3 +409,59 @@ async def test_the_database_keeps_them_apart(house: House) -> None:
             async with house.db.begin() as tx:
                 await tx.session.execute(text(f"UPDATE charge_item SET {wrong} WHERE state = 'planned'"))
     assert await one.state(one.urine) == "planned"
+
+
+async def test_on_the_pages(house: House) -> None:
+    """The bill says 先付再做; one thing is chosen, its sheet shows just that; afterwards the bill says it is paid."""
+    one = await first(house)
+    mother, daughter = house.phone(house.mother), house.phone(house.daughter)
+    bill = await read(mother, f"/visits/{one.visit}/bill")
+    assert bill.count("先付再做</span>") == 2
+    assert f"/visits/{one.visit}/first" in bill
+    choice = await read(mother, f"/visits/{one.visit}/first")
+    assert choice.count('name="line"') == 2
+    line, fen = one.ids[one.urine], one.fen[one.urine]
+    sheet = await read(mother, f"/visits/{one.visit}/pay?line={line}")
+    assert f'name="amount_fen" value="{fen}"' in sheet
+    assert sheet.count('name="line"') == 1
+    form = {"_idem": "key-of-the-browser", "amount_fen": str(fen), "line": str(line)}
+    answer = await mother.post(f"/visits/{one.visit}/pay", data=form, headers=PAGE)
+    attempt = UUID(answer.headers["location"].split("/")[2])
+    await house.bridge(attempt)
+    await house.until_state(attempt, "paid")
+    await house.settle()
+    assert "付过，还没做" in await read(mother, f"/visits/{one.visit}/bill")
+    assert "付过的会退" not in await read(mother, f"/visits/{one.visit}/pay?line={line}", 409)
+    # Who is told totals only finds no list, no such line, and no sum.
+    for path in (f"/visits/{one.visit}/first", f"/visits/{one.visit}/pay?line={one.ids[one.talk]}"):
+        assert (await daughter.get(path, headers=PAGE)).status_code in (404, 409)
+    assert "先付再做</span>" not in await read(daughter, f"/visits/{one.visit}/bill")
+    got = (await daughter.get(f"/api/visits/{one.visit}")).json()
+    assert (got["sums"]["first_fen"], got["sums"]["prepaid_fen"], got["lines"]) == (0, 0, [])
+
+
+async def test_at_the_window_and_the_kiosk(house: House) -> None:
+    """The window chooses items and takes a code; the kiosk shows how many and how much, and takes all of them."""
+    one = await first(house)
+    counter = house.phone(house.counter)
+    page = await read(counter, f"/desk/pay/{one.visit}?line={one.ids[one.urine]}")
+    assert f'name="amount_fen" value="{one.fen[one.urine]}"' in page
+    form = {"_idem": "key-of-the-window", "amount_fen": str(one.fen[one.urine]), "line": str(one.ids[one.urine])}
+    form["said"] = await shown_code(house)
+    assert (await counter.post(f"/desk/pay/{one.visit}/code", data=form, headers=PAGE)).status_code == 303
+    assert (await one.state(one.urine), await one.state(one.talk)) == ("prepaid", "planned")
+    async with house.db.begin() as tx:
+        kiosk = (await tx.session.scalars(select(Terminal).where(Terminal.kind == "kiosk"))).first()
+        assert kiosk is not None
+        actor = terminals.actor_of(kiosk)
+        turn = await kiosks.begin(tx, actor, await number_of(tx, one.visit))
+        due = await kiosks.due(tx, actor, turn)
+    assert (due.fen, due.count, due.lines) == (one.fen[one.talk], 1, one.lines(one.talk))
+    await one.right()
+
+
+async def number_of(tx: Tx, visit: UUID) -> str:
+    """The visit's number, as somebody types it."""
+    row = await tx.get(Visit, visit)
+    assert row is not None
+    return str(row.number)

@@ -24,7 +24,7 @@ LATER = "2026-11-21T16:20:00+08:00"
 
 SUMS = {
     "done_fen": 12600, "payable_fen": 3780, "fund_fen": 8820, "account_fen": 0, "self_fen": 3780, "planned_fen": 24000,
-    "first_fen": 0, "prepaid_fen": 0,
+    "first_fen": 0, "prepaid_fen": 0, "hospital_fen": 0,
     "paid_fen": 0,
 }  # fmt: skip
 _VISIT = {

@@ -13,17 +13,18 @@ from kernel.db import Base, column
 class ChargeItem(Base):
     """One line of a bill with its proof trail. ``rank`` orders a pile newest first.
 
-    Its four parts are the HIS's estimate until the insurance has paid; ``estimate`` keeps what that replaced.
+    Its five parts are the HIS's estimate until the insurance has paid; ``estimate`` keeps what that replaced.
     ``elsewhere``: {at, where, reference} of the hospital's own window, said while the line is being paid here.
     ``refund`` is how the last request to have it paid back stands (``billing.rules.RefundWish``).
     """
 
     __tablename__ = "charge_item"
     __table_args__ = (
-        CheckConstraint("fund_fen + account_fen + other_fen + self_fen = amount_fen", name="split_adds_up"),
         CheckConstraint(
-            "amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND other_fen >= 0 AND self_fen >= 0",
-            name="not_negative",
+            "fund_fen + account_fen + other_fen + hospital_fen + self_fen = amount_fen", name="split_adds_up"
+        ),
+        CheckConstraint(
+            "least(amount_fen, fund_fen, account_fen, other_fen, hospital_fen, self_fen) >= 0", name="not_negative"
         ),
         # Ordered is not owed: nothing is owed or paid here that no department confirmed.
         CheckConstraint(
@@ -49,6 +50,7 @@ class ChargeItem(Base):
     fund_fen: Mapped[int] = column(4)
     account_fen: Mapped[int] = column(4)
     other_fen: Mapped[int] = column(4, server_default=text("0"))
+    hospital_fen: Mapped[int] = column(4, server_default=text("0"))
     self_fen: Mapped[int] = column(4)
     estimate: Mapped[dict[str, Any] | None] = column(4)
     insurance_class: Mapped[str | None] = column(3)

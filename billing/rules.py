@@ -129,6 +129,9 @@ class Account(StrEnum):
     PERSONAL_ACCOUNT = "personal_account"
     MUTUAL_AID = "mutual_aid"  # relatives' personal accounts
     INSURANCE_OTHER = "insurance_other"
+    HOSPITAL_PART = "hospital_part"  # borne by the hospital itself in a settlement of the insurance
+    CREDITOR = "creditor"  # owed by the patient's side, to the bank or insurer that carries it
+    SUBSIDY = "subsidy"  # cannot be collected, and claimed from the treasury
     REVENUE = "revenue"
     CASH_WECHAT = "cash_wechat"
     CASH_COUNTER = "cash_counter"  # in the cashiers' drawers
@@ -204,13 +207,18 @@ class AmountChangedError(HoufuError):
     kind = Kind.CONFLICT
 
 
+OWED_IN = (Account.PATIENT, Account.CREDITOR, Account.SUBSIDY)
+"""The accounts in which what the patient's side owes may stand; together they are exactly the lines that are owed."""
+
+
 class Parts(NamedTuple):
-    """Who bears a line, in fen: fund + account + other + own is its amount."""
+    """Who bears a line, in fen: fund + account + other + own + hospital is its amount."""
 
     fund_fen: int
     account_fen: int
     other_fen: int
     self_fen: int
+    hospital_fen: int = 0
 
 
 def spread(final: Parts, estimates: Sequence[Parts]) -> list[Parts]:
@@ -222,8 +230,8 @@ def spread(final: Parts, estimates: Sequence[Parts]) -> list[Parts]:
     left = [sum(line) for line in estimates]
     if sum(left) != sum(final) or min(final, default=0) < 0:
         raise ValueError("the split is not that of these lines")
-    made = [[0, 0, 0] for _ in estimates]
-    for part in range(3):
+    made = [[0] * len(final) for _ in estimates]
+    for part in (0, 1, 2, 4):  # what remains is the patient's own
         rest = final[part]
         for wanted in ([line[part] for line in estimates], list(left)):
             for n, most in enumerate(wanted):
@@ -231,7 +239,14 @@ def spread(final: Parts, estimates: Sequence[Parts]) -> list[Parts]:
                 made[n][part] += fen
                 left[n] -= fen
                 rest -= fen
-    return [Parts(fund, account, other, own) for (fund, account, other), own in zip(made, left, strict=True)]
+    return [Parts(m[0], m[1], m[2], own, m[4]) for m, own in zip(made, left, strict=True)]
+
+
+class NotCarriedError(HoufuError):
+    """Nobody else can carry this debt: it is not due, is carried already, or is less than was named."""
+
+    code = "debt_not_carried"
+    kind = Kind.CONFLICT
 
 
 class NothingPayableError(HoufuError):
@@ -248,10 +263,11 @@ class NotDisputableError(HoufuError):
     kind = Kind.CONFLICT
 
 
-# A bill, or the part of it in one category, in fen; fund + account + self = done. ``first``: to be paid before it is
-# done; ``prepaid``: paid, and not done yet. Both are the patient's own part, and neither is owed.
+# A bill, or the part of it in one category, in fen; fund + account + hospital + self = done. ``first``: to be paid
+# before it is done; ``prepaid``: paid, and not done yet. Both are the patient's own part, and neither is owed.
 _FIRST = ("first_fen", "prepaid_fen")
-SUMS = ("done_fen", "payable_fen", "fund_fen", "account_fen", "self_fen", "planned_fen", "paid_fen", *_FIRST)
+_DONE = ("done_fen", "fund_fen", "account_fen", "hospital_fen", "self_fen")
+SUMS = (*_DONE, "payable_fen", "planned_fen", "paid_fen", *_FIRST)
 PAYABLE_FIRST = frozenset({S.PLANNED, S.BILLABLE})
 """Where a line that is to be paid first can be paid: nobody has done it yet, or the department did not wait."""
 
@@ -265,6 +281,7 @@ class Money(NamedTuple):
     fund_fen: int
     account_fen: int
     self_fen: int
+    hospital_fen: int
     here: bool  # payable through Houfu: the visit is post-pay and the line is not excluded
 
 
@@ -278,7 +295,7 @@ class Turn(NamedTuple):
 def sums_by_category(lines: Iterable[Money]) -> dict[str, dict[str, int]]:
     """Sums per category ("" for what is not sensitive)."""
     found: dict[str, dict[str, int]] = {}
-    for state, category, amount, fund, account, own, here in lines:
+    for state, category, amount, fund, account, own, hospital, here in lines:
         part = found.get(category or "")
         if part is None:
             part = found[category or ""] = dict.fromkeys(SUMS, 0)
@@ -294,6 +311,7 @@ def sums_by_category(lines: Iterable[Money]) -> dict[str, dict[str, int]]:
             part["fund_fen"] += fund
             part["account_fen"] += account
             part["self_fen"] += own
+            part["hospital_fen"] += hospital
             if state in _PAID:
                 part["paid_fen"] += own
             elif state == S.BILLABLE:

@@ -42,7 +42,7 @@ class Finding:
 
 _LEDGER = """SELECT t.visit_id, sum(e.amount_fen) AS held
     FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
-    WHERE e.account = '{}' GROUP BY 1"""
+    WHERE e.account IN ('{}') GROUP BY 1"""
 
 CHECKS = (
     Check(
@@ -63,13 +63,15 @@ CHECKS = (
         "split_adds_up",
         "a line whose parts are not its whole",
         """SELECT 'charge_item ' || id,
-            fund_fen || ' + ' || account_fen || ' + ' || other_fen || ' + ' || self_fen || ' of ' || amount_fen
-        FROM charge_item WHERE fund_fen + account_fen + other_fen + self_fen <> amount_fen""",
+            fund_fen || ' + ' || account_fen || ' + ' || other_fen || ' + ' || hospital_fen || ' + ' || self_fen
+                || ' of ' || amount_fen
+        FROM charge_item WHERE fund_fen + account_fen + other_fen + hospital_fen + self_fen <> amount_fen""",
     ),
     Check(
         "receivable",
-        "a visit whose ledger owes something else than its executed, unpaid lines less the shares that are paid",
-        f"""WITH ledger AS ({_LEDGER.format("patient")}), bill AS (
+        "a visit whose patient, creditor and subsidy owe something else than its executed, unpaid lines less the shares"
+        " that are paid",
+        f"""WITH ledger AS ({_LEDGER.format("patient', 'creditor', 'subsidy")}), bill AS (
             SELECT visit_id, sum(due) AS due FROM (
                 SELECT visit_id, self_fen AS due FROM charge_item
                 WHERE executed_at IS NOT NULL AND state IN ('billable', 'disputed', 'covered')
@@ -78,6 +80,19 @@ CHECKS = (
         SELECT 'visit ' || coalesce(l.visit_id, b.visit_id),
             'ledger ' || coalesce(held, 0) || ', lines ' || coalesce(due, 0) || ' fen'
         FROM ledger l FULL JOIN bill b USING (visit_id) WHERE coalesce(held, 0) <> coalesce(due, 0)""",
+    ),
+    Check(
+        "carried",
+        "a visit of which a creditor or the treasury carries less than nothing, or more than is owed",
+        """SELECT 'visit ' || t.visit_id,
+            'creditor ' || coalesce(sum(e.amount_fen) FILTER (WHERE account = 'creditor'), 0)
+            || ', subsidy ' || coalesce(sum(e.amount_fen) FILTER (WHERE account = 'subsidy'), 0)
+            || ', patient ' || coalesce(sum(e.amount_fen) FILTER (WHERE account = 'patient'), 0) || ' fen'
+        FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id GROUP BY t.visit_id
+        HAVING sum(e.amount_fen) FILTER (WHERE account = 'creditor') < 0
+        OR sum(e.amount_fen) FILTER (WHERE account = 'subsidy') < 0
+        OR (sum(e.amount_fen) FILTER (WHERE account = 'patient') < 0
+            AND sum(e.amount_fen) FILTER (WHERE account IN ('creditor', 'subsidy')) > 0)""",
     ),
     Check(
         "prepaid",
@@ -204,11 +219,12 @@ CHECKS = (
         "insurance_split",
         "a settlement whose lines bear another split than the insurance paid",
         """SELECT 'insurance_part ' || p.id, 'fund ' || p.fund_fen || ', lines ' || coalesce(sum(c.fund_fen), 0)
-            || '; cash ' || p.cash_fen || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
+            || '; cash ' || p.cash_fen || ', lines ' || coalesce(sum(c.self_fen + c.hospital_fen), 0) || ' fen'
         FROM insurance_part p JOIN round r ON r.id = p.round_id LEFT JOIN charge_item c ON p.charge_ids ? c.id::text
         WHERE r.state IN ('open', 'paid', 'settled') GROUP BY p.id
         HAVING coalesce(sum(c.fund_fen), 0) <> p.fund_fen OR coalesce(sum(c.account_fen), 0) <> p.account_fen
-        OR coalesce(sum(c.other_fen), 0) <> p.other_fen OR coalesce(sum(c.self_fen), 0) <> p.cash_fen""",
+        OR coalesce(sum(c.other_fen), 0) <> p.other_fen OR coalesce(sum(c.self_fen + c.hospital_fen), 0) <> p.cash_fen
+        OR coalesce(sum(c.hospital_fen), 0) <> coalesce(p.hospital_part_fen, 0)""",
     ),
     Check(
         "both_or_neither",

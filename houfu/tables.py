@@ -6,12 +6,14 @@ of the fact.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from api.world import World
 from billing.events import PaidChargeReversed
-from billing.service import reacting
+from billing.rules import NotCarriedError
+from billing.service import creditor, reacting
 from billing.service import refunds as refund_requests
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
@@ -154,6 +156,15 @@ async def _parked(world: World) -> None:
     await sweep_parked(world.db)
 
 
+async def _take_over(world: World) -> None:
+    async with world.db.begin() as tx:
+        due = await creditor.take_over_due(tx)
+    for visit_id in due:
+        async with world.db.begin() as tx:
+            with suppress(NotCarriedError):  # paid, or being paid, meanwhile
+                await creditor.take_over(tx, visit_id)
+
+
 async def _audit(world: World) -> None:
     async with world.db.begin() as tx:
         found = Counter(finding.check.name for finding in await audit(tx))
@@ -188,6 +199,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),
+    Sweep("billing.creditor", 300, _take_over),
     Sweep("visits.forgotten", 60, _end_forgotten),
     Sweep("visits.his", 1, _deliver_calls, woken=True),
     Sweep("intake.parked", 5, _parked),

@@ -114,6 +114,8 @@ class InsurancePart(Base):
         CheckConstraint("fund_fen + account_fen + other_fen + cash_fen = total_fen", name="split_adds_up"),
         CheckConstraint("fund_fen >= 0 AND other_fen >= 0 AND cash_fen >= 0", name="not_negative"),
         CheckConstraint("mutual_aid_fen BETWEEN 0 AND account_fen", name="aid_is_of_accounts"),
+        # What the hospital bears is inside the centre's cash part, and lessens what is asked in cash.
+        CheckConstraint("hospital_part_fen BETWEEN 0 AND cash_fen", name="hospital_part_is_of_cash"),
         CheckConstraint(
             "state IN ('created', 'uploaded', 'revoking', 'revoked', 'failed') OR fund_fen IS NOT NULL", name="reckoned"
         ),

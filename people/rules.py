@@ -59,6 +59,14 @@ class Audience(IntEnum):
     PAYERS = 5  # the patient's side and whoever may pay
 
 
+class Creditor(StrEnum):
+    """Who carries what is owed of a visit once its time is over."""
+
+    HOSPITAL = "hospital"
+    BANK = "bank"
+    INSURER = "insurer"
+
+
 @dataclass(frozen=True, slots=True)
 class HospitalSettings:
     """What a hospital or its city may decide, with the defaults of product.md ("Rules with numbers")."""
@@ -78,6 +86,7 @@ class HospitalSettings:
     caller_code_digits: int = 4
     dispute_answer_hours: int = 8
     countersign: bool = False
+    creditor: Creditor = Creditor.HOSPITAL
     hidden_categories: tuple[str, ...] = ("gynaecology", "psychiatry", "infection")
 
 

@@ -21,7 +21,7 @@ def _at(value: object) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """The bill in numbers (fen), filtered for the viewer; fund + account + self = done.
+    """The bill in numbers (fen), filtered for the viewer; fund + account + hospital + self = done.
 
     ``payable_fen`` is what a new payment would take now: 0 while a payment is under way, so no button invites a second.
     ``first_fen`` is paid before it is done, item by item; ``prepaid_fen`` is paid and not done yet.
@@ -36,6 +36,7 @@ class Sums:
     paid_fen: int
     first_fen: int = 0
     prepaid_fen: int = 0
+    hospital_fen: int = 0
 
     @classmethod
     def of(cls, row: Row) -> "Sums":
@@ -72,6 +73,7 @@ class Line:
     refund: str | None = None
     pay_first: bool = False
     going_back: bool = False
+    hospital_fen: int = 0
 
     @classmethod
     def of(cls, row: Row) -> "Line":
@@ -164,6 +166,7 @@ class InsurancePart:
     mutual_aid_fen: int | None = None
     other_fen: int | None = None
     cash_fen: int | None = None
+    hospital_part_fen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,7 @@ class Shares:
         if row is None:
             return None
         shares = tuple(Share(s["number"], s["amount_fen"], s["state"], s["label"]) for s in row["shares"])
-        names = ("state", "total_fen", "fund_fen", "account_fen", "mutual_aid_fen", "other_fen", "cash_fen")
+        names = InsurancePart.__slots__
         parts = tuple(InsurancePart(*(p[name] for name in names)) for p in row.get("parts") or ())
         return cls(row["cash_fen"], row["paid_fen"], row["left_fen"], shares, parts)
 

@@ -208,6 +208,7 @@ class Bill:
 
     insurance = "医保结算"
     insurance_other = "医保其他"
+    hospital = "医院承担"
     mutual_aid = "家人的医保账户"
     insurance_states = {
         "created": "等您授权",

@@ -105,6 +105,7 @@ class Pay:
         "account": "医保个人账户付",
         "mutual_aid": "家人的医保账户付",
         "relative": "家人付",
+        "hospital": "医院承担",
         "others": "其余几份",
         "paid": "以前已付",
         "wechat": "微信付",

@@ -41,7 +41,7 @@ class VisitOut(BaseModel):
 
 
 class SumsOut(BaseModel):
-    """The bill in amounts; fund + account + self = done."""
+    """The bill in amounts; fund + account + hospital + self = done."""
 
     done_fen: Fen
     payable_fen: Fen
@@ -52,6 +52,7 @@ class SumsOut(BaseModel):
     paid_fen: Fen
     first_fen: Annotated[int, Field(description="fen, paid before it is done, line by line; never owed")]
     prepaid_fen: Annotated[int, Field(description="fen, paid and not done yet")]
+    hospital_fen: Annotated[int, Field(description="fen the hospital bears itself in a settlement of the insurance")]
 
 
 class LineOut(BaseModel):
@@ -66,6 +67,7 @@ class LineOut(BaseModel):
     fund_fen: Fen
     account_fen: Fen
     self_fen: Fen
+    hospital_fen: Fen
     insurance_class: str | None
     pile: Literal["done", "ordered", "cancelled"]
     state: str

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from billing.models import ChargeItem, LedgerEntry, LedgerTransaction, Round
-from billing.rules import LIVE_ROUND, OWED, Account, ChargeState
+from billing.rules import LIVE_ROUND, OWED, OWED_IN, Account, ChargeState
 from kernel.db import Tx
 
 
@@ -19,7 +19,8 @@ async def imbalance_fen(tx: Tx) -> int:
     entries = select(LedgerTransaction.visit_id, LedgerEntry.account, LedgerEntry.amount_fen).join(
         LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id
     )
-    for visit, account, amount in await tx.session.execute(entries):
+    for visit, entered, amount in await tx.session.execute(entries):
+        account = Account.PATIENT if entered in OWED_IN else entered  # whoever carries it, it is owed
         held[visit, account] = held.get((visit, account), 0) + amount
     due: dict[tuple[UUID, str], int] = {}
     key: tuple[UUID, str]

@@ -25,7 +25,7 @@ from billing.rules import (
     seen_sums,
     sums_by_category,
 )
-from billing.service.ledger import post
+from billing.service.ledger import level, post
 from billing.service.turns import preload_rounds, turn_of
 from kernel.db import Tx, one_of
 from kernel.ids import derive
@@ -49,6 +49,7 @@ _MONEY = select(
     ChargeItem.other_fen,
     ChargeItem.account_fen,
     ChargeItem.self_fen,
+    ChargeItem.hospital_fen,
 ).where(ChargeItem.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))))
 
 _NAMED = (
@@ -190,6 +191,7 @@ def _planned(identity: UUID, visit: Visit, order: Order | None, fact: ChargeFact
         fund_fen=fact.fund_fen,
         account_fen=fact.account_fen,
         other_fen=0,
+        hospital_fen=0,
         self_fen=fact.self_fen,
         insurance_class=fact.insurance_class,
         category=order.category if order else None,
@@ -262,6 +264,7 @@ def _owed(charge: ChargeItem, sign: int) -> dict[Account, int]:
         Account.POOLED_FUND: sign * charge.fund_fen,
         Account.INSURANCE_OTHER: sign * charge.other_fen,
         Account.PERSONAL_ACCOUNT: sign * charge.account_fen,
+        Account.HOSPITAL_PART: sign * charge.hospital_fen,
         Account.REVENUE: -sign * charge.amount_fen,
     }
 
@@ -269,6 +272,7 @@ def _owed(charge: ChargeItem, sign: int) -> dict[Account, int]:
 async def _paid_elsewhere(tx: Tx, charge: ChargeItem) -> None:
     entries = {Account.ELSEWHERE: charge.self_fen, Account.PATIENT: -charge.self_fen}
     await post(tx, charge.visit_id, "elsewhere", charge.id, charge.number, entries)
+    await level(tx, charge.visit_id)
 
 
 async def reverse(tx: Tx, visit: Visit, charge: ChargeItem, at: datetime) -> None:
@@ -329,6 +333,7 @@ async def take_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
         if elsewhere:
             entries = {Account.ELSEWHERE: -charge.self_fen, Account.PATIENT: charge.self_fen}
             await post(tx, visit.id, "elsewhere_back", charge.id, charge.number, entries)
+        await level(tx, visit.id)
     await announce(tx, visit, charge)
 
 
@@ -410,7 +415,8 @@ async def _book_free(tx: Tx, visit: Visit) -> None:
 def money_of(visit: Visit, charge: Any) -> Money:
     """What the sums need of a line, or of a row of ``_MONEY``."""
     here = visit.mode == PaymentMode.DEFERRED and not charge.pay_first
-    fen = (charge.amount_fen, charge.fund_fen + charge.other_fen, charge.account_fen, charge.self_fen)
+    fund, hospital = charge.fund_fen + charge.other_fen, charge.hospital_fen
+    fen = (charge.amount_fen, fund, charge.account_fen, charge.self_fen, hospital)
     return Money(charge.state, charge.category, *fen, here)
 
 
@@ -455,6 +461,7 @@ def line_payload(visit: Visit, charge: ChargeItem, order: Order | None) -> dict[
         "fund_fen": charge.fund_fen + charge.other_fen,
         "account_fen": charge.account_fen,
         "self_fen": charge.self_fen,
+        "hospital_fen": charge.hospital_fen,
         "insurance_class": charge.insurance_class,
         "pile": PILE[ChargeState(charge.state)],
         "state": charge.state,

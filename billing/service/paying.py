@@ -12,7 +12,7 @@ from billing.events import PaidChargeReversed
 from billing.models import ChargeItem as ChargeItem
 from billing.models import Round as Round
 from billing.rules import ROUND, Account, ChargeState, NothingPayableError, Parts, RoundState, spread
-from billing.service.ledger import post
+from billing.service.ledger import entries_of, level, paid_to, post
 from billing.service.lines import (
     announce,
     check_settled,
@@ -216,16 +216,18 @@ async def insured(tx: Tx, round_: Round, charge_ids: Sequence[UUID], final: Part
     before = _parts(lines)
     for charge, was, now in zip(lines, before, spread(final, before), strict=True):
         charge.estimate = {"fund_fen": was.fund_fen, "account_fen": was.account_fen, "self_fen": was.self_fen}
-        charge.fund_fen, charge.account_fen, charge.other_fen, charge.self_fen = now
+        charge.fund_fen, charge.account_fen, charge.other_fen, charge.self_fen, charge.hospital_fen = now
     was = Parts(*(sum(column) for column in zip(*before, strict=True)))
     entries = {
         Account.POOLED_FUND: final.fund_fen - was.fund_fen,
         Account.PERSONAL_ACCOUNT: final.account_fen - mutual_aid_fen - was.account_fen,
         Account.MUTUAL_AID: mutual_aid_fen,
         Account.INSURANCE_OTHER: final.other_fen - was.other_fen,
+        Account.HOSPITAL_PART: final.hospital_fen - was.hospital_fen,
         Account.PATIENT: final.self_fen - was.self_fen,
     }
     await post(tx, visit.id, "insured", lines[0].id, round_.number, entries)
+    await level(tx, visit.id)
     for charge in lines:
         await announce(tx, visit, charge)
 
@@ -240,20 +242,21 @@ async def uninsured(tx: Tx, round_: Round, charge_ids: Sequence[UUID], mutual_ai
     for charge in lines:
         was = charge.estimate or {}
         charge.fund_fen, charge.account_fen, charge.self_fen = was["fund_fen"], was["account_fen"], was["self_fen"]
-        charge.other_fen, charge.estimate = 0, None
+        charge.other_fen, charge.hospital_fen, charge.estimate = 0, 0, None
     again = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True)))
     entries = {
         Account.POOLED_FUND: again.fund_fen - now.fund_fen,
         Account.PERSONAL_ACCOUNT: again.account_fen - (now.account_fen - mutual_aid_fen),
         Account.MUTUAL_AID: -mutual_aid_fen,
         Account.INSURANCE_OTHER: -now.other_fen,
+        Account.HOSPITAL_PART: -now.hospital_fen,
         Account.PATIENT: again.self_fen - now.self_fen,
     }
     await post(tx, visit.id, "uninsured", lines[0].id, round_.number, entries)
 
 
 def _parts(lines: Sequence[ChargeItem]) -> list[Parts]:
-    return [Parts(c.fund_fen, c.account_fen, c.other_fen, c.self_fen) for c in lines]
+    return [Parts(c.fund_fen, c.account_fen, c.other_fen, c.self_fen, c.hospital_fen) for c in lines]
 
 
 async def settle(tx: Tx, round_: Round, payments: Sequence[Came], insurance: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -327,6 +330,7 @@ def _told(charge: ChargeItem) -> dict[str, Any]:
     line: dict[str, Any] = {"charge_no": charge.number, "self_fen": charge.self_fen}
     if charge.estimate is not None:
         line |= {"fund_fen": charge.fund_fen, "account_fen": charge.account_fen, "other_fen": charge.other_fen}
+        line |= {"hospital_fen": charge.hospital_fen}
     return line
 
 
@@ -385,7 +389,9 @@ def _for(round_: Round) -> Account:
 
 async def cash_in(tx: Tx, round_: Round, attempt_id: UUID, number: str, amount_fen: int, till: Account) -> None:
     """A payment came into this till: so much less is owed, whether or not it is all of the round."""
-    await post(tx, round_.visit_id, "paid", attempt_id, number, {till: amount_fen, _for(round_): -amount_fen})
+    lessened = {Account.PREPAID: amount_fen} if round_.first else await paid_to(tx, round_.visit_id, amount_fen)
+    entries = {till: amount_fen, **{account: -fen for account, fen in lessened.items()}}
+    await post(tx, round_.visit_id, "paid", attempt_id, number, entries)
 
 
 async def late_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int, till: Account) -> None:
@@ -393,10 +399,11 @@ async def late_in(tx: Tx, visit_id: UUID, attempt_id: UUID, amount_fen: int, til
     await post(tx, visit_id, "late", attempt_id, "in", {till: amount_fen, Account.SUSPENSE: -amount_fen})
 
 
-async def given_up(tx: Tx, round_: Round, attempt_id: UUID, amount_fen: int) -> None:
-    """A payment's round was given up: it is owed again, and the money waits in suspense to go back."""
-    entries = {_for(round_): amount_fen, Account.SUSPENSE: -amount_fen}
-    await post(tx, round_.visit_id, "given_up", attempt_id, "", entries)
+async def given_up(tx: Tx, round_: Round, attempt_id: UUID, number: str, amount_fen: int) -> None:
+    """A payment's round was given up: it is owed as before, and the money waits in suspense to go back."""
+    paid = await entries_of(tx, attempt_id, "paid", number)
+    entries = {account: -fen for account, fen in paid.items() if fen < 0}
+    await post(tx, round_.visit_id, "given_up", attempt_id, "", {**entries, Account.SUSPENSE: -amount_fen})
 
 
 async def cash_out(tx: Tx, visit_id: UUID, refund_id: UUID, number: str, amount_fen: int, till: Account) -> None:

@@ -1359,6 +1359,9 @@ def upgrade() -> None:
             "fund_fen >= 0 AND other_fen >= 0 AND cash_fen >= 0", name=op.f("ck_insurance_part_not_negative")
         ),
         sa.CheckConstraint(
+            "hospital_part_fen BETWEEN 0 AND cash_fen", name=op.f("ck_insurance_part_hospital_part_is_of_cash")
+        ),
+        sa.CheckConstraint(
             "mutual_aid_fen BETWEEN 0 AND account_fen", name=op.f("ck_insurance_part_aid_is_of_accounts")
         ),
         sa.CheckConstraint("total_fen > 0", name=op.f("ck_insurance_part_something")),
@@ -1637,6 +1640,7 @@ def upgrade() -> None:
         sa.Column("fund_fen", sa.BigInteger(), nullable=False),
         sa.Column("account_fen", sa.BigInteger(), nullable=False),
         sa.Column("other_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("hospital_fen", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("self_fen", sa.BigInteger(), nullable=False),
         sa.Column("estimate", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("insurance_class", sa.String(), nullable=True),
@@ -1669,11 +1673,12 @@ def upgrade() -> None:
             "state NOT IN ('prepaying','prepaid') OR executed_at IS NULL", name=op.f("ck_charge_item_not_executed")
         ),
         sa.CheckConstraint(
-            "amount_fen >= 0 AND fund_fen >= 0 AND account_fen >= 0 AND other_fen >= 0 AND self_fen >= 0",
-            name=op.f("ck_charge_item_not_negative"),
+            "fund_fen + account_fen + other_fen + hospital_fen + self_fen = amount_fen",
+            name=op.f("ck_charge_item_split_adds_up"),
         ),
         sa.CheckConstraint(
-            "fund_fen + account_fen + other_fen + self_fen = amount_fen", name=op.f("ck_charge_item_split_adds_up")
+            "least(amount_fen, fund_fen, account_fen, other_fen, hospital_fen, self_fen) >= 0",
+            name=op.f("ck_charge_item_not_negative"),
         ),
         sa.ForeignKeyConstraint(
             ["order_id"],

@@ -294,6 +294,9 @@ async def placed(tx: Tx, part_id: UUID, split: Split) -> None:
     if split.total_fen != part.total_fen:
         part.trouble = "mismatch:total"
         return
+    if split.hospital_part_fen > split.cash_fen:  # it lessens the cash, so it cannot be more
+        part.trouble = "mismatch:hospital_part"
+        return
     part.fund_fen, part.account_fen, part.other_fen = split.fund_fen, split.personal_account_fen, split.other_fen
     part.mutual_aid_fen, part.hospital_part_fen = split.mutual_aid_fen, split.hospital_part_fen
     part.cash_fen = split.cash_fen
@@ -317,7 +320,7 @@ async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> l
     each = await parts.of_round(tx, now.id) if now is not None and now.state == RoundState.INSURING else []
     if any(p.state in (S.PAYING, S.PAID) for p in each):
         return [p.id for p in each]  # pressed twice
-    if not each or any(p.state != S.PLACED for p in each) or sum(p.cash_fen or 0 for p in each) != seen_cash_fen:
+    if not each or any(p.state != S.PLACED for p in each) or sum(parts.asks(p) for p in each) != seen_cash_fen:
         raise rules.NotShownError
     for part in each:
         move(tx, part, S.PAYING)
@@ -343,7 +346,8 @@ def _same(part: InsurancePart, split: Split | None) -> bool:
     if split is None:
         return True
     shown = (part.fund_fen, part.account_fen, part.other_fen, part.cash_fen, part.mutual_aid_fen)
-    return shown == (split.fund_fen, split.personal_account_fen, split.other_fen, split.cash_fen, split.mutual_aid_fen)
+    paid = (split.fund_fen, split.personal_account_fen, split.other_fen, split.cash_fen, split.mutual_aid_fen)
+    return (*shown, part.hospital_part_fen) == (*paid, split.hospital_part_fen)
 
 
 async def _paid(tx: Tx, part: InsurancePart, now: Round) -> None:
@@ -360,9 +364,10 @@ async def _paid(tx: Tx, part: InsurancePart, now: Round) -> None:
         await _tell(tx, now, "insuring")
         return
     for one in each:
-        final = Parts(one.fund_fen or 0, one.account_fen or 0, one.other_fen or 0, one.cash_fen or 0)
+        borne = (one.fund_fen or 0, one.account_fen or 0, one.other_fen or 0)
+        final = Parts(*borne, parts.asks(one), one.hospital_part_fen or 0)
         await paying.insured(tx, now, [UUID(c) for c in one.charge_ids], final, one.mutual_aid_fen or 0)
-    now.cash_fen = sum(p.cash_fen or 0 for p in each)
+    now.cash_fen = sum(parts.asks(p) for p in each)
     await rounds.insured(tx, now)
 
 

@@ -21,6 +21,11 @@ async def of_round(tx: Tx, round_id: UUID) -> list[InsurancePart]:
     return list(await tx.session.scalars(query.order_by(InsurancePart.created_at, InsurancePart.encounter)))
 
 
+def asks(part: InsurancePart) -> int:
+    """Fen a settlement leaves to be paid in cash: the centre's cash part less what the hospital bears of it itself."""
+    return (part.cash_fen or 0) - (part.hospital_part_fen or 0)
+
+
 async def over(tx: Tx, now: Round) -> bool:
     """Whether the insurance holds all of its money again, so that the rest of a round can go back."""
     return all(p.state in NO_MONEY for p in await of_round(tx, now.id))
@@ -59,17 +64,28 @@ async def replaced_again(tx: Tx, now: Round) -> None:
 
 async def told(tx: Tx, now: Round) -> list[Mapping[str, Any]]:
     """What the HIS is told of the insurance's part of a round (``docs/his.md``)."""
-    names = ("fund_fen", "account_fen", "mutual_aid_fen", "other_fen", "cash_fen")
+    names = ("fund_fen", "account_fen", "mutual_aid_fen", "other_fen")
     return [
-        {"encounter": p.encounter, "number": p.pay_order_id, **{name: getattr(p, name) for name in names}}
+        {
+            "encounter": p.encounter,
+            "number": p.pay_order_id,
+            **{name: getattr(p, name) for name in names},
+            "hospital_fen": p.hospital_part_fen or 0,
+            "cash_fen": asks(p),
+        }
         for p in await of_round(tx, now.id)
     ]
 
 
 async def shown(tx: Tx, now: Round) -> list[Mapping[str, Any]]:
     """How each settlement stands, for the patient's side; no department, no diagnosis."""
-    names = ("total_fen", "fund_fen", "account_fen", "mutual_aid_fen", "other_fen", "hospital_part_fen", "cash_fen")
+    names = ("total_fen", "fund_fen", "account_fen", "mutual_aid_fen", "other_fen", "hospital_part_fen")
     return [
-        {"id": str(p.id), "state": p.state, **{name: getattr(p, name) for name in names}}
+        {
+            "id": str(p.id),
+            "state": p.state,
+            **{name: getattr(p, name) for name in names},
+            "cash_fen": None if p.cash_fen is None else asks(p),
+        }
         for p in await of_round(tx, now.id)
     ]

@@ -166,7 +166,7 @@ async def go_back(tx: Tx, now: Round) -> None:
     for attempt in await _paid(tx, now.id):
         move(attempt, S.REFUNDING)
         now.paid_fen -= attempt.amount_fen
-        await paying.given_up(tx, now, attempt.id, attempt.amount_fen)
+        await paying.given_up(tx, now, attempt.id, attempt.out_trade_no, attempt.amount_fen)
         await refunds.ask(tx, attempt, None, attempt.amount_fen)
     await paying.release(tx, now)
     for attempt in await _going_back(tx, now.id):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernel.errors import HoufuError
-from people.rules import Role
+from people.rules import Creditor, Role
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Code = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9._-]+$")]
@@ -63,6 +63,7 @@ class SettingsPart(_Part):
     caller_code_digits: Annotated[int, Field(ge=4, le=8)] = 4
     dispute_answer_hours: Positive = 8
     countersign: bool = False
+    creditor: Creditor = Creditor.HOSPITAL
     companion_hidden_categories: tuple[Category, ...] = ("gynaecology", "psychiatry", "infection")
     care: Care = Care()
     insurance: dict[str, Any] = {}

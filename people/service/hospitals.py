@@ -13,7 +13,7 @@ from kernel.db import Base, Tx
 from kernel.errors import NotFoundError
 from kernel.ids import derive, new_id
 from people.models import Catalogue, Department, HisKey, Hospital, Staff, Terminal
-from people.rules import HospitalSettings
+from people.rules import Creditor, HospitalSettings
 from people.service import terminals
 from people.service.hospital_file import HospitalFile, HospitalFileError, KeyPart, TerminalPart, parse
 from people.service.pins import hash_pin
@@ -206,6 +206,8 @@ def settings_of(hospital: Hospital) -> HospitalSettings:
         kept["hidden_categories"] = hospital.settings["companion_hidden_categories"]
     if "hidden_categories" in kept:
         kept["hidden_categories"] = tuple(kept["hidden_categories"])
+    if "creditor" in kept:
+        kept["creditor"] = Creditor(kept["creditor"])
     return HospitalSettings(**kept)
 
 

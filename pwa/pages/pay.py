@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
@@ -16,7 +16,7 @@ from api.world import World
 from billing.rules import NothingPayableError
 from billing.service import paying
 from billing.service.lines import bill_of
-from billing.service.paying import Round
+from billing.service.paying import ChargeItem, Round
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
@@ -97,7 +97,7 @@ async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None, first: 
     known = all(view.shows(Audience.BILL, c.category) for c in lines)
     parts = []
     if known:
-        sources = {"fund": sum(c.fund_fen for c in lines), "account": sum(c.account_fen for c in lines)}
+        sources = _borne(lines)
         sources["others"] = sum(c.self_fen for c in lines) - cash
         parts = [PayPart(source, fen) for source, fen in sources.items() if fen]
     ways = [PayChoice("wechat", chosen=True)] + ([PayChoice("family")] if view.owner else [])
@@ -117,6 +117,13 @@ async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None, first: 
         first=[str(line) for line in first],
         items=[(c.name, c.self_fen) for c in lines] if first and known else (),
     )
+
+
+def _borne(lines: Sequence[ChargeItem]) -> dict[str, int]:
+    """What of these lines nobody pays in cash."""
+    fund = sum(c.fund_fen + c.other_fen for c in lines)
+    account, hospital = sum(c.account_fen for c in lines), sum(c.hospital_fen for c in lines)
+    return {"fund": fund, "account": account, "hospital": hospital}
 
 
 def asked(lines: Iterable[object]) -> str:
@@ -296,7 +303,7 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
     known = all(found.view.shows(Audience.BILL, c.category) for c in bill)
     parts = [PayPart("wechat", attempt.amount_fen)]
     if known:
-        sources = {"fund": sum(c.fund_fen for c in bill), "account": sum(c.account_fen for c in bill)}
+        sources = _borne(bill)
         sources["others"] = turn.cash_fen - attempt.amount_fen
         parts = [*(PayPart(source, fen) for source, fen in sources.items() if fen), *parts]
     shown = await _lines(tx, found, {str(c.id) for c in bill}) if known else []

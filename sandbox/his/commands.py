@@ -125,7 +125,7 @@ def _unpayable(books: Books, line: Json) -> str | None:
         return "not_performed"
     charge = enc.charges[charge_no]
     if "fund_fen" in line:
-        parts = self_fen + line["fund_fen"] + line["account_fen"] + line["other_fen"]
+        parts = self_fen + sum(line[part] for part in ("fund_fen", "account_fen", "other_fen", "hospital_fen"))
         return None if parts == charge["amount_fen"] else "amount_differs"
     split = charge["split"]
     fits = split["self_fen"] <= self_fen <= charge["amount_fen"] - split["fund_fen"]

@@ -272,13 +272,14 @@ class CommandCharge(Wire):
 
 
 class PaidCharge(Wire):
-    """The other three are said together, of lines the insurance settled through Houfu."""
+    """The other four are said together, of lines the insurance settled through Houfu."""
 
     charge_no: Text
     self_fen: Fen
     fund_fen: Fen | None = None
     account_fen: Fen | None = None
     other_fen: Fen | None = None
+    hospital_fen: Fen | None = None
 
 
 class NoData(Wire):
@@ -304,6 +305,7 @@ class InsuranceSettled(Wire):
     account_fen: Fen
     mutual_aid_fen: Fen
     other_fen: Fen
+    hospital_fen: Fen
     cash_fen: Fen
 
 

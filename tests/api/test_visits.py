@@ -41,6 +41,7 @@ async def test_a_bill_in_exact_fen(program: AsyncClient, ward: Ward) -> None:
     assert found["sums"] == {
         "done_fen": 12600, "payable_fen": 6300, "fund_fen": 6300, "account_fen": 0, "self_fen": 6300,
         "planned_fen": 7200, "paid_fen": 0, "first_fen": 0, "prepaid_fen": 0,
+        "hospital_fen": 0,
     }  # fmt: skip
     assert sorted(line["pile"] for line in found["lines"]) == ["done", "ordered", "ordered"]
     assert (found["visit"]["mode"], found["visit"]["owner"], len(found["after"])) == ("DEFERRED", True, 22)

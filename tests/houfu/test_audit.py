@@ -62,6 +62,11 @@ BREAKS = {
         set(),
     ),
     "receivable": ("UPDATE charge_item SET self_fen = self_fen + 1, fund_fen = fund_fen - 1", set()),
+    "carried": (
+        "UPDATE ledger_entry SET account = 'creditor', amount_fen = 6400 WHERE account = 'patient';"
+        "INSERT INTO ledger_entry SELECT transaction_id, 'patient', -100 FROM ledger_entry WHERE account = 'creditor'",
+        set(),
+    ),
     "prepaid": ("UPDATE charge_item SET state = 'prepaid' WHERE state = 'planned'", set()),
     "revenue": ("UPDATE charge_item SET amount_fen = amount_fen + 1, fund_fen = fund_fen + 1", set()),
     "cash": (SETTLED + ";" + TRY.format(state="settled"), set()),

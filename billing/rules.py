@@ -83,6 +83,7 @@ PILE: Mapping[str, Pile] = {
 }
 
 OWED = frozenset({S.BILLABLE, S.DISPUTED, S.COVERED})
+GONE_LINE = frozenset({S.ABORTED, S.REVERSED, S.REFUNDED})
 FROZEN = frozenset({S.COVERED, S.PREPAYING})
 _PAID = frozenset({S.SETTLED, S.SETTLED_ELSEWHERE})
 

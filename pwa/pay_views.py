@@ -135,3 +135,37 @@ class Receipt:
     pdf_url: str | None = None
     once: str | None = None
     returned: Sequence[Returned] = ()
+    whole_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergedPayment:
+    """One payment of a merged receipt; ``transaction`` and ``url`` where the reader may know them."""
+
+    label: str
+    way: str
+    amount_fen: int
+    at: datetime
+    number: str
+    transaction: str = ""
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergedReceipt:
+    """All that was paid of a visit. ``parts`` is what nobody paid in cash, ``paid_fen`` the cash of all ``payments``.
+
+    ``settling`` while the hospital has not booked all of it, ``waits`` while a shared bill is paid in part.
+    """
+
+    visit: VisitHead
+    paid_fen: int
+    parts: Sequence[PayPart]
+    payments: Sequence[MergedPayment]
+    lines: Sequence[Line]
+    paid_at: datetime
+    number: str
+    settling: bool = False
+    waits: bool = False
+    returned: Sequence[Returned] = ()
+    pdf_url: str | None = None

@@ -1,4 +1,4 @@
-"""The receipt on paper: one payment, whose money it was, and each line with who ordered it and who did it.
+"""The receipt on paper: one payment or a whole visit, whose money it was, and each line with who ordered and did it.
 
 One set of values for three papers: A5, and rolls of 58 and 80 mm for the counter's thermal printers.
 """
@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from pwa.fonts import PACKAGED, need_chinese
 from pwa.paper import FAMILIES, HERE, chinese
+from pwa.pay_views import MergedReceipt, PayPart, Receipt, Returned
 from pwa.press import press
-from pwa.views import Receipt
+from pwa.rows import Line
 from words import money
 from words import pay as words
 
@@ -56,6 +57,16 @@ class PaperReceipt:
     returned: Sequence[tuple[str, int]]
     number: str
     settling: bool
+    payments: Sequence["PaperPayment"] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PaperPayment:
+    """One payment of several: who paid, how, and the numbers by which it is found again."""
+
+    label: str
+    amount_fen: int
+    says: Sequence[str]
 
 
 def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
@@ -74,36 +85,73 @@ def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
         (w.transaction, transaction),
         (w.number, str(view.number)),
     )
-    lines = [
-        PaperLine(
-            line.name,
-            line.quantity,
-            line.amount_fen,
-            line.self_fen,
-            [
-                said
-                for said in (
-                    w.ordered(line.ordered_by, _short(line.ordered_at)),
-                    w.executed(line.executed_by, _short(line.executed_at), line.executed_where),
-                )
-                if said
-            ],
-        )
-        for line in view.lines
-    ]
-    back = [(f"{w.back_done if x.done else w.back_soon} {_short(x.at)}", -x.amount_fen) for x in view.returned]
     return PaperReceipt(
         hospital=view.visit.hospital,
         facts=[(label, value) for label, value in facts if value],
         amount_fen=view.amount_fen,
         whole_fen=sum(part.amount_fen for part in view.parts),
-        parts=[(w.sources.get(part.source, part.source) + (f"（{part.who}）" if part.who else ""), part.amount_fen)
-               for part in view.parts],
-        lines=lines,
-        returned=back,
+        parts=_parts(view.parts),
+        lines=_lines(view.lines),
+        returned=_back(view.returned),
         number=str(view.number),
         settling=view.settling,
-    )  # fmt: skip
+    )
+
+
+def merged_on_paper(view: MergedReceipt) -> PaperReceipt:
+    """The receipt of a whole visit as it is printed: each source, then each payer by whom and how."""
+    w = words.Receipt
+    facts = (
+        (w.for_whom, view.visit.patient),
+        (w.visit_day, chinese(view.visit.at.isoformat()).partition(" ")[0]),
+        (w.last_paid_at, chinese(view.paid_at.isoformat())),
+        (w.number, view.number),
+    )
+    payments = [
+        PaperPayment(
+            f"{one.label} · {w.ways.get(one.way, one.way)}",
+            one.amount_fen,
+            [said for said in (f"{_short(one.at)} {one.number}", one.transaction) if said],
+        )
+        for one in view.payments
+    ]
+    parts = [*_parts(view.parts), *((one.label, one.amount_fen) for one in payments)] if view.lines else []
+    return PaperReceipt(
+        hospital=view.visit.hospital,
+        facts=[(label, value) for label, value in facts if value],
+        amount_fen=view.paid_fen,
+        whole_fen=sum(fen for _, fen in parts),
+        parts=parts,
+        lines=_lines(view.lines),
+        returned=_back(view.returned),
+        number=view.number,
+        settling=view.settling,
+        payments=payments,
+    )
+
+
+def _parts(parts: Sequence[PayPart]) -> list[tuple[str, int]]:
+    names = words.Receipt.sources
+    return [
+        (names.get(part.source, part.source) + (f"（{part.who}）" if part.who else ""), part.amount_fen)
+        for part in parts
+    ]
+
+
+def _lines(lines: Sequence[Line]) -> list[PaperLine]:
+    w, made = words.Receipt, []
+    for line in lines:
+        ordered = w.ordered(line.ordered_by, _short(line.ordered_at))
+        executed = w.executed(line.executed_by, _short(line.executed_at), line.executed_where)
+        not_done = w.not_done if line.executed_at is None and line.pile == "ordered" else ""
+        proof = [said for said in (ordered, executed, not_done) if said]
+        made.append(PaperLine(line.name, line.quantity, line.amount_fen, line.self_fen, proof))
+    return made
+
+
+def _back(returned: Sequence[Returned]) -> list[tuple[str, int]]:
+    w = words.Receipt
+    return [(f"{w.back_done if x.done else w.back_soon} {_short(x.at)}", -x.amount_fen) for x in returned]
 
 
 def _short(at: datetime | None) -> str:
@@ -132,6 +180,15 @@ def receipt_pdf(view: Receipt, way: str, transaction: str, paper: Paper = Paper.
         transaction: the provider's number of the payment, by which the payer finds it there.
         paper: of a roll the page is as long as what stands on it.
     """
+    return _pdf(on_paper(view, way, transaction), paper)
+
+
+def merged_pdf(view: MergedReceipt, paper: Paper = Paper.A5) -> bytes:
+    """The receipt of a whole visit as PDF. Takes a moment of one processor: call it in a thread."""
+    return _pdf(merged_on_paper(view), paper)
+
+
+def _pdf(receipt: PaperReceipt, paper: Paper) -> bytes:
     need_chinese()
-    html = receipt_html(on_paper(view, way, transaction), paper)
-    return press.make(html, f"{view.number}/{paper}".encode(), roll_mm=paper.roll_mm)
+    html = receipt_html(receipt, paper)
+    return press.make(html, f"{receipt.number}/{paper}".encode(), roll_mm=paper.roll_mm)

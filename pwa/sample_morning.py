@@ -100,7 +100,7 @@ CARDS = [
         "v0", HOSPITAL, "骨科", at(14, 5, -12), "ended", "DEFERRED", 7760, due_at=at(16, 20, -11), overdue=True
     ),
     v.VisitCard("v9", HOSPITAL, "眼科", at(9, 40, -40), "settled", "DEFERRED", 0, 12350),
-    v.VisitCard("v8", HOSPITAL, "呼吸内科", at(9, 40, -330), "settled", "UPFRONT", 0, 8600),
+    v.VisitCard("v8", HOSPITAL, "呼吸内科", at(9, 40, -330), "settled", "UPFRONT", 0, 8600, receipt_url="/r"),
 ]
 TOLD = Markup(
     "<p>签了以后，挂号、检查、取药<b>中途不用交钱</b>，看完病一次付清。</p>"

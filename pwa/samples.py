@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pwa import sample_counter, sample_first
+from pwa import sample_counter, sample_first, sample_receipts
 from pwa import views as v
 from pwa.sample_books import books
 from pwa.sample_morning import (
@@ -246,4 +246,5 @@ def samples() -> Mapping[str, Sample]:
         **books(),
         **sample_counter.samples(),
         **sample_first.samples(),
+        **sample_receipts.samples(),
     }

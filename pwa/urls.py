@@ -171,6 +171,11 @@ class Urls:
         return f"/payments/{payment}/receipt"
 
     @staticmethod
+    def visit_receipt(visit: str) -> str:
+        """The one receipt of all that was paid of a visit."""
+        return f"/visits/{visit}/receipt"
+
+    @staticmethod
     def withdraw_grant(grant: str) -> str:
         """End a grant."""
         return f"/family/{grant}/withdraw"

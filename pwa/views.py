@@ -126,6 +126,7 @@ class VisitCard:
     overdue: bool = False
     next_step: str | None = None
     watched: bool = False
+    receipt_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,7 @@ class Bill:
     insured: bool = True
     whole: bool = True
     shares: Shares | None = None
+    receipt_url: str | None = None
 
     @property
     def first(self) -> bool:

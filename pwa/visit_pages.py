@@ -14,10 +14,12 @@ from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices import service as notices
 from notices.rules import Row
+from payments.service import receipts
 from people.rules import Actor, Depth, Subject, View
 from people.service import access, hospitals, patients
 from people.service.hospitals import Hospital
 from pwa.rows import PaymentNote, Shares, VisitHead
+from pwa.urls import Urls
 from pwa.views import VisitCard
 from visits.service import reading
 from visits.service.encounters import Visit
@@ -91,6 +93,12 @@ async def payment_of(tx: Tx, visit: Visit, view: View) -> tuple[PaymentNote | No
     return (PaymentNote.of(shown["payment"]), Shares.of(shown["round"])) if shown else (None, None)
 
 
+async def receipt_of(tx: Tx, visit: Visit, view: View) -> str | None:
+    """The address of the visit's merged receipt, where there is one for this reader."""
+    told = view.owner or view.pays or view.staff
+    return Urls.visit_receipt(str(visit.id)) if told and await receipts.exists(tx, visit.id) else None
+
+
 async def card_of(tx: Tx, caller: Actor, visit: Visit) -> VisitCard | None:
     """A visit in a list; None when it does not exist for this caller."""
     view = await access.view_of(tx, caller, reading.subject_of(visit))
@@ -115,4 +123,5 @@ async def card_of(tx: Tx, caller: Actor, visit: Visit) -> VisitCard | None:
         overdue=bool(told and visit.due_at and visit.due_at < tx.now and sums["payable_fen"]),
         next_step=f"{now['name']}，{now['place']}" if now else None,
         watched=not view.owner,
+        receipt_url=await receipt_of(tx, visit, view),
     )

@@ -19,6 +19,7 @@ class Pages:
     visit_pass = patient.Pass
     sheet = patient.Sheet
     pay = pay_words.Pay
+    receipt = pay_words.Receipt
     share = pay_words.Share
     family = patient.Family
     companion = patient.Companion

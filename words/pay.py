@@ -54,6 +54,11 @@ class Receipt:
         "CASH": "现金",
         "CARD": "银行卡",
     }
+    visit_day = "就诊日期"
+    last_paid_at = "最后付款"
+    each = "每一笔付款"
+    cash = "付的现金和手机付款"
+    not_done = "付过，还没做"
     items = "付的是这些"
     split = "钱从哪里付"
     whole = "合计"
@@ -168,6 +173,12 @@ class Pay:
     paid_at = "付款时间"
     payer = "谁付的"
     pdf = "下载收据"
+    merged = "全部收据"
+    merged_says = "这次就诊付过的都在这里。"
+    merged_waits = "还有几份没付完，付完的都在这里。"
+    each = "每一笔"
+    one = "看这一笔"
+    whole = "合计"
     returned = "后来退回的"
     back_done = "已退回"
     back_soon = "正在退回"

@@ -11,8 +11,9 @@ from sqlalchemy import exists, select
 from billing.models import ChargeItem, LedgerTransaction
 from billing.rules import OWED, OWED_IN, Account, NotCarriedError
 from billing.service.ledger import owed_in, post
-from billing.service.lines import lines_of, money_of
+from billing.service.lines import lines_of
 from billing.service.paying import locked_visit
+from billing.service.shown import money_of
 from billing.service.turns import live_round
 from kernel.db import Tx
 from people.rules import Creditor

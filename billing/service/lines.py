@@ -13,26 +13,25 @@ from billing.models import ChargeItem as ChargeItem
 from billing.rules import (
     CHARGE,
     FROZEN,
+    GONE_LINE,
     OWED,
-    PAYABLE_FIRST,
     PILE,
     Account,
     AmountChangedError,
     ChargeState,
-    Money,
-    RefundWish,
     seen_line,
     seen_sums,
     sums_by_category,
 )
 from billing.service.ledger import level, post
+from billing.service.shown import line_payload, money_of
 from billing.service.turns import preload_rounds, turn_of
 from kernel.db import Tx, one_of
 from kernel.ids import derive
 from notices.service import append, lock, next_rank
 from people.rules import Audience, View
 from people.service.hospitals import Hospital
-from visits.rules import GONE_ORDER, OPEN_ORDER, OrderState, PaymentMode, VisitState
+from visits.rules import GONE_ORDER, OrderState, PaymentMode, VisitState
 from visits.service import encounters
 from visits.service.calls import post_charge, tell
 from visits.service.encounters import Visit
@@ -219,7 +218,7 @@ async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, wher
         return
     await lock(tx, visit.id)
     charge.executed_at, charge.executed_by, charge.executed_where = at, by, where
-    if charge.reversed_at is not None and charge.state in _GONE:
+    if charge.reversed_at is not None and charge.state in GONE_LINE:
         await announce(tx, visit, charge)  # taken back before we heard that it was done: nothing is owed
         return
     if charge.state != ChargeState.SETTLED_ELSEWHERE:
@@ -239,7 +238,6 @@ async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, wher
             await _book_free(tx, visit)
 
 
-_GONE = frozenset({ChargeState.REVERSED, ChargeState.ABORTED, ChargeState.REFUNDED})
 _DONE: Mapping[str, ChargeState] = {
     ChargeState.PREPAYING: ChargeState.COVERED,
     ChargeState.PREPAID: ChargeState.SETTLED,
@@ -412,14 +410,6 @@ async def _book_free(tx: Tx, visit: Visit) -> None:
         await announce(tx, visit, charge)
 
 
-def money_of(visit: Visit, charge: Any) -> Money:
-    """What the sums need of a line, or of a row of ``_MONEY``."""
-    here = visit.mode == PaymentMode.DEFERRED and not charge.pay_first
-    fund, hospital = charge.fund_fen + charge.other_fen, charge.hospital_fen
-    fen = (charge.amount_fen, fund, charge.account_fen, charge.self_fen, hospital)
-    return Money(charge.state, charge.category, *fen, here)
-
-
 async def sums_of(tx: Tx, visit: Visit) -> dict[str, dict[str, int]]:
     """Sums per category."""
     if ("lines", visit.id) in tx.memo:
@@ -439,56 +429,6 @@ async def announce(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
         "turn": await turn_of(tx, visit.id),
     }
     await append(tx, visit.id, "bill.line", payload, audience=Audience.BILL, category=charge.category)
-
-
-_NOT_DONE = frozenset({ChargeState.PLANNED, ChargeState.PREPAID})
-
-
-def is_first(visit: Visit, charge: ChargeItem) -> bool:
-    """Whether a line can be paid before it is done, or, because the department did not wait, by itself afterwards."""
-    return charge.state in PAYABLE_FIRST and bool(charge.self_fen) and not money_of(visit, charge).here
-
-
-def line_payload(visit: Visit, charge: ChargeItem, order: Order | None) -> dict[str, Any]:
-    """A line as the feed carries it, for a viewer who may see everything."""
-    return {
-        "id": str(charge.id),
-        "order_id": str(charge.order_id) if charge.order_id else None,
-        "name": charge.name,
-        "department": charge.department_name,
-        "quantity": charge.quantity,
-        "amount_fen": charge.amount_fen,
-        "fund_fen": charge.fund_fen + charge.other_fen,
-        "account_fen": charge.account_fen,
-        "self_fen": charge.self_fen,
-        "hospital_fen": charge.hospital_fen,
-        "insurance_class": charge.insurance_class,
-        "pile": PILE[ChargeState(charge.state)],
-        "state": charge.state,
-        "rank": charge.rank,
-        "ordered_by": charge.ordered_by,
-        "ordered_at": _iso(charge.ordered_at),
-        "executed_by": charge.executed_by,
-        "executed_at": _iso(charge.executed_at),
-        "executed_where": charge.executed_where,
-        "category": charge.category,
-        "refund": charge.refund,
-        "pay_first": is_first(visit, charge),
-        "going_back": charge.state in _GONE and charge.state != ChargeState.REFUNDED and charge.round_id is not None,
-        "can_refund": is_refundable(charge),
-        "can_dispute": charge.state == ChargeState.BILLABLE,
-        "can_abandon": charge.state in _NOT_DONE and order is not None and order.state in OPEN_ORDER,
-    }
-
-
-def is_refundable(charge: ChargeItem) -> bool:
-    """Whether a line's money is here, and nobody is asking for it or giving it back yet."""
-    free = charge.refund in (None, RefundWish.REFUSED)
-    return charge.state == ChargeState.SETTLED and charge.reversed_at is None and bool(charge.self_fen) and free
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
 
 
 async def bill_of(tx: Tx, visit: Visit, view: View) -> dict[str, Any]:

@@ -17,9 +17,7 @@ from billing.service.lines import (
     announce,
     check_settled,
     give_back,
-    is_first,
     lines_of,
-    money_of,
     move,
     prepayment_counts,
     return_prepaid,
@@ -27,6 +25,7 @@ from billing.service.lines import (
     sums_of,
     take_back,
 )
+from billing.service.shown import is_first, money_of
 from billing.service.turns import live_round as live_round
 from billing.service.turns import turn_of
 from kernel.clock import china_day

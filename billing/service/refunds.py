@@ -24,7 +24,8 @@ from billing.rules import (
     RefundWish,
     RequestAnsweredError,
 )
-from billing.service.lines import announce, check_settled, give_back, is_refundable, lines_of
+from billing.service.lines import announce, check_settled, give_back, lines_of
+from billing.service.shown import is_refundable
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from kernel.ids import new_id

@@ -20,7 +20,7 @@ from pwa.live import show_of
 from pwa.rows import Line, Sums, VisitState
 from pwa.urls import Urls
 from pwa.views import Ask, Bill, Nav
-from pwa.visit_pages import Seen, payment_of, seen
+from pwa.visit_pages import Seen, payment_of, receipt_of, seen
 from visits.rules import OPEN_ORDER, OrderGoneError, seen_visit
 from visits.service import encounters, orders
 from words import errors
@@ -57,6 +57,7 @@ async def bill_view(tx: Tx, found: Seen) -> Bill:
         can_act=shown.may_act,
         whole=shown.whole,
         shares=shares,
+        receipt_url=await receipt_of(tx, found.visit, found.view),
         insured=insurance != NOT_INSURED or not (found.view.owner or found.view.staff),
     )
 

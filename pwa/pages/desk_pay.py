@@ -15,7 +15,7 @@ from api.problems import STATUS
 from api.routes.payments import press_of, till_of
 from api.world import World
 from billing.service import paying
-from billing.service.lines import line_payload
+from billing.service.shown import line_payload
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from payments import flows

@@ -35,7 +35,7 @@ from pwa.receipt import Paper, receipt_pdf
 from pwa.rows import Line
 from pwa.urls import Urls
 from pwa.views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
-from pwa.visit_pages import Seen, payment_of, seen
+from pwa.visit_pages import Seen, payment_of, receipt_of, seen
 
 router = APIRouter(include_in_schema=False)
 
@@ -319,6 +319,7 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         waits=await moves.shown(tx, attempt) == "share_paid",
         pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
         returned=await _returned(tx, attempt),
+        whole_url=await receipt_of(tx, found.visit, found.view),
         once=await _once(tx, attempt) if mine else None,
     )
     return view, attempt

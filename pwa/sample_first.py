@@ -5,7 +5,7 @@ from dataclasses import replace
 from pwa import counter_views as c
 from pwa import views as v
 from pwa.pay_views import FirstSheet
-from pwa.sample_morning import DONE, HEAD, HOSPITAL, ORDERED, SUMS, Sample
+from pwa.sample_morning import DONE, HEAD, HOSPITAL, ME, ORDERED, SUMS, Sample, at
 from words import errors
 
 _FIRST = [replace(row, pay_first=True) for row in ORDERED]
@@ -28,7 +28,9 @@ def samples() -> dict[str, Sample]:
     desk = c.DeskPay(
         HEAD, 16000, None, "new", shift=True, sheet="v1-0-0", first=(*_FIRST, _LET_IN), lines=[_FIRST[0].id]
     )
+    card = v.VisitCard("v1", HOSPITAL, "心血管内科", at(9, 0), "open", "UPFRONT", 0, first_fen=24000)
     return {
+        "home-first": Sample("home.html", v.Home(ME, (ME,), (card,), (), HOSPITAL), v.Nav("home", "v1")),
         "bill-first": Sample("bill.html", bill, v.Nav("bill", "v1")),
         "bill-first-beside": Sample(
             "bill.html",

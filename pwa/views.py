@@ -127,6 +127,7 @@ class VisitCard:
     next_step: str | None = None
     watched: bool = False
     receipt_url: str | None = None
+    first_fen: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from api.sees import SEES
 from api.world import World
-from billing.rules import see_payment
+from billing.rules import SUMS, see_payment
 from billing.service.lines import bill_of
 from guide import service as guide
 from kernel.db import Tx
@@ -107,7 +107,7 @@ async def card_of(tx: Tx, caller: Actor, visit: Visit) -> VisitCard | None:
     hospital = await hospitals.by_id(tx, visit.hospital_id)
     head = await head_of(tx, visit, hospital, view)
     money = view.depth >= Depth.BILL or view.pays
-    sums = (await bill_of(tx, visit, view))["sums"] if money else {"payable_fen": 0, "paid_fen": 0}
+    sums = (await bill_of(tx, visit, view))["sums"] if money else dict.fromkeys(SUMS, 0)
     now = guide.next_step(await guide.steps_of(tx, visit.id, view)) if visit.state == "open" else None
     told = view.owner or view.pays or view.staff
     return VisitCard(
@@ -123,5 +123,6 @@ async def card_of(tx: Tx, caller: Actor, visit: Visit) -> VisitCard | None:
         overdue=bool(told and visit.due_at and visit.due_at < tx.now and sums["payable_fen"]),
         next_step=f"{now['name']}，{now['place']}" if now else None,
         watched=not view.owner,
+        first_fen=sums["first_fen"] if view.owner else 0,
         receipt_url=await receipt_of(tx, visit, view),
     )

@@ -129,6 +129,7 @@ class Bill:
     first_tag = "先付再做"
     going_back = "不做了，正在退"
     first_says = "先付再做。付过又不想做，可以取消，钱退回原来的账户。"
+    first_except = "标着“先付再做”的，要先付。"
     first_go = "选要付的"
     first_one = "付这一项"
 

@@ -3,6 +3,7 @@
 from words import books as books_words
 from words import counter as counter_words
 from words import desk as desk_words
+from words import first as first_words
 from words import letters, patient
 from words import pay as pay_words
 
@@ -20,6 +21,7 @@ class Pages:
     sheet = patient.Sheet
     pay = pay_words.Pay
     receipt = pay_words.Receipt
+    first = first_words.First
     share = pay_words.Share
     family = patient.Family
     companion = patient.Companion

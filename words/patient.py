@@ -126,28 +126,6 @@ class Bill:
         "refunded": "已退款",
         "settled_elsewhere": "窗口已付",
     }
-    first_tag = "先付再做"
-    going_back = "不做了，正在退"
-    first_says = "先付再做。付过又不想做，可以取消，钱退回原来的账户。"
-    first_except = "标着“先付再做”的，要先付。"
-    first_go = "选要付的"
-    first_one = "付这一项"
-
-    @staticmethod
-    def first(fen: int) -> str:
-        """What is paid before it is done."""
-        return f"先付再做的 {rmb(fen)}"
-
-    @staticmethod
-    def prepaid(fen: int) -> str:
-        """What is paid and not done."""
-        return f"付过，还没做的 {rmb(fen)}。不做就退。"
-
-    @staticmethod
-    def not_done_yet(fen: int) -> str:
-        """What may still come, some of it paid first."""
-        return f"还没做的一共 {rmb(fen)}。"
-
     refund_tags = {"requested": "已提退费", "approved": "正在退", "overtaken": "正在退"}
     proof = {
         "department": "科室",

@@ -150,11 +150,6 @@ class Pay:
         "share_paid": "等家人付完其余的，医院一起入账。您不用再付。",
         "given_back": "您付的钱正在退回原来的账户。您什么都不用做。",
     }
-    first_which = "先付再做，这次付哪几项"
-    first_done = "已做完"
-    first_says = "付过又不做了，钱会退回原来的账户。"
-    first_go = "下一步，看要付多少"
-    first_total = "这几项一共"
     share_waits = "您这一份付好了。其余的付完后，医院一起入账。"
     shares = "分着付"
     share_states = {"free": "还没付", "busy": "正在付", "paid": "付好了"}

@@ -27,6 +27,9 @@ ZERO = {
     "self_fen": 0,
     "planned_fen": 0,
     "paid_fen": 0,
+    "first_fen": 0,
+    "prepaid_fen": 0,
+    "hospital_fen": 0,
 }
 # What a reader sees, without what only the wire needs and without what the reader opened or heard.
 SEEN = """() => {

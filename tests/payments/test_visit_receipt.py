@@ -58,7 +58,7 @@ async def test_two_payers_and_a_second_round(house: House) -> None:
     assert path in await read(mother, "/visits")
     for phone in (mother, house.phone(house.counter)):
         for paper, size in (("a5", (148, 210)), ("58", (58, None)), ("80", (80, None))):
-            answer = await phone.get(f"{path}.pdf?paper={paper}")
+            answer = await phone.get(f"{path}.pdf?paper={paper}", timeout=60)
             assert answer.headers["content-type"] == "application/pdf"
             box = PdfFileReader(io.BytesIO(answer.content)).root["/Pages"]["/Kids"][0].get_object()["/MediaBox"]
             width, height = (round(float(box[n]) * 25.4 / 72) for n in (2, 3))

@@ -7,6 +7,7 @@ class First:
     """On the bill, the choice and the pay sheet."""
 
     tag = "先付再做"
+    none = "还没有做完的项目。"
     going_back = "不做了，正在退"
     says = "先付再做。付过又不想做，可以取消，钱退回原来的账户。"
     besides = "标着“先付再做”的，要先付。"

@@ -21,8 +21,10 @@ def description(hospital: str) -> str:
     return f"{hospital} 就诊费"
 
 
-def refund_reason(whole: bool, late: bool) -> str:
-    """What WeChat writes on the money that comes back."""
+def refund_reason(whole: bool, late: bool, *, again: bool = False) -> str:
+    """What WeChat writes on the money that comes back; ``again``: the insurance is settled anew."""
+    if again:
+        return "医保整笔重算，先退回，请再付一次"
     if not whole:
         return "项目已取消，退回这一项"
     return "付款晚到，全部退回" if late else "这次不分摊了，全部退回"

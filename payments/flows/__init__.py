@@ -12,7 +12,7 @@ from kernel.errors import HoufuError
 from kernel.outside import OutsideError, Rejected, Unknown
 from payments.flows import codes
 from payments.flows.booking import DEAD, TAKEN, book
-from payments.ports import CashPay, CashState, InsuranceCenter
+from payments.ports import CashPay, CashState, InsuranceCenter, InsuranceRefunded, InsuranceRefundStatus
 from payments.rules import OVER, PAYABLE, AttemptInProgressError, AttemptState, InsuranceState, Till
 from payments.rules.counter import DeskWay
 from payments.service import attempts, insurance, refunds, returns, rounds
@@ -300,7 +300,11 @@ async def _revoke(center: InsuranceCenter, asked: Asked) -> Record | None:
 async def _return(center: InsuranceCenter, asked: Asked) -> Record | None:
     if asked.state is I.MANUAL:
         return await _ask(center, asked)
-    return partial(insurance.refunded, told=await center.refund(asked.refund)) if asked.refund else None
+    if asked.refund is None:
+        return None
+    if not asked.refund.total_fen:  # it bore nothing, so it holds nothing
+        return partial(insurance.refunded, told=InsuranceRefunded("", InsuranceRefundStatus.SUCCESS))
+    return partial(insurance.refunded, told=await center.refund(asked.refund))
 
 
 async def _said_no(tx: Tx, part_id: UUID, reason: str) -> None:

@@ -37,12 +37,13 @@ def move(attempt: Attempt, after: AttemptState) -> None:
     attempt.state = after
 
 
-async def tell(tx: Tx, attempt: Attempt) -> None:
-    """Write to the visit's feed how an attempt stands."""
+async def tell(tx: Tx, attempt: Attempt, of_it: tuple[str, int] | None = None) -> None:
+    """Write to the visit's feed how an attempt stands; or what became of a part of its money (a word, and fen)."""
+    state, fen = of_it or (await shown(tx, attempt), attempt.amount_fen)
     payment = {
         "id": str(attempt.id),
-        "state": await shown(tx, attempt),
-        "amount_fen": attempt.amount_fen,
+        "state": state,
+        "amount_fen": fen,
         "payer_label": labels.family_label(attempt.relation),
         "owner_label": labels.owner_label(attempt.relation),
         "at": tx.now.isoformat(),
@@ -52,7 +53,10 @@ async def tell(tx: Tx, attempt: Attempt) -> None:
 
 
 async def tell_round(tx: Tx, round_: Round, state: str, relation: str) -> None:
-    """Write to the visit's feed that a round was ``shared`` or ``given_up``, by whom."""
+    """Write to the visit's feed how a round stands, and by whom: ``shared``, ``given_up``, and how its insurance does.
+
+    insuring, reckoned, insured; insurance_returning and insurance_returned (a line was taken back after all was paid).
+    """
     payment = {
         "id": str(round_.id),
         "state": state,

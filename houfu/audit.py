@@ -149,7 +149,8 @@ CHECKS = (
         "a round whose lines are not its cash, those aside whose insurance went back",
         """WITH gone AS (SELECT round_id, charge_ids, cash_fen FROM insurance_part WHERE state = 'refunded'),
         stands AS (SELECT r.id, r.cash_fen - coalesce(sum(g.cash_fen), 0) AS cash
-            FROM round r LEFT JOIN gone g ON g.round_id = r.id WHERE r.state IN ('open', 'paid', 'settled') GROUP BY r.id)
+            FROM round r LEFT JOIN gone g ON g.round_id = r.id
+            WHERE r.state IN ('open', 'paid', 'settled') GROUP BY r.id)
         SELECT 'round ' || r.id, 'asks for ' || s.cash || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
         FROM stands s JOIN round r USING (id) LEFT JOIN charge_item c ON r.charge_ids ? c.id::text
             AND NOT EXISTS (SELECT FROM gone g WHERE g.round_id = r.id AND g.charge_ids ? c.id::text)
@@ -215,7 +216,9 @@ CHECKS = (
         JOIN insurance_part p ON p.id = r.part_id
         WHERE (p.state = 'refunded') = (r.state IN ('requested', 'approved'))
         UNION ALL SELECT 'insurance_part ' || p.id, 'cash ' || p.cash_fen || ', back ' || coalesce(sum(r.amount_fen), 0)
-        FROM insurance_part p JOIN round o ON o.id = p.round_id LEFT JOIN refund r ON r.part_id = p.id
+        FROM insurance_part p JOIN round o ON o.id = p.round_id LEFT JOIN refund r ON r.visit_id = p.visit_id
+            AND (r.part_id = p.id OR (r.part_id IS NULL AND p.charge_ids ? r.charge_id::text
+            AND EXISTS (SELECT FROM attempt a WHERE a.id = r.attempt_id AND a.round_id = p.round_id)))
         WHERE o.state IN ('paid', 'settled') AND p.state = 'refunded' AND p.refund_at IS NOT NULL
         GROUP BY p.id HAVING coalesce(sum(r.amount_fen), 0) <> p.cash_fen""",
     ),

@@ -79,6 +79,7 @@ class Receipt:
     returned = "后来退回"
     back_done = "已退回原来的账户"
     back_soon = "正在退回原来的账户"
+    anew = "后来退了一项，医保整笔退回重算。留下的项目再付一次，另给收据。"
     note = "这是付款凭据，不是发票。要发票请到窗口，或在医院的公众号里开。"
 
     @staticmethod
@@ -165,6 +166,7 @@ class Pay:
     payer = "谁付的"
     pdf = "下载收据"
     returned = "后来退回的"
+    anew = "后来退了一项，医保要整笔退回重算。留下的项目请再付一次，另给收据。"
     back_done = "已退回"
     back_soon = "正在退回"
     back_says = "退到付款时用的账户，您什么都不用做。"

@@ -262,7 +262,7 @@ async def reverse(tx: Tx, visit: Visit, charge: ChargeItem, at: datetime) -> Non
 
 
 async def give_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
-    """A line settled here was taken back: its money goes back, the insurance's too; of one nobody paid there is none."""
+    """A line settled here was taken back: its money goes back, and the insurance's; where nobody paid, none does."""
     taken = _owed(charge, -1)
     taken[Account.SUSPENSE] = taken.pop(Account.PATIENT)  # paid already, so owed to who paid, until it arrives
     await post(tx, visit.id, "reversed", charge.id, charge.number, taken)

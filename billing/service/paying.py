@@ -270,7 +270,7 @@ def settle_key(round_id: UUID) -> str:
 
 async def unsettle(
     tx: Tx, round_: Round, charge_ids: Sequence[UUID], mutual_aid_fen: int, refund_no: str, insurance: Mapping[str, Any]
-) -> int:
+) -> tuple[int, int]:
     """An insurance settlement of a paid round went back whole, for one of its lines: the others are owed again.
 
     They bear their estimate as before it, and what was paid for them waits in suspense. The HIS is told once, of all.
@@ -280,13 +280,15 @@ async def unsettle(
         refund_no: of the settlement's way back; insurance: what it was, both as ``docs/his.md`` says.
 
     Returns:
-        Fen that were paid in cash for the lines that are owed again.
+        Fen that were paid in cash for the lines that are owed again, and how much of them is owed now.
     """
     visit = await locked_visit(tx, round_.visit_id)
     held = [c for c in await covered_by(tx, round_) if c.id in charge_ids and c.state == ChargeState.SETTLED]
     again = [c for c in held if c.reversed_at is None]
     booked = [c for c in held if await _was_booked(tx, c, round_.id)]
-    lines = [{"charge_no": c.number, "self_fen": c.self_fen, "owed_again": c in again} for c in booked]
+    lines: list[dict[str, Any]] = [
+        {"charge_no": c.number, "self_fen": c.self_fen, "owed_again": c in again} for c in booked
+    ]
     paid = sum(c.self_fen for c in again)
     await post(tx, visit.id, "unsettled", held[0].id, refund_no, _estimated(again, mutual_aid_fen))
     for charge in again:
@@ -309,7 +311,7 @@ async def unsettle(
     if visit.state == VisitState.SETTLED and any(c.self_fen for c in again):
         await encounters.owed_again(tx, visit)
     await check_settled(tx, visit)
-    return paid
+    return paid, sum(c.self_fen for c in again)
 
 
 def _estimated(lines: Sequence[ChargeItem], mutual_aid_fen: int) -> dict[Account, int]:

@@ -21,7 +21,7 @@ from payments.service.moves import tell_round
 from people.rules import Actor, ActorKind, Role
 
 S = InsuranceState
-DECIDED = "refund:EXP"  # the only no that is none: nobody knows, so it is asked about and never asked for again
+UNDECIDED = "refund:EXP"  # the only no that is none: nobody knows, so it is asked about and never asked for again
 
 
 async def insurance_is_back(tx: Tx, part: InsurancePart, now: Round) -> None:
@@ -36,22 +36,34 @@ async def insurance_is_back(tx: Tx, part: InsurancePart, now: Round) -> None:
         refunds.insurance_is_back(tx, attempt, refund)
     lines = [UUID(c) for c in part.charge_ids]
     number = parts.refund_number(part)
-    cash = await paying.unsettle(tx, now, lines, part.mutual_aid_fen or 0, number, parts.told_of(part))
+    cash, owed = await paying.unsettle(tx, now, lines, part.mutual_aid_fen or 0, number, parts.told_of(part))
     if cash:
         await refunds.spread(tx, now.id, None, cash, part)
-    await tell_round(tx, now, "insurance_returned", labels.SELF)
+    await tell_round(tx, now, "insurance_returned", labels.SELF, owed)
 
 
 async def troubles(tx: Tx, hospital_id: UUID) -> Sequence[InsurancePart]:
     """Settlements whose way back needs a person, and those the insurer took back by itself after all was paid."""
-    gone = (InsurancePart.state == S.MANUAL) | InsurancePart.trouble.is_not(None)
-    query = select(InsurancePart).where(InsurancePart.hospital_id == hospital_id, gone)
+    hangs = (InsurancePart.state == S.MANUAL) | InsurancePart.trouble.is_not(None)
+    query = select(InsurancePart).where(InsurancePart.hospital_id == hospital_id, hangs)
     waits = query.where(InsurancePart.state.not_in((S.REVOKED, S.FAILED)))
     return (await tx.session.scalars(waits.order_by(InsurancePart.created_at, InsurancePart.id))).all()
 
 
-async def once_more(tx: Tx, actor: Actor, part_id: UUID) -> None:
+def may_go_on(part: InsurancePart) -> bool:
+    """Whether a person's word lets a settlement go on (``go_on``)."""
+    return (part.state == S.MANUAL and part.trouble not in (None, UNDECIDED)) or gone(part)
+
+
+def gone(part: InsurancePart) -> bool:
+    """Whether the insurer took its payment back by itself, after everything was paid."""
+    return part.state == S.REFUNDED and part.refund_at is None
+
+
+async def go_on(tx: Tx, actor: Actor, part_id: UUID) -> None:
     """A person has found out why the centre said no: it is asked for the money back again, under a new number.
+
+    Where the insurer took its payment back by itself, the cash goes back, too, and the lines are owed again.
 
     Raises:
         NotFoundError: no such settlement in the caller's hospital.
@@ -65,8 +77,12 @@ async def once_more(tx: Tx, actor: Actor, part_id: UUID) -> None:
         raise ForbiddenError
     await paying.locked_visit(tx, known.visit_id)
     part = await tx.get(InsurancePart, part_id, lock=True)
-    if part is None or part.state != S.MANUAL or part.trouble in (None, DECIDED):
+    if part is None or not may_go_on(part):
         raise rules.NotDecidedError
-    part.refund_tries += 1
     part.trouble = None
+    if gone(part):
+        part.refund_at = tx.now
+        await insurance_is_back(tx, part, await paying.round_by_id(tx, part.round_id, lock=True))
+        return
+    part.refund_tries += 1
     parts.ask_back(tx, part)

@@ -389,8 +389,7 @@ async def refused(tx: Tx, part_id: UUID, reason: str) -> None:
         part.trouble = reason[:80]
         await _gone(tx, part, now)
     elif part.state == S.REFUNDING:
-        move(tx, part, S.MANUAL)
-        part.trouble = reason[:80]
+        await _needs_a_person(tx, part, now, reason)
 
 
 async def revoked(tx: Tx, part_id: UUID) -> None:
@@ -414,8 +413,14 @@ async def refunded(tx: Tx, part_id: UUID, told: InsuranceRefunded) -> None:
         else:
             await back(tx, now)
     elif part.state == S.REFUNDING:
-        move(tx, part, S.MANUAL)
-        part.trouble = f"refund:{told.status.value}"
+        await _needs_a_person(tx, part, now, f"refund:{told.status.value}")
+
+
+async def _needs_a_person(tx: Tx, part: InsurancePart, now: Round, why: str) -> None:
+    move(tx, part, S.MANUAL)
+    part.trouble = why[:80]
+    await tx.session.flush()
+    await _tell(tx, now, "insurance_checking")
 
 
 async def back(tx: Tx, now: Round) -> None:

@@ -16,6 +16,7 @@ from billing.service import lines, paying
 from billing.service import refunds as requests
 from houfu.audit import audit
 from kernel.errors import ForbiddenError, HoufuError
+from notices import service as notices
 from payments import flows
 from payments.models import InsurancePart, Refund
 from payments.rules import NotDecidedError, Piece
@@ -26,6 +27,10 @@ from tests.payments.conftest import DAUGHTER, MOTHER, Bill, House
 from tests.payments.desk import cash, opened, staff, takes
 from tests.payments.test_insurance import agreed, held, insured, insurer, of_visit, shown, swept
 from tests.payments.test_shares import pays
+from words.counter import Refunds
+from words.desk import Troubles
+from words.patient import Bill as Bill_
+from words.pay import Pay
 
 ITEMS = ("CONS2", "URINE", "ECG12")
 
@@ -96,9 +101,7 @@ async def owed_anew(house: House, bill: Bill, gone: Sequence[ChargeItem], part: 
     assert (held(house), house.taken) == (0, 0)
     names = {c.number for c in gone}
     now = await each(house, bill)
-    assert {c.number: c.state for c in now} == {
-        c.number: "refunded" if c.number in names else "billable" for c in now
-    }
+    assert {c.number: c.state for c in now} == {c.number: "refunded" if c.number in names else "billable" for c in now}
     his = house.town.his.books
     kept = [c for c in now if c.number not in names]
     told = {n: c["split"] for n, c in his.encounters[bill.encounter].charges.items()}
@@ -201,7 +204,8 @@ async def test_a_line_the_insurance_paid_whole(house: House) -> None:
     """Nothing was paid in cash for it, and still the insurance has to have its money: the settlement goes back."""
     bill, part = await paid(house, account_used=None)
     free = [c for c in await each(house, bill) if not c.self_fen]
-    assert free and part.cash_fen == 0
+    assert free
+    assert part.cash_fen == 0
     await reversed_(house, bill, free[0])
     assert (await of_visit(house, bill))[0].state == "refunding"
     await swept(house)
@@ -347,7 +351,7 @@ async def test_the_process_dies_between_the_steps(house: House, at: str, monkeyp
 
 @pytest.mark.parametrize("decides", [True, False])
 async def test_nobody_knows_then_the_centre_decides(house: House, decides: bool) -> None:
-    """EXP: nothing of the cash moves, nothing is asked twice; the centre decides, and a no is asked again by finance."""
+    """EXP: nothing of the cash moves, nothing is asked twice; the centre decides, and after a no finance asks again."""
     bill, part = await paid(house)
     gone = next(c for c in await each(house, bill) if c.self_fen)
     house.town.insurance.behaviour.plan([{"on": "refund", "do": "exp" if decides else "fail"}])
@@ -378,7 +382,7 @@ async def test_nobody_knows_then_the_centre_decides(house: House, decides: bool)
 async def once_more(house: House, actor: Any, part: UUID) -> None:
     """Asked for once more."""
     async with house.db.begin() as tx:
-        await anew.once_more(tx, actor, part)
+        await anew.go_on(tx, actor, part)
 
 
 async def test_before_the_hospital_has_booked_it(house: House) -> None:
@@ -426,7 +430,7 @@ async def test_cash_of_the_counter_waits_for_the_insurer(house: House) -> None:
 
 
 async def test_the_insurer_took_it_back_by_itself(house: House) -> None:
-    """After all was paid the insurer takes its payment back: a person is called, and nothing moves by itself."""
+    """After all was paid the insurer takes its payment back: nothing moves before a person says that it is so."""
     bill = await house.bill(*ITEMS)
     [part] = await insured(house, bill, account_used=False)
     await pays(house, house.mother, MOTHER, bill, None, part.cash_fen or 0)
@@ -438,3 +442,48 @@ async def test_the_insurer_took_it_back_by_itself(house: House) -> None:
     async with house.db.begin() as tx:
         assert [p.id for p in await anew.troubles(tx, house.hospital)] == [part.id]
         assert (await tx.session.scalars(select(Refund))).all() == []
+    await house.settle()
+    await once_more(house, await staff(house, "f.finance"), part.id)
+    await back(house, bill)
+    await owed_anew(house, bill, [], part)
+    with pytest.raises(NotDecidedError):
+        await once_more(house, await staff(house, "f.finance"), part.id)
+
+
+async def test_what_is_seen(house: House) -> None:
+    """Her bill, the receipt and the desk's list say what happens, what it means, and what to do."""
+    bill, part = await paid(house)
+    gone = next(c for c in await each(house, bill) if c.self_fen)
+    mother, page = house.phone(house.mother), f"/visits/{bill.visit}"
+    mother.headers["Accept"] = "text/html"
+    assert Refunds.insured in (await mother.get(f"{page}/refunds")).text
+    house.town.insurance.behaviour.plan([{"on": "refund", "do": "fail"}])
+    await reversed_(house, bill, gone)
+    await swept(house)
+    shown_ = (await mother.get(f"{page}/bill")).text
+    assert Bill_.payment("insurance_checking", 0, "") in shown_
+    assert Bill_.insurance_states["manual"] in shown_
+    finance = house.phone(await staff(house, "f.finance"), agent="Mozilla/5.0 (X11; Linux)")
+    finance.headers["Accept"] = "text/html"
+    listed = (await finance.get("/desk/troubles")).text
+    assert Troubles.insurance_todos["refund"] in listed
+    assert Troubles.insurance_again in listed
+    cashier = house.phone(house.counter, agent="Mozilla/5.0 (X11; Linux)")
+    pressed = {"key": f"insurance:{part.id}"}
+    assert (await cashier.post("/desk/troubles", data=pressed)).status_code == 403
+    assert (await finance.post("/desk/troubles", data={"key": "insurance:nonsense"})).status_code == 404
+    assert (await finance.post("/desk/troubles", data=pressed)).status_code == 303
+    await swept(house)
+    await back(house, bill)
+    owed = await house.owed(bill.visit)
+    assert (
+        Bill_.payment("sent_back", (part.cash_fen or 0) - gone.self_fen, "") in (await mother.get(f"{page}/bill")).text
+    )
+    [attempt] = await house.attempts(bill.visit)
+    receipt = (await mother.get(f"/payments/{attempt.id}/receipt")).text
+    assert Pay.anew in receipt
+    assert (await mother.get(f"/payments/{attempt.id}/receipt.pdf")).status_code == 200
+    assert (await finance.get("/desk/troubles")).text.count(Troubles.insurance_again) == 0
+    async with house.db.begin() as tx:
+        said = [row.payload["payment"] for row in await notices.since(tx, bill.visit, 0) if row.kind == "payment"]
+    assert ("insurance_returned", owed) in {(p["state"], p["amount_fen"]) for p in said}

@@ -67,12 +67,14 @@ def lay(settings: Settings, db: Database) -> Ports:
     from pwa.paper import Paper
 
     wechat, timestamps = _wechat(settings), _timestamps(settings)
+    insurance = _insurance(settings)
     return Ports(
         his=HisLines(db),
         wechat=wechat,
         messages=wechat,
         pay=_wechat_pay(settings),
-        insurance=_insurance(settings),
+        insurance=insurance,
+        insurance_books=insurance,
         sms=_sms(settings),
         timestamps=timestamps,
         signer=_signer(settings, timestamps),

@@ -482,7 +482,7 @@ async def test_what_is_seen(house: House) -> None:
     [attempt] = await house.attempts(bill.visit)
     receipt = (await mother.get(f"/payments/{attempt.id}/receipt")).text
     assert Pay.anew in receipt
-    assert (await mother.get(f"/payments/{attempt.id}/receipt.pdf")).status_code == 200
+    assert (await mother.get(f"/payments/{attempt.id}/receipt.pdf", timeout=60)).status_code == 200
     assert (await finance.get("/desk/troubles")).text.count(Troubles.insurance_again) == 0
     async with house.db.begin() as tx:
         said = [row.payload["payment"] for row in await notices.since(tx, bill.visit, 0) if row.kind == "payment"]

@@ -131,7 +131,7 @@ def _insured() -> dict[str, Sample]:
             replace(
                 bill,
                 sums=replace(SUMS, payable_fen=0),
-                payment=v.PaymentNote("insurance_returning", 7760, "您", at(11, 20)),
+                payment=v.PaymentNote("insurance_checking", 7760, "您", at(11, 20)),
                 shares=v.Shares(7760, 7760, 0, (), failed.parts),
             ),
             v.Nav("bill", "v1"),

@@ -157,7 +157,7 @@ class Books:
             "请打电话和医保中心核对这一笔，按医保的凭证更正。",
         ),
         "split": (
-            "总数一样，基金、个人账户或自付的分法不一样。",
+            "总数一样，{part}不一样。",
             "请调出这一笔的医保结算单核对，哪边错了改哪边。",
         ),
         "his_insurance": (
@@ -181,10 +181,14 @@ class Books:
         "suspense": "晚到待退",
     }
 
+    parts = {"fund_fen": "统筹基金", "account_fen": "个人账户", "other_fen": "其他基金", "cash_fen": "自付"}
+
     @staticmethod
     def why(cause: str) -> tuple[str, str]:
         """The probable cause of a difference, and what to do next."""
-        return Books.causes.get(cause.partition(":")[0]) or Books.causes["amounts"]
+        name, _, of = cause.partition(":")
+        why, todo = Books.causes.get(name) or Books.causes["amounts"]
+        return why.replace("{part}", Books.parts.get(of, "各部分")), todo
 
     @staticmethod
     def what(about: str, kind: str) -> str:

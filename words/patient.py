@@ -178,7 +178,7 @@ class Bill:
             "insuring": "医保正在结算，先不要付。",
             "reckoned": "医保算好了，请看清楚再点同意。",
             "insured": f"医保付好了，还要付 {rmb(fen)}。" if fen else "医保付好了，不用再付。",
-            "insurance_returning": "这一项退了。医保要整笔退回再算，先退医保，再退付过的钱。您什么都不用做。",
+            "insurance_returning": "退了一项。医保要整笔退回再算：先退医保，再退付过的钱。您什么都不用做。",
             "insurance_returned": (
                 f"医保整笔退回了，付过的钱原路退回。留下的项目 {rmb(fen)}，请再付一次。"
                 if fen

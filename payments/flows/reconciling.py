@@ -114,15 +114,15 @@ async def _insurance(db: Database, center: InsuranceStatements | None, day: date
 
     if center is None:
         return made(SideState.ABSENT) if ours else []
-    if not over:
-        return made(SideState.WAITS)
     agrees = True
     try:
         agrees = await center.agrees(insurance_totals(day, ours))
         return made(SideState.THERE, ours if agrees else await center.statement(day))
     except (Rejected, NotConfigured) as no:
+        if agrees:
+            return made(SideState.ABSENT if over else SideState.WAITS, why=no.code)
         # A centre that says that something differs, but not what, has said too much to be left out.
-        return made(SideState.ABSENT, why=no.code) if agrees else made(SideState.TROUBLE, why="totals_differ")
+        return made(SideState.TROUBLE, why="totals_differ")
     except OutsideError as error:
         return made(SideState.TROUBLE, why=error.code)
 

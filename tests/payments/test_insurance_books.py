@@ -249,14 +249,16 @@ async def test_a_centre_that_cannot_answer(books: Books, says: Says, state: Side
 
 
 async def test_without_a_line_and_while_the_day_lasts(books: Books) -> None:
-    """No line: no such side, unless something was settled. Today's waits; each morning one comes by itself."""
+    """No line: no such side, unless something was settled. Today's may be refused: it waits for the morning."""
     books.insurance = None
     await books.paid()
     assert Side.INSURANCE not in {side for _, side, *_ in (await books.compared()).lacking}
     await settled(books, "ECG12")
     assert (Side.INSURANCE, SideState.ABSENT) in {(side, how) for _, side, how, _ in (await books.compared()).lacking}
-    books.insurance = center(books.house)
+    books.insurance = Says(Rejected("not_over"))
     assert (Side.INSURANCE, SideState.WAITS) in {(side, how) for _, side, how, _ in (await books.compared()).lacking}
+    books.insurance = center(books.house)
+    assert Side.INSURANCE not in {side for _, side, *_ in (await books.compared()).lacking}
     books.at(10, 6, days=1)
     ports = books.house.world.ports
     assert await reconcile_due(books.house.db, books.house.pay, ports.his, ports.insurance_books) == 1

@@ -127,7 +127,7 @@ async def test_the_api_compares_and_tells(books: Books) -> None:
     finance = await books.phone(books.finance)
     assert (await finance.get(f"/api/desk/books/{books.day}")).status_code == 404
     said = (await finance.post(f"/api/desk/books/{books.day}")).json()
-    assert said["sides"] == {"provider": "there", "his": "there"}
+    assert said["sides"] == {"provider": "there", "his": "there", "insurance": "there"}
     assert (said["diff_fen"], said["open_fen"]) == (bill.owed, bill.owed)
     assert [(d["kind"], d["there_fen"], d["state"]) for d in said["lines"]] == [("missing_here", bill.owed, "open")]
     assert (await finance.get(f"/api/desk/books/{books.day}")).json() == said

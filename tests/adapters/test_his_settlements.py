@@ -98,7 +98,7 @@ async def test_a_day_is_what_was_booked_between_two_midnights_in_china(
 
 
 async def test_what_the_insurance_bears(his: His, client: HisClient) -> None:
-    """By the insurance's number, its four parts; a list that does not speak of it is not taken for one that says none."""
+    """By the insurance's number, its four parts; a list that is silent about it is not one that says none."""
     await settle(his, client, "HF1")
     parts = {"fund_fen": 3, "account_fen": 2, "mutual_aid_fen": 1, "other_fen": 0, "cash_fen": 5}
     his.books.settlements["HF1"]["insurance"] = [{"encounter": "E", "number": "ORD1"} | parts]

@@ -3,12 +3,11 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import or_, select
 
-from billing.models import Round
+from billing.service import books as ledger
 from billing.service.paying import settle_key
 from kernel.clock import china_day
 from kernel.db import Tx, one_of
@@ -113,7 +112,7 @@ async def known(tx: Tx, day: date, settled: Collection[str], returned: Collectio
     """Settlements and ways back of a day, and those with these numbers; by what they are about and their number."""
     found = await _parts(tx, day, settled, returned)
     rounds = {p.round_id for p in found}
-    numbers = {row.id: row.number for row in await tx.session.execute(_numbers(rounds))}
+    numbers = await ledger.numbers_of(tx, rounds)
     told = await calls.told_all(tx, [settle_key(one) for one in rounds])
     told |= await calls.told_all(tx, [_refund_key(p) for p in found])
     made: dict[tuple[str, str], Known] = {}
@@ -121,10 +120,6 @@ async def known(tx: Tx, day: date, settled: Collection[str], returned: Collectio
         for one in _known(tx, part, numbers[part.round_id], told):
             made[one.thing.about.value, one.thing.number] = one
     return made
-
-
-def _numbers(rounds: Collection[UUID]) -> Any:
-    return select(Round.id, Round.number).where(one_of(Round.id, rounds))
 
 
 def _refund_key(part: InsurancePart) -> str:

@@ -112,8 +112,9 @@ async def ended(house: House, bill: Bill, refunds: int) -> None:
 # ---------------------------------------------------------------------------------------------------------- whole
 
 
-@pytest.mark.parametrize("channel", [CashChannel.JSAPI, CashChannel.MINIPROG])
-@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize(
+    ("heard", "channel"), [(True, CashChannel.JSAPI), (False, CashChannel.JSAPI), (True, CashChannel.MINIPROG)]
+)
 async def test_one_press_pays_both(house: House, heard: bool, channel: CashChannel) -> None:
     """One encounter, she pays herself: one password, both books have their part, told once; notices or none."""
     if not heard:
@@ -288,6 +289,21 @@ async def test_the_witnesses_contradict_each_other(house: House) -> None:
     assert await house.states(bill.visit) == {"covered"}
 
 
+async def test_an_answer_about_other_money(house: House) -> None:
+    """WeChat says it is paid, but another split than ours: it decides nothing, a person is told."""
+    bill = await house.bill()
+    await agreed(house, bill)
+    [there] = house.town.mixed.orders.values()
+    assert await presses(house, bill) == "ok"
+    there.shown["med_ins_gov_fee"] -= 1
+    there.shown["med_ins_other_fee"] += 1
+    await looked(house)
+    [order] = await orders(house)
+    assert (order.state, order.trouble) == ("open", "mismatch:order")
+    assert [p.state for p in await of_visit(house, bill)] == ["paying"]
+    assert await house.states(bill.visit) == {"covered"}
+
+
 # ---------------------------------------------------------------------------------------------------- never pressed
 
 
@@ -326,6 +342,27 @@ async def test_the_cash_order_runs_out(house: House) -> None:
     assert [p.state for p in await of_visit(house, bill)] == ["revoked"]
 
 
+async def test_she_cancels_the_cash(house: House) -> None:
+    """The payment is cancelled by itself, as any other: the whole ends with it, at once."""
+    bill = await house.bill()
+    await agreed(house, bill)
+    [attempt] = await house.attempts(bill.visit)
+    await flows.close(house.db, house.pay, attempt.id)
+    assert await flow.due(house.db, lines(house)) == 1
+    assert [m.state for m in await orders(house)] == ["dead"]
+    await ended(house, bill, 0)
+
+
+async def test_the_cash_order_cannot_be_opened(house: House) -> None:
+    """A definite no to the cash: no mixed order is opened, and all is as before."""
+    misbehave(house, "create", "throttle")
+    bill = await house.bill()
+    await agreed(house, bill)
+    assert house.town.mixed.orders == {}
+    await ended(house, bill, 0)
+    assert {a.state for a in await house.attempts(bill.visit)} == {"failed"}
+
+
 async def test_a_consent_that_is_too_old(house: House) -> None:
     """She looks at the split for a quarter of an hour: refused with a word what to do, and all is as before."""
     bill = await house.bill()
@@ -356,9 +393,14 @@ async def test_wechat_refuses_the_order(house: House) -> None:
 # ------------------------------------------------------------------------------------------- no answer, a dead process
 
 
-NO_ANSWER = ["create", "error_before"], ["create", "error_after"], ["create", "bad_signature"]
-NO_ANSWER += ["mix_create", "error_before"], ["mix_create", "error_after"], ["mix_create", "throttle"]
-NO_ANSWER += (["mix_query", "bad_signature"],)
+NO_ANSWER = [
+    ("create", "error_before"),
+    ("create", "error_after"),
+    ("mix_create", "error_before"),
+    ("mix_create", "error_after"),
+    ("mix_create", "throttle"),
+    ("mix_query", "bad_signature"),
+]
 
 
 @pytest.mark.parametrize(("on", "how"), NO_ANSWER)

@@ -26,7 +26,7 @@ from houfu.app import create_app
 from houfu.embedded import EmbeddedPostgres
 from kernel.db import Tx
 from kernel.ids import new_id
-from kernel.outside import Guard
+from kernel.outside import Breaker, Guard
 from kernel.settings import load
 from notices import service as notices
 from payments import flows
@@ -351,6 +351,8 @@ async def _running(
     ports = towns.listen()
     world = wiring.build(demo.settings_for(ready, towns.client_settings(world_keys, ports)), clock=clock)
     world.ports.pay._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits in a test
+    patient = Breaker(failures=1000)
+    world.ports.mix._guard = Guard("wechat_mix", deadline=3, breaker=patient)  # type: ignore[union-attr]
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     document["his"]["base_url"] = ports.url("his")
     his_keys: tuple[Key, list[Key]] = await demo.open_hospital(world, document)

@@ -351,7 +351,7 @@ async def _running(
     ready = load({}, database_url=database_url.replace("+psycopg", ""), data_dir=folder, port=port)
     ports = towns.listen()
     world = wiring.build(demo.settings_for(ready, towns.client_settings(world_keys, ports)), clock=clock)
-    world.ports.pay._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits in a test
+    world.ports.pay.line._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits here
     patient = Breaker(failures=1000)
     world.ports.mix._guard = Guard("wechat_mix", deadline=3, breaker=patient)  # type: ignore[union-attr]
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))

@@ -60,8 +60,8 @@ test-machine: setup
 	@tools/test-machine
 
 test: test-machine ## every test, after setting up what tests need (Chromium, fonts)
-	@failed=; $(PYTEST) -q -m "not pictures and not browser" -n $(MORE_WORKERS) $(SPREAD) || failed=1; \
-		$(PYTEST) -q -m "browser and not pictures" -n $(WORKERS) $(SPREAD) || failed=1; [ -z "$$failed" ]
+	@failed=; $(PYTEST) -m "not pictures and not browser" -n $(MORE_WORKERS) $(SPREAD) || failed=1; \
+		$(PYTEST) -m "browser and not pictures" -n $(WORKERS) $(SPREAD) || failed=1; [ -z "$$failed" ]
 
 lint: setup
 	@echo "→ format"; $(VENV)/bin/ruff format --check .

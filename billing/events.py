@@ -16,7 +16,10 @@ class ChargeBecameBillable(Event):
 
 @dataclass(frozen=True, slots=True)
 class PaidChargeReversed(Event):
-    """A line that was paid here is taken back, or was paid twice: the money of this round goes back."""
+    """A line that was paid here is taken back, or was paid twice: the money of this round goes back.
+
+    0 fen of a line that insurance alone paid.
+    """
 
     charge_id: UUID
     visit_id: UUID

@@ -96,7 +96,7 @@ class DeskPay:
 
 @dataclass(frozen=True, slots=True)
 class RefundCard:
-    """A request as its reader sees it; ``may_answer``: this reader may agree or refuse."""
+    """A request as its reader sees it; ``own``: not this reader's to answer; ``insured``: the insurance paid, too."""
 
     id: str
     items: str
@@ -109,6 +109,7 @@ class RefundCard:
     number: str = ""
     who: str = ""
     own: bool = False
+    insured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ class Refunds:
     lines: Sequence[Line]
     asked: Sequence[RefundCard]
     error: str | None = None
+    insured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class BackCard:
 
 @dataclass(frozen=True, slots=True)
 class DeskRefunds:
-    """The refund work-list of the desk and of finance."""
+    """The refund work-list of the desk and of finance; ``insurance``: waits for the insurance to have its part."""
 
     hospital: str
     to_answer: Sequence[RefundCard]
@@ -147,6 +149,7 @@ class DeskRefunds:
     pays: bool
     shift: bool
     error: str | None = None
+    insurance: Sequence[BackCard] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class PaperReceipt:
     number: str
     settling: bool
     payments: Sequence["PaperPayment"] = ()
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
         returned=_back(view.returned),
         number=str(view.number),
         settling=view.settling,
+        anew=view.anew,
     )
 
 
@@ -115,7 +117,11 @@ def merged_on_paper(view: MergedReceipt) -> PaperReceipt:
         )
         for one in view.payments
     ]
-    parts = [*_parts(view.parts), *((one.label, one.amount_fen) for one in payments)] if view.lines else []
+    parts = (
+        [*_parts(view.parts), *((one.label, one.amount_fen) for one in payments)]
+        if view.lines and not view.anew
+        else []
+    )
     return PaperReceipt(
         hospital=view.visit.hospital,
         facts=[(label, value) for label, value in facts if value],
@@ -127,6 +133,7 @@ def merged_on_paper(view: MergedReceipt) -> PaperReceipt:
         number=view.number,
         settling=view.settling,
         payments=payments,
+        anew=view.anew,
     )
 
 

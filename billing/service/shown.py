@@ -48,7 +48,7 @@ def line_payload(visit: Visit, charge: ChargeItem, order: Order | None) -> dict[
         "executed_at": _iso(charge.executed_at),
         "executed_where": charge.executed_where,
         "category": charge.category,
-        "refund": charge.refund,
+        "refund": charge.refund or _on_its_way(charge),
         "pay_first": is_first(visit, charge),
         "going_back": charge.state in GONE_LINE
         and charge.state != ChargeState.REFUNDED
@@ -57,6 +57,11 @@ def line_payload(visit: Visit, charge: ChargeItem, order: Order | None) -> dict[
         "can_dispute": charge.state == ChargeState.BILLABLE,
         "can_abandon": charge.state in _NOT_DONE and order is not None and order.state in OPEN_ORDER,
     }
+
+
+def _on_its_way(charge: ChargeItem) -> str | None:
+    """What stands for a request where the hospital took a paid line back without one."""
+    return RefundWish.OVERTAKEN if charge.state == ChargeState.SETTLED and charge.reversed_at is not None else None
 
 
 def is_refundable(charge: ChargeItem) -> bool:

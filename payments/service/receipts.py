@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from billing.rules import LIVE_ROUND, ChargeState, RoundState
+from billing.rules import LIVE_ROUND, OWED, ChargeState, RoundState
 from billing.service import paying
 from billing.service.lines import lines_of
 from billing.service.paying import ChargeItem
 from kernel.db import Tx
 from payments.models import Attempt, Refund
-from payments.rules import OURS
+from payments.rules import OURS, InsuranceState
 from payments.service import attempts, parts, refunds
 
 _WHOLE = (RoundState.PAID, RoundState.SETTLED)
@@ -20,6 +20,7 @@ _WHOLE = (RoundState.PAID, RoundState.SETTLED)
 @dataclass(frozen=True, slots=True)
 class Merged:
     """What was paid of a visit. ``settling``: the hospital has still to book some; ``waits``: shares are still open.
+    ``anew``: the insurance has taken a settlement back, so the lines no longer say who bore what then.
 
     ``lines`` are all that were paid for, also those whose money has gone back since.
     """
@@ -31,6 +32,7 @@ class Merged:
     paid_at: datetime
     settling: bool
     waits: bool
+    anew: bool
 
 
 async def of_visit(tx: Tx, visit_id: UUID) -> Merged | None:
@@ -38,25 +40,25 @@ async def of_visit(tx: Tx, visit_id: UUID) -> Merged | None:
     every = await paying.rounds_of(tx, visit_id)
     whole = [r for r in every if r.state in _WHOLE]
     named = {number for r in whole for number in r.charge_ids}
-    lines = [c for c in await lines_of(tx, visit_id) if str(c.id) in named or _free(c)]
+    paid = [c for c in await lines_of(tx, visit_id) if str(c.id) in named or _free(c)]
+    lines = [c for c in paid if c.state not in OWED]  # some may be owed again
     if not lines:
         return None
     ids = {r.id for r in whole}
     found = await attempts.of_visit(tx, visit_id)
     payments = sorted((a for a in found if a.round_id in ids and a.state in OURS), key=_when)
     mine = {a.id for a in payments}
-    aid = 0
-    for one in whole:
-        aid += sum(p.mutual_aid_fen or 0 for p in await parts.of_round(tx, one.id))
+    settlements = [p for one in whole for p in await parts.of_round(tx, one.id)]
     moments = [r.paid_at for r in whole] + [c.settled_at for c in lines if _free(c)]
     return Merged(
         lines=sorted(lines, key=lambda c: (c.executed_at or c.created_at, c.number)),
         payments=payments,
         refunds=[r for r in await refunds.of_visit(tx, visit_id) if r.attempt_id in mine],
-        mutual_aid_fen=aid,
+        mutual_aid_fen=sum(p.mutual_aid_fen or 0 for p in settlements if p.state == InsuranceState.PAID),
         paid_at=max(moment for moment in moments if moment is not None),
         settling=any(r.state == RoundState.PAID for r in whole),
         waits=any(r.state in LIVE_ROUND and r.paid_fen for r in every),
+        anew=any(p.refund_at is not None for p in settlements),
     )
 
 

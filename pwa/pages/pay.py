@@ -24,6 +24,7 @@ from payments import flows
 from payments.ports import CashChannel
 from payments.rules import H5_LINK_LIFE, PAYABLE, NotInWeChatError, OtherRoundError, ShareGoneError
 from payments.service import attempts, labels, moves, refunds, shares
+from payments.service import parts as insurance_parts
 from payments.service.attempts import Attempt, S
 from payments.service.first import may_choose, offered
 from payments.service.shares import Share
@@ -215,7 +216,7 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
     invoke = h5_url = None
     if waits and state == "offered":
         state = "unknown"  # the payer says it is paid, WeChat does not yet
-    ready = attempts.prepared_of(tx, attempt) if state == "offered" else None
+    ready = attempts.prepared_of(tx, attempt) if state == "offered" and not attempt.mixed else None
     if ready is not None and ready.client_params:
         invoke = dict(ready.client_params)
     elif ready is not None and ready.h5_url:
@@ -302,7 +303,8 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
     bill = await paying.covered_by(tx, turn)
     known = all(found.view.shows(Audience.BILL, c.category) for c in bill)
     parts = [PayPart("wechat", attempt.amount_fen)]
-    if known:
+    anew = any(p.refund_at is not None for p in await insurance_parts.of_round(tx, turn.id))
+    if known and not anew:  # once some of it is owed again, its lines no longer say who bore what then
         sources = _borne(bill)
         sources["others"] = turn.cash_fen - attempt.amount_fen
         parts = [*(PayPart(source, fen) for source, fen in sources.items() if fen), *parts]
@@ -320,6 +322,7 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
         returned=await _returned(tx, attempt),
         whole_url=await receipt_of(tx, found.visit, found.view),
+        anew=anew,
         once=await _once(tx, attempt) if mine else None,
     )
     return view, attempt

@@ -43,13 +43,14 @@ async def _view(world: World, tx: Tx, caller: Actor, visit_id: UUID) -> MergedRe
     return MergedReceipt(
         visit=found.head,
         paid_fen=cash,
-        parts=_borne(paid) if known else (),
+        parts=_borne(paid) if known and not paid.anew else (),
         payments=[await _payment(tx, caller, found, a) for a in paid.payments],
         lines=await _lines(tx, found, paid) if known else (),
         paid_at=paid.paid_at,
         number=f"RV{china_day(paid.paid_at):%Y%m%d}-{visit_id.hex[-8:].upper()}-{len(paid.payments)}",
         settling=paid.settling,
         waits=paid.waits,
+        anew=paid.anew,
         returned=[Returned(r.amount_fen, r.done_at or r.created_at, r.done_at is not None) for r in paid.refunds],
         pdf_url=f"{Urls.visit_receipt(str(visit_id))}.pdf",
     )

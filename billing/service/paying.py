@@ -26,6 +26,7 @@ from billing.service.lines import (
     take_back,
 )
 from billing.service.shown import is_first, money_of
+from billing.service.splits import estimated, parts_of, restore
 from billing.service.turns import live_round as live_round
 from billing.service.turns import turn_of
 from kernel.clock import china_day
@@ -213,7 +214,7 @@ async def insured(tx: Tx, round_: Round, charge_ids: Sequence[UUID], final: Part
     """The insurance has paid: its split replaces the estimate of these lines, by a correcting entry."""
     visit = await locked_visit(tx, round_.visit_id)
     lines = [c for c in await covered_by(tx, round_) if c.id in charge_ids]
-    before = _parts(lines)
+    before = parts_of(lines)
     for charge, was, now in zip(lines, before, spread(final, before), strict=True):
         charge.estimate = {"fund_fen": was.fund_fen, "account_fen": was.account_fen, "self_fen": was.self_fen}
         charge.fund_fen, charge.account_fen, charge.other_fen, charge.self_fen, charge.hospital_fen = now
@@ -238,10 +239,10 @@ async def uninsured(tx: Tx, round_: Round, charge_ids: Sequence[UUID], mutual_ai
     lines = [c for c in await covered_by(tx, round_) if c.id in charge_ids and c.estimate]
     if not lines:  # it had not paid all of its settlements, so nothing was replaced
         return
-    now = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True)))
+    now = Parts(*(sum(column) for column in zip(*parts_of(lines), strict=True)))
     for charge in lines:
-        _restore(charge)
-    again = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True)))
+        restore(charge)
+    again = Parts(*(sum(column) for column in zip(*parts_of(lines), strict=True)))
     entries = {
         Account.POOLED_FUND: again.fund_fen - now.fund_fen,
         Account.PERSONAL_ACCOUNT: again.account_fen - (now.account_fen - mutual_aid_fen),
@@ -251,10 +252,6 @@ async def uninsured(tx: Tx, round_: Round, charge_ids: Sequence[UUID], mutual_ai
         Account.PATIENT: again.self_fen - now.self_fen,
     }
     await post(tx, visit.id, "uninsured", lines[0].id, round_.number, entries)
-
-
-def _parts(lines: Sequence[ChargeItem]) -> list[Parts]:
-    return [Parts(c.fund_fen, c.account_fen, c.other_fen, c.self_fen, c.hospital_fen) for c in lines]
 
 
 async def settle(tx: Tx, round_: Round, payments: Sequence[Came], insurance: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -359,7 +356,7 @@ async def unsettle(
         {"charge_no": c.number, "self_fen": c.self_fen, "owed_again": c in again} for c in booked
     ]
     paid = sum(c.self_fen for c in again)
-    await post(tx, visit.id, "unsettled", held[0].id, refund_no, _estimated(again, mutual_aid_fen))
+    await post(tx, visit.id, "unsettled", held[0].id, refund_no, estimated(again, mutual_aid_fen))
     for charge in again:
         charge.round_id = charge.settled_at = charge.settled_reference = None
         await move(tx, visit, charge, ChargeState.BILLABLE)
@@ -381,33 +378,6 @@ async def unsettle(
         await encounters.owed_again(tx, visit)
     await check_settled(tx, visit)
     return paid, sum(c.self_fen for c in again)
-
-
-def _estimated(lines: Sequence[ChargeItem], mutual_aid_fen: int) -> dict[Account, int]:
-    """Give lines the insurance has paid their estimate back; the entries that make paid lines owed ones.
-
-    Whatever line the mutual aid was spread to: lines taken back have left all of it to these entries.
-    """
-    now = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True))) if lines else Parts(0, 0, 0, 0)
-    for charge in lines:
-        _restore(charge)
-    again = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True))) if lines else Parts(0, 0, 0, 0)
-    return {
-        Account.POOLED_FUND: again.fund_fen - now.fund_fen,
-        Account.PERSONAL_ACCOUNT: again.account_fen - (now.account_fen - mutual_aid_fen),
-        Account.MUTUAL_AID: -mutual_aid_fen,
-        Account.INSURANCE_OTHER: again.other_fen - now.other_fen,
-        Account.HOSPITAL_PART: again.hospital_fen - now.hospital_fen,
-        Account.PATIENT: again.self_fen,
-        Account.SUSPENSE: -now.self_fen,
-    }
-
-
-def _restore(charge: ChargeItem) -> None:
-    was = charge.estimate
-    if was is not None:
-        charge.fund_fen, charge.account_fen, charge.self_fen = was["fund_fen"], was["account_fen"], was["self_fen"]
-        charge.other_fen, charge.hospital_fen, charge.estimate = 0, 0, None
 
 
 async def _was_booked(tx: Tx, charge: ChargeItem, round_id: UUID) -> bool:

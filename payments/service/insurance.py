@@ -295,11 +295,9 @@ async def placed(tx: Tx, part_id: UUID, split: Split) -> None:
     part, now = await locked(tx, part_id)
     if part.state != S.UPLOADED:
         return
-    if split.total_fen != part.total_fen:
-        part.trouble = "mismatch:total"
-        return
-    if split.hospital_part_fen > split.cash_fen:  # it lessens the cash, so it cannot be more
-        part.trouble = "mismatch:hospital_part"
+    # What the hospital bears lessens the cash, so it cannot be more.
+    if split.total_fen != part.total_fen or split.hospital_part_fen > split.cash_fen:
+        part.trouble = "mismatch:total" if split.total_fen != part.total_fen else "mismatch:hospital_part"
         return
     part.fund_fen, part.account_fen, part.other_fen = split.fund_fen, split.personal_account_fen, split.other_fen
     part.mutual_aid_fen, part.hospital_part_fen = split.mutual_aid_fen, split.hospital_part_fen

@@ -141,15 +141,16 @@ def people(auth: Authorized, insured: Insured) -> tuple[MixPerson, MixPerson | N
 
 def money_of(part: InsurancePart, *, both: bool) -> MixMoney:
     """The split as WeChat is told of it; cash that is paid by other orders is taken off this one."""
-    cash = part.cash_fen or 0
+    asked, borne = parts.asks(part), part.hospital_part_fen or 0
+    less = [(ReduceKind.HOSPITAL, borne), (ReduceKind.DEFAULT, 0 if both else asked)]
     return MixMoney(
         total_fen=part.total_fen,
         fund_fen=part.fund_fen or 0,
         account_fen=part.account_fen or 0,
         other_fen=part.other_fen or 0,
-        cash_fen=cash,
-        pay_fen=cash if both else 0,
-        reduced=() if both or not cash else ((ReduceKind.DEFAULT, cash),),
+        cash_fen=part.cash_fen or 0,
+        pay_fen=asked if both else 0,
+        reduced=tuple((kind, fen) for kind, fen in less if fen),
     )
 
 

@@ -96,8 +96,8 @@ async def presses(tx: Tx, actor: Actor, round_: Round) -> list[Standing]:
                 part.mutual_aid_fen,
                 part.other_fen,
                 part.hospital_part_fen,
-                part.cash_fen,
-                (part.cash_fen or 0) if both else 0,
+                None if part.cash_fen is None else parts.asks(part),
+                parts.asks(part) if both else 0,
                 _invoke(tx, actor, mixed) if mixed is not None and waits is Waits.PASSWORD else None,
             )
         )
@@ -182,10 +182,10 @@ async def agree(
 
 async def _together(tx: Tx, actor: Actor, visit: Visit, now: Round, each: Sequence[InsurancePart]) -> bool:
     """Whether one press may pay all of the bill: one settlement, nothing cut, no more than the caller may pay."""
-    if len(each) != 1 or now.shared or not each[0].cash_fen or each[0].cash_fen == each[0].total_fen:
+    if len(each) != 1 or now.shared or not parts.asks(each[0]) or each[0].cash_fen == each[0].total_fen:
         return False
     terms = await access.pay_terms(tx, actor, subject_of(visit))
-    return terms is not None and (terms.cap_fen is None or each[0].cash_fen <= terms.cap_fen)
+    return terms is not None and (terms.cap_fen is None or parts.asks(each[0]) <= terms.cap_fen)
 
 
 async def _begun(
@@ -221,7 +221,7 @@ async def _cash(
     tx: Tx, actor: Actor, visit: Visit, now: Round, part: InsurancePart, payer: Payer, mixed_id: UUID
 ) -> Attempt:
     """The cash order of one press: an ordinary attempt at the one share of the round, whose cash is known by now."""
-    now.cash_fen = part.cash_fen or 0
+    now.cash_fen = parts.asks(part)
     share = await shares.whole(tx, actor.viewer, now)
     await tx.session.flush()
     press = Press(payer.channel, f"mix:{mixed_id.hex}", share.amount_fen, payer.ip, payer.openid)

@@ -109,7 +109,13 @@ class _InsurancePart(BaseModel):
     fund_fen: Annotated[int, Field(ge=0, strict=True)]
     account_fen: Annotated[int, Field(ge=0, strict=True)]
     other_fen: Annotated[int, Field(ge=0, strict=True)]
+    hospital_fen: Annotated[int, Field(ge=0, strict=True)] = 0
     cash_fen: Annotated[int, Field(ge=0, strict=True)]
+
+    @property
+    def cut(self) -> tuple[int, int, int, int]:
+        """Fund, accounts, other, and the rest: the centre counts what the hospital bears among the cash."""
+        return self.fund_fen, self.account_fen, self.other_fen, self.cash_fen + self.hospital_fen
 
 
 class _Booked(BaseModel):
@@ -322,9 +328,7 @@ def _booked(said: _Booked) -> HisSettlement:
         said.total_fen,
         charges,
         said.booked_at,
-        None
-        if said.insurance is None
-        else {p.number: (p.fund_fen, p.account_fen, p.other_fen, p.cash_fen) for p in said.insurance},
+        None if said.insurance is None else {p.number: p.cut for p in said.insurance},
     )
 
 

@@ -178,7 +178,8 @@ CHECKS = (
     Check(
         "paid_for_lines",
         "a round whose lines are not its cash, those aside whose insurance went back",
-        """WITH gone AS (SELECT round_id, charge_ids, cash_fen FROM insurance_part WHERE state = 'refunded'),
+        """WITH gone AS (SELECT round_id, charge_ids, cash_fen - coalesce(hospital_part_fen, 0) AS cash_fen
+            FROM insurance_part WHERE state = 'refunded'),
         stands AS (SELECT r.id, r.cash_fen - coalesce(sum(g.cash_fen), 0) AS cash
             FROM round r LEFT JOIN gone g ON g.round_id = r.id
             WHERE r.state IN ('open', 'paid', 'settled') GROUP BY r.id)
@@ -260,8 +261,8 @@ CHECKS = (
         """SELECT 'mixed_order ' || m.id, 'cash ' || p.cash_fen || ', attempt ' || a.amount_fen || ' fen, '
             || a.out_trade_no
         FROM mixed_order m JOIN insurance_part p ON p.id = m.part_id JOIN attempt a ON a.id = m.attempt_id
-        WHERE a.amount_fen <> p.cash_fen OR a.out_trade_no <> m.out_trade_no OR a.round_id <> m.round_id
-        OR NOT a.mixed""",
+        WHERE a.amount_fen <> p.cash_fen - coalesce(p.hospital_part_fen, 0)
+        OR a.out_trade_no <> m.out_trade_no OR a.round_id <> m.round_id OR NOT a.mixed""",
     ),
     Check(
         "insurance_first",
@@ -274,7 +275,7 @@ CHECKS = (
             AND (r.part_id = p.id OR (r.part_id IS NULL AND p.charge_ids ? r.charge_id::text
             AND EXISTS (SELECT FROM attempt a WHERE a.id = r.attempt_id AND a.round_id = p.round_id)))
         WHERE o.state IN ('paid', 'settled') AND p.state = 'refunded' AND p.refund_at IS NOT NULL
-        GROUP BY p.id HAVING coalesce(sum(r.amount_fen), 0) <> p.cash_fen""",
+        GROUP BY p.id HAVING coalesce(sum(r.amount_fen), 0) <> p.cash_fen - coalesce(p.hospital_part_fen, 0)""",
     ),
     Check(
         "insurance_ledger",

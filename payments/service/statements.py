@@ -156,6 +156,8 @@ def _thing(
 ) -> Thing:
     mine = [i for i in call.data.get("insurance", ()) if i["number"] == part.pay_order_id] if call is not None else []
     said = Cut(*(mine[0][name] for name in Cut._fields)) if mine else None
+    if said is not None:  # the centre counts what the hospital bears among the cash
+        said = said._replace(cash_fen=said.cash_fen + mine[0].get("hospital_fen", 0))
     return Thing(
         about,
         number,

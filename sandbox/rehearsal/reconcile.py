@@ -48,4 +48,4 @@ def judge_books(books: Sequence[Json], others: set[str], payments: int, verdict:
                 verdict.note(f"books of {book['day']}: {line}")
     if compared < payments:
         verdict.wrong_his([f"{payments} payments were made, and the books compared only {compared} lines"])
-    verdict.reconcile_diff_fen = off
+    verdict.reconcile_difference_fen = off

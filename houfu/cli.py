@@ -231,8 +231,8 @@ def rehearse(
             exists=True,
             dir_okay=False,
             help="JSON: inbound, outbound {id, secret} of the hospital to play; his_port, where that Houfu reaches its"
-            " HIS; texts, where its text messages can be read; till, payer, wechat, insurance, cashiers, terminals, desk"
-            " and finance if there are: what is left out is not played",
+            " HIS; texts, where its text messages can be read; and, if there are: till, payer, wechat, insurance,"
+            " cashiers, terminals, desk, finance. What is left out is not played",
         ),
     ] = None,
     prepare: Annotated[

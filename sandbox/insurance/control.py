@@ -6,8 +6,9 @@ POST /control/consent    ``{"openid", "patient"?: identity number}`` → ``{"aut
 POST /control/person     ``{"name", "id_number", "openid"?, "scheme"?, "account"?, "sharing"?, "family"?}`` (see
                          ``books.Person``): somebody more is insured
 POST /control/order      ``{"payOrdId" | "medOrgOrd" | "auth_code" (of its consent), "do"}`` moves an order: ``pay``
-                         the patient agrees, the insurance pays; ``cash`` the cash part arrived; ``fail`` it fails, also after it was paid; ``inside``
-                         settled at the window; ``reverse`` the insurer takes it back; ``settling`` 2; ``abnormal`` 14
+                         the patient agrees, the insurance pays; ``cash`` the cash part arrived; ``fail`` it fails, also
+                         after it was paid; ``inside`` settled at the window; ``reverse`` the insurer takes it back;
+                         ``settling`` 2; ``abnormal`` 14
 POST /control/refund     ``{"appRefdSn", "success": bool}`` decides a refund nobody knew about
 POST /control/behave     a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``
 POST /control/notify     ``{"payOrdId", "spoil"?, "overrides"?, "url"?}`` sends a 6302 now; ``{"replay": payOrdId}``

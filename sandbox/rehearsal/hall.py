@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 
 from sandbox.rehearsal.desk import Cashier, Finance, Kiosk, Movement, Terminal, came, scanned
-from sandbox.rehearsal.money import OVER, Purse
+from sandbox.rehearsal.money import OVER, PAID, Purse
 from sandbox.rehearsal.phones import Phone
 from sandbox.rehearsal.verdict import Json
 
@@ -144,7 +144,7 @@ class Hall:
             await asyncio.sleep(0.3)
             asked = await cashier.client.get(f"/api/payments/{payment['id']}", headers=cashier.headers)
             payment = asked.raise_for_status().json()
-        return payment["state"] in ("settled", "share_paid")
+        return payment["state"] in PAID
 
     async def _shown(self, way: str, cashier: Cashier, account: Account, share: int | None) -> bool:
         """A code under the scanner: taken at once, after a password, or never: the payer says no, or says nothing."""

@@ -50,10 +50,10 @@ class Insurer:
         self.others_back = {refund["appRefdSn"] for refund in found["refunds"]}
 
     async def storm(self, over: Callable[[], bool]) -> None:
-        """One misfortune after the other on the line to the centre, each once."""
+        """One misfortune after the other waits on the line to the centre: bad weather, not a wall."""
         while not over():
             on, do = self.rng.choice(_WEATHER)
-            await self._post("/control/behave", [{"on": on, "do": do}])
+            await self._post("/control/behave", {"reset": True, "rules": [{"on": on, "do": do}]})
             if self.rng.random() < 0.2:
                 await self.forge()
             await asyncio.sleep(self.rng.uniform(0.8, 2.5))

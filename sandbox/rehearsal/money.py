@@ -18,7 +18,8 @@ from sandbox.rehearsal.drawers import at_till
 from sandbox.rehearsal.phones import Phone
 
 Json = dict[str, Any]
-OVER = ("settled", "closed", "refunded", "returned", "failed", "share_paid")
+PAID = ("paid", "settled", "share_paid")
+OVER = (*PAID, "closed", "refunded", "returned", "failed")
 _WEATHER = (
     ("notify", "drop", 0.2),
     ("notify", "duplicate", 0.2),
@@ -166,7 +167,7 @@ class Purse:
         pressed, end = False, asyncio.get_running_loop().time() + patience
         while asyncio.get_running_loop().time() < end:
             if payment["state"] in OVER:
-                paid = payment["state"] in ("settled", "share_paid")
+                paid = payment["state"] in PAID
                 self.payments += paid
                 return paid
             if not pressed and (payment["h5_url"] or payment["client_params"]):

@@ -262,10 +262,12 @@ class Sabotage:
         for way, name in (("CASH", "cash that never reached the HIS"), ("CARD", "a card that never reached the HIS")):
             number = next((n for n, d in settlements.items() if any(p["way"] == way for p in d["payments"])), None)
             if number is not None:
-                taken = settlements.pop(number)
-                counter = sum(p["amount_fen"] for p in taken["payments"] if p["way"] in ("CASH", "CARD"))
-                await self._judged(name, counter, rehearsal)
-                settlements[number] = taken
+                whole = settlements[number]
+                rest = [p for p in whole["payments"] if p["way"] != way]
+                fen = sum(p["amount_fen"] for p in whole["payments"] if p["way"] == way)
+                settlements[number] = whole | {"payments": rest, "total_fen": whole["total_fen"] - fen}
+                await self._judged(name, fen, rehearsal)
+                settlements[number] = whole
         number = next(n for n, d in settlements.items() if d["insurance"])
         whole = settlements[number]
         less, gone = whole["insurance"][:-1], whole["insurance"][-1]
@@ -343,17 +345,10 @@ def test_a_real_rehearsal_and_its_sabotage(tmp_path: Path, monkeypatch: pytest.M
     assert set(verdict["ways"]) == set(WAYS)
     assert verdict["ways"]["cash"] > 0
     assert sum(verdict["ways"][way] for way in ("insurance_one", "insurance_two")) > 0
-    nothing = dict.fromkeys(MONEY, 0)
     for name, (fen, seen) in sabotage.found.items():
-        where = next((key for key, names in _WHERE.items() if name in names), None)
-        assert (fen > 0) is (where is not None), name
-        if where is not None:
-            assert seen[where] >= fen, name
-            assert not any(seen.get(key) for key in MONEY if key not in (where, "his_mismatch", "payments_doubled")), (
-                name
-            )
-        else:
-            assert seen == nothing, name
+        where = {key: fen for key, names in _WHERE.items() if name in names}
+        assert seen == {key: where.get(key, 0) for key in seen}, name
+        assert (fen > 0) is bool(where), name
     assert {name for names in _WHERE.values() for name in names} - sabotage.found.keys() <= _NOT_ALWAYS
 
 

@@ -36,7 +36,8 @@ from sandbox.his.catalogue import HOSPITAL_FILE, PEOPLE_FILE, Catalogue, Patient
 from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
 from sandbox.rehearsal.door import answers, is_open
-from sandbox.rehearsal.play import Afterwards, House, Rehearsal, his_for
+from sandbox.rehearsal.house import House
+from sandbox.rehearsal.play import Afterwards, Rehearsal, his_for
 from sandbox.rehearsal.verdict import Verdict
 from words import rehearsal as rehearsal_words
 

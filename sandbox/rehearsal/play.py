@@ -9,20 +9,21 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 
 from kernel.clock import CHINA, china_day, wall_clock
-from sandbox.his.catalogue import Catalogue, PatientCard
+from sandbox.his.catalogue import Catalogue
 from sandbox.his.generate import Clock, Day, Guest
 from sandbox.his.noise import STORM, Noise
 from sandbox.his.server import His
 from sandbox.his.wire import Key
 from sandbox.rehearsal.family import Families, another, grown_up, is_child, is_past_childhood
 from sandbox.rehearsal.hall import Account, Hall
+from sandbox.rehearsal.house import House
 from sandbox.rehearsal.insurer import Insurer
 from sandbox.rehearsal.judge import Judge
 from sandbox.rehearsal.money import Purse
@@ -32,7 +33,7 @@ from sandbox.rehearsal.reconcile import compare_books
 from sandbox.rehearsal.register import Register
 from sandbox.rehearsal.spending import Spending
 from sandbox.rehearsal.verdict import Json, Verdict
-from sandbox.rehearsal.ways import BACK, INSURANCE, WAYS, Ways
+from sandbox.rehearsal.ways import WAYS, Ways
 
 Say = Callable[[str, float], None]
 Afterwards = Callable[["Rehearsal"], Awaitable[None]]
@@ -41,56 +42,6 @@ _FAULTS = ("down", "late", "500_after", "garbage", "other_key", "slow", "refuse_
 _PATIENCE = 330.0  # seconds; a call that failed often is tried again after at most five minutes
 _EVENING = ("down", "500_after", "garbage", "other_key")
 _SLIPS = ("repeat", "bad_signature", "stale", "old_events", "bad_items")
-
-
-@dataclass(slots=True)
-class House:
-    """The Houfu that is rehearsed with, and the outside world it was told of.
-
-    Args:
-        url: Houfu's address.
-        texts: the sandbox's text messages (``/control/messages``).
-        till: the sandbox's WeChat Pay; empty: nobody pays.
-        payer: whose WeChat pays there.
-        wechat: the sandbox's WeChat; empty: nobody logs in through it, so nobody pays inside WeChat.
-        insurance: the sandbox's payment centre; empty: nobody asks the insurance.
-        cashiers: hospital code, login and PIN of each cashier; nobody: nothing is paid at a window.
-        terminals: ``id``, ``kind``, ``place`` and ``secret`` of scanners and kiosks.
-        hospital: the hospital's id at Houfu; empty: only known once a visit is seen.
-        desk: hospital code, login and PIN of a desk that may write guardians down; None: no children come.
-        know: makes patients known before the day, as if they had been here earlier; None: nobody is.
-        finance: hospital code, login and PIN of the finance department; None: nobody compares the books.
-        ledger: asks how many fen the ledger is off; None: it cannot be looked at.
-    """
-
-    url: str
-    texts: str
-    till: str = ""
-    payer: str = ""
-    wechat: str = ""
-    insurance: str = ""
-    cashiers: Sequence[Json] = ()
-    terminals: Sequence[Json] = ()
-    hospital: str = ""
-    desk: Json | None = None
-    finance: Json | None = None
-    know: Callable[[Sequence[PatientCard]], Awaitable[None]] | None = None
-    ledger: Callable[[], Awaitable[int]] | None = None
-
-    def offers(self) -> dict[str, str]:
-        """Each way to pay it does not offer, with what it lacks for it; what is not in it is offered."""
-        kinds = {terminal["kind"] for terminal in self.terminals}
-        windows = bool(self.cashiers)
-        return {
-            **dict.fromkeys(WAYS if not self.till else (), "till"),
-            **dict.fromkeys(("jsapi", *INSURANCE) if not self.wechat else (), "wechat"),
-            **dict.fromkeys(INSURANCE if not self.insurance else (), "insurance"),
-            **dict.fromkeys(("native", "cash", "card", "refund_handed_out") if not windows else (), "cashiers"),
-            **dict.fromkeys(("code", "code_password", "code_undone") if not windows else (), "cashiers"),
-            **dict.fromkeys(("code", "code_password", "code_undone") if "scanner" not in kinds else (), "scanner"),
-            **dict.fromkeys(("kiosk",) if "kiosk" not in kinds else (), "kiosk"),
-            **dict.fromkeys(BACK if self.finance is None else (), "finance"),
-        }
 
 
 def his_for(houfu_url: str, inbound: Key, outbound: Key, seed: int, catalogue: Catalogue | None = None) -> His:
@@ -127,6 +78,7 @@ class Rehearsal:
         self.children: set[str] = set()
         self.before: set[str] = set()  # guests who sign before they come
         self.during: set[str] = set()
+        self.met: set[str] = set()  # guests of ``during`` who have been asked to sign
         self.over = False  # the day
         self._known: dict[str, Account] = {}  # by visit
         self.began = china_day(wall_clock())
@@ -253,6 +205,9 @@ class Rehearsal:
                     _alive(*tasks)
                     await asyncio.sleep(0.05)
                 _alive(*tasks)
+                if self._awaited():
+                    await self._until(lambda: not self._awaited(), 2)
+                    self.met |= set(self._awaited())  # whoever takes longer signs when they can
                 come = sum(1 for g in self.day.guests if g.encounters)
                 self.say(f"{come} of {total} patients came, {len(self.his.books.answers)} events", come / total)
             await self._until(lambda: not self.his.books.outbox, 60)
@@ -264,6 +219,11 @@ class Rehearsal:
         await self._until(lambda: not self.his.books.outbox, 120)
         await asyncio.gather(guests, spending)
         await self._everybody_watches()
+
+    def _awaited(self) -> list[str]:
+        """Who has come, is to sign in the waiting room, and has not been asked yet."""
+        come = (g.patient.no for g in self.day.guests if g.encounters)
+        return [number for number in come if number in self.during - self.met]
 
     async def _trouble(self, faults: Sequence[str]) -> None:
         heard = -1
@@ -329,6 +289,7 @@ class Rehearsal:
         await phone.look(phone.patient)
         if guest.patient.no in self.during and phone.hospital:
             await phone.sign(phone.hospital, phone.patient)
+        self.met.add(guest.patient.no)
 
     def _told(self, encounter: str) -> bool:
         # An unknown emergency patient has no phone yet; nobody can log in before the name is known here too.

@@ -47,6 +47,7 @@ from sandbox.keys import SandboxKeys
 from tests.adapters.conftest import until, world_keys  # noqa: F401  fixtures
 from tests.api.conftest import QuietServer
 from tests.conftest import fresh_database
+from tests.databases import Databases
 from visits.events import VisitMarked
 from visits.flows import deliver_calls
 from visits.models import Visit
@@ -326,13 +327,13 @@ class _Sockets:
 
 @pytest.fixture
 async def house(
-    postgres: EmbeddedPostgres,
+    databases: Databases,
     yesterday: Yesterday,
     world_keys: SandboxKeys,  # noqa: F811
     clock: ShiftedClock,
 ) -> AsyncIterator[House]:
     """Everything running; jobs and sweeps are run by the test."""
-    with fresh_database(postgres, yesterday.template) as url:
+    with databases.lent(yesterday.template) as url:
         async with _running(url, yesterday.folder, world_keys, clock) as made:
             yield made
 

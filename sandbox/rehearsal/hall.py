@@ -156,7 +156,7 @@ class Hall:
         scanner = self.rng.choice(self.scanners)
         if not await scanned(cashier, scanner, account.visit, share, await self._code()):
             return False
-        if way == "code_undone" and self.rng.random() < 0.7:
+        if way == "code_undone" and self.rng.random() < 0.8:
             await self._refuse(amount)
         paid = await came(cashier, f"/desk/pay/{account.visit}{f'?share={share}' if share else ''}")
         return paid is (way != "code_undone")

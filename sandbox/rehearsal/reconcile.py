@@ -1,5 +1,6 @@
 """The rehearsal's evening at the finance department: it has Houfu compare the day's books, and reads what differs."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date
 
@@ -10,24 +11,38 @@ from sandbox.rehearsal.verdict import Json, Verdict
 
 
 async def compare_books(
-    client: httpx.AsyncClient, finance: Json, purse: Purse, days: Sequence[date], verdict: Verdict
+    client: httpx.AsyncClient, finance: Json, purse: Purse, days: Sequence[date], verdict: Verdict, tries: int
 ) -> None:
     """Log in as finance, compare each day through the real door, and add up what is open.
 
     What was at the till before the rehearsal began is none of its business.
+
+    Args:
+        tries: how often it is compared, with a pause between, while something is open: after bad weather a line may
+            rest for a while.
     """
     login = await client.post("/api/session/staff", json=finance)
     headers = {"Authorization": f"Bearer {login.raise_for_status().json()['token']}"}
     await purse.close_the_day()
     doors = [f"/api/desk/books/{day}" for day in days]
+    found, others = Verdict(), purse.others | purse.others_paid
     try:
-        for door in doors:
-            (await client.post(door, headers=headers, timeout=60)).raise_for_status()
-        # Read when all are compared: a later day may explain an earlier one.
-        books = [(await client.get(door, headers=headers)).raise_for_status().json() for door in doors]
+        for last in [False] * (tries - 1) + [True]:
+            for door in doors:
+                (await client.post(door, headers=headers, timeout=60)).raise_for_status()
+            # Read when all are compared: a later day may explain an earlier one.
+            books = [(await client.get(door, headers=headers)).raise_for_status().json() for door in doors]
+            found = Verdict()
+            judge_books(books, others, purse.payments, found)
+            if last or not found.notes:
+                break
+            await asyncio.sleep(5)
     finally:
         await purse.behave()
-    judge_books(books, purse.others | purse.others_paid, purse.payments, verdict)
+    verdict.reconcile_difference_fen = found.reconcile_difference_fen
+    verdict.his_mismatch += found.his_mismatch
+    for text in found.notes:
+        verdict.note(text)
 
 
 def judge_books(books: Sequence[Json], others: set[str], payments: int, verdict: Verdict) -> None:

@@ -3,7 +3,7 @@
 import copy
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from sandbox.his.books import Books
 from sandbox.his.clinic import Clinic
 from sandbox.rehearsal.desk import Movement
 from sandbox.rehearsal.drawers import judge_drawers
+from sandbox.rehearsal.house import House
 from sandbox.rehearsal.insurer import judge_insurance
 from sandbox.rehearsal.judge import Judge, badly_answered
 from sandbox.rehearsal.money import judge_money
@@ -308,7 +309,7 @@ class Sabotage:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cashbook, "listed", short)
-            verdict = await rehearsal.compare_books(Verdict())
+            verdict = await rehearsal.compare_books(Verdict(), tries=1)
         assert "missing_at_his" in " ".join(verdict.notes)
         self.found["a list that is short"] = (
             max(lost),
@@ -457,6 +458,31 @@ def test_books_must_agree_and_must_have_been_compared() -> None:
         verdict = Verdict()
         judge_books([book], others, 1, verdict)
         assert (verdict.reconcile_difference_fen, verdict.his_mismatch) == expected, book
+
+
+def test_the_rehearsal_s_hospital_is_nobody_else_s() -> None:
+    """Beside the demo in one house: its terminals have names of their own, and secrets nobody knows."""
+    demo, own = json.loads(catalogue.HOSPITAL_FILE.read_text("utf-8")), rehearse.own_hospital(8399)
+    for part in ("staff", "departments", "price_list"):
+        assert own[part] == demo[part]
+    names = [{t["id"] for t in file["terminals"]} for file in (demo, own)]
+    assert names[0].isdisjoint(names[1])
+    assert len(names[0]) == len(names[1]) > 0
+    assert len({t["secret"] for t in own["terminals"]} - {"generate"}) == len(own["terminals"])
+
+
+def test_what_a_house_lacks_is_not_played() -> None:
+    """Nothing but a till: phones in a browser and shares. Each thing more opens its ways; with all: every way."""
+    with_terminals = [{"kind": kind, "id": kind, "secret": "s"} for kind in ("scanner", "kiosk")]
+    bare = House("http://h", "http://t", till="http://p")
+    assert set(WAYS) - bare.offers().keys() == {"h5", "shared"}
+    assert bare.offers()["jsapi"] == "wechat"
+    assert House("http://h", "http://t").offers().keys() == set(WAYS)
+    window = replace(bare, cashiers=[{}])
+    assert set(WAYS) - window.offers().keys() == {"h5", "shared", "native", "cash", "card"}
+    assert "kiosk" not in replace(bare, terminals=with_terminals).offers()
+    whole = replace(window, terminals=with_terminals, wechat="http://w", insurance="http://i", finance={})
+    assert whole.offers() == {}
 
 
 def test_usage(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ Judged by the payment centre's own books against what the hospital's system was 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -34,10 +34,11 @@ class Insurer:
 
     Args:
         center: its address.
+        register: WeChat Pay's, whose mixed office takes the payer's password.
     """
 
-    def __init__(self, outside: httpx.AsyncClient, center: str, rng: random.Random) -> None:
-        self.outside, self.center, self.rng = outside, center, rng
+    def __init__(self, outside: httpx.AsyncClient, center: str, register: str, rng: random.Random) -> None:
+        self.outside, self.center, self.register, self.rng = outside, center, register, rng
         self.others: set[str] = set()  # orders that were there before us
         self.others_back: set[str] = set()
         self.told: list[str] = []  # forged notices that were taken
@@ -88,7 +89,8 @@ class Insurer:
         Returns: ``settlements``, ``account_fen``, ``mutual_aid_fen`` of what it came to (given up: zeros); None if it
             could not be gone.
         """
-        begun = await phone.post(f"/api/visits/{visit}/insurance", {"account_used": account_used})
+        asked = {"account_used": account_used, "channel": "JSAPI"}
+        begun = await phone.post(f"/api/visits/{visit}/insurance", asked)
         if begun.status_code != 201:
             return None
         settlements: list[str] = begun.json()["settlements"]
@@ -97,18 +99,25 @@ class Insurer:
         if shown is None or stop == "shown":
             return await self._given_up(phone, visit, len(settlements))
         cash = sum(part["cash_fen"] for part in shown)
-        lie = await phone.post(f"/api/visits/{visit}/insurance/agree", {"cash_fen": cash + 1})
-        if lie.status_code == 204:
+        agrees = {"cash_fen": cash, "channel": "JSAPI", "with_cash": self.rng.random() < 0.5}
+        lie = await phone.post(f"/api/visits/{visit}/insurance/agree", agrees | {"cash_fen": cash + 1})
+        if lie.status_code == 200:
             self.told.append(f"{visit}: agreed to an amount nobody was shown")
-        agreed = await phone.post(f"/api/visits/{visit}/insurance/agree", {"cash_fen": cash})
-        if agreed.status_code != 204 or stop == "agreed":
+        agreed = await phone.post(f"/api/visits/{visit}/insurance/agree", agrees)
+        if agreed.status_code != 200 or stop == "agreed":
             return await self._given_up(phone, visit, len(settlements))
-        for n, code in enumerate(codes):
-            refuses = stop == "refused" and n == len(codes) - 1
-            await self._post("/control/order", {"auth_code": code, "do": "fail" if refuses else "pay"})
+        if stop == "refused":  # the password is right, and the insurance pays nothing
+            fails = [{"on": "mix_pay", "do": "insurance_fails"}]
+            await self.outside.post(f"{self.register}/control/behave", json=fails)
+        pressed: set[str] = set()
+        done = await self._until(
+            phone,
+            visit,
+            lambda states: not states or set(states) == {"paid"},
+            lambda: self._password(phone, visit, openid, pressed),
+        )
         if stop == "refused":
             return await self._over(phone, visit, len(settlements))
-        done = await self._until(phone, visit, lambda states: not states or set(states) == {"paid"})
         if done is None or stop == "paid":
             return await self._given_up(phone, visit, len(settlements))
         sums: Counter[str] = Counter()
@@ -127,6 +136,16 @@ class Insurer:
             await asyncio.sleep(1)
         return ""
 
+    async def _password(self, phone: Phone, visit: str, openid: str, pressed: set[str]) -> None:
+        """The payer's page hands each order to WeChat, twice, and the payer enters the password."""
+        answer = await phone.client.get(f"/api/visits/{visit}/insurance", headers=phone.headers)
+        for one in answer.json()["settlements"] if answer.status_code == 200 else []:
+            if one["invoke"] is not None and one["id"] not in pressed:
+                told = {"openid": openid, "params": one["invoke"]["params"]}
+                pay = f"{self.register}/control/mix/pay"
+                await asyncio.gather(*(self.outside.post(pay, json=told) for _ in range(2)))
+                pressed.add(one["id"])
+
     async def _given_up(self, phone: Phone, visit: str, settlements: int) -> Json | None:
         await phone.post(f"/api/visits/{visit}/shares/give-up")
         return await self._over(phone, visit, settlements)
@@ -137,7 +156,13 @@ class Insurer:
         nothing = {"settlements": settlements, "account_fen": 0, "mutual_aid_fen": 0, "given_up": True}
         return nothing if gone is not None else None
 
-    async def _until(self, phone: Phone, visit: str, met: Callable[[list[str]], bool]) -> list[Json] | None:
+    async def _until(
+        self,
+        phone: Phone,
+        visit: str,
+        met: Callable[[list[str]], bool],
+        meanwhile: Callable[[], Awaitable[None]] | None = None,
+    ) -> list[Json] | None:
         """The settlements once they stand so (none: the round is over); None if they never do, or all came back."""
         end = asyncio.get_running_loop().time() + _PATIENCE
         while asyncio.get_running_loop().time() < end:
@@ -149,6 +174,8 @@ class Insurer:
             if not parts:
                 return None
             await self.decide()
+            if meanwhile is not None:
+                await meanwhile()
             await asyncio.sleep(0.5)
         return None
 

@@ -128,7 +128,7 @@ class Rehearsal:
         house, rng = self.house, self.rng
         hall = Hall(self.client, purse, house.cashiers, house.finance, house.terminals, rng, mark)
         asked = bool(house.insurance and house.wechat)
-        insurer = Insurer(purse.outside, house.insurance, rng) if asked else None
+        insurer = Insurer(purse.outside, house.insurance, house.till, rng) if asked else None
         return Spending(purse, hall, insurer, Ways(set(WAYS) - house.offers().keys(), rng), rng)
 
     async def _open(self) -> None:

@@ -398,7 +398,10 @@ class Books:
                 self.refunds[data["refund_no"]] = data
                 for line in data["charges"]:
                     self.settled.pop(line["charge_no"], None)
-                    self.paid_back.add(line["charge_no"])
+                    if line.get("owed_again"):
+                        self.insured.pop(line["charge_no"], None)
+                    else:
+                        self.paid_back.add(line["charge_no"])
             case "post":
                 for line in data["charges"]:
                     self.encounter(line["charge_no"]).posted[line["charge_no"]] = line["amount_fen"]

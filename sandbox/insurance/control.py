@@ -63,9 +63,9 @@ class Control:
 
     async def person(self, request: Request) -> Response:
         """Somebody takes out an insurance."""
-        asked = await request.json()
-        lists = {name: tuple(asked.pop(name, ())) for name in ("sharing", "family")}
-        self.world.books.join(Person(**asked, **lists))
+        asked: dict[str, Any] = await request.json()
+        asked |= {name: tuple(asked.get(name, ())) for name in ("sharing", "family")}
+        self.world.books.join(Person(**asked))
         return JSONResponse({})
 
     async def order(self, request: Request) -> Response:

@@ -395,19 +395,22 @@ class Books:
                 self.insured.update({line["charge_no"]: line for line in data["charges"] if "fund_fen" in line})
                 self.paid_back -= {line["charge_no"] for line in data["charges"]}
             case "refund" if data["refund_no"] not in self.refunds:
-                self.refunds[data["refund_no"]] = data
-                for line in data["charges"]:
-                    self.settled.pop(line["charge_no"], None)
-                    if line.get("owed_again"):
-                        self.insured.pop(line["charge_no"], None)
-                    else:
-                        self.paid_back.add(line["charge_no"])
+                self._pay_back(data)
             case "post":
                 for line in data["charges"]:
                     self.encounter(line["charge_no"]).posted[line["charge_no"]] = line["amount_fen"]
             case "mark" | "unmark" | "exclude":
                 for no in command["encounters"]:
                     self._turn(self.encounters[no], command["kind"], data.get("charge_no"))
+
+    def _pay_back(self, data: Json) -> None:
+        self.refunds[data["refund_no"]] = data
+        for line in data["charges"]:
+            self.settled.pop(line["charge_no"], None)
+            if line.get("owed_again"):
+                self.insured.pop(line["charge_no"], None)
+            else:
+                self.paid_back.add(line["charge_no"])
 
     def _turn(self, enc: Encounter, kind: str, charge_no: str | None) -> None:
         if kind != "exclude":

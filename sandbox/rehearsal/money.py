@@ -102,7 +102,7 @@ class Purse:
     def take_back(self) -> None:
         """The hospital takes one paid line back: returned medicine, a mistake."""
         books = self.his.books
-        paid = [c for c in sorted(books.settled) if c not in self._back and c not in books.insured]
+        paid = [c for c in sorted(books.settled) if c not in self._back]
         if paid and len(self._back) < 2 + len(books.encounters) // 5:
             charge = self.rng.choice(paid)
             self._back.add(charge)

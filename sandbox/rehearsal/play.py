@@ -1,8 +1,9 @@
 """Plays a made-up hospital day against a running Houfu.
 
 Everything goes over the wire: events and commands signed as ``docs/his.md`` says, phones by Houfu's own JSON and
-streams, money through the sandbox's WeChat Pay. The weather is bad until the day is over; then the air clears, and what
-both sides hold must agree to the fen (``sandbox.rehearsal.judge``).
+streams, desks and the kiosk by the pages people use, money through the sandbox's WeChat Pay and payment centre and over
+the counter (``sandbox.rehearsal.spending``). The weather is bad until the day is over; then the air clears, and what
+all sides hold must agree to the fen (``sandbox.rehearsal.judge``).
 """
 
 import asyncio
@@ -334,7 +335,7 @@ class Rehearsal:
             await self.spending.tidy(self._accounts())
         await self._settles()
 
-    async def _settles(self, seconds: float = _PATIENCE) -> None:
+    async def _settles(self, seconds: float = _PATIENCE, accounts: Sequence[Account] = ()) -> None:
         """Wait until both sides agree, or give up; the judgement then says what does not."""
         end, wrong = time.monotonic() + seconds, list[str]()
         while time.monotonic() < end:
@@ -342,7 +343,7 @@ class Rehearsal:
             if self.his.books.outbox:
                 continue
             if self.spending is not None:
-                await self.spending.keep_house()
+                await self.spending.keep_house(accounts)
             wrong = await self.judge.disagreements(self.spending)
             if not wrong:
                 return
@@ -380,7 +381,7 @@ class Rehearsal:
             await spending.insurer.behave()
         await spending.purse.behave()
         await spending.purse.tidy()
-        await self._settles()
+        await self._settles(accounts=accounts)
 
     async def _until_booked(self, accounts: Sequence[Account], seconds: float = 20) -> None:
         """Only what the hospital has booked can be asked back."""

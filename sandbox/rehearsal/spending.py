@@ -207,7 +207,7 @@ class Spending:
         if self.hall.finance is None:
             return
         cash = {one.patient for one in self.hall.moved if one.fen > 0}
-        waiting = sorted((a for a in accounts if a.visit not in self.insured), key=lambda a: a.patient not in cash)
+        waiting = sorted(accounts, key=lambda a: (a.patient not in cash, a.visit not in self.insured))
         asked = 0
         for account in waiting:
             if asked >= max(3, len(accounts) // 4):
@@ -235,9 +235,15 @@ class Spending:
             return False
         return await finance.answer(number, agreed=agreed)
 
-    async def keep_house(self) -> None:
-        """What people behind desks do while others wait: hand out, decide."""
+    async def keep_house(self, accounts: Sequence[Account] = ()) -> None:
+        """What people behind desks do while others wait: hand out, decide.
+
+        Args:
+            accounts: visits of whoever pays again where a settlement went back as a whole and the rest is owed again.
+        """
         for _ in range(await self.hall.hand_out()):
             self.ways.done("refund_handed_out")
         if self.insurer is not None:
             await self.insurer.decide()
+        again = [a for a in accounts if a.owner.following[a.visit].screen.sums.get("payable_fen")]
+        await asyncio.gather(*(self.settle_up(account) for account in again))

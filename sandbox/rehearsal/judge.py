@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
 from sandbox.his.generate import Day, Guest
 from sandbox.his.noise import SPOILT
@@ -105,6 +105,7 @@ class Judge:
         kept = [c for c in gone if books.split(c)["self_fen"]]
         wrong += [f"{c} was paid and taken back, and its money did not go back" for c in kept]
         wrong += [text for answer in books.answers.values() if (text := badly_answered(answer))]
+        wrong += [f"{line['name']} is to go back, and has not" for line in on_its_way(bills.values())]
         for guest in self.hospital_day.guests:
             modes = {bill["visit"]["mode"] for bill in bills.get(guest.patient.no, [])}
             for no in guest.encounters:
@@ -260,6 +261,12 @@ class Judge:
         phones = [*self.phones.values(), *(r.phone for r in self.families.relatives)]
         delays = [delay for phone in phones for delay in phone.delays]
         self.verdict.push_p50_ms, self.verdict.push_p99_ms = percentiles(delays)
+
+
+def on_its_way(bills: Iterable[Sequence[Json]]) -> list[Json]:
+    """Lines whose money the hospital agreed to give back, and which are still shown as paid."""
+    lines = [line for pages in bills for page in pages for line in page["lines"]]
+    return [line for line in lines if line["refund"] == "approved" and line["state"] == "settled"]
 
 
 def badly_answered(answer: Json) -> str | None:

@@ -21,7 +21,7 @@ from sandbox.rehearsal.desk import Movement
 from sandbox.rehearsal.drawers import judge_drawers
 from sandbox.rehearsal.house import House
 from sandbox.rehearsal.insurer import judge_insurance
-from sandbox.rehearsal.judge import Judge, badly_answered
+from sandbox.rehearsal.judge import Judge, badly_answered, on_its_way
 from sandbox.rehearsal.money import judge_money
 from sandbox.rehearsal.news import Heard, Truth, leaks
 from sandbox.rehearsal.phones import Following, Screen, Sees
@@ -228,6 +228,15 @@ def test_what_a_friend_must_not_know() -> None:
     watched.raw = []
     watched.screen.steps["s0"]["result_flag"] = "abnormal"
     assert len(leaks(watched, set())) == 1
+
+
+def test_money_that_is_agreed_to_go_back_has_to_arrive() -> None:
+    """Asked for, refused, or back: right. Agreed to, and the line is still shown as paid: not over yet."""
+    states = (("requested", "settled"), ("refused", "settled"), ("approved", "refunded"), (None, "settled"))
+    lines = [{"refund": refund, "state": state, "name": "x"} for refund, state in states]
+    waits = {"refund": "approved", "state": "settled", "name": "y"}
+    assert on_its_way([[{"lines": lines}]]) == []
+    assert on_its_way([[{"lines": lines}], [{"lines": []}, {"lines": [waits]}]]) == [waits]
 
 
 def test_spoilt_items_must_be_refused() -> None:

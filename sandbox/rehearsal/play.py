@@ -30,7 +30,7 @@ from sandbox.rehearsal.judge import Judge
 from sandbox.rehearsal.money import Purse
 from sandbox.rehearsal.news import Heard, Truth
 from sandbox.rehearsal.phones import Phone
-from sandbox.rehearsal.reconcile import compare_books
+from sandbox.rehearsal.reconcile import compare_books, open_before
 from sandbox.rehearsal.register import Register
 from sandbox.rehearsal.spending import Spending
 from sandbox.rehearsal.verdict import Json, Verdict
@@ -137,6 +137,8 @@ class Rehearsal:
         if spending is None:
             return
         await spending.purse.open()
+        if self.house.know is None and self.house.finance is not None:  # not the first to be at this house
+            spending.purse.others |= await open_before(self.client, self.house.finance, spending.purse, [self.began])
         if spending.insurer is not None:
             await spending.insurer.open()
         await spending.hall.open()

@@ -75,7 +75,7 @@ class Register:
                 "id_number": patient.id_number,
                 "openid": "" if guardian else openid,
                 "scheme": scheme,
-                "account": patient.account_fen % 1000,
+                "account": 100 + self._made % 5 * 200,  # soon used up: then a relative's comes in
                 "sharing": [relative],
                 "family": [guardian.id_number] if guardian else [],
             },

@@ -36,7 +36,8 @@ from sandbox.his.catalogue import HOSPITAL_FILE, PEOPLE_FILE, Catalogue, Patient
 from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
 from sandbox.rehearsal.door import answers, is_open
-from sandbox.rehearsal.play import House, Rehearsal, his_for
+from sandbox.rehearsal.house import House
+from sandbox.rehearsal.play import Afterwards, Rehearsal, his_for
 from sandbox.rehearsal.verdict import Verdict
 from words import rehearsal as rehearsal_words
 
@@ -66,7 +67,7 @@ def rehearse(visits: int, seed: int, url: str | None, keys: Path | None, progres
 
     if url is None:
         with private_house() as settings:
-            return asyncio.run(_private(settings, visits, seed, say))
+            return asyncio.run(private(settings, visits, seed, say))
     if keys is None:
         raise SettingsError("--url needs --keys FILE: the HIS keys of that Houfu's hospital.")
     return asyncio.run(_elsewhere(url, _key_file(keys), visits, seed, say))
@@ -84,7 +85,12 @@ def private_house() -> Iterator[Settings]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-async def _private(own: Settings, visits: int, seed: int, say: Say) -> Verdict:
+async def private(own: Settings, visits: int, seed: int, say: Say, afterwards: Afterwards | None = None) -> Verdict:
+    """One rehearsal with a server and an outside world of its own, on the database of ``own``.
+
+    Args:
+        afterwards: see ``Rehearsal.run``.
+    """
     cabinet, ports = towns.cabinet(own.data_dir / "sandbox"), towns.listen()
     given = {k: v for k, v in own.model_dump().items() if k not in towns.client_settings(cabinet, ports)}
     with _free_port() as port:
@@ -94,6 +100,7 @@ async def _private(own: Settings, visits: int, seed: int, say: Say) -> Verdict:
         document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
         document["his"]["base_url"] = ports.url("his")
         document["hospital"]["settings"] |= QUICK
+        document["terminals"] = _terminals(document, document["hospital"]["code"])
         hospital, inbound, outbound = await _open(world.db, document)
         his = his_for(settings.base_url, inbound, outbound, seed)
         town = towns.build(cabinet, ports, settings.base_url, (inbound, [outbound]), scale=0.02)
@@ -104,6 +111,10 @@ async def _private(own: Settings, visits: int, seed: int, say: Say) -> Verdict:
             f"{ports.url('sms')}/control/messages",
             ports.url("wechat_pay"),
             payer=next(p["openid"] for p in towns.people() if p["openid"]),
+            wechat=ports.url("wechat"),
+            insurance=ports.url("insurance"),
+            cashiers=_cashiers(document),
+            terminals=document["terminals"],
             hospital=str(hospital),
             desk=_login(document, "counter"),
             finance=_login(document, "finance"),
@@ -111,14 +122,30 @@ async def _private(own: Settings, visits: int, seed: int, say: Say) -> Verdict:
             ledger=lambda: _unbalanced(world.db),
         )
         async with towns.running(town), server(settings):
-            return await Rehearsal(house, his, visits, seed, say).run()
+            return await Rehearsal(house, his, visits, seed, say).run(afterwards)
     finally:
         await world.db.close()
 
 
 def _login(document: Mapping[str, Any], role: str) -> dict[str, str]:
-    staff = next(one for one in document["staff"] if one["role"] == role)
-    return {"hospital": document["hospital"]["code"], "login": staff["login"], "pin": staff["pin"]}
+    return _logins(document, role)[0]
+
+
+def _logins(document: Mapping[str, Any], role: str) -> list[dict[str, str]]:
+    code, staff = document["hospital"]["code"], [one for one in document["staff"] if one["role"] == role]
+    return [{"hospital": code, "login": one["login"], "pin": one["pin"]} for one in staff]
+
+
+def _cashiers(document: Mapping[str, Any]) -> list[dict[str, str]]:
+    return _logins(document, "counter")
+
+
+def _terminals(document: Mapping[str, Any], code: str) -> list[dict[str, str]]:
+    """The file's terminals under names and with secrets of this hospital's own."""
+    return [
+        {**one, "id": f"{code}-{one['id'].partition('-')[2]}", "secret": secrets_of_chance.token_hex(16)}
+        for one in document["terminals"]
+    ]
 
 
 async def _open(db: Database, document: Mapping[str, Any]) -> tuple[UUID, Key, Key]:
@@ -219,6 +246,7 @@ def own_hospital(his_port: int) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     document["hospital"] |= {"code": CODE, "name": rehearsal_words.NAME, "short_name": rehearsal_words.NAME}
     document["hospital"]["settings"] |= QUICK
+    document["terminals"] = _terminals(document, CODE)
     document["his"] = {
         "base_url": f"http://127.0.0.1:{his_port}",
         "inbound_keys": [{"id": f"{CODE}-in-1", "secret": "generate"}],
@@ -238,7 +266,8 @@ def prepare(settings: Settings, file: Path, his_port: int) -> None:
     asyncio.run(load_file(settings, document))
     secrets = asyncio.run(key_secrets(settings, CODE))
     outside = settings.port + OUTSIDE_FROM
-    places = {name: f"http://127.0.0.1:{outside + towns.NAMES.index(name)}" for name in ("sms", "wechat_pay")}
+    names = ("sms", "wechat", "wechat_pay", "insurance")
+    places = {name: f"http://127.0.0.1:{outside + towns.NAMES.index(name)}" for name in names}
     keys = {
         "inbound": {"id": f"{CODE}-in-1", "secret": secrets[f"{CODE}-in-1"]},
         "outbound": {"id": f"{CODE}-out-1", "secret": secrets[f"{CODE}-out-1"]},
@@ -246,6 +275,10 @@ def prepare(settings: Settings, file: Path, his_port: int) -> None:
         "texts": f"{places['sms']}/control/messages",
         "till": places["wechat_pay"],
         "payer": next(p["openid"] for p in towns.people() if p["openid"]),
+        "wechat": places["wechat"],
+        "insurance": places["insurance"],
+        "cashiers": _cashiers(document),
+        "terminals": document["terminals"],
         "desk": _login(document, "counter"),
         "finance": _login(document, "finance"),
     }
@@ -280,6 +313,10 @@ async def _elsewhere(url: str, keys: Mapping[str, Any], visits: int, seed: int, 
         keys["texts"],
         keys.get("till", ""),
         payer=keys.get("payer", ""),
+        wechat=keys.get("wechat", ""),
+        insurance=keys.get("insurance", ""),
+        cashiers=keys.get("cashiers", ()),
+        terminals=keys.get("terminals", ()),
         desk=keys.get("desk"),
         finance=keys.get("finance"),
     )
@@ -289,12 +326,14 @@ async def _elsewhere(url: str, keys: Mapping[str, Any], visits: int, seed: int, 
 
 
 async def _reachable(keys: Mapping[str, Any]) -> None:
-    """Phones need their text messages, families their till.
+    """Phones need their text messages, families their till, and whatever else the file names.
 
     Raises:
         SettingsError: one does not answer.
     """
-    for name, path in (("texts", ""), ("till", "/control/books")):
+    books = "/control/books"
+    places = (("texts", ""), ("till", books), ("insurance", books), ("wechat", "/control/inbox/nobody"))
+    for name, path in places:
         if keys.get(name) and not await answers(keys[name] + path):
             raise SettingsError(f"{name} of the key file, {keys[name]}, does not answer.")
 
@@ -324,6 +363,8 @@ def tell(verdict: Verdict, console: Console) -> None:
         str(verdict.pushes_seen), "pushes", f"of {verdict.pushes_expected}, in {verdict.rows_seen} rows; {times}"
     )
     table.add_row(str(verdict.payments), "payments", paid)
+    if verdict.ways:
+        table.add_row("", "ways", ", ".join(f"{way} {times}" for way, times in verdict.ways.items()))
     for name, wrong in verdict.wrong.items():
         colour = "red" if wrong else "yellow" if wrong is None else "green"
         table.add_row(f"[{colour}]{'–' if wrong is None else wrong}[/]", name.replace("_", " "), "")
@@ -336,4 +377,15 @@ def tell(verdict: Verdict, console: Console) -> None:
     console.print(last, highlight=False)
 
 
-__all__ = ["bars", "own_hospital", "prepare", "private_house", "ready", "rehearse", "server", "start", "tell"]
+__all__ = [
+    "bars",
+    "own_hospital",
+    "prepare",
+    "private",
+    "private_house",
+    "ready",
+    "rehearse",
+    "server",
+    "start",
+    "tell",
+]

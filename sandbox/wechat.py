@@ -12,6 +12,7 @@ POST /control/behave         ``{"kill_tokens": true}`` all tokens die now; ``{"s
                              ``{"fail_next": n, "status": 500}``; ``{"errcode_next": 45009}``; ``{"slow": seconds}``
                              for the next call
 POST /control/follow         ``{"openid", "follows": bool}``
+POST /control/person         ``{"name", "openid"}``: somebody more has WeChat
 ============================ ==================================================================================
 """
 
@@ -196,6 +197,7 @@ def build(world: World) -> Starlette:
         Route("/control/jssdk", control.jssdk, methods=["POST"]),
         Route("/control/behave", control.behave, methods=["POST"]),
         Route("/control/follow", control.follow, methods=["POST"]),
+        Route("/control/person", control.join, methods=["POST"]),
     ]
     cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     return Starlette(routes=routes, middleware=[cors])
@@ -368,3 +370,10 @@ class _Control:
             return JSONResponse({"error": "no such person"}, 404)
         person.follows = bool(asked.get("follows"))
         return JSONResponse({"follows": person.follows})
+
+    async def join(self, request: Request) -> Response:
+        asked = await request.json()
+        openid = str(asked["openid"])
+        if self.world.person(openid) is None:
+            self.world.persons.append(Person(str(asked["name"]), openid, f"m{openid}"))
+        return JSONResponse({})

@@ -92,7 +92,10 @@ class Order(Base):
 
 
 class HisCall(Base):
-    """Something the HIS must be told, exactly once in effect; ``turn`` keeps the order within a visit."""
+    """Something the HIS must be told, exactly once in effect; ``turn`` keeps the order within a visit.
+
+    ``encounters`` are the HIS's numbers it was first said of: the same key always says the same.
+    """
 
     __tablename__ = "his_call"
     __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012 - nobody reads ``turn`` where it is written
@@ -107,6 +110,7 @@ class HisCall(Base):
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"))
     kind: Mapped[str] = column(2)
     data: Mapped[dict[str, Any]] = column(4)
+    encounters: Mapped[list[str] | None] = column(2)
     state: Mapped[str] = column(2)
     queued_at: Mapped[datetime] = column(2)
     next_at: Mapped[datetime] = column(2)

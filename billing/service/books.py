@@ -8,9 +8,12 @@ from uuid import UUID
 from sqlalchemy import case, func, or_, select
 
 from billing.models import LedgerEntry, LedgerTransaction, Round
+from billing.rules import TILLS, Account
 from kernel.db import Tx, one_of
 from kernel.ids import derive
 from visits.service.encounters import Visit
+
+_TILLS = (Account.CASH_WECHAT, *TILLS.values())
 
 
 class Posting(NamedTuple):
@@ -78,12 +81,12 @@ async def numbers_of(tx: Tx, rounds: Collection[UUID]) -> dict[UUID, str]:
 
 
 async def cash_of(tx: Tx, postings: Collection[Posting]) -> dict[Posting, int]:
-    """The cash of each posting, in fen, money back positive too; 0 where there is none."""
+    """What each posting moved in or out of a till, in fen, money back positive too; 0 where there is none."""
     wanted = {derive(*posting): posting for posting in postings}
     found = dict.fromkeys(wanted.values(), 0)
     query = (
         select(LedgerEntry.transaction_id, func.sum(LedgerEntry.amount_fen))
-        .where(one_of(LedgerEntry.transaction_id, wanted), LedgerEntry.account.startswith("cash_"))
+        .where(one_of(LedgerEntry.transaction_id, wanted), LedgerEntry.account.in_(_TILLS))
         .group_by(LedgerEntry.transaction_id)
     )
     for transaction_id, fen in await tx.session.execute(query):

@@ -88,6 +88,8 @@ class Books:
         self.refunds: dict[str, Json] = {}
         self.booked_at: dict[str, str] = {}  # settlement or refund number -> when it was entered
         self.settled: dict[str, str] = {}  # charge -> settlement that paid it and was not refunded
+        self.paid_back: set[str] = set()  # charges paid back by Houfu: on request, or because they were reversed
+        self.insured: dict[str, Json] = {}  # charge -> the split with which the insurance settled it
         self.complaints: list[str] = []  # what Houfu did that no careful partner does
         self.changed: Callable[[], None] = lambda: None  # rung whenever something new waits for Houfu
         self.heard: Callable[[Json, Json], None] = lambda item, answer: None  # told of each first answer to an item
@@ -275,9 +277,19 @@ class Books:
         enc = self.encounters[encounter]
         piles: dict[str, dict[str, int]] = {p: {} for p in ("payable", "planned", "gone", "at_window", "excluded")}
         for no, charge in enc.charges.items():
-            piles[_pile(enc, no, charge)][no] = charge["amount_fen"]
+            pile = "gone" if no in self.paid_back else _pile(enc, no, charge)
+            piles[pile][no] = charge["amount_fen"]
         owed = {no: enc.charges[no]["split"]["self_fen"] for no in piles["payable"]}
         return RightBill(enc.no, **piles, self_fen=owed)
+
+    def split(self, charge_no: str) -> Json:
+        """Who bears a charge, in fen: as the insurance settled it through Houfu, else as estimated."""
+        line = self.insured.get(charge_no)
+        if line is None:
+            estimate: Json = self.encounter(charge_no).charges[charge_no]["split"]
+            return estimate
+        fund = line["fund_fen"] + line["other_fen"]
+        return {"fund_fen": fund, "account_fen": line["account_fen"], "self_fen": line["self_fen"]}
 
     def snapshot(self, encounter: str) -> Json:
         """The ``data`` of a ``visit.snapshot``: all there is to know of one encounter, as of now."""
@@ -380,16 +392,25 @@ class Books:
             case "settle" if data["settlement_no"] not in self.settlements:
                 self.settlements[data["settlement_no"]] = data
                 self.settled.update({line["charge_no"]: data["settlement_no"] for line in data["charges"]})
+                self.insured.update({line["charge_no"]: line for line in data["charges"] if "fund_fen" in line})
+                self.paid_back -= {line["charge_no"] for line in data["charges"]}
             case "refund" if data["refund_no"] not in self.refunds:
-                self.refunds[data["refund_no"]] = data
-                for line in data["charges"]:
-                    self.settled.pop(line["charge_no"], None)
+                self._pay_back(data)
             case "post":
                 for line in data["charges"]:
                     self.encounter(line["charge_no"]).posted[line["charge_no"]] = line["amount_fen"]
             case "mark" | "unmark" | "exclude":
                 for no in command["encounters"]:
                     self._turn(self.encounters[no], command["kind"], data.get("charge_no"))
+
+    def _pay_back(self, data: Json) -> None:
+        self.refunds[data["refund_no"]] = data
+        for line in data["charges"]:
+            self.settled.pop(line["charge_no"], None)
+            if line.get("owed_again"):
+                self.insured.pop(line["charge_no"], None)
+            else:
+                self.paid_back.add(line["charge_no"])
 
     def _turn(self, enc: Encounter, kind: str, charge_no: str | None) -> None:
         if kind != "exclude":

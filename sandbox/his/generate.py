@@ -34,10 +34,16 @@ class Clock:
 
 @dataclass(slots=True)
 class Guest:
-    """One patient of the day with the encounters they have had so far; ``deferred`` means they may pay later."""
+    """One patient of the day with the encounters they have had so far.
+
+    Attributes:
+        deferred: they may pay later.
+        twice: they see a second department in any case.
+    """
 
     patient: PatientCard
     deferred: bool
+    twice: bool = False
     encounters: list[str] = field(default_factory=list)
 
 
@@ -138,7 +144,7 @@ class _Visit:
     def live(self) -> Iterator[float]:
         emergency = self.chance(0.05)
         yield from self.encounter("EMER" if emergency else self.day.department(self.rng), emergency)
-        if self.chance(0.1):
+        if self.chance(0.1) or self.guest.twice:
             yield self.rng.uniform(5, 40)
             yield from self.encounter(self.day.department(self.rng), False)
 

@@ -109,6 +109,7 @@ class Books:
         self.people = {p.id_number: p for p in people}
         self.rules, self.now = rules, now
         self.codes: dict[str, tuple[Auth, str, datetime]] = {}
+        self.consents: dict[str, Auth] = {}  # by the code each was given for, also when that is used up
         self.auths: dict[str, Auth] = {}
         self.tokens: dict[str, tuple[str, datetime]] = {}
         self.orders: dict[str, Order] = {}
@@ -129,7 +130,14 @@ class Books:
         code = secrets.token_hex(12)
         auth = Auth("AUTH" + secrets.token_hex(16).upper(), whose, payer.id_number, self.now() + AUTH_LIFE)
         self.codes[code] = (auth, openid, self.now() + CODE_LIFE)
+        self.consents[code] = auth
         return code
+
+    def join(self, person: Person) -> None:
+        """Somebody more is insured; whoever is already stays as they are."""
+        if person.id_number not in self.people:
+            self.people[person.id_number] = person
+            self._opened += person.account
 
     def resolve(self, code: str, openid: str) -> tuple[Auth, str]:
         """userQuery: the authorization behind a code, once, and an ecToken of the payer's."""

@@ -3,9 +3,12 @@
 ======================== ====================================================================================
 POST /control/consent    ``{"openid", "patient"?: identity number}`` → ``{"auth_code"}``: somebody agrees in the
                          insurance's mini-program, for themselves or (family account) for a relative
-POST /control/order      ``{"payOrdId" | "medOrgOrd", "do"}`` moves an order: ``pay`` the patient agrees, the insurance
-                         pays; ``cash`` the cash part arrived; ``fail`` it fails, also after it was paid; ``inside``
-                         settled at the window; ``reverse`` the insurer takes it back; ``settling`` 2; ``abnormal`` 14
+POST /control/person     ``{"name", "id_number", "openid"?, "scheme"?, "account"?, "sharing"?, "family"?}`` (see
+                         ``books.Person``): somebody more is insured
+POST /control/order      ``{"payOrdId" | "medOrgOrd" | "auth_code" (of its consent), "do"}`` moves an order: ``pay``
+                         the patient agrees, the insurance pays; ``cash`` the cash part arrived; ``fail`` it fails, also
+                         after it was paid; ``inside`` settled at the window; ``reverse`` the insurer takes it back;
+                         ``settling`` 2; ``abnormal`` 14
 POST /control/refund     ``{"appRefdSn", "success": bool}`` decides a refund nobody knew about
 POST /control/behave     a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``
 POST /control/notify     ``{"payOrdId", "spoil"?, "overrides"?, "url"?}`` sends a 6302 now; ``{"replay": payOrdId}``
@@ -23,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.insurance.books import Order
+from sandbox.insurance.books import Order, Person
 from sandbox.insurance.wire import Refusal
 from sandbox.insurance.world import World
 
@@ -33,6 +36,7 @@ def control_routes(world: World) -> list[BaseRoute]:
     control = Control(world)
     return [
         Route("/control/consent", control.consent, methods=["POST"]),
+        Route("/control/person", control.person, methods=["POST"]),
         Route("/control/order", control.order, methods=["POST"]),
         Route("/control/refund", control.refund, methods=["POST"]),
         Route("/control/behave", control.behave, methods=["POST"]),
@@ -56,6 +60,13 @@ class Control:
         except (Refusal, KeyError) as no:
             return JSONResponse({"code": no.code if isinstance(no, Refusal) else "NO_SUCH_PERSON"}, 400)
         return JSONResponse({"auth_code": code})
+
+    async def person(self, request: Request) -> Response:
+        """Somebody takes out an insurance."""
+        asked: dict[str, Any] = await request.json()
+        asked |= {name: tuple(asked.get(name, ())) for name in ("sharing", "family")}
+        self.world.books.join(Person(**asked))
+        return JSONResponse({})
 
     async def order(self, request: Request) -> Response:
         """Move an order."""
@@ -129,4 +140,7 @@ class Control:
         orders = self.world.books.orders
         if "payOrdId" in asked:
             return orders.get(str(asked["payOrdId"]))
+        if "auth_code" in asked:
+            auth = self.world.books.consents.get(str(asked["auth_code"]))
+            return next((o for o in orders.values() if auth is not None and o.auth == auth.number), None)
         return next((o for o in orders.values() if o.number == asked.get("medOrgOrd")), None)

@@ -12,6 +12,7 @@ import httpx
 from sandbox.his.catalogue import PatientCard
 from sandbox.his.generate import Guest, id_number
 from sandbox.rehearsal.phones import Phone, Sees
+from sandbox.rehearsal.register import Register
 
 Json = dict[str, Any]
 _CHILD_DAYS = 14 * 365 - 30
@@ -47,6 +48,7 @@ class Families:
     client: httpx.AsyncClient
     texts: str
     rng: random.Random
+    register: Register
     desk: Json | None = None
     prefix: str = "1980"
     relatives: list[Relative] = field(default_factory=list)
@@ -74,6 +76,12 @@ class Families:
         """A phone of one of them."""
         return Phone(self.client, self.texts, card, random.Random(self.rng.getrandbits(64)))
 
+    async def log_in(self, phone: Phone, *, wechat: bool = True) -> None:
+        """By WeChat and a text message where there is a WeChat, else by the message alone."""
+        openid = await self.register.wechat_for(phone.card) if wechat else ""
+        await phone.log_in(await self.register.ticket(openid) if openid else "")
+        phone.openid = openid
+
     async def gather(self, guest: Guest, owner: Phone) -> None:
         """Let somebody in, now and then."""
         chosen = self.rng.random()
@@ -81,7 +89,7 @@ class Families:
         if sees is None:
             return
         phone = self.phone(self.card(guest.patient.key))
-        await phone.log_in()
+        await self.log_in(phone, wechat=self.rng.random() < 0.5)
         await owner.let_in(phone, OFFERS[sees], owner.patient)
         if sees == "steps":
             phone.patience = (3600.0,)  # lies on the table: what it misses it was not sent
@@ -90,7 +98,8 @@ class Families:
     async def guardian(self, guest: Guest) -> Phone:
         """The father of a child logs in by the child's phone number, which is his, and the desk writes him down."""
         phone = self.phone(self.card(guest.patient.key, guest.patient.phone or ""))
-        await phone.log_in()
+        await self.log_in(phone)
+        await self.register.insure(guest.patient, phone.openid, guardian=phone.card)
         body = {"patient_number": guest.patient.no, "guardian_phone": guest.patient.phone}
         answer = await self.client.post("/api/family/guardians", json=body, headers=await self._desk())
         if answer.status_code != 201:

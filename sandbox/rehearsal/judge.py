@@ -3,15 +3,18 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
 from sandbox.his.generate import Day, Guest
 from sandbox.his.noise import SPOILT
 from sandbox.his.server import His
+from sandbox.rehearsal.drawers import judge_drawers
 from sandbox.rehearsal.family import Families, Relative
-from sandbox.rehearsal.money import Purse
+from sandbox.rehearsal.insurer import judge_insurance
+from sandbox.rehearsal.money import judge_money
 from sandbox.rehearsal.news import Fact, Heard, Truth, leaks, on_screen
 from sandbox.rehearsal.phones import Following, Phone, Screen, Shut
+from sandbox.rehearsal.spending import Spending
 from sandbox.rehearsal.verdict import Json, Verdict, bill_mismatch, percentiles
 
 _IN_TIME = 2.0  # seconds a follower's phone has for a row before the end of the visit shuts its page
@@ -40,14 +43,37 @@ class Judge:
 
     # -- bills, and what the hospital's system holds of our decisions
 
-    async def disagreements(self, purse: Purse | None) -> list[str]:
+    async def disagreements(self, spending: Spending | None) -> list[str]:
         """What is not (yet) as it must be."""
         bills = await self.bills()
         wrong = [why for off, why in self._off(bills) if off] + self._his_wrong(bills)
-        if purse is not None:
-            doubled, other = await purse.wrong()
-            wrong += doubled + other
+        if spending is not None:
+            so_far = Verdict()
+            await self.money(spending, so_far)
+            wrong += so_far.notes
         return wrong
+
+    async def money(self, spending: Spending, verdict: Verdict) -> None:
+        """Every fen at the till, in the drawers and at the insurance, against what the hospital's system was told."""
+        books, hall, insurer = self.his.books, spending.hall, spending.insurer
+        till = await spending.purse.books()
+        doubled, other = judge_money(till, books.settlements, books.refunds)
+        verdict.payments_doubled += len(doubled)
+        for text in doubled:
+            verdict.note(text)
+        verdict.wrong_his(other)
+        off, said = judge_drawers(till, books.settlements, books.refunds.values(), hall.moved, self._whose)
+        verdict.drawer_mismatch_fen = off if hall.cashiers else None
+        insured: tuple[int | None, list[str]] = (None, [])
+        if insurer is not None:
+            insured = judge_insurance(await insurer.books(), books.settlements, books.refunds.values())
+        verdict.insurance_mismatch_fen = insured[0]
+        for text in (*said, *insured[1]):
+            verdict.note(text)
+
+    def _whose(self, settlement: Json) -> str:
+        charge = settlement["charges"][0]["charge_no"]
+        return str(self.his.books.encounter(charge).started["patient"]["no"])
 
     async def bills(self) -> dict[str, list[Json]]:
         """Every patient's bills as the pages show them now."""
@@ -76,9 +102,10 @@ class Judge:
         wrong = [f"complaint: {text}" for text in books.complaints]
         # Of a line the insurance paid whole there is no money to send back, and nobody needs to be told.
         gone = [c for c in books.settled if c in books.encounter(c).reversed]
-        kept = [c for c in gone if books.encounter(c).charges[c]["split"]["self_fen"]]
+        kept = [c for c in gone if books.split(c)["self_fen"]]
         wrong += [f"{c} was paid and taken back, and its money did not go back" for c in kept]
         wrong += [text for answer in books.answers.values() if (text := badly_answered(answer))]
+        wrong += [f"{line['name']} is to go back, and has not" for line in on_its_way(bills.values())]
         for guest in self.hospital_day.guests:
             modes = {bill["visit"]["mode"] for bill in bills.get(guest.patient.no, [])}
             for no in guest.encounters:
@@ -95,7 +122,7 @@ class Judge:
                 wrong.append(f"{guest.patient.no}: signed ahead and is {modes}")
         return wrong
 
-    async def day(self, purse: Purse | None) -> None:
+    async def day(self, spending: Spending | None) -> None:
         """The last word on bills, calls and money."""
         verdict, books = self.verdict, self.his.books
         bills = await self.bills()
@@ -111,16 +138,17 @@ class Judge:
             if off:
                 verdict.note(why)
         verdict.wrong_his(self._his_wrong(bills))
-        if purse is None:
+        if spending is None:
+            verdict.insurance_mismatch_fen = verdict.drawer_mismatch_fen = None
             return
-        doubled, other = await purse.wrong()
-        verdict.payments_doubled += len(doubled)
-        for text in doubled:
-            verdict.note(text)
-        verdict.wrong_his([*other, *purse.fooled])
-        verdict.payments, verdict.forged_refused = purse.payments, purse.forged
-        verdict.shared = purse.shared
-        verdict.refunds = len(books.refunds)
+        await self.money(spending, verdict)
+        purse, insurer = spending.purse, spending.insurer
+        verdict.wrong_his([*purse.fooled, *spending.hall.wrong, *(insurer.told if insurer else ())])
+        verdict.payments = purse.payments + sum(1 for one in spending.hall.moved if one.fen > 0)
+        verdict.forged_refused = purse.forged + (insurer.forged if insurer else 0)
+        verdict.shared, verdict.refunds, verdict.ways = purse.shared, len(books.refunds), spending.ways.counts
+        if verdict.unplayed:
+            verdict.note(f"ways the house offers that nobody went: {', '.join(verdict.unplayed)}")
 
     # -- pushes
 
@@ -233,6 +261,12 @@ class Judge:
         phones = [*self.phones.values(), *(r.phone for r in self.families.relatives)]
         delays = [delay for phone in phones for delay in phone.delays]
         self.verdict.push_p50_ms, self.verdict.push_p99_ms = percentiles(delays)
+
+
+def on_its_way(bills: Iterable[Sequence[Json]]) -> list[Json]:
+    """Lines whose money the hospital agreed to give back, and which are still shown as paid."""
+    lines = [line for pages in bills for page in pages for line in page["lines"]]
+    return [line for line in lines if line["refund"] == "approved" and line["state"] == "settled"]
 
 
 def badly_answered(answer: Json) -> str | None:

@@ -53,7 +53,7 @@ class Truth:
                     charge = enc.charges[number]
                     if all_of_it or not self.hidden(enc, charge.get("order_no")):
                         stands = "paid" if pile == "done" and number in self.books.settled else pile
-                        found[_line(charge["name"], charge["amount_fen"], charge["split"], stands)] += 1
+                        found[_line(charge["name"], charge["amount_fen"], self.books.split(number), stands)] += 1
         return found
 
     def steps(self, encounters: Iterable[str], all_of_it: bool = True) -> Counter[Fact]:

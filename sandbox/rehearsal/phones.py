@@ -124,6 +124,7 @@ class Phone:
     def __init__(self, client: httpx.AsyncClient, texts: str, card: PatientCard, rng: random.Random) -> None:
         self.client, self.texts, self.card, self.rng = client, texts, card, rng
         self.person = self.hospital = ""
+        self.openid = ""  # its owner's WeChat, where it is linked
         self.patient = ""  # for whom this phone acts, when that is somebody else
         self.headers: dict[str, str] = {}
         self.signed = False
@@ -133,12 +134,17 @@ class Phone:
         self.patience: tuple[float, ...] = (0.4, 2.0, 30.0)  # seconds until the lift, the cellar, the other app
         self.wrong: list[str] = []  # what this phone was answered that it must not be
 
-    async def log_in(self) -> None:
-        """By the code of a text message, as everybody does the first time; who is not known yet says who it is."""
+    async def log_in(self, ticket: str = "") -> None:
+        """By the code of a text message, as everybody does the first time; who is not known yet says who it is.
+
+        Args:
+            ticket: of WeChat's login, which is linked to this person then.
+        """
         number = self.card.phone
         await self._ask_code(number)
         kept = (await self.client.get(self.texts, params={"phone": number})).raise_for_status().json()
-        answer = await self.client.post("/api/session", json={"phone": number, "code": kept[-1]["params"][0]})
+        proof = {"phone": number, "code": kept[-1]["params"][0]} | ({"ticket": ticket} if ticket else {})
+        answer = await self.client.post("/api/session", json=proof)
         step = answer.raise_for_status().json()
         if step["state"] == "enrol":
             said = {"ticket": step["ticket"], "name": self.card.name, "id_number": self.card.id_number}

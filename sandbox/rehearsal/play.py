@@ -1,66 +1,48 @@
 """Plays a made-up hospital day against a running Houfu.
 
 Everything goes over the wire: events and commands signed as ``docs/his.md`` says, phones by Houfu's own JSON and
-streams, money through the sandbox's WeChat Pay. The weather is bad until the day is over; then the air clears, and what
-both sides hold must agree to the fen (``sandbox.rehearsal.judge``).
+streams, desks and the kiosk by the pages people use, money through the sandbox's WeChat Pay and payment centre and over
+the counter (``sandbox.rehearsal.spending``). The weather is bad until the day is over; then the air clears, and what
+all sides hold must agree to the fen (``sandbox.rehearsal.judge``).
 """
 
 import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 
 from kernel.clock import CHINA, china_day, wall_clock
-from sandbox.his.catalogue import Catalogue, PatientCard
+from sandbox.his.catalogue import Catalogue
 from sandbox.his.generate import Clock, Day, Guest
 from sandbox.his.noise import STORM, Noise
 from sandbox.his.server import His
 from sandbox.his.wire import Key
 from sandbox.rehearsal.family import Families, another, grown_up, is_child, is_past_childhood
+from sandbox.rehearsal.hall import Account, Hall
+from sandbox.rehearsal.house import House
+from sandbox.rehearsal.insurer import Insurer
 from sandbox.rehearsal.judge import Judge
 from sandbox.rehearsal.money import Purse
 from sandbox.rehearsal.news import Heard, Truth
 from sandbox.rehearsal.phones import Phone
-from sandbox.rehearsal.reconcile import compare_books
+from sandbox.rehearsal.reconcile import compare_books, open_before
+from sandbox.rehearsal.register import Register
+from sandbox.rehearsal.spending import Spending
 from sandbox.rehearsal.verdict import Json, Verdict
+from sandbox.rehearsal.ways import WAYS, Ways
 
 Say = Callable[[str, float], None]
+Afterwards = Callable[["Rehearsal"], Awaitable[None]]
 """What is going on, and how much of it is done (0–1)."""
 _FAULTS = ("down", "late", "500_after", "garbage", "other_key", "slow", "refuse_abandon")
 _PATIENCE = 330.0  # seconds; a call that failed often is tried again after at most five minutes
+_EVENING = ("down", "500_after", "garbage", "other_key")
 _SLIPS = ("repeat", "bad_signature", "stale", "old_events", "bad_items")
-
-
-@dataclass(slots=True)
-class House:
-    """The Houfu that is rehearsed with, and the outside world it was told of.
-
-    Args:
-        url: Houfu's address.
-        texts: the sandbox's text messages (``/control/messages``).
-        till: the sandbox's WeChat Pay; empty: nobody pays.
-        payer: whose WeChat pays there.
-        hospital: the hospital's id at Houfu; empty: only known once a visit is seen.
-        desk: hospital code, login and PIN of a desk that may write guardians down; None: no children come.
-        know: makes patients known before the day, as if they had been here earlier; None: nobody is.
-        finance: hospital code, login and PIN of the finance department; None: nobody compares the books.
-        ledger: asks how many fen the ledger is off; None: it cannot be looked at.
-    """
-
-    url: str
-    texts: str
-    till: str = ""
-    payer: str = ""
-    hospital: str = ""
-    desk: Json | None = None
-    finance: Json | None = None
-    know: Callable[[Sequence[PatientCard]], Awaitable[None]] | None = None
-    ledger: Callable[[], Awaitable[int]] | None = None
 
 
 def his_for(houfu_url: str, inbound: Key, outbound: Key, seed: int, catalogue: Catalogue | None = None) -> His:
@@ -97,31 +79,42 @@ class Rehearsal:
         self.children: set[str] = set()
         self.before: set[str] = set()  # guests who sign before they come
         self.during: set[str] = set()
+        self.met: set[str] = set()  # guests of ``during`` who have been asked to sign
         self.over = False  # the day
+        self._known: dict[str, Account] = {}  # by visit
         self.began = china_day(wall_clock())
         self.heard = Heard(his.books, time.monotonic)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
         self.client = httpx.AsyncClient(base_url=house.url, trust_env=False, limits=limits, timeout=30)
         his.books.salt = mark
         self._set_apart(mark)
-        self.families = Families(self.client, house.texts, self.rng, house.desk, f"17{mark}" if mark else "1980")
         self.purse = Purse(house.till, house.payer, his, self.rng) if house.till else None
+        outside = self.purse.outside if self.purse is not None else self.client
+        register = Register(outside, house.url, house.wechat, house.till, house.insurance, mark)
+        prefix = f"17{mark}" if mark else "1980"
+        self.families = Families(self.client, house.texts, self.rng, register, house.desk, prefix)
+        self.spending = self._spending(self.purse, mark) if self.purse is not None else None
         truth = Truth(his.books, his.catalogue.departments)
         self.judge = Judge(self.verdict, self.day, his, truth, self.heard, self.phones, self.families, self.before)
 
     # -- the day
 
-    async def run(self) -> Verdict:
-        """The whole of it."""
+    async def run(self, afterwards: Afterwards | None = None) -> Verdict:
+        """The whole of it.
+
+        Args:
+            afterwards: is let in when all is judged, while house and outside world are still open.
+        """
         async with self.client:
             try:
-                if self.purse is not None:
-                    await self.purse.open()
+                await self._open()
                 await self._invite()
                 await self._live()
                 await self._clear_the_air()
                 await self._evening()
                 await self._judge()
+                if afterwards is not None:
+                    await afterwards(self)
             except (httpx.HTTPError, RuntimeError, LookupError) as error:
                 self.verdict.broke_off = f"{type(error).__name__}: {error}"
                 self.verdict.note(f"The rehearsal broke off: {self.verdict.broke_off}")
@@ -131,6 +124,24 @@ class Rehearsal:
                 if self.purse is not None:
                     await self.purse.close()
         return self.verdict
+
+    def _spending(self, purse: Purse, mark: str) -> Spending:
+        house, rng = self.house, self.rng
+        hall = Hall(self.client, purse, house.cashiers, house.finance, house.terminals, rng, mark)
+        asked = bool(house.insurance and house.wechat)
+        insurer = Insurer(purse.outside, house.insurance, house.till, rng) if asked else None
+        return Spending(purse, hall, insurer, Ways(set(WAYS) - house.offers().keys(), rng), rng)
+
+    async def _open(self) -> None:
+        spending = self.spending
+        if spending is None:
+            return
+        await spending.purse.open()
+        if self.house.know is None and self.house.finance is not None:  # not the first to be at this house
+            spending.purse.others |= await open_before(self.client, self.house.finance, spending.purse, [self.began])
+        if spending.insurer is not None:
+            await spending.insurer.open()
+        await spending.hall.open()
 
     def _set_apart(self, mark: str) -> None:
         """Children come with a father where a desk can write him down; else, and near a birthday, they are grown."""
@@ -155,6 +166,9 @@ class Rehearsal:
                 elif chosen < 0.8:
                     self.during.add(number)
             guest.deferred = number in self.before | self.during
+        grown = [g for g in self.day.guests if g.deferred and g.patient.no not in self.children]
+        for guest in grown[: max(1, len(self.day.guests) // 10)]:
+            guest.twice = True  # the insurance then settles twice
         if self.house.know is None:
             return
         early = [g for g in self.day.guests if g.patient.no in self.before]
@@ -175,13 +189,14 @@ class Rehearsal:
             phone.patient = next(str(p["id"]) for p in people if p["id"] != phone.person)
         else:
             phone = self.families.phone(guest.patient)
-            await phone.log_in()
+            await self.families.log_in(phone)
+            await self.families.register.insure(guest.patient, phone.openid)
         self.phones[guest.patient.no] = phone
         await self.families.gather(guest, phone)
         return phone
 
     async def _live(self) -> None:
-        tasks = [asyncio.create_task(one) for one in (self._watch(), self._trouble(), self._spend())]
+        tasks = [asyncio.create_task(one) for one in (self._watch(), self._trouble(_FAULTS), self._spend())]
         guests, trouble, spending = tasks
         total, acts = len(self.day.guests), 0
         try:
@@ -193,6 +208,9 @@ class Rehearsal:
                     _alive(*tasks)
                     await asyncio.sleep(0.05)
                 _alive(*tasks)
+                if self._awaited():
+                    await self._until(lambda: not self._awaited(), 2)
+                    self.met |= set(self._awaited())  # whoever takes longer signs when they can
                 come = sum(1 for g in self.day.guests if g.encounters)
                 self.say(f"{come} of {total} patients came, {len(self.his.books.answers)} events", come / total)
             await self._until(lambda: not self.his.books.outbox, 60)
@@ -205,11 +223,16 @@ class Rehearsal:
         await asyncio.gather(guests, spending)
         await self._everybody_watches()
 
-    async def _trouble(self) -> None:
+    def _awaited(self) -> list[str]:
+        """Who has come, is to sign in the waiting room, and has not been asked yet."""
+        come = (g.patient.no for g in self.day.guests if g.encounters)
+        return [number for number in come if number in self.during - self.met]
+
+    async def _trouble(self, faults: Sequence[str]) -> None:
         heard = -1
         while True:
             await asyncio.sleep(self.rng.uniform(0.1, 0.8))
-            fault = self.rng.choice(_FAULTS + _SLIPS)
+            fault = self.rng.choice((*faults, *_SLIPS))
             if fault in _SLIPS:
                 # Not before something got through since the last slip: or a slow house would never hear anything.
                 if heard == len(self.his.books.answers):
@@ -220,12 +243,30 @@ class Rehearsal:
             self.his.behaviour.be(fault, times=self.rng.choice((1, 1, 2)), seconds=5.3)
 
     async def _spend(self) -> None:
-        if self.purse is not None:
-            await self.purse.misbehave()
-            await self.purse.spend(self._payers, lambda: self.over)
+        spending = self.spending
+        if spending is None:
+            return
+        await spending.purse.misbehave()
+        storm = asyncio.create_task(spending.insurer.storm(lambda: False)) if spending.insurer else None
+        try:
+            await spending.day(self._accounts, lambda: self.over)
+        finally:
+            if storm is not None:
+                storm.cancel()
+                await asyncio.gather(storm, return_exceptions=True)
 
-    def _payers(self) -> list[Phone]:
-        return [*self.phones.values(), *(r.phone for r in self.families.relatives if r.pays)]
+    def _accounts(self) -> list[Account]:
+        """Every visit somebody sees on a phone, with those who may pay for it."""
+        found = []
+        for guest, phone in self._guests_phones():
+            card = guest.patient
+            insured = guest.deferred and card.status == "normal" and bool(card.id_number)
+            for visit in phone.following:
+                made = Account(card.no, card.id_number or "", visit, phone, insured)
+                account = self._known.setdefault(visit, made)
+                account.helpers, account.encounters = self._helpers(guest), len(guest.encounters)
+                found.append(account)
+        return found
 
     async def _watch(self) -> None:
         """Phones are opened as their owners arrive, sign in the waiting room, and give things up now and then."""
@@ -250,6 +291,7 @@ class Rehearsal:
         await phone.look(phone.patient)
         if guest.patient.no in self.during and phone.hospital:
             await phone.sign(phone.hospital, phone.patient)
+        self.met.add(guest.patient.no)
 
     def _told(self, encounter: str) -> bool:
         # An unknown emergency patient has no phone yet; nobody can log in before the name is known here too.
@@ -291,18 +333,20 @@ class Rehearsal:
     async def _clear_the_air(self) -> None:
         self.say("the air clears", 0.0)
         await self._make_up()
-        if self.purse is not None:
-            await self.purse.tidy()
+        if self.spending is not None:
+            await self.spending.tidy(self._accounts())
         await self._settles()
 
-    async def _settles(self, seconds: float = _PATIENCE) -> None:
+    async def _settles(self, seconds: float = _PATIENCE, accounts: Sequence[Account] = ()) -> None:
         """Wait until both sides agree, or give up; the judgement then says what does not."""
         end, wrong = time.monotonic() + seconds, list[str]()
         while time.monotonic() < end:
             await asyncio.sleep(0.5)
             if self.his.books.outbox:
                 continue
-            wrong = await self.judge.disagreements(self.purse)
+            if self.spending is not None:
+                await self.spending.keep_house(accounts)
+            wrong = await self.judge.disagreements(self.spending)
             if not wrong:
                 return
             self.say(f"both sides compare; {len(wrong)} differ", 1 - (end - time.monotonic()) / seconds)
@@ -312,16 +356,43 @@ class Rehearsal:
     async def _evening(self) -> None:
         """Relatives' phones are judged while they may still see; then everybody pays what is left."""
         await self.judge.relatives()
-        if self.purse is None:
+        spending = self.spending
+        if spending is None:
             return
-        visits = [(g, p, v) for g, p in self._guests_phones() for v in p.following]
-        for done, batch in enumerate(chunks(visits, 8)):
-            self.say("families pay", done * 8 / max(1, len(visits)))
-            told = await asyncio.gather(*(self.purse.settle_up([p, *self._helpers(g)], v) for g, p, v in batch))
-            self.verdict.wrong_his(text for text in told if text)
-        await self.purse.behave()
-        await self.purse.tidy()
-        await self._settles()
+        storms = [asyncio.create_task(self._trouble(_EVENING))]
+        if spending.insurer is not None:
+            storms.append(asyncio.create_task(spending.insurer.storm(lambda: False)))
+        accounts = self._accounts()
+        owing = [a for a in accounts if a.owner.following[a.visit].screen.sums.get("payable_fen")]
+        for account in owing[1::3]:
+            account.insured = False  # pays all of it without the insurance: there is more than remainders to pay
+        try:
+            for done, batch in enumerate(chunks(accounts, 8)):
+                self.say("families pay", done * 8 / max(1, len(accounts)))
+                told = await asyncio.gather(*(spending.settle_up(account) for account in batch))
+                self.verdict.wrong_his(text for text in told if text)
+            self.say("some ask for money back", 1.0)
+            await self._until_booked(accounts)
+            await spending.ask_back(accounts)
+        finally:
+            for storm in storms:
+                storm.cancel()
+            await asyncio.gather(*storms, return_exceptions=True)
+        self.his.behaviour.good()
+        if spending.insurer is not None:
+            await spending.insurer.behave()
+        await spending.purse.behave()
+        await spending.purse.tidy()
+        await self._settles(accounts=accounts)
+
+    async def _until_booked(self, accounts: Sequence[Account], seconds: float = 20) -> None:
+        """Only what the hospital has booked can be asked back."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            bills = await asyncio.gather(*(a.owner.get(f"/api/visits/{a.visit}") for a in accounts))
+            if not any(bill["round"] and bill["round"]["state"] == "paid" for bill in bills):
+                return
+            await asyncio.sleep(0.5)
 
     def _guests_phones(self) -> list[tuple[Guest, Phone]]:
         return [(g, self.phones[g.patient.no]) for g in self.day.guests if g.patient.no in self.phones]
@@ -330,7 +401,7 @@ class Rehearsal:
         return [r.phone for r in self.families.relatives if r.guest is guest and r.pays]
 
     async def _judge(self) -> None:
-        await self.judge.day(self.purse)
+        await self.judge.day(self.spending)
         phones = list(self.phones.values())
         for done, batch in enumerate(chunks(list(self._guests_phones()), 16)):
             self.say("every push is counted", done * 16 / max(1, len(phones)))
@@ -343,21 +414,36 @@ class Rehearsal:
             self.verdict.unjudged.append("the ledger: it is inside that Houfu")
         if self.purse is None:
             self.verdict.unjudged.append("payments: the key file names no till")
+        else:
+            for what in sorted(set((lacks := self.house.offers()).values())):
+                ways = ", ".join(way for way, lacking in lacks.items() if lacking == what)
+                self.verdict.unjudged.append(f"not played: {ways}: this house has no {what} for the rehearsal")
         if self.house.desk is None:
             self.verdict.unjudged.append("children and guardians: no desk to log in at, so none came")
 
     async def _books(self) -> None:
-        """The finance department has the day's books compared."""
+        """The cashiers count their drawers, then finance has the day's books compared."""
+        spending, verdict = self.spending, self.verdict
+        if spending is not None and spending.hall.cashiers:
+            off = await spending.hall.close()
+            verdict.drawer_mismatch_fen = (verdict.drawer_mismatch_fen or 0) + off
+            if off:
+                verdict.note(f"the drawers are {off} fen off what the house thinks is in them")
+        self.say("the books are compared", 1.0)
+        await self.compare_books(verdict)
+
+    async def compare_books(self, verdict: Verdict, tries: int = 12) -> Verdict:
+        """The finance department has every day of this rehearsal compared; a verdict is told what differs."""
         finance, purse = self.house.finance, self.purse
         if finance is None or purse is None:
-            self.verdict.reconcile_diff_fen = None
+            verdict.reconcile_difference_fen = None
             if finance is None:
-                self.verdict.unjudged.append("the books of the day: no finance department to log in as")
-            return
-        self.say("the books are compared", 1.0)
+                verdict.unjudged.append("the books of the day: no finance department to log in as")
+            return verdict
         today = china_day(wall_clock())
         days = [self.began + timedelta(days=n) for n in range((today - self.began).days + 1)]
-        await compare_books(self.client, finance, purse, days, self.verdict)
+        await compare_books(self.client, finance, purse, days, verdict, tries)
+        return verdict
 
     async def _until(self, met: Callable[[], bool], seconds: float) -> None:
         end = time.monotonic() + seconds

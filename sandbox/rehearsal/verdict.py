@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.his.books import Books, RightBill
+from sandbox.rehearsal.ways import ALWAYS_FROM
 
 Json = dict[str, Any]
 _WINDOW = "settled_elsewhere"
@@ -27,8 +28,13 @@ class Verdict:
             had read it; ``push_p99_ms`` likewise. Whatever else ran on the machine is in it.
         bill_mismatch_fen: by how much bills differ from the hospital's books, line by line and sum by sum.
         ledger_imbalance_fen: None where the ledger could not be looked at.
-        reconcile_diff_fen: what Houfu's own comparison of the day's books (the till's bill, its ledger, the hospital's
-            settlement list) finds, asked by its finance department; None where nobody of it could log in.
+        reconcile_difference_fen: what Houfu's own comparison of the day's books (the till's bill, its ledger, the
+            hospital's settlement list) finds, asked by its finance department; None where nobody of it could log in.
+        insurance_mismatch_fen: what the insurer's books hold, paid less given back, against what the hospital's system
+            was told, order by order; None where nobody could ask the insurance.
+        drawer_mismatch_fen: the drawers as the cashiers counted them against what the house thinks is in them, and
+            what came over the counter against what the hospital booked; None where there was no cashier.
+        ways: each way to pay that the house offers, and how often it was played (``sandbox.rehearsal.ways``).
         leaks: things a relative's phone was told that its owner was not let see.
         unjudged: what could not be judged in this rehearsal, and why.
     """
@@ -43,7 +49,9 @@ class Verdict:
     push_p99_ms: float = 0.0
     bill_mismatch_fen: int = 0
     ledger_imbalance_fen: int | None = 0
-    reconcile_diff_fen: int | None = 0
+    reconcile_difference_fen: int | None = 0
+    insurance_mismatch_fen: int | None = 0
+    drawer_mismatch_fen: int | None = 0
     payments_doubled: int = 0
     his_mismatch: int = 0
     payments: int = 0
@@ -58,6 +66,7 @@ class Verdict:
     spoilt_refused: int = 0
     rows_seen: int = 0
     broke_off: str = ""
+    ways: dict[str, int] = field(default_factory=dict)
     unjudged: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -69,7 +78,9 @@ class Verdict:
             "pushes_doubled": self.pushes_doubled,
             "bill_mismatch_fen": self.bill_mismatch_fen,
             "ledger_imbalance_fen": self.ledger_imbalance_fen,
-            "reconcile_diff_fen": self.reconcile_diff_fen,
+            "reconcile_difference_fen": self.reconcile_difference_fen,
+            "insurance_mismatch_fen": self.insurance_mismatch_fen,
+            "drawer_mismatch_fen": self.drawer_mismatch_fen,
             "payments_doubled": self.payments_doubled,
             "his_mismatch": self.his_mismatch,
             "leaks": self.leaks,
@@ -79,7 +90,12 @@ class Verdict:
     def ok(self) -> bool:
         """Only if all is right, and something was there to be right."""
         there = self.visits > 0 and self.events_sent > 0 and self.pushes_seen > 0
-        return there and not self.broke_off and not any(self.wrong.values())
+        return there and not self.broke_off and not self.unplayed and not any(self.wrong.values())
+
+    @property
+    def unplayed(self) -> list[str]:
+        """Ways the house offers that nobody went, though enough patients came to go each."""
+        return [way for way, times in self.ways.items() if not times] if self.visits >= ALWAYS_FROM else []
 
     def note(self, text: str) -> None:
         """Say what is wrong, for whoever looks for the cause."""
@@ -152,16 +168,16 @@ def bill_mismatch(
         want["done_fen"] += sum(charges[no]["amount_fen"] for no in done)
         want["planned_fen"] += sum(bill.planned.values())
         for part in ("fund_fen", "account_fen", "self_fen"):
-            want[part] += sum(charges[no]["split"][part] for no in done)
-        own = {no: charges[no]["split"]["self_fen"] for no in charges}
+            want[part] += sum(books.split(no)[part] for no in done)
+        own = {no: books.split(no)["self_fen"] for no in charges}
         first = [*bill.planned, *bill.payable, *bill.excluded]
         excluded = books.encounters[bill.encounter].excluded
         want["first_fen"] += sum(own[no] for no in first if no not in settled and (not fits or no in excluded))
         want["prepaid_fen"] += sum(own[no] for no in bill.planned if no in settled)
         owed = [no for no in bill.payable if no not in settled]
-        want["payable_fen"] += sum(charges[no]["split"]["self_fen"] for no in owed) if fits else 0
+        want["payable_fen"] += sum(books.split(no)["self_fen"] for no in owed) if fits else 0
         paid = [*bill.at_window, *(no for no in done if no in settled)]
-        want["paid_fen"] += sum(charges[no]["split"]["self_fen"] for no in paid)
+        want["paid_fen"] += sum(books.split(no)["self_fen"] for no in paid)
     wrong = {name: (said[name], want[name]) for name in want | said if said[name] != want[name]}
     off += sum(abs(a - b) for a, b in wrong.values())
     return off, f"lines {dict(differ)} sums {wrong}" if off else ""

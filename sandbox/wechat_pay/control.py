@@ -8,6 +8,7 @@ GET  /control/bridge.js  ``?openid=`` a ``WeixinJSBridge`` for a page of this pe
                          WeChat would inject its own: shows a sheet, then pays
 GET  …/checkmweb         the H5 cashier page (``h5_url``; ``&redirect_url=`` leads back); POST pays
 POST /control/scan       ``{"code_url", "openid"}`` pays a NATIVE order; without ``openid`` only shows it
+POST /control/payer      ``{"name", "openid"}``: somebody more can pay
 POST /control/code       ``{"openid"}`` → ``{"auth_code"}``: the payment code on this person's phone, good for a minute
 POST /control/code/password  ``{"out_trade_no", "ok"}``: the payer of a shown code enters the password, or does not
 POST /control/behave     a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``
@@ -53,6 +54,7 @@ def control_routes(world: World) -> list[BaseRoute]:
         Route("/control/pay", control.pay, methods=["POST"]),
         Route("/control/bridge.js", control.bridge, methods=["GET"]),
         Route("/control/scan", control.scan, methods=["POST"]),
+        Route("/control/payer", control.payer, methods=["POST"]),
         Route("/control/code", control.code, methods=["POST"]),
         Route("/control/code/password", control.password, methods=["POST"]),
         Route("/control/behave", control.behave, methods=["POST"]),
@@ -113,6 +115,12 @@ class Control:
         except Refusal as no:
             return JSONResponse({"code": no.code}, no.status)
         return JSONResponse({**shown, "code": "OK"})
+
+    async def payer(self, request: Request) -> Response:
+        """Somebody's WeChat gets a purse."""
+        asked = await request.json()
+        self.world.join(str(asked["name"]), str(asked["openid"]))
+        return JSONResponse({})
 
     async def code(self, request: Request) -> Response:
         """A phone shows its payment code."""

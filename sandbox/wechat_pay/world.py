@@ -61,6 +61,12 @@ class World:
         self.refund_seconds = refund_seconds
         self.require_referer = require_referer
 
+    def join(self, name: str, openid: str) -> None:
+        """Somebody more can pay, with the same openid under every app; twice is once."""
+        appids = {appid for merchant in self.merchants.values() for appid in merchant.appids}
+        if not any(openid in payer.openids.values() for payer in self.payers):
+            self.payers.append(Payer(name, dict.fromkeys(appids, openid)))
+
     def knows(self, appid: str, openid: str) -> bool:
         """Whether the openid is somebody's under this app."""
         return any(p.openids.get(appid) == openid for p in self.payers)

@@ -12,6 +12,7 @@ from kernel.clock import CHINA, china_day
 from payments import flows
 from payments.flows.reconciling import reconcile
 from payments.models import Difference
+from payments.service import counter as windows
 from payments.service import refunds, worklist
 from payments.service.reconciling import Outcome
 from people.models import Person, Staff
@@ -40,14 +41,22 @@ class Books:
         assert (await self.house.attempt(attempt)).state == "settled"
         return bill, attempt
 
-    async def taken_back(self, bill: Bill) -> str:
-        """The hospital takes one paid line back: its money goes back, and the hospital is told. The refund's number."""
+    async def taken_back(self, bill: Bill, counter: Actor | None = None) -> str:
+        """The hospital takes one paid line back: its money goes back, and the hospital is told. The refund's number.
+
+        Args:
+            counter: the cashier who hands it out, where it came over the counter by a card.
+        """
         books = self.house.town.his.books
         enc = books.encounters[bill.encounter]
         charge = next(no for no in enc.charges if no in books.settled)
         data = {"charge_no": charge, "reason": "退药", "at": books.now().isoformat()}
         books.record("charge.reversed", bill.encounter, data)
         await until(lambda: not books.outbox)
+        if counter is not None:
+            async with self.house.db.begin() as tx:
+                for refund in await refunds.of_visit(tx, bill.visit):
+                    await windows.give_back(tx, counter, refund.id, "0912-78")
         await self.gone_back(bill.visit)
         await self.house.settle()
         async with self.house.db.begin() as tx:

@@ -12,6 +12,7 @@ from billing.service import paying
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id
 from payments import flows
+from payments.flows import counter as windows
 from payments.flows.reconciling import reconcile_due
 from payments.models import BookRow, BookRun
 from payments.ports import BillRow, TradeBill
@@ -19,10 +20,12 @@ from payments.rules import Piece
 from payments.rules.reconciling import NoReasonError, NotOverError, Side, SideState
 from payments.service import reconciling, worklist
 from payments.service.books import rows_of_bill
+from payments.service.codes import Wanted
 from people.rules import Actor, ActorKind, Role
 from sandbox.his import cashbook
 from tests.payments.books import Books, open_books
 from tests.payments.conftest import DAUGHTER, SON, House
+from tests.payments.desk import card, cash, opened, shown_code, takes
 from tests.payments.test_shares import cut, pays
 
 
@@ -49,6 +52,25 @@ async def test_a_clean_day_is_0(books: Books) -> None:
     assert day.totals["here"] == day.totals["ledger"] == provider
     assert day.totals["his"]["paid"] - day.totals["his"]["back"] == books.house.taken
     assert provider["count"] == 5
+
+
+async def test_the_counter_s_money_is_compared_too(books: Books) -> None:
+    """Cash, a bank card and a shown code, the card's line handed back: 0; a bill without the code's line: found."""
+    house = books.house
+    await opened(house, house.counter)
+    await takes(house, house.counter, bill := await house.bill(), card(bill, "0912-77"))
+    await house.settle()
+    await books.taken_back(bill, counter=house.counter)
+    await takes(house, house.counter, bill := await house.bill("ECG12"), cash(bill))
+    wanted = Wanted((bill := await house.bill("URINE")).visit, str(new_id()), bill.owed)
+    await windows.charge(house.db, house.pay, house.counter, wanted, await shown_code(house), house.till, "W01")
+    await house.settle()
+    outcome = await books.morning_after()
+    assert await books.short() == []
+    assert (outcome.diff_fen, outcome.lacking) == (0, ())
+    await house.behave({"on": "rows", "do": "missing"})
+    assert (await books.compared()).diff_fen == bill.owed
+    assert await books.short() == [("payment", "missing_at_provider", bill.owed, None, "no_row")]
 
 
 async def test_a_day_with_nothing(books: Books) -> None:

@@ -115,6 +115,28 @@ async def test_trouble_at_the_hospital_changes_nothing_but_the_delay(line: Line,
     assert await line.deliver(after=600) == 0
 
 
+async def test_what_is_said_again_is_said_of_the_same_encounters(line: Line) -> None:
+    """Done, not answered, and a second department begins meanwhile: the same again; the new one has its own mark."""
+    await line.decide(*STORY[:2])
+    line.his.behaviour.be("500_after")
+    assert await line.deliver() == 0
+    no = line.his.clinic.register(line.his.catalogue.by_key["mother"], "ENDO")
+    async with line.ward.world.db.begin() as tx:
+        fact = EncounterFact(no, line.ward.actors["mother"].id, "AMB", "ENDO", None, "normal", None, tx.now, 1)
+        visit = await encounters.start(tx, await hospitals.by_id(tx, line.ward.hospital), fact)
+        assert visit.id == line.ward.visit
+    await line.deliver(after=10)
+    await line.deliver(after=10)
+    assert await line.waiting() == []
+    assert line.his.books.complaints == []
+    first = [line.his.books.commands[key][0]["encounters"] for key in ("mark:a", "unmark:a")]
+    assert [len(one) for one in first] == [1, 1]
+    own = [
+        command["encounters"] for command, _ in line.his.books.commands.values() if command["key"].endswith(f":{no}")
+    ]
+    assert own == [[*first[0], no]]
+
+
 async def test_nobody_overtakes_what_is_being_said(line: Line) -> None:
     """A process has taken the mark and is waiting for the answer when the unmark is decided: it waits its turn."""
     await line.decide(STORY[0])

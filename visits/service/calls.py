@@ -1,12 +1,14 @@
 """Telling the HIS: what was decided is queued in the deciding transaction and delivered until it answers."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Integer, Text, bindparam, exists, func, select, update
+from sqlalchemy import ARRAY, DateTime, Integer, Text, bindparam, cast, exists, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
 from kernel.db import Tx, one_of
@@ -169,11 +171,12 @@ _DUE = (
 _TAKE = select(
     func.unnest(bindparam("keys", type_=ARRAY(Text))).label("key"),
     func.unnest(bindparam("after", type_=ARRAY(DateTime(timezone=True)))).label("after"),
+    func.unnest(bindparam("encounters", type_=ARRAY(Text))).label("encounters"),
 ).subquery()
 _TAKEN = (
     update(HisCall)
     .where(HisCall.key == _TAKE.c.key)
-    .values(tries=HisCall.tries + 1, next_at=_TAKE.c.after)
+    .values(tries=HisCall.tries + 1, next_at=_TAKE.c.after, encounters=cast(_TAKE.c.encounters, JSONB))
     .execution_options(synchronize_session=False)
 )
 
@@ -185,22 +188,25 @@ async def claim(tx: Tx, limit: int) -> list[Claimed]:
     due = list(await tx.session.scalars(_DUE, {"now": tx.now, "most": limit}))
     if not due:
         return []
-    numbers = await _numbers_of(tx, {call.visit_id for call in due})
+    numbers = await _numbers_of(tx, {call.visit_id for call in due if call.encounters is None})
+    # An encounter that begins while something is said again and again is no part of it: it gets a mark of its own.
+    meant = [numbers.get(call.visit_id, []) if call.encounters is None else call.encounters for call in due]
     # Long enough for the slowest answer, so that no second worker takes it meanwhile.
     after = [tx.now + max(Pause(call.tries + 1).until_next, timedelta(seconds=6)) for call in due]
-    await tx.session.execute(_TAKEN, {"keys": [call.key for call in due], "after": after})
+    said = {"keys": [call.key for call in due], "after": after, "encounters": [json.dumps(one) for one in meant]}
+    await tx.session.execute(_TAKEN, said)
     return [
         Claimed(
             call.key,
             call.hospital_id,
             call.visit_id,
             call.kind,  # type: ignore[arg-type]
-            numbers.get(call.visit_id, []),
+            list(encounters),
             call.queued_at,
             dict(call.data),
             call.tries + 1,
         )
-        for call in due
+        for call, encounters in zip(due, meant, strict=True)
     ]
 
 

@@ -143,7 +143,7 @@ def _desk(document: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _outside(ports: towns.Ports) -> dict[str, str]:
-    return {name: ports.url(name) for name in ("wechat", "wechat_pay")}
+    return {name: ports.url(name) for name in ("wechat", "wechat_pay", "insurance")}
 
 
 def _visitor(tx: Tx, one: Mapping[str, Any]) -> patients.Person:

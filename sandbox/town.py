@@ -150,6 +150,8 @@ def build(
     persons = [wechat.Person(p["name"], p["openid"], f"m{p['openid']}") for p in with_wechat]
     payers = [wechat_pay.Payer(p["name"], {account: p["openid"], mini: f"m{p['openid']}"}) for p in with_wechat]
     by_key = {p["key"]: p["openid"] for p in with_wechat}
+    homes = {host: by_key[key] for host, key in (at_home or {}).items() if key in by_key}
+    hospital = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     mine = keys.wechat_pay
     merchant = wechat_pay.Merchant(
         mine.mchid, mine.cert_serial, mine.merchant_public_key, mine.apiv3_key, frozenset({account, mini})
@@ -163,7 +165,7 @@ def build(
             wechat.App(mini, keys.wechat.mini_secret),
             persons,
             now,
-            at_home={host: by_key[key] for host, key in (at_home or {}).items() if key in by_key},
+            at_home=homes,
         ),
         pay=wechat_pay.World([merchant], mine.platform_private_key, mine.public_key_id, payers, now, scale=scale),
         sms=sms.World(
@@ -175,9 +177,11 @@ def build(
             keys.insurance,
             cast.people(json.loads(PEOPLE_FILE.read_text("utf-8"))),
             now,
-            cast.rules(json.loads(HOSPITAL_FILE.read_text("utf-8"))),
+            cast.rules(hospital),
             notify_url=f"{houfu_url}/api/callbacks/insurance",
             scale=scale,
+            house=hospital["hospital"]["name"],
+            at_home=homes,
         ),
     )
 

@@ -103,7 +103,8 @@ class InsurancePart(Base):
     """One settlement of the insurance, for one encounter of a round; its lines, its split, how it stands.
 
     ``facts_sealed``: who is insured and why, as the HIS said; ``auth_sealed``: the consent; ``credential_sealed``: the
-    centre's order and its secret. ``shown`` once a split was shown, its parts add up to ``total_fen``.
+    centre's order and its secret. ``shown`` once a split was shown, its parts add up to ``total_fen``. ``consent_hash``:
+    who went to the consent page, of what they must bring back; used up when they come.
     """
 
     __tablename__ = "insurance_part"
@@ -130,6 +131,7 @@ class InsurancePart(Base):
     account_used: Mapped[bool | None] = column(4)
     actor: Mapped[str] = column(3)
     facts_sealed: Mapped[bytes] = column(5)
+    consent_hash: Mapped[bytes | None] = column(5)
     auth_sealed: Mapped[bytes | None] = column(5)
     auth_until: Mapped[datetime | None] = column(3)
     credential_sealed: Mapped[bytes | None] = column(5)

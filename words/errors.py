@@ -33,6 +33,8 @@ CODE_TITLES = {
     "internal": "我们这边出了错",
     "over_cap": "超过了上限",
     "round_closing": "正在退回",
+    "insuring": "医保正在结算",
+    "consent_foreign": "授权对不上",
     "wrong_shares": "金额没分对",
     "nothing_shared": "没有要退的",
 }
@@ -82,6 +84,8 @@ CODES = {
     "attempt_in_progress": "{who}正在付这一笔，您这边没有扣款。请稍等，不用再付。",
     "round_closing": "这次的分摊正在取消，付过的会退回。请等一分钟，再回账单看。",
     "wrong_shares": "几份加起来不能超过 {left}，每份至少 0.01 元，最多 8 份。请改一下。",
+    "insuring": "医保正在结算，算好以后才知道还要付多少。现在先别付，回账单等一等。",
+    "consent_foreign": "这次授权对不上，没有用它，也没有扣款。请回账单，从“用医保付”再来一次。",
     "insurance_not_shown": "医保还在算，或者金额变了。请看最新的再点同意。",
     "not_insured": "这次不能用医保付。可以用微信付，或到窗口问一下。",
     "share_gone": "这一份已经重新分过。请回上一页看最新的。",

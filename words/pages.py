@@ -3,6 +3,7 @@
 from words import books as books_words
 from words import counter as counter_words
 from words import desk as desk_words
+from words import insurance as insurance_words
 from words import letters, patient
 from words import pay as pay_words
 
@@ -20,6 +21,7 @@ class Pages:
     sheet = patient.Sheet
     pay = pay_words.Pay
     share = pay_words.Share
+    insurance = insurance_words.Insurance
     family = patient.Family
     companion = patient.Companion
     visits = patient.Visits

@@ -176,11 +176,13 @@ class Bill:
             "share_paid": f"{who}付好了一份，{rmb(fen)}。",
             "shared": f"{who}把 {rmb(fen)} 分成了几份，各付各的。",
             "insuring": "医保正在结算，先不要付。",
-            "reckoned": "医保算好了，请看清楚再点同意。",
+            "reckoned": "医保算好了，等患者这边点同意。先不要付。",
             "insured": f"医保付好了，还要付 {rmb(fen)}。" if fen else "医保付好了，不用再付。",
+            "insurance_ending": "医保先不用了，正在取消。先不要付。",
+            "insurance_over": "这次没有用成医保，医保没有扣钱。现在可以重新付。",
             "given_up": "这次不分摊了。付过的会退回原来的账户。",
-            "returning": f"不分摊了，{rmb(fen)} 正在退回原来的账户。",
-            "returned": f"不分摊了，{rmb(fen)} 已退回原来的账户。",
+            "returning": f"这次没有付成整单，{rmb(fen)} 正在退回原来的账户。",
+            "returned": f"这次没有付成整单，{rmb(fen)} 已退回原来的账户。",
         }[state]
 
     insurance = "医保结算"
@@ -437,8 +439,10 @@ class Companion:
         "insuring": "医保正在结算",
         "reckoned": "医保算好了",
         "insured": "医保付好了",
-        "returning": "不分摊了，正在退回",
-        "returned": "不分摊了，已退回",
+        "insurance_ending": "医保先不用了，正在取消",
+        "insurance_over": "这次没有用成医保",
+        "returning": "这次没有付成整单，正在退回",
+        "returned": "这次没有付成整单，已退回",
     }
     visits = {"open": "到了医院，开始看病", "ended": "看完了", "settled": "账都付清了"}
 

@@ -175,6 +175,13 @@ class NotShownError(HoufuError):
     kind = Kind.CONFLICT
 
 
+class ForeignConsentError(HoufuError):
+    """Somebody came back from the consent page with what was not given to them, or a second time."""
+
+    code = "consent_foreign"
+    kind = Kind.FORBIDDEN
+
+
 class NotInsuredError(HoufuError):
     """The insurance cannot be used for this visit."""
 
@@ -198,6 +205,12 @@ class RoundClosingError(HoufuError):
 
     code = "round_closing"
     kind = Kind.CONFLICT
+
+
+class InsuringError(RoundClosingError):
+    """The insurance settles first: what there is to pay in cash is not known yet."""
+
+    code = "insuring"
 
 
 class WrongSharesError(HoufuError):

@@ -141,6 +141,7 @@ async def authorized(tx: Tx, actor: Actor, part_id: UUID, given: Authorized) -> 
     part.auth_sealed = tx.vault.seal(json.dumps(asdict(given)), "insurance.auth", part.id.hex)
     part.auth_until = tx.now + rules.AUTHORIZATION_LIFE
     part.next_look_at = tx.now
+    await _tell(tx, now, "insuring")
 
 
 async def locked(tx: Tx, part_id: UUID) -> tuple[InsurancePart, Round]:
@@ -299,7 +300,8 @@ async def placed(tx: Tx, part_id: UUID, split: Split) -> None:
     part.cash_fen = split.cash_fen
     move(tx, part, S.PLACED)
     part.next_look_at = None  # now the payer decides
-    await _tell(tx, now, "reckoned")
+    each = await parts.of_round(tx, now.id)
+    await _tell(tx, now, "reckoned" if all(p.state == S.PLACED for p in each) else "insuring")
 
 
 async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> list[UUID]:
@@ -322,6 +324,8 @@ async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> l
     for part in each:
         move(tx, part, S.PAYING)
         part.confirmed_at = tx.now
+    await tx.session.flush()
+    await _tell(tx, now, "insuring")
     return [p.id for p in each]
 
 
@@ -421,9 +425,12 @@ async def back(tx: Tx, now: Round) -> None:
         for part in await parts.of_round(tx, now.id):
             part.trouble = part.trouble or "insurance:gone_after_paid"
         return
-    if now.state in (RoundState.INSURING, RoundState.OPEN):
+    begins = now.state in (RoundState.INSURING, RoundState.OPEN)
+    if begins:
         paying.move_round(now, RoundState.CLOSING)
     await parts.take_back(tx, now)
+    if begins:
+        await _tell(tx, now, "insurance_ending")
     await rounds.go_back(tx, now)
 
 

@@ -10,7 +10,10 @@ from pwa.rows import Line, Shares, VisitHead
 
 @dataclass(frozen=True, slots=True)
 class PayPart:
-    """One source before the payer's own money: ``fund``, ``account``, ``mutual_aid``, ``relative``, ``paid``."""
+    """One source: ``fund``, ``account``, ``mutual_aid``, ``other``, ``hospital``, ``wechat``, ``cash``, ``card``, ``others``;
+
+    ``who`` paid it where several did.
+    """
 
     source: str
     amount_fen: int
@@ -19,7 +22,7 @@ class PayPart:
 
 @dataclass(frozen=True, slots=True)
 class PayChoice:
-    """One way to pay in cash: ``wechat``, ``wechat_insurance``, ``family``, ``counter``; ``why_not`` when closed."""
+    """One way to pay: ``insurance`` (it settles first), ``wechat``, ``family``, ``counter``; ``why_not`` when closed."""
 
     code: str
     chosen: bool = False
@@ -31,7 +34,8 @@ class PaySheet:
     """What will be taken from where, before anything is taken.
 
     ``shares`` of a shared bill; ``share`` is the one to be paid now (None: all that is left), ``own`` those meant for
-    the reader. ``share_url`` leads to cutting it.
+    the reader. ``share_url`` leads to cutting it. ``open_in_wechat``: the insurance is a way, but not in this browser;
+    ``no_insurance``: why it is none. ``estimated``: what the insurance bears is the hospital's estimate.
     """
 
     visit: VisitHead
@@ -47,6 +51,8 @@ class PaySheet:
     own: Sequence[int] = ()
     share_url: str | None = None
     open_in_wechat: str | None = None
+    no_insurance: str | None = None
+    estimated: bool = False
     error: str | None = None
 
 
@@ -106,7 +112,8 @@ class Returned:
 class Receipt:
     """Paid. ``settling`` while the hospital has not booked it yet, ``waits`` while others' shares are missing.
 
-    ``once`` is the key the pay sheet used.
+    ``once`` is the key the pay sheet used. Where the insurance paid all of it ``amount_fen`` is 0 and ``insured_fen``
+    what it paid; ``insurance_numbers`` are the payment centre's.
     """
 
     visit: VisitHead
@@ -121,3 +128,5 @@ class Receipt:
     pdf_url: str | None = None
     once: str | None = None
     returned: Sequence[Returned] = ()
+    insured_fen: int = 0
+    insurance_numbers: Sequence[str] = ()

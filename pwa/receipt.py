@@ -72,6 +72,7 @@ def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
         (w.paid_at, chinese(view.paid_at.isoformat())),
         (w.way, w.ways.get(way, way)),
         (w.transaction, transaction),
+        *((w.insurance_number, number) for number in view.insurance_numbers),
         (w.number, str(view.number)),
     )
     lines = [
@@ -95,7 +96,7 @@ def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
     return PaperReceipt(
         hospital=view.visit.hospital,
         facts=[(label, value) for label, value in facts if value],
-        amount_fen=view.amount_fen,
+        amount_fen=view.amount_fen or view.insured_fen,
         whole_fen=sum(part.amount_fen for part in view.parts),
         parts=[(w.sources.get(part.source, part.source) + (f"（{part.who}）" if part.who else ""), part.amount_fen)
                for part in view.parts],

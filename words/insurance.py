@@ -14,15 +14,18 @@ class Insurance:
     only_wechat_says = "手机上请点“打开微信”，在医院公众号的账单里付。在电脑上，用微信扫这个码。"
     qr = "在微信里打开这张账单的码"
     open_wechat = "打开微信"
-    without = "不用医保，直接付"
+    without = "直接付"
     mini = "请在医院的小程序里授权"
     mini_says = "这里打不开医保的授权页。请打开医院的小程序，从账单里接着办。"
     unable = "这次不能用医保"
-    no_insurance = "医院记着这次就诊没有用医保。可以直接付，有疑问请到窗口问一下。"
+    no_insurance = "医院这次就诊没有登记医保。可以直接付，有疑问请到窗口问一下。"
     resting = "参保状态不正常，这次不能用医保。可以直接付，有疑问请到窗口问一下。"
     patient_only = "医保要由患者本人那边用。想先用医保，请让患者在自己的微信里付。"
     from_his = "医院说这次就诊不能在手机上用医保。可以直接付，或到窗口用医保结算。"
     his_silent = "现在连不上医院，没有扣款。请过一会儿再试。"
+
+    mini_only = "用医保请在医院的小程序里付。"
+    payer = "医保"
 
     # Choosing.
     choose = "医保个人账户怎么用"
@@ -42,12 +45,12 @@ class Insurance:
     consent_other = "等着授权"
     consent_other_says = "开始用医保的那台手机上，还有一次授权没有点。"
     said = {
-        "refused": "您没有同意授权，没有扣款。可以再授权一次，也可以不用医保。",
+        "refused": "您没有同意授权，没有扣款。可以再授权一次，也可以先不用医保付。",
         "bad": "这次授权没有成功，没有扣款。请再授权一次。",
         "silent": "医保没有回话，不知道授权成没成，没有扣款。请再授权一次。",
         "foreign": "这次授权对不上，没有用它。请在这里再授权一次。",
     }
-    stop = "不用医保了"
+    stop = "先不用医保付了"
 
     # Reckoning.
     reckoning = "医保正在算"
@@ -80,12 +83,13 @@ class Insurance:
         "hospital": "医院承担",
     }
     own = "还要自己付"
+    own_short = "自己付"
     differs = "和就诊时的估算不一样"
     differs_says = "就诊时是医院估算的，现在是医保算的，以医保为准。"
     was = "估算"
     insurer = "医保付"
     agree_note = "医保的部分同意后就付，自己付的下一步再付。"
-    disagree = "不同意，不用医保"
+    disagree = "不同意，先不用医保付"
 
     # Paying.
     paying = "医保正在付"
@@ -117,7 +121,7 @@ class Insurance:
     over_next = "可以直接付，也可以再用一次医保，或到窗口结算。"
     again = "再用一次医保"
 
-    stop_title = "不用医保了"
+    stop_title = "先不用医保付了"
     stop_button = "不用了，全部取消"
     stop_nothing = "现在还没有扣钱。取消后，全部项目重新合在一起付。"
     stop_cancels = "正在付的会取消。要是医保已经付了，会退回医保。"

@@ -137,7 +137,18 @@ class Bill:
         "account": "个人账户付",
         "own": "自己付",
         "class": "医保类别",
+        "estimate": "医院估算",
+        "differs": "和估算不同",
     }
+    estimates = "医保的钱，没结算的是医院估算的，以结算为准。"
+    insurance_go = "看医保结算"
+
+    @staticmethod
+    def was(fund_fen: int, account_fen: int, self_fen: int) -> str:
+        """What the hospital had estimated of a line."""
+        said = [("医保基金", fund_fen), ("个人账户", account_fen), ("自己付", self_fen)]
+        return "原来估算" + "，".join(f"{who} {rmb(fen)}" for who, fen in said if fen) + "。"
+
     classes = {"A": "甲类，全部按医保算", "B": "乙类，自己先付一部分", "C": "丙类，医保不付"}
     not_done = "还没做"
     dispute = "这项我没做"

@@ -1,6 +1,7 @@
 """Paying with the insurance first, for programs: begin, consent to each settlement, look, agree."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -14,6 +15,7 @@ from kernel.errors import NotFoundError
 from kernel.outside import NotConfigured
 from payments import flows
 from payments.ports import InsuranceCenter
+from payments.service import consents
 from people.rules import Actor
 from people.service import sessions
 from visits.service.reading import visit_of
@@ -33,6 +35,13 @@ class ConsentBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"auth_code": "5b1f…"}]})
     auth_code: Annotated[str, Field(min_length=4, max_length=200)]
+
+
+class JumpOut(BaseModel):
+    """Where a mini-program jumps to (``wx.navigateToMiniProgram``); it comes back with the code."""
+
+    app_id: Annotated[str, Field(examples=["wxe183cd55df4b4369"])]
+    path: Annotated[str, Field(examples=["auth/pages/bindcard/auth/index?openType=getAuthCode&bizType=04107"])]
 
 
 class AgreeBody(BaseModel):
@@ -83,6 +92,16 @@ async def consent_given(world: World, tx: Tx, caller: Actor, part_id: UUID, auth
 async def begin(visit_id: UUID, body: InsureBody, caller: PersonCaller, world: WorldDep, tx: TxDep) -> BegunOut:
     """Let the insurance settle first; nothing is taken before the split was shown and agreed to."""
     return BegunOut(settlements=await begin_insuring(world, tx, caller, visit_id, body.account_used))
+
+
+@router.get("/insurance/{settlement_id}/consent")
+async def jump(settlement_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> JumpOut:
+    """The insurance's mini-program, where the patient consents to one settlement of one's own."""
+    await consents.visit_of_part(tx, caller, settlement_id)
+    settings = world.settings
+    joined = "&" if "?" in settings.insurance_consent_path else "?"
+    path = f"{settings.insurance_consent_path}{joined}{urlencode({'orgCodg': settings.insurance_org_code})}"
+    return JumpOut(app_id=settings.insurance_consent_appid, path=path)
 
 
 @router.post("/insurance/{settlement_id}/consent", status_code=204)

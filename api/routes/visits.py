@@ -52,6 +52,14 @@ class SumsOut(BaseModel):
     paid_fen: Fen
 
 
+class EstimateOut(BaseModel):
+    """Who the hospital had estimated to bear a line; with the final split it adds up to the same amount."""
+
+    fund_fen: Fen
+    account_fen: Fen
+    self_fen: Fen
+
+
 class LineOut(BaseModel):
     """One line with its proof trail."""
 
@@ -78,6 +86,9 @@ class LineOut(BaseModel):
     can_abandon: bool
     refund: Annotated[str | None, Field(description="requested, approved, refused or overtaken; the patient's")] = None
     can_refund: bool
+    estimate: Annotated[
+        EstimateOut | None, Field(description="once the insurance has paid: what it replaced; before, the split is one")
+    ] = None
 
 
 class ShareOut(BaseModel):

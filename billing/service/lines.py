@@ -448,6 +448,7 @@ def line_payload(charge: ChargeItem, order: Order | None) -> dict[str, Any]:
         "executed_at": _iso(charge.executed_at),
         "executed_where": charge.executed_where,
         "category": charge.category,
+        "estimate": charge.estimate,
         "refund": charge.refund,
         "can_refund": is_refundable(charge),
         "can_dispute": charge.state == ChargeState.BILLABLE,

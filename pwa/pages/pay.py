@@ -1,6 +1,7 @@
 """The pay sheet, the payment on its way, and the receipt; each works without JavaScript where WeChat lets it."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
@@ -11,27 +12,30 @@ from starlette.responses import Response
 from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep
 from api.routes.payments import look_now, press_of, till_of
 from api.world import World
-from billing.rules import NothingPayableError
+from billing.rules import NothingPayableError, RoundState
 from billing.service import paying
 from billing.service.lines import bill_of
-from billing.service.paying import Round
+from billing.service.paying import ChargeItem, Round
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from payments import flows
 from payments.ports import CashChannel
-from payments.rules import H5_LINK_LIFE, PAYABLE, NotInWeChatError, ShareGoneError
+from payments.rules import H5_LINK_LIFE, OURS, PAYABLE, NotInWeChatError, ShareGoneError
 from payments.service import attempts, labels, moves, refunds, shares
 from payments.service.attempts import Attempt, S
+from payments.service.parts import of_round as parts_of
 from payments.service.shares import Share
 from people.rules import Action, Actor, Audience
 from people.service import access
 from pwa.answer import go, origin_of, show
+from pwa.insuring import is_here, split_of, why_not
 from pwa.receipt import Paper, receipt_pdf
 from pwa.rows import Line
 from pwa.urls import Urls
 from pwa.views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
 from pwa.visit_pages import Seen, payment_of, seen
+from words.insurance import Insurance
 
 router = APIRouter(include_in_schema=False)
 
@@ -64,12 +68,42 @@ async def _shared(tx: Tx, caller: Actor, now: Round, wanted: int | None) -> tupl
     return chosen, own
 
 
-async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None) -> PaySheet:
+async def _insurance(
+    request: Request, world: World, tx: Tx, found: Seen, wish: str
+) -> tuple[list[PayChoice], dict[str, str]]:
+    """(the insurance as a way to pay, where it is one here; what the sheet says of it where it is none)."""
+    why = await why_not(world, tx, found, await paying.payable(tx, found.visit))
+    if why is not None:
+        return [], {"no_insurance": why} if why else {}
+    if not is_here(request, world):
+        return [], {"open_in_wechat": Urls.insurance(str(found.visit.id))}
+    if not world.settings.insurance_consent_url:
+        return [], {"no_insurance": Insurance.mini_only}
+    return [PayChoice("insurance", chosen=wish != "wechat")], {}
+
+
+async def _parts(tx: Tx, now: Round | None, lines: Sequence[ChargeItem], cash: int) -> tuple[list[PayPart], bool]:
+    """(who bears what of these lines besides this payment; whether that is the hospital's estimate)."""
+    if now is not None and now.insured:
+        split = await split_of(tx, now)
+        sources = {**dict(split.parts), "others": split.own_fen - cash}
+    else:
+        sources = {"fund": sum(c.fund_fen for c in lines), "account": sum(c.account_fen for c in lines)}
+        sources["others"] = sum(c.self_fen for c in lines) - cash
+    estimated = (now is None or not now.insured) and any(c.fund_fen or c.account_fen for c in lines)
+    return [PayPart(source, fen) for source, fen in sources.items() if fen], estimated
+
+
+async def _sheet(
+    request: Request, world: World, tx: Tx, caller: Actor, found: Seen, wanted: int | None, wish: str = ""
+) -> PaySheet:
     visit, view = found.visit, found.view
     now, chosen, own = await paying.live_round(tx, visit.id), None, list[int]()
+    insured, said = list[PayChoice](), dict[str, str]()
     if now is None:
         lines = await paying.payable(tx, visit)
         cash = sum(c.self_fen for c in lines)
+        insured, said = await _insurance(request, world, tx, found, wish)
     else:
         chosen, own = await _shared(tx, caller, now, wanted)
         lines = await paying.covered_by(tx, now)
@@ -79,12 +113,9 @@ async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None) -> PayS
         raise NothingPayableError
     # Whoever may not see every line is told the amount and the hospital, and nothing that could be added up.
     known = all(view.shows(Audience.BILL, c.category) for c in lines)
-    parts = []
-    if known:
-        sources = {"fund": sum(c.fund_fen for c in lines), "account": sum(c.account_fen for c in lines)}
-        sources["others"] = sum(c.self_fen for c in lines) - cash
-        parts = [PayPart(source, fen) for source, fen in sources.items() if fen]
-    ways = [PayChoice("wechat", chosen=True)] + ([PayChoice("family")] if view.owner else [])
+    parts, estimated = await _parts(tx, now, lines, cash) if known else ([], False)
+    by_insurance = any(way.chosen for way in insured)
+    ways = [*insured, PayChoice("wechat", chosen=not by_insurance)] + ([PayChoice("family")] if view.owner else [])
     return PaySheet(
         visit=found.head,
         total_fen=sum(c.amount_fen for c in lines) if known else cash,
@@ -98,6 +129,8 @@ async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None) -> PayS
         share=chosen.allocation.number if chosen is not None else None,
         own=own,
         share_url=Urls.share(str(visit.id)),
+        estimated=estimated,
+        **said,
     )
 
 
@@ -109,6 +142,7 @@ async def sheet(
     world: WorldDep,
     tx: TxDep,
     share: Annotated[int | None, Query(ge=0, description="number of a share; 0: all that is left")] = None,
+    way: Annotated[Literal["", "wechat"], Query(description="chosen before coming here")] = "",
 ) -> Response:
     """What will be taken, for whom, by which hospital; nothing is taken yet."""
     found = await seen(world, tx, caller, visit_id, "pay")
@@ -116,7 +150,10 @@ async def sheet(
     mine = await _mine(tx, caller, visit_id) if share is None else None
     if mine is not None:
         return go(Urls.paying(str(mine.id)))
-    return await show(request, tx, "pay.html", await _sheet(tx, caller, found, share))
+    now = await paying.live_round(tx, visit_id)
+    if found.view.owner and now is not None and now.insured and now.state != RoundState.OPEN:
+        return go(Urls.insurance(str(visit_id)))
+    return await show(request, tx, "pay.html", await _sheet(request, world, tx, caller, found, share, way))
 
 
 @router.post("/visits/{visit_id}/pay")
@@ -134,6 +171,8 @@ async def begin(
     """The green button."""
     if way == "family":
         return go(Urls.ask_family(str(visit_id)))
+    if way == "insurance":
+        return go(f"{Urls.insurance(str(visit_id))}?again=1")
     wish = await press_of(request, world, tx, caller, key, amount_fen, share=share)
     pay, till = till_of(world)
     await tx.let_go()
@@ -246,11 +285,9 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
     turn = await paying.round_by_id(tx, attempt.round_id)
     bill = await paying.covered_by(tx, turn)
     known = all(found.view.shows(Audience.BILL, c.category) for c in bill)
-    parts = [PayPart("wechat", attempt.amount_fen)]
+    parts = [PayPart(_TILLS.get(attempt.channel, "wechat"), attempt.amount_fen)]
     if known:
-        sources = {"fund": sum(c.fund_fen for c in bill), "account": sum(c.account_fen for c in bill)}
-        sources["others"] = turn.cash_fen - attempt.amount_fen
-        parts = [*(PayPart(source, fen) for source, fen in sources.items() if fen), *parts]
+        parts = [*(await _borne(tx, turn, bill)), *(await _cash(tx, caller, turn))]
     shown = await _lines(tx, found, {str(c.id) for c in bill}) if known else []
     view = Receipt(
         visit=found.head,
@@ -265,8 +302,60 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
         returned=await _returned(tx, attempt),
         once=_once(attempt) if mine else None,
+        insurance_numbers=await _numbers(tx, turn) if known else (),
     )
     return view, attempt
+
+
+_TILLS = {"CASH": "cash", "CARD": "card"}
+
+
+async def _borne(tx: Tx, turn: Round, bill: Sequence[ChargeItem]) -> list[PayPart]:
+    """Whoever bore part of these lines before anybody paid in cash."""
+    if turn.insured:
+        return [PayPart(source, fen) for source, fen in (await split_of(tx, turn)).parts]
+    sources = {"fund": sum(c.fund_fen for c in bill), "account": sum(c.account_fen for c in bill)}
+    return [PayPart(source, fen) for source, fen in sources.items() if fen]
+
+
+async def _cash(tx: Tx, caller: Actor, turn: Round) -> list[PayPart]:
+    """Cash by whom, and what nobody has paid yet; a single payer stands on the receipt already."""
+    paid = [a for a in await attempts.of_visit(tx, turn.visit_id) if a.round_id == turn.id and a.state in OURS]
+    rest = turn.cash_fen - sum(a.amount_fen for a in paid)
+    alone = len(paid) == 1 and not rest
+    made = [
+        PayPart(_TILLS.get(a.channel, "wechat"), a.amount_fen, None if alone else await labels.label_for(tx, caller, a))
+        for a in paid
+    ]
+    return [*made, PayPart("others", rest)] if rest else made
+
+
+async def _numbers(tx: Tx, turn: Round) -> list[str]:
+    """The insurance's own numbers of what it paid."""
+    return [p.pay_order_id for p in await parts_of(tx, turn.id) if p.pay_order_id] if turn.insured else []
+
+
+async def _round_receipt(world: World, tx: Tx, caller: Actor, visit_id: UUID, round_id: UUID) -> Receipt:
+    """The receipt of a bill the insurance paid whole: the patient's side's and staff's."""
+    found = await seen(world, tx, caller, visit_id, "receipt")
+    turn = await paying.round_by_id(tx, round_id)
+    whole = turn.insured and not turn.cash_fen and turn.state in (RoundState.PAID, RoundState.SETTLED)
+    if turn.visit_id != visit_id or not whole or not (found.view.owner or found.view.staff):
+        raise NotFoundError
+    split, at = await split_of(tx, turn), turn.paid_at or tx.now
+    return Receipt(
+        visit=found.head,
+        amount_fen=0,
+        insured_fen=split.total_fen,
+        parts=[PayPart(source, fen) for source, fen in split.parts],
+        lines=await _lines(tx, found, {str(c.id) for c in await paying.covered_by(tx, turn)}),
+        paid_at=at,
+        payer_label=Insurance.payer,
+        number=f"R{china_day(at):%Y%m%d}-{turn.number[-8:]}",
+        settling=turn.state == RoundState.PAID,
+        pdf_url=f"{Urls.round_receipt(str(visit_id), str(round_id))}.pdf",
+        insurance_numbers=await _numbers(tx, turn),
+    )
 
 
 async def _returned(tx: Tx, attempt: Attempt) -> list[Returned]:
@@ -294,6 +383,26 @@ async def receipt_paper(
 ) -> Response:
     """The same on paper: A5, or a roll of the counter's printer."""
     view, attempt = await _receipt(world, tx, caller, payment_id)
-    pdf = await asyncio.to_thread(receipt_pdf, view, attempt.channel, attempt.transaction_id or "", paper)
+    return await _printed(view, attempt.channel, attempt.transaction_id or "", paper)
+
+
+async def _printed(view: Receipt, way: str, transaction: str, paper: Paper) -> Response:
+    pdf = await asyncio.to_thread(receipt_pdf, view, way, transaction, paper)
     headers = {"Content-Disposition": f'inline; filename="{view.number}.pdf"', "Cache-Control": "private, no-store"}
     return Response(pdf, media_type="application/pdf", headers=headers)
+
+
+@router.get("/visits/{visit_id}/receipts/{round_id}")
+async def round_receipt(
+    request: Request, visit_id: UUID, round_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep
+) -> Response:
+    """The insurance paid all of it, so nobody's payment has a receipt: this is it."""
+    return await show(request, tx, "receipt.html", await _round_receipt(world, tx, caller, visit_id, round_id))
+
+
+@router.get("/visits/{visit_id}/receipts/{round_id}.pdf")
+async def round_receipt_paper(
+    visit_id: UUID, round_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep, paper: Paper = Paper.A5
+) -> Response:
+    """The same on paper."""
+    return await _printed(await _round_receipt(world, tx, caller, visit_id, round_id), "INSURANCE", "", paper)

@@ -17,7 +17,7 @@ from kernel.db import Database, Tx
 from kernel.jobs import Queue
 from kernel.settings import Settings
 from notices.ports import Sms, WeChatMessages
-from payments.ports import CashPay, InsuranceCenter
+from payments.ports import CashPay, InsuranceCenter, MedInsMix
 from people.ports import WeChatIdentity
 from people.rules import Actor
 
@@ -38,6 +38,7 @@ class Ports:
     wechat: WeChatIdentity | None = None
     messages: WeChatMessages | None = None
     pay: CashPay | None = None
+    mix: MedInsMix | None = None
     insurance: InsuranceCenter | None = None
     sms: Sms | None = None
     timestamps: Timestamps | None = None

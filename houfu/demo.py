@@ -26,7 +26,6 @@ from kernel.settings import Settings, SettingsError
 from people.service import hospitals, patients, sessions
 from people.service.patients import PatientFact
 from sandbox import town as towns
-from sandbox import wechat_pay
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.wire import Key
 from sandbox.stage import Stage
@@ -172,4 +171,4 @@ def bridges(town: towns.Town) -> APIRouter:
 def attach(app: FastAPI, town: towns.Town) -> None:
     """Put the made-up WeChat into an app's pages (the demo, journeys)."""
     app.include_router(bridges(town))
-    app.mount(REGISTER, wechat_pay.build(town.pay))
+    app.mount(REGISTER, town.register())

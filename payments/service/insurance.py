@@ -19,6 +19,7 @@ from kernel.errors import NotFoundError
 from kernel.ids import new_id, short_code
 from payments import rules
 from payments.models import InsurancePart as InsurancePart
+from payments.models import MixedOrder
 from payments.ports import (
     Authorized,
     Conclusion,
@@ -36,9 +37,11 @@ from payments.ports import (
 )
 from payments.ports import InsuranceState as Said
 from payments.rules import INSURANCE, NO_MONEY, InsuranceState
+from payments.rules.mixing import DISAGREE_ALARM, MixedState
 from payments.service import labels, parts, rounds
 from payments.service.moves import tell_round
 from payments.service.parts import move
+from payments.service.weighing import Verdict, weigh
 from people.rules import Action, Actor
 from people.service import access
 from visits.service import reading
@@ -180,7 +183,7 @@ async def asked(tx: Tx, part_id: UUID) -> Asked:
     part = await tx.get(InsurancePart, part_id)
     if part is None:
         raise NotFoundError
-    auth = _auth(tx, part)
+    auth = auth_of(tx, part)
     fees = await _fees(tx, part, auth)
     credential = order = refund = None
     if part.credential_sealed is not None:
@@ -198,7 +201,8 @@ async def asked(tx: Tx, part_id: UUID) -> Asked:
     return Asked(S(part.state), fees, credential, order, refund)
 
 
-def _auth(tx: Tx, part: InsurancePart) -> Authorized:
+def auth_of(tx: Tx, part: InsurancePart) -> Authorized:
+    """The consent that was given for a settlement; without any number as long as none was."""
     if part.auth_sealed is None:
         return Authorized("", family=False)
     return Authorized(**json.loads(tx.vault.open(part.auth_sealed, "insurance.auth", part.id.hex)))
@@ -297,7 +301,7 @@ async def placed(tx: Tx, part_id: UUID, split: Split) -> None:
         return
     part.fund_fen, part.account_fen, part.other_fen = split.fund_fen, split.personal_account_fen, split.other_fen
     part.mutual_aid_fen, part.hospital_part_fen = split.mutual_aid_fen, split.hospital_part_fen
-    part.cash_fen = split.cash_fen
+    part.cash_fen, part.reckoned_at = split.cash_fen, tx.now
     move(tx, part, S.PLACED)
     part.next_look_at = None  # now the payer decides
     each = await parts.of_round(tx, now.id)
@@ -330,9 +334,20 @@ async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> l
 
 
 async def said(tx: Tx, part_id: UUID, told: Said) -> None:
-    """The centre's verified word, asked for by us: paid, never paid, or given back; anything else says nothing."""
+    """The centre's verified word, asked for by us: paid, never paid, or given back; anything else says nothing.
+
+    Where a mixed order is to let the insurance pay, WeChat's word is needed as well (``weighing``).
+    """
     part, now = await locked(tx, part_id)
     proves = told.status.concludes
+    mixed = await parts.mixed_of(tx, part.id) if part.state == S.PAYING else None
+    if mixed is not None:
+        verdict = weigh(MixedState(mixed.state), told.status)
+        if not _decided(tx, part, mixed, verdict):
+            return
+        if verdict is Verdict.TAKE_BACK:
+            await back(tx, now)
+            return
     if proves is Conclusion.PAID and part.state in (S.PAYING, S.REVOKING):
         if not _same(part, told.split):
             part.trouble = "mismatch:split"
@@ -340,6 +355,17 @@ async def said(tx: Tx, part_id: UUID, told: Said) -> None:
         await _paid(tx, part, now)
     elif proves in (Conclusion.NEVER_PAID, Conclusion.GIVEN_BACK):
         await _gone(tx, part, now)
+
+
+def _decided(tx: Tx, part: InsurancePart, mixed: MixedOrder, verdict: Verdict) -> bool:
+    if verdict is not Verdict.CONTRADICTED:
+        mixed.disagrees_since = None
+        return verdict is not Verdict.WAIT
+    mixed.disagrees_since = mixed.disagrees_since or tx.now
+    mixed.next_look_at = tx.now if mixed.next_look_at else None
+    if tx.now - mixed.disagrees_since >= DISAGREE_ALARM:
+        part.trouble = "mix:disagrees"
+    return False
 
 
 def _same(part: InsurancePart, split: Split | None) -> bool:
@@ -381,6 +407,7 @@ async def _gone(tx: Tx, part: InsurancePart, now: Round) -> None:
         return
     elif part.state == S.PAID:
         move(tx, part, S.REFUNDED)
+        await parts.owes_report(tx, part)
     else:
         move(tx, part, S.FAILED)
     await back(tx, now)
@@ -410,6 +437,7 @@ async def refunded(tx: Tx, part_id: UUID, told: InsuranceRefunded) -> None:
     if told.status is InsuranceRefundStatus.SUCCESS:
         move(tx, part, S.REFUNDED)
         part.trouble = None
+        await parts.owes_report(tx, part)
         await back(tx, now)
     elif part.state == S.REFUNDING:
         move(tx, part, S.MANUAL)

@@ -10,7 +10,7 @@ from billing.rules import Parts, spread
 from billing.service import paying
 from billing.service.paying import ChargeItem, Round
 from kernel.db import Tx
-from payments.models import InsurancePart
+from payments.models import InsurancePart, MixedOrder
 from payments.rules import INSURANCE, NO_MONEY, InsuranceState
 
 S = InsuranceState
@@ -30,6 +30,19 @@ async def over(tx: Tx, now: Round) -> bool:
 async def stands(tx: Tx, now: Round) -> bool:
     """Whether everything the insurance is to pay is paid."""
     return all(p.state == S.PAID for p in await of_round(tx, now.id))
+
+
+async def mixed_of(tx: Tx, part_id: UUID) -> MixedOrder | None:
+    """The mixed order that lets the insurance pay a settlement; None: it is paid by a way that is not ours to drive."""
+    query = select(MixedOrder).where(MixedOrder.part_id == part_id)
+    return (await tx.session.scalars(query.order_by(MixedOrder.created_at.desc()).limit(1))).first()
+
+
+async def owes_report(tx: Tx, part: InsurancePart) -> None:
+    """The insurance has its money again: WeChat, if the payment went through it, is to be told."""
+    mixed = await mixed_of(tx, part.id)
+    if mixed is not None and mixed.reported_at is None:
+        mixed.report_at = tx.now
 
 
 def move(tx: Tx, part: InsurancePart, after: InsuranceState) -> None:

@@ -85,13 +85,19 @@ async def came(tx: Tx, attempt: Attempt) -> None:
 
 
 async def insured(tx: Tx, now: Round) -> None:
-    """The insurance has paid all of its part: what remains is one share of cash, or nothing at all."""
+    """The insurance has paid all of its part: what remains is one share of cash, or nothing at all.
+
+    Where one press paid both, the share is there already, and so may be its money.
+    """
     if now.cash_fen:
         paying.move_round(now, RoundState.OPEN)
-        await shares.whole(tx, now.opened_by, now)
+        if not await shares.of_round(tx, now.id):
+            await shares.whole(tx, now.opened_by, now)
         await tx.session.flush()
-    else:
+    if now.paid_fen == now.cash_fen:
         await _settle(tx, now)
+        for attempt in await _paid(tx, now.id):
+            await tell(tx, attempt)
     await tell_round(tx, now, "insured", labels.SELF)
 
 

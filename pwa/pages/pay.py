@@ -199,7 +199,7 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
     invoke = h5_url = None
     if waits and state == "offered":
         state = "unknown"  # the payer says it is paid, WeChat does not yet
-    ready = attempts.prepared_of(tx, attempt) if state == "offered" else None
+    ready = attempts.prepared_of(tx, attempt) if state == "offered" and not attempt.mixed else None
     if ready is not None and ready.client_params:
         invoke = dict(ready.client_params)
     elif ready is not None and ready.h5_url:

@@ -38,7 +38,7 @@ from payments.service.attempts import Press
 from people.models import Grant, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
 from people.service import sessions
-from sandbox import insurance, wechat_pay
+from sandbox import insurance
 from sandbox import town as towns
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.server import create_app as his_app
@@ -362,9 +362,9 @@ async def _running(
         for name in set(towns.NAMES) - {"his", "wechat_pay", "insurance"}:
             stack.callback(ports.sockets[name].close)
         await stack.enter_async_context(_served(world, listening))
-        apps = {
+        apps: dict[str, Any] = {
             "his": his_app(town.his),
-            "wechat_pay": wechat_pay.build(town.pay),
+            "wechat_pay": town.register(),
             "insurance": insurance.build(town.insurance),
         }
         for name, app in apps.items():

@@ -105,8 +105,8 @@ class InsurancePart(Base):
     """One settlement of the insurance, for one encounter of a round; its lines, its split, how it stands.
 
     ``facts_sealed``: who is insured and why, as the HIS said; ``auth_sealed``: the consent; ``credential_sealed``: the
-    centre's order and its secret. ``shown`` once a split was shown, its parts add up to ``total_fen``. ``consent_hash``:
-    who went to the consent page, of what they must bring back; used up when they come.
+    centre's order and its secret. ``shown`` once a split was shown, its parts add up to ``total_fen``. ``consent_hash``
+    is of what must be brought back from the consent page; used up when it comes.
     """
 
     __tablename__ = "insurance_part"

@@ -58,8 +58,9 @@ class Insure:
     """One step of it. ``here`` is the page's own address, asked again when something moved.
 
     ``why`` is a whole sentence (``unable``); ``error`` one above everything else. ``consent`` leads to the insurance's
-    page for settlement ``number`` of ``len(settlings)``; ``invoke`` are WeChat's bridge parameters; ``back_fen`` is what
-    the insurance had paid and gets back.
+    page for settlement ``number`` of ``len(settlings)``; ``invoke`` are WeChat's bridge parameters for it, used at once
+    where ``auto``; ``together``: one password pays the cash, too. ``back_fen`` is what the insurance had paid and gets
+    back. ``may_act``: the reader is who began, and may agree.
     """
 
     visit: VisitHead
@@ -76,6 +77,10 @@ class Insure:
     back_fen: int = 0
     cash_back: bool = False
     invoke: Mapping[str, str] | None = None
+    check: str = ""
+    auto: bool = False
+    together: bool = False
+    may_act: bool = True
     receipt: str | None = None
     settling: bool = False
     qr: str | None = None

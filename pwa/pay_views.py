@@ -10,10 +10,7 @@ from pwa.rows import Line, Shares, VisitHead
 
 @dataclass(frozen=True, slots=True)
 class PayPart:
-    """One source: ``fund``, ``account``, ``mutual_aid``, ``other``, ``hospital``, ``wechat``, ``cash``, ``card``, ``others``;
-
-    ``who`` paid it where several did.
-    """
+    """One source (a key of ``words.pay.Pay.sources``) and its fen; ``who`` paid it where several did."""
 
     source: str
     amount_fen: int
@@ -22,7 +19,7 @@ class PayPart:
 
 @dataclass(frozen=True, slots=True)
 class PayChoice:
-    """One way to pay: ``insurance`` (it settles first), ``wechat``, ``family``, ``counter``; ``why_not`` when closed."""
+    """One way to pay: ``insurance`` (it settles first), ``wechat``, ``family``, ``counter``; ``why_not`` if closed."""
 
     code: str
     chosen: bool = False

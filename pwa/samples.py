@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pwa import sample_counter
+from pwa import sample_counter, sample_insurance
 from pwa import views as v
 from pwa.sample_books import books
 from pwa.sample_morning import (
@@ -245,4 +245,5 @@ def samples() -> Mapping[str, Sample]:
         **states(),
         **books(),
         **sample_counter.samples(),
+        **sample_insurance.samples(),
     }

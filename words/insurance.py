@@ -88,7 +88,9 @@ class Insurance:
     differs_says = "就诊时是医院估算的，现在是医保算的，以医保为准。"
     was = "估算"
     insurer = "医保付"
-    agree_note = "医保的部分同意后就付，自己付的下一步再付。"
+    agree_note = "同意后先付医保的部分，自己付的下一步再付。"
+    agree_alone = "同意后，在微信里输密码就付好了。"
+    agree_other = "等开始用医保的那位点同意。"
     disagree = "不同意，先不用医保付"
 
     # Paying.
@@ -97,6 +99,8 @@ class Insurance:
     press_title = "请在微信里输密码"
     press_says = "输完密码医保才付。输好后自己回到这里。"
     press_go = "打开微信，输密码"
+    press_other = "等着输密码"
+    press_again = "没有输成，再打开一次"
     press_elsewhere = "请在微信里打开这一页，再输密码。"
     unknown = "还不知道医保付没付"
     unknown_says = "正在问医保。请别再付，1 分钟内告诉您。"
@@ -133,9 +137,14 @@ class Insurance:
         return "这次就诊" if of == 1 else f"第 {number} 个，共 {of} 个"
 
     @staticmethod
-    def agree(cash_fen: int) -> str:
+    def agree(cash_fen: int, together: bool) -> str:
         """The one green button."""
-        return f"同意，自己再付 {rmb(cash_fen)}" if cash_fen else "同意，用医保付"
+        return f"同意，一起付 {rmb(cash_fen)}" if together else "同意，用医保付"
+
+    @staticmethod
+    def agree_together(cash_fen: int) -> str:
+        """One password pays both."""
+        return f"同意后，在微信里输一次密码：医保的部分和自己付的 {rmb(cash_fen)} 一起付。"
 
     @staticmethod
     def cash(fen: int) -> str:

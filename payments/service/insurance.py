@@ -323,7 +323,12 @@ async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> l
     each = await parts.of_round(tx, now.id) if now is not None and now.state == RoundState.INSURING else []
     if any(p.state in (S.PAYING, S.PAID) for p in each):
         return [p.id for p in each]  # pressed twice
-    if not each or any(p.state != S.PLACED for p in each) or sum(p.cash_fen or 0 for p in each) != seen_cash_fen:
+    if (
+        now is None
+        or not each
+        or any(p.state != S.PLACED for p in each)
+        or sum(p.cash_fen or 0 for p in each) != seen_cash_fen
+    ):
         raise rules.NotShownError
     for part in each:
         move(tx, part, S.PAYING)

@@ -98,7 +98,8 @@ async def insured(tx: Tx, now: Round) -> None:
         await _settle(tx, now)
         for attempt in await _paid(tx, now.id):
             await tell(tx, attempt)
-    await tell_round(tx, now, "insured", labels.SELF)
+    if now.state == RoundState.OPEN or not now.cash_fen:  # else one press has paid both, and that is what was told
+        await tell_round(tx, now, "insured", labels.SELF)
 
 
 async def _settle(tx: Tx, now: Round) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import Annotated, Literal
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
@@ -9,21 +10,23 @@ from starlette.responses import RedirectResponse, Response
 
 from api.deps import PersonCaller, TxDep, WorldDep, session_token
 from api.problems import STATUS
-from api.routes.insurance import begin_insuring, center_of, consent_given
+from api.routes.insurance import agreed, begin_insuring, consent_given, look_now, payer_of
 from api.routes.payments import till_of
 from api.world import World
+from billing.rules import RoundState
 from billing.service import paying
 from kernel.db import Tx
 from kernel.errors import HoufuError
 from kernel.outside import OutsideError, Rejected
 from payments import flows
 from payments.rules import ForeignConsentError, NothingSharedError, NotInsuredError, NotShownError
-from payments.service import attempts, consents, labels, parts
+from payments.rules.mixing import ConsentOverError, InsuranceInWeChatError, Waits
+from payments.service import attempts, consents, labels, mixing, parts
 from people.rules import Action, Actor
 from people.service import access
 from pwa.answer import go, origin_of, show
 from pwa.insurance_views import Insure
-from pwa.insuring import before, consent_url, insurer_fen, is_live, standing
+from pwa.insuring import PLAINLY, Came, before, consent_url, insurer_fen, is_here, is_live, standing
 from pwa.urls import Urls
 from pwa.views import Ask
 from pwa.visit_pages import Seen, seen
@@ -43,17 +46,25 @@ async def _mine(world: World, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:
 
 
 async def _page(
-    request: Request, world: World, tx: Tx, caller: Actor, visit_id: UUID, error: str | None = None, status: int = 200
+    request: Request,
+    world: World,
+    tx: Tx,
+    caller: Actor,
+    visit_id: UUID,
+    error: str | None = None,
+    status: int = 200,
+    *,
+    came: Came = PLAINLY,
+    again: bool = False,
 ) -> Response:
     found = await _mine(world, tx, caller, visit_id)
     now = await consents.latest_round(tx, visit_id)
-    again = request.query_params.get("again") == "1" or request.method == "POST"
     if now is None or (again and not is_live(now)):
         if await paying.live_round(tx, visit_id) is not None:  # somebody pays in another way: the pay sheet says who
             return go(Urls.pay(str(visit_id)))
         view = await before(request, world, tx, found)
     else:
-        view = await standing(request, world, tx, caller, found, now)
+        view = await standing(request, world, tx, caller, found, now, came)
     if view.step == "done" and view.receipt and not view.settling and "hx-request" in request.headers:
         return Response(headers={"HX-Redirect": view.receipt})
     return await show(request, tx, "insurance.html", replace(view, error=error), status=status)
@@ -67,10 +78,28 @@ async def page(
     world: WorldDep,
     tx: TxDep,
     said: Annotated[Said, Query(description="what came of the consent page")] = "",
-    again: Annotated[int, Query(ge=0, le=1, description="1: once more after it came to nothing")] = 0,
+    again: Annotated[bool, Query(description="once more after it came to nothing")] = False,
+    go_on: Annotated[bool, Query(alias="go", description="straight from the green button")] = False,
+    r: Annotated[str, Query(max_length=10, description="what the phone's WeChat said: it only makes us ask")] = "",
+    p: Annotated[int, Query(ge=0, description="of which settlement")] = 0,
 ) -> Response:
-    """Whatever step it is at; true after a reload and on another device, because nothing but the database is asked."""
-    return await _page(request, world, tx, caller, visit_id, Words.said.get(said))
+    """Whatever step it is at; true after a reload and on another device, because it is read anew each time."""
+    came = Came(r, p, go_on)
+    if await _moves(tx, caller, visit_id, asked=r in ("ok", "fail")):
+        await tx.let_go()
+        await look_now(world, visit_id)
+        async with world.db.begin() as now:
+            return await _page(request, world, now, caller, visit_id, Words.said.get(said), came=came)
+    return await _page(request, world, tx, caller, visit_id, Words.said.get(said), came=came, again=again)
+
+
+async def _moves(tx: Tx, caller: Actor, visit_id: UUID, *, asked: bool) -> bool:
+    """Whether WeChat is worth asking now, because somebody waits."""
+    now = await consents.latest_round(tx, visit_id)
+    if now is None or now.state != RoundState.INSURING:
+        return False
+    waits = {one.waits_for for one in await mixing.presses(tx, caller, now)}
+    return bool(waits & {Waits.OPENING, Waits.RESULT}) or (asked and Waits.PASSWORD in waits)
 
 
 @router.post("/visits/{visit_id}/insurance")
@@ -85,6 +114,10 @@ async def begin(
     """The insurance is to settle first; on to the first consent."""
     await _mine(world, tx, caller, visit_id)
     try:
+        await payer_of(request, world, tx, caller)
+    except InsuranceInWeChatError:
+        return _into_wechat(request, world, visit_id)
+    try:
         await begin_insuring(world, tx, caller, visit_id, ACCOUNT[account])
     except NotInsuredError:
         async with world.db.begin() as now:
@@ -95,8 +128,14 @@ async def begin(
         return await _unable(request, world, caller, visit_id)
     except OutsideError:
         async with world.db.begin() as now:
-            return await _page(request, world, now, caller, visit_id, Words.his_silent, 503)
+            return await _page(request, world, now, caller, visit_id, Words.his_silent, 503, again=True)
     return go(Urls.insurance(str(visit_id)))
+
+
+def _into_wechat(request: Request, world: World, visit_id: UUID) -> Response:
+    """Another browser reads how to get there; inside WeChat it is the login by WeChat that is missing."""
+    here = Urls.insurance(str(visit_id))
+    return go(f"{Urls.login_wechat}?next={quote(here, safe='')}" if is_here(request, world) else here)
 
 
 async def _unable(request: Request, world: World, caller: Actor, visit_id: UUID) -> Response:
@@ -159,14 +198,16 @@ async def agree(
 ) -> Response:
     """The one green button: exactly what was shown may be taken."""
     await _mine(world, tx, caller, visit_id)
-    center = center_of(world)
-    await tx.let_go()
     try:
-        await flows.confirm(world.db, center, caller, visit_id, cash_fen)
-    except NotShownError as error:
+        payer = await payer_of(request, world, tx, caller)
+    except InsuranceInWeChatError:
+        return _into_wechat(request, world, visit_id)
+    try:
+        await agreed(world, tx, caller, visit_id, cash_fen, payer)
+    except (NotShownError, ConsentOverError) as error:
         async with world.db.begin() as now:
             return await _page(request, world, now, caller, visit_id, _said(error), STATUS[error.kind])
-    return go(Urls.insurance(str(visit_id)))
+    return go(f"{Urls.insurance(str(visit_id))}?go=1")
 
 
 def _said(error: HoufuError) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import UUID
 
@@ -147,12 +147,12 @@ async def sheet(
     """What will be taken, for whom, by which hospital; nothing is taken yet."""
     found = await seen(world, tx, caller, visit_id, "pay")
     await access.require(tx, caller, Action.PAY, found.subject)
-    mine = await _mine(tx, caller, visit_id) if share is None else None
-    if mine is not None:
-        return go(Urls.paying(str(mine.id)))
     now = await paying.live_round(tx, visit_id)
     if found.view.owner and now is not None and now.insured and now.state != RoundState.OPEN:
         return go(Urls.insurance(str(visit_id)))
+    mine = await _mine(tx, caller, visit_id) if share is None else None
+    if mine is not None:
+        return go(Urls.paying(str(mine.id)))
     return await show(request, tx, "pay.html", await _sheet(request, world, tx, caller, found, share, way))
 
 
@@ -250,6 +250,8 @@ async def on_its_way(
         attempt = await attempts.seen(now, caller, payment_id)
         if attempt.state == S.SETTLED:
             return _on_to_receipt(request, attempt)
+        if attempt.mixed and attempt.state in PAYABLE:  # the cash part of one press for both
+            return go(Urls.insurance(str(attempt.visit_id)))
         found = await seen(world, now, caller, attempt.visit_id, None)
         return await show(request, now, "paying.html", await _paying(request, world, now, found, attempt, r == "ok"))
 

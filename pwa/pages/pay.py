@@ -355,7 +355,7 @@ async def _round_receipt(world: World, tx: Tx, caller: Actor, visit_id: UUID, ro
         payer_label=Insurance.payer,
         number=f"R{china_day(at):%Y%m%d}-{turn.number[-8:]}",
         settling=turn.state == RoundState.PAID,
-        pdf_url=f"{Urls.round_receipt(str(visit_id), str(round_id))}.pdf",
+        pdf_url=f"{Urls.round_receipt(str(visit_id), str(round_id))}/paper.pdf",
         insurance_numbers=await _numbers(tx, turn),
     )
 
@@ -402,7 +402,7 @@ async def round_receipt(
     return await show(request, tx, "receipt.html", await _round_receipt(world, tx, caller, visit_id, round_id))
 
 
-@router.get("/visits/{visit_id}/receipts/{round_id}.pdf")
+@router.get("/visits/{visit_id}/receipts/{round_id}/paper.pdf")
 async def round_receipt_paper(
     visit_id: UUID, round_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep, paper: Paper = Paper.A5
 ) -> Response:

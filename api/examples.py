@@ -126,6 +126,10 @@ MODELS: dict[type[BaseModel], Any] = {
     insurance.InsureBody: {"account_used": True},
     insurance.ConsentBody: {"auth_code": "5b1f…"},
     insurance.AgreeBody: {"cash_fen": 1260},
+    insurance.JumpOut: {
+        "app_id": "wxe183cd55df4b4369",
+        "path": "auth/pages/bindcard/auth/index?openType=getAuthCode&bizType=04107&orgCodg=H43010000001",
+    },
     insurance.BegunOut: {"settlements": [BOND]},
     visits.RoundOut: _ROUND,
     visits.StepsOut: {"steps": [_STEP], "next": ORDER, "after": AFTER},

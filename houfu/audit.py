@@ -72,7 +72,8 @@ CHECKS = (
             SELECT visit_id, sum(due) AS due FROM (
                 SELECT visit_id, self_fen AS due FROM charge_item
                 WHERE executed_at IS NOT NULL AND state IN ('billable', 'disputed', 'covered')
-                UNION ALL SELECT visit_id, -paid_fen FROM round WHERE state IN ('open', 'closing')) AS owed GROUP BY 1)
+                UNION ALL SELECT visit_id, -paid_fen FROM round
+                WHERE state IN ('insuring', 'open', 'closing')) AS owed GROUP BY 1)
         SELECT 'visit ' || coalesce(l.visit_id, b.visit_id),
             'ledger ' || coalesce(held, 0) || ', lines ' || coalesce(due, 0) || ' fen'
         FROM ledger l FULL JOIN bill b USING (visit_id) WHERE coalesce(held, 0) <> coalesce(due, 0)""",
@@ -203,6 +204,28 @@ CHECKS = (
         OR (r.state = 'released' AND p.state NOT IN ('revoked', 'refunded', 'failed'))""",
     ),
     Check(
+        "mixed_once",
+        "a settlement for which WeChat could take a password twice",
+        """SELECT 'insurance_part ' || part_id, count(*) || ' live mixed orders' FROM mixed_order
+        WHERE state <> 'dead' GROUP BY part_id HAVING count(*) > 1""",
+    ),
+    Check(
+        "mixed_paid",
+        "a settlement that counts as paid though its mixed order does not",
+        """SELECT 'insurance_part ' || p.id, p.total_fen || ' fen, mixed order is ' || string_agg(m.state, ', ')
+        FROM insurance_part p JOIN mixed_order m ON m.part_id = p.id WHERE p.state = 'paid'
+        GROUP BY p.id HAVING count(*) FILTER (WHERE m.state IN ('whole', 'insurance_alone')) <> 1""",
+    ),
+    Check(
+        "mixed_cash",
+        "a mixed order whose cash is not its settlement's, or whose attempt could be paid alone",
+        """SELECT 'mixed_order ' || m.id, 'cash ' || p.cash_fen || ', attempt ' || a.amount_fen || ' fen, '
+            || a.out_trade_no
+        FROM mixed_order m JOIN insurance_part p ON p.id = m.part_id JOIN attempt a ON a.id = m.attempt_id
+        WHERE a.amount_fen <> p.cash_fen OR a.out_trade_no <> m.out_trade_no OR a.round_id <> m.round_id
+        OR NOT a.mixed""",
+    ),
+    Check(
         "over_refund",
         "a payment of which more goes back than was paid, or than its refunds say",
         """SELECT 'attempt ' || a.id,
@@ -248,6 +271,20 @@ CHECKS = (
         """SELECT 'insurance_part ' || id, state || ' since ' || coalesce(refund_at, confirmed_at, created_at)
         FROM insurance_part WHERE state IN ('paying', 'revoking', 'refunding', 'manual')
         AND coalesce(refund_at, confirmed_at, created_at) < now() - interval '10 minutes'""",
+        "late",
+    ),
+    Check(
+        "mixed_age",
+        "a mixed order WeChat and the centre contradict each other about, that outlives its settlement for an hour, or"
+        " whose return WeChat was not told of for an hour",
+        """SELECT 'mixed_order ' || m.id, m.state || ', settlement ' || p.state || ', since '
+            || coalesce(m.disagrees_since, p.refund_at, m.created_at)
+        FROM mixed_order m JOIN insurance_part p ON p.id = m.part_id
+        WHERE m.disagrees_since < now() - interval '5 minutes'
+        OR (m.state IN ('created', 'open') AND p.state IN ('revoked', 'refunded', 'failed')
+            AND m.created_at < now() - interval '1 hour')
+        OR (m.state IN ('whole', 'insurance_alone') AND p.state = 'refunded'
+            AND coalesce(p.refund_at, m.created_at) < now() - interval '1 hour')""",
         "late",
     ),
     Check(

@@ -72,7 +72,7 @@ def lay(settings: Settings, db: Database) -> Ports:
         wechat=wechat,
         messages=wechat,
         pay=pay,
-        mix=_wechat_mix(settings, pay),
+        mix=wechat_mix(settings, pay),
         insurance=_insurance(settings),
         sms=_sms(settings),
         timestamps=timestamps,
@@ -125,7 +125,9 @@ def _wechat_pay(settings: Settings) -> Any:
     return WeChatPay(WeChatPaySettings(**given, mini_appid=settings.wechat_mini_appid or None))
 
 
-def _wechat_mix(settings: Settings, pay: Any) -> Any:
+def wechat_mix(settings: Settings, pay: Any = None) -> Any:
+    """The mixed office of WeChat, over the line of its cash register (a new one where none is given)."""
+    pay = pay or _wechat_pay(settings)
     if pay is None or not settings.wechat_mix_city_id:
         return None
     from adapters.wechat_pay import MixSettings, WeChatMix

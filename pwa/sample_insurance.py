@@ -84,19 +84,11 @@ def _after() -> dict[str, Sample]:
     }
 
 
-def _around() -> dict[str, Sample]:
-    """The pay sheet, the bill and the receipt where the insurance is concerned."""
+def _sheets() -> dict[str, Sample]:
+    """The pay sheet where the insurance is concerned."""
     wechat, family = v.PayChoice("wechat"), v.PayChoice("family")
     sheet = v.PaySheet(HEAD, 19400, PARTS, 7760, (v.PayChoice("insurance", True), wechat, family), "a1", 4)
     parts = [v.PayPart(source, fen) for source, fen in SPLIT.parts]
-    was = {"fund_fen": 6300, "account_fen": 1260, "self_fen": 5040}
-    final = v.Line.of(
-        line_row(
-            3, "肝肾功能 + 血脂", 12600, "done", "covered", fund_fen=7560, account_fen=1780, self_fen=3260, estimate=was
-        )
-    )
-    said = v.PaymentNote("reckoned", 0, "您", at(10, 20))
-    bill = v.Bill(HEAD, v.VisitState("open", "DEFERRED"), replace(SUMS, payable_fen=0), DONE, (), (), None)
     return {
         "pay-insured": Sample("pay.html", replace(sheet, estimated=True, share_url="/s")),
         "pay-outside": Sample(
@@ -124,6 +116,21 @@ def _around() -> dict[str, Sample]:
         "pay-rest": Sample(
             "pay.html", replace(sheet, parts=parts, cash_fen=3760, ways=(replace(wechat, chosen=True), family))
         ),
+    }
+
+
+def _around() -> dict[str, Sample]:
+    """The bill and the receipt where the insurance is concerned."""
+    parts = [v.PayPart(source, fen) for source, fen in SPLIT.parts]
+    was = {"fund_fen": 6300, "account_fen": 1260, "self_fen": 5040}
+    final = v.Line.of(
+        line_row(
+            3, "肝肾功能 + 血脂", 12600, "done", "covered", fund_fen=7560, account_fen=1780, self_fen=3260, estimate=was
+        )
+    )
+    said = v.PaymentNote("reckoned", 0, "您", at(10, 20))
+    bill = v.Bill(HEAD, v.VisitState("open", "DEFERRED"), replace(SUMS, payable_fen=0), DONE, (), (), None)
+    return {
         "bill-reckoned": Sample("bill.html", replace(bill, payment=said), v.Nav("bill", "v1")),
         "bill-final": Sample("bill.html", replace(bill, done=[final, *DONE[:1]]), v.Nav("bill", "v1")),
         "receipt-insured": Sample(
@@ -160,4 +167,4 @@ def _around() -> dict[str, Sample]:
 
 def samples() -> Mapping[str, Sample]:
     """All of them by name."""
-    return {**_before(), **_agreed(), **_after(), **_around()}
+    return {**_before(), **_agreed(), **_after(), **_sheets(), **_around()}

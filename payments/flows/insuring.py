@@ -56,7 +56,9 @@ async def authorize(
 
 
 async def confirm(db: Database, center: InsuranceCenter, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> None:
-    """The payer agrees to what was shown; from now on the insurance may pay.
+    """The payer agrees to what was shown; from now on the insurance may pay, in a way that is not ours to drive.
+
+    Inside WeChat it is ours: there ``flows.mixing.agree`` opens the order that lets it pay.
 
     Raises:
         HoufuError: as ``payments.service.insurance.confirm`` does.

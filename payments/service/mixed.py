@@ -29,7 +29,7 @@ from payments.ports import (
     ReduceKind,
     SelfPayStatus,
 )
-from payments.rules import LATE, LIVE, AttemptState, InsuranceState
+from payments.rules import PAYABLE, AttemptState, InsuranceState, RefundState
 from payments.rules.mixing import INSURANCE_PAID, MIXED, UNDECIDED, MixedState
 from payments.service import attempts, insurance
 
@@ -178,12 +178,13 @@ async def said(tx: Tx, mixed_id: UUID, told: MixState) -> bool:
     if mixed.state != M.OPEN:
         return False
     ours = (
+        mixed.kind,
         mixed.out_trade_no,
         mixed.mix_trade_no,
         part.pay_order_id,
         money_of(part, both=mixed.attempt_id is not None),
     )
-    if ours != (told.out_trade_no, told.mix_trade_no, told.pay_order_id, told.money):
+    if ours != (told.kind, told.out_trade_no, told.mix_trade_no, told.pay_order_id, told.money):
         mixed.trouble = "mismatch:order"
         return False
     end = _ended(told)
@@ -253,15 +254,16 @@ async def claim_round(tx: Tx, visit_id: UUID) -> list[UUID]:
 
 
 async def claim_reports(tx: Tx, limit: int = 20) -> list[UUID]:
-    """Mixed orders whose insurance has its money again, which WeChat has to be told, after the cash went back."""
-    going = (LIVE | LATE) - {AttemptState.REFUNDED}
+    """Mixed orders whose insurance has its money again, which WeChat has to be told, after their cash went back."""
+    going = select(Refund.id).where(Refund.attempt_id == Attempt.id, Refund.done_at.is_(None))
+    going = going.where(Refund.state.not_in((RefundState.REQUESTED, RefundState.REFUSED)))
     query = (
         select(MixedOrder)
         .join(InsurancePart, InsurancePart.id == MixedOrder.part_id)
         .outerjoin(Attempt, Attempt.id == MixedOrder.attempt_id)
         .where(MixedOrder.report_at <= tx.now, MixedOrder.reported_at.is_(None))
         .where(MixedOrder.state.in_(INSURANCE_PAID), InsurancePart.state == InsuranceState.REFUNDED)
-        .where(Attempt.id.is_(None) | Attempt.state.not_in(going))
+        .where(Attempt.id.is_(None) | (Attempt.state.not_in(PAYABLE) & ~going.exists()))
         .order_by(MixedOrder.report_at)
     )
     found = await tx.session.scalars(query.limit(limit).with_for_update(skip_locked=True, of=MixedOrder))
@@ -278,11 +280,11 @@ async def report_of(tx: Tx, mixed_id: UUID) -> MixRefund | None:
     fund, account, other = part.fund_fen or 0, part.account_fen or 0, part.other_fen or 0
     if not fund + account + other or mixed.mix_trade_no is None:
         return None
-    back = select(Refund.out_refund_no).where(Refund.attempt_id == mixed.attempt_id, Refund.charge_id.is_(None))
-    cash = (await tx.session.scalars(back)).first() if mixed.attempt_id else None
+    cash = select(Refund.out_refund_no).where(Refund.attempt_id == mixed.attempt_id, Refund.done_at.is_not(None))
+    last = (await tx.session.scalars(cash.order_by(Refund.done_at.desc()).limit(1))).first()
     return MixRefund(
         mix_trade_no=mixed.mix_trade_no,
-        refund_number=cash or f"R{part.order_number}",
+        refund_number=last or f"R{part.order_number}",
         at=part.refund_at or mixed.report_at or tx.now,
         total_fen=fund + account + other,
         fund_fen=fund,

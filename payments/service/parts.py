@@ -38,6 +38,14 @@ async def mixed_of(tx: Tx, part_id: UUID) -> MixedOrder | None:
     return (await tx.session.scalars(query.order_by(MixedOrder.created_at.desc()).limit(1))).first()
 
 
+async def cash_is_over(tx: Tx, attempt_id: UUID) -> None:
+    """The cash part of a mixed order came to nothing: WeChat is asked what that means for the rest of it."""
+    query = select(MixedOrder).where(MixedOrder.attempt_id == attempt_id, MixedOrder.next_look_at.is_not(None))
+    mixed = (await tx.session.scalars(query)).first()
+    if mixed is not None:
+        mixed.looks, mixed.next_look_at = 0, tx.now
+
+
 async def owes_report(tx: Tx, part: InsurancePart) -> None:
     """The insurance has its money again: WeChat, if the payment went through it, is to be told."""
     mixed = await mixed_of(tx, part.id)

@@ -65,6 +65,8 @@ async def over(tx: Tx, attempt: Attempt) -> None:
     """A try to pay has ended without money: its share is free again, and a round that was not cut ends with it."""
     now = await paying.round_by_id(tx, attempt.round_id, lock=True)
     now.busy_fen -= attempt.amount_fen
+    if attempt.mixed:
+        await parts.cash_is_over(tx, attempt.id)
     if now.state == RoundState.CLOSING:
         await go_back(tx, now)
     elif not (now.shared or now.insured or now.paid_fen or now.busy_fen):

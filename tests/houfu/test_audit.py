@@ -37,6 +37,12 @@ PART = """INSERT INTO insurance_part (id, round_id, visit_id, hospital_id, encou
     SELECT gen_random_uuid(), r.id, v.id, v.hospital_id, 'E', 'O', r.charge_ids, 12600, '{state}', 'x', '',
     now() - interval '1 hour', {fund}, 0, 0, 0, 12600 - {fund} FROM round r, visit v"""
 INSURED = ROUND.format(lines=LINES, fen=6300, paid=0, state="open") + ";" + SHARE.format(number=1, fen=6300)
+MIXED = """INSERT INTO mixed_order (id, out_trade_no, part_id, round_id, visit_id, attempt_id, kind, channel, actor,
+    openid_sealed, state, mix_trade_no, created_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), p.id, p.round_id, p.visit_id, {attempt}, '{kind}', 'JSAPI', 'x', '',
+    '{state}', gen_random_uuid(), now() - interval '2 hours' FROM insurance_part p"""
+ALONE = {"attempt": "NULL", "kind": "INSURANCE_ONLY"}
+WITH_CASH = {"attempt": "(SELECT id FROM attempt)", "kind": "CASH_AND_INSURANCE"}
 SHIFT = """INSERT INTO shift (id, hospital_id, staff_id, state, float_fen, opened_at, closed_at, expected_fen,
     counted_fen)
     SELECT gen_random_uuid(), s.hospital_id, s.id, {rest} FROM (SELECT * FROM staff WHERE login = 'c.cash') AS s"""
@@ -91,6 +97,36 @@ BREAKS = {
     ),
     "insurance_split": (INSURED + ";" + PART.format(state="paid", fund=6299), set()),
     "both_or_neither": (INSURED + ";" + PART.format(state="refunded", fund=6300), set()),
+    "mixed_once": (
+        "DROP INDEX uq_mixed_live;"
+        + ";".join([INSURED, PART.format(state="paying", fund=6300), *[MIXED.format(state="open", **ALONE)] * 2]),
+        {"both_or_neither", "insurance_age"},
+    ),
+    "mixed_paid": (
+        ";".join([INSURED, PART.format(state="paid", fund=6300), MIXED.format(state="dead", **ALONE)]),
+        set(),
+    ),
+    "mixed_cash": (
+        ";".join(
+            [
+                INSURED,
+                PART.format(state="paid", fund=6300),
+                TRY.format(state="closed"),
+                MIXED.format(state="whole", **WITH_CASH),
+            ]
+        ),
+        set(),
+    ),
+    "mixed_age": (
+        ";".join(
+            [
+                INSURED.replace("'open'", "'released'"),
+                PART.format(state="revoked", fund=6300),
+                MIXED.format(state="open", **ALONE),
+            ]
+        ),
+        set(),
+    ),
     "insurance_age": (
         INSURED.replace("'open'", "'closing'") + ";" + PART.format(state="refunding", fund=6300),
         set(),

@@ -198,7 +198,7 @@ class Bill:
 
     insurance = "医保结算"
     insurance_other = "医保其他"
-    mutual_aid = "家人的医保账户"
+    mutual_aid = "家人共济"
     insurance_states = {
         "created": "等您授权",
         "uploaded": "正在算",

@@ -131,7 +131,7 @@ def numbers(page: str) -> list[int]:
 
 
 async def test_from_the_bill_to_the_receipt(house: House) -> None:
-    """Offered first, chosen; consent; the split adds up; one password pays both; told live; a receipt by whose money."""
+    """Offered and chosen; consent; the split adds up; one password pays both; told live; a receipt by whose money."""
     bill = await house.bill()
     mother = house.phone(house.mother)
     sheet = await read(mother, f"/visits/{bill.visit}/pay")
@@ -218,7 +218,7 @@ async def test_two_departments(house: House) -> None:
 
 
 async def test_differs_from_the_estimate(house: House) -> None:
-    """Relatives share their account: cheaper than estimated, said line by line, before agreeing and on the bill after."""
+    """Relatives share their account: what differs from the estimate is said line by line, before and after."""
     bill = await house.bill()
     before = await of_lines(house, bill)
     next(p for p in house.town.insurance.books.people.values() if p.openid == MOTHER).account = 100
@@ -259,7 +259,7 @@ async def of_lines(house: House, bill: Bill) -> dict[str, int]:
 
 
 async def test_a_state_is_of_one_session_and_used_once(house: House) -> None:
-    """Forged, of another settlement, of another session, a stranger's, an older one, a second time: refused, no effect."""
+    """Forged, of another session, a stranger's, an older one, a second time: refused, no effect."""
     bill = await house.bill()
     mother, daughter = house.phone(house.mother), house.phone(house.daughter)
     await begin(mother, bill)
@@ -287,7 +287,7 @@ async def test_a_state_is_of_one_session_and_used_once(house: House) -> None:
 
 
 async def test_consent_refused_or_in_vain(house: House) -> None:
-    """不同意, a code that is no good, no answer: said each time, nothing taken; a consent for somebody else fails, too."""
+    """不同意, a code that is no good, no answer: said each time, nothing taken, and she can consent once more."""
     bill = await house.bill()
     mother = house.phone(house.mother)
     await begin(mother, bill)
@@ -420,7 +420,7 @@ async def test_given_up_after_the_insurance_paid(house: House) -> None:
 
 
 async def test_the_phone_says_paid_and_nobody_else(house: House) -> None:
-    """还不知道…请别再付 while WeChat knows of nothing; on another device, and for a cancelled sheet, the button stays."""
+    """还不知道…请别再付 while WeChat knows of nothing; a sheet she left can be opened again, inside WeChat."""
     bill = await house.bill()
     phone, page = await to_agreement(house, bill)
     await agree(phone, bill, page)

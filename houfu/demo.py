@@ -86,7 +86,9 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
     play, mother = Stage(town.his.player), town.wechat.at_home[MOTHER]
     app.include_router(stage.router(play, mother, _desk(document), _outside(ports)))
     async with towns.running(town):
-        console.print("[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, insurance, SMS, timestamps, credit")
+        console.print(
+            "[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, insurance, SMS, timestamps, credit"
+        )
 
         def say() -> None:
             up()

@@ -219,6 +219,9 @@ def _pressing(
         return _step(who.found, "paying", unknown=tx.now - since > UNSURE and not opening, **shown, **more)
     check = f"{here}?p={number}"
     if came.said == "ok" and came.press == number:  # the phone says it is paid, WeChat does not yet
+        settlings = [Settling(_state(s), s.total_fen) for s in each]
+        settlings[number - 1] = Settling("unknown", each[number - 1].total_fen)
+        shown |= {"settlings": settlings}
         return _step(who.found, "paying", number=number, unknown=True, check=f"{check}&r=ok", **shown)
     invoke = each[number - 1].invoke
     inside = invoke is not None and invoke.channel is CashChannel.JSAPI and is_here(who.request, who.world)

@@ -51,7 +51,7 @@ def _agreed() -> dict[str, Sample]:
         "insurance-press": _at("press", "press", "press", **press),
         "insurance-press-elsewhere": _at("press", "press", **{**press, "invoke": None}),
         "insurance-press-other": _at("press", "press", **{**press, "invoke": None, "may_act": False}),
-        "insurance-unknown": _at("paying", "press", unknown=True, **{**shown, "number": 1}),
+        "insurance-unknown": _at("paying", "unknown", unknown=True, **{**shown, "number": 1}),
     }
 
 

@@ -108,7 +108,7 @@ class Insurance:
     cash_none = "不用再付。"
     pay_cash = "去付剩下的"
     done = "都付好了"
-    done_says = "医保和自己付的都付好了。"
+    done_says = "不用再付。"
     settling = "钱已付到。医院正在入账，不用重复付。"
     receipt = "看收据"
 

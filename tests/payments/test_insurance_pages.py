@@ -9,6 +9,7 @@ import httpx
 from sqlalchemy import text
 
 from api.deps import COOKIE
+from billing.rules import Parts, spread
 from kernel.ids import new_id
 from kernel.money import yuan
 from payments import flows
@@ -175,7 +176,7 @@ async def test_from_the_bill_to_the_receipt(house: House) -> None:
     receipt = await read(phone, found[1])
     assert f"付好了，¥{yuan(part.cash_fen or 0)}" in receipt
     assert f'医保基金付</span><span class="num">¥{yuan(part.fund_fen or 0)}' in receipt
-    assert part.pay_order_id in receipt
+    assert str(part.pay_order_id) in receipt
     assert (await phone.get(f"{found[1]}.pdf")).content.startswith(b"%PDF-")
     assert "（医院估算）" not in await read(mother, f"/visits/{bill.visit}/bill")
     await whole(house, bill)
@@ -439,7 +440,6 @@ async def test_the_phone_says_paid_and_nobody_else(house: House) -> None:
 
 async def test_nothing_remains_in_cash(house: House) -> None:
     """The insurance pays all of it: no payment, and yet a receipt; for her and on paper, and for nobody else."""
-    house.town.insurance.books.rules.classes["REMAINS"] = "A"
     bill = await house.bill("URINE")
     for who in house.town.insurance.books.people.values():
         who.account = 50_000
@@ -497,6 +497,13 @@ async def test_a_relatives_consent_by_the_family_account(house: House) -> None:
         assert (await browser.get(url.copy_set_param("org", "H0"))).status_code == 400
         assert (await browser.get(url.copy_set_param("back", "javascript:x"))).status_code == 400
     assert len(books.codes) == 1
+
+
+def test_what_the_insurance_never_pays_is_not_said_to_be_paid_by_it() -> None:
+    """More than estimated is spread over the lines it bears; one it bears nothing of only gets what is left over."""
+    free, borne = Parts(0, 0, 0, 50), Parts(30, 0, 0, 20)
+    assert spread(Parts(30, 15, 0, 55), [free, borne]) == [free, Parts(30, 15, 0, 5)]
+    assert spread(Parts(30, 25, 0, 45), [free, borne]) == [Parts(0, 5, 0, 45), Parts(30, 20, 0, 0)]
 
 
 def test_amounts_are_read() -> None:

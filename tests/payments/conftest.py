@@ -26,7 +26,7 @@ from houfu.app import create_app
 from houfu.embedded import EmbeddedPostgres
 from kernel.db import Tx
 from kernel.ids import new_id
-from kernel.outside import Guard
+from kernel.outside import Breaker, Guard
 from kernel.settings import load
 from notices import service as notices
 from payments import flows
@@ -47,6 +47,7 @@ from sandbox.keys import SandboxKeys
 from tests.adapters.conftest import until, world_keys  # noqa: F401  fixtures
 from tests.api.conftest import QuietServer
 from tests.conftest import fresh_database
+from tests.databases import Databases
 from visits.events import VisitMarked
 from visits.flows import deliver_calls
 from visits.models import Visit
@@ -326,13 +327,13 @@ class _Sockets:
 
 @pytest.fixture
 async def house(
-    postgres: EmbeddedPostgres,
+    databases: Databases,
     yesterday: Yesterday,
     world_keys: SandboxKeys,  # noqa: F811
     clock: ShiftedClock,
 ) -> AsyncIterator[House]:
     """Everything running; jobs and sweeps are run by the test."""
-    with fresh_database(postgres, yesterday.template) as url:
+    with databases.lent(yesterday.template) as url:
         async with _running(url, yesterday.folder, world_keys, clock) as made:
             yield made
 
@@ -350,7 +351,9 @@ async def _running(
     ready = load({}, database_url=database_url.replace("+psycopg", ""), data_dir=folder, port=port)
     ports = towns.listen()
     world = wiring.build(demo.settings_for(ready, towns.client_settings(world_keys, ports)), clock=clock)
-    world.ports.pay._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits in a test
+    world.ports.pay.line._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits here
+    patient = Breaker(failures=1000)
+    world.ports.mix._guard = Guard("wechat_mix", deadline=3, breaker=patient)  # type: ignore[union-attr]
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     document["his"]["base_url"] = ports.url("his")
     his_keys: tuple[Key, list[Key]] = await demo.open_hospital(world, document)

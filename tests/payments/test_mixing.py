@@ -273,6 +273,26 @@ async def test_the_insurance_hangs_and_it_is_given_up(house: House) -> None:
     assert (order.state, len(house.town.mixed.dump()[0]["reports"])) == ("returned", 1)
 
 
+async def test_wechat_is_silent_until_all_is_back(house: House) -> None:
+    """Both paid, WeChat says nothing, she gives up: both go back by whom they came; asked at last, WeChat is told."""
+    bill = await house.bill()
+    await agreed(house, bill)
+    misbehave(house, "mix_query", "error_before", times=None)
+    misbehave(house, "mix_notify", "drop", times=None)
+    assert await presses(house, bill) == "ok"
+    await looked(house)
+    [part] = await of_visit(house, bill)
+    assert (part.state, held(house) + house.taken) == ("paying", part.total_fen)
+    await flows.give_up(house.db, house.pay, house.mother, bill.visit)
+    await looked(house)
+    await money_back(house, bill.visit, 1)
+    await nothing(house, bill)
+    assert [m.state for m in await orders(house)] == ["open"]
+    house.town.pay.behaviour.forget()
+    await ended(house, bill, 1)
+    assert [m.state for m in await orders(house)] == ["returned"]
+
+
 async def test_the_witnesses_contradict_each_other(house: House) -> None:
     """The centre says paid, WeChat still waits for the password: nothing is decided, a person is told after a while."""
     bill = await house.bill()

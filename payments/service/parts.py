@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from billing.rules import Parts, spread
+from billing.rules import Parts, RoundState, spread
 from billing.service import paying
 from billing.service.paying import ChargeItem, Round
 from kernel.db import Tx
@@ -25,6 +25,12 @@ async def of_round(tx: Tx, round_id: UUID) -> list[InsurancePart]:
 async def over(tx: Tx, now: Round) -> bool:
     """Whether the insurance holds all of its money again, so that the rest of a round can go back."""
     return all(p.state in NO_MONEY for p in await of_round(tx, now.id))
+
+
+async def settling(tx: Tx, visit_id: UUID) -> bool:
+    """Whether the insurance has the turn: what there is to pay in cash is not known, or is being taken back."""
+    now = await paying.live_round(tx, visit_id)
+    return now is not None and now.insured and now.state != RoundState.OPEN
 
 
 async def stands(tx: Tx, now: Round) -> bool:

@@ -20,7 +20,7 @@ from payments import flows
 from payments.flows import counter as windows
 from payments.rules import OURS, PAYABLE, ShareGoneError
 from payments.rules.counter import DeskWay
-from payments.service import attempts, codes, counter, labels, moves, shifts
+from payments.service import attempts, codes, counter, labels, moves, parts, shifts
 from payments.service.attempts import Attempt, S
 from payments.service.codes import Wanted
 from payments.service.counter import InHand
@@ -59,6 +59,8 @@ async def _state(tx: Tx, caller: Actor, found: Seen, share: int | None) -> DeskP
     here = next((a for a in under_way if a.relation == labels.DESK), None)
     if here is not None:
         return await _under_way(tx, found, here)
+    if await parts.settling(tx, found.visit.id):
+        return DeskPay(found.head, 0, None, "insuring")
     owed = await paying.due_now(tx, found.visit)
     if owed:
         return await _open(tx, caller, found, owed, share, every[-1] if every else None)

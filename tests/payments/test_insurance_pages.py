@@ -322,6 +322,9 @@ async def test_whose_it_is_not(house: House) -> None:
             assert (await phone.get(path, headers=PAGE)).status_code == 404
     told = await read(phones[0][0], f"/visits/{bill.visit}/pay", 409)
     assert "医保正在结算，算好以后才知道还要付多少" in told
+    desk = await read(house.phone(house.counter), f"/desk/pay/{bill.visit}")
+    assert "患者正在手机上用医保结算，先不要收钱" in desk
+    assert "付好了" not in desk
     assert [(p.state, p.consent_hash) for p in await of_visit(house, bill)] == [("created", None)]
 
 

@@ -113,6 +113,8 @@ def settings_for(ready: Settings, client: Mapping[str, str]) -> Settings:
     own["frame_ancestors"] = (f"http://{stage.HOST}:{port}",)
     own["public_url"] = ready.public_url or f"http://127.0.0.1:{port}"
     own.update(client, wechat_script=BRIDGE)
+    # Whatever the public address is: WeChat Pay on this machine calls without https to this machine only.
+    own["wechat_mix_callback_url"] = f"http://127.0.0.1:{port}/api/callbacks/wechat-pay/insurance"
     return Settings(**own)
 
 

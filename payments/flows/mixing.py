@@ -73,6 +73,8 @@ async def go_on(db: Database, lines: Lines, mixed_id: UUID) -> None:
             await _open(db, lines, mixed_id, now)
         elif now.state is M.OPEN:
             await _look(db, lines, mixed_id, now)
+        elif now.paying:
+            await insuring.go_on(db, lines.center, now.part_id)
     except OutsideError as error:
         log.warning("mixed.waits", state=now.state, reason=error.code)
 

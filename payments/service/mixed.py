@@ -48,6 +48,7 @@ class Next:
 
     Args:
         wanted: whether it is still to be opened; not when its round is being given up.
+        paying: whether the settlement still waits for what WeChat and the centre say.
         tried: whether it may exist at WeChat already, though we do not know.
         cash: the attempt whose order has to be opened first.
         order: as WeChat is told of it, always in the same words; None: nothing can be told yet.
@@ -57,6 +58,7 @@ class Next:
     number: str
     part_id: UUID
     wanted: bool
+    paying: bool
     tried: bool
     attempt_id: UUID | None
     cash: UUID | None
@@ -78,7 +80,15 @@ async def claim(tx: Tx, mixed_id: UUID) -> Next:
         order = await _order(tx, mixed, part, attempt)
         mixed.sent_at = mixed.sent_at or tx.now
     return Next(
-        M(mixed.state), mixed.out_trade_no, part.id, wanted, tried, mixed.attempt_id, cash if wanted else None, order
+        state=M(mixed.state),
+        number=mixed.out_trade_no,
+        part_id=part.id,
+        wanted=wanted,
+        paying=part.state == InsuranceState.PAYING,
+        tried=tried,
+        attempt_id=mixed.attempt_id,
+        cash=cash if wanted else None,
+        order=order,
     )
 
 
@@ -244,9 +254,11 @@ async def claim_due(tx: Tx, limit: int = 20) -> list[UUID]:
 
 
 async def claim_round(tx: Tx, visit_id: UUID) -> list[UUID]:
-    """The undecided mixed orders of a visit, because somebody waits: not twice within two seconds."""
-    query = select(MixedOrder).where(MixedOrder.visit_id == visit_id, MixedOrder.state.in_(UNDECIDED))
-    found = (await tx.session.scalars(query.with_for_update(skip_locked=True))).all()
+    """The mixed orders of a visit that are not decided, because somebody waits: not twice within two seconds."""
+    query = select(MixedOrder).join(InsurancePart, InsurancePart.id == MixedOrder.part_id)
+    open_ = MixedOrder.state.in_(UNDECIDED) | (InsurancePart.state == InsuranceState.PAYING)
+    query = query.where(MixedOrder.visit_id == visit_id, open_)
+    found = (await tx.session.scalars(query.with_for_update(skip_locked=True, of=MixedOrder))).all()
     due = [m for m in found if m.asked_at is None or tx.now - m.asked_at >= timedelta(seconds=2)]
     for mixed in due:
         mixed.asked_at = tx.now

@@ -18,6 +18,7 @@ from kernel.jobs import Queue
 from kernel.settings import Settings
 from notices.ports import Sms, WeChatMessages
 from payments.ports import CashPay, InsuranceCenter, MedInsMix
+from payments.ports.statements import InsuranceStatements
 from people.ports import WeChatIdentity
 from people.rules import Actor
 
@@ -40,6 +41,7 @@ class Ports:
     pay: CashPay | None = None
     mix: MedInsMix | None = None
     insurance: InsuranceCenter | None = None
+    insurance_books: InsuranceStatements | None = None
     sms: Sms | None = None
     timestamps: Timestamps | None = None
     signer: DocumentSigner | None = None

@@ -67,13 +67,15 @@ def lay(settings: Settings, db: Database) -> Ports:
     from pwa.paper import Paper
 
     wechat, timestamps, pay = _wechat(settings), _timestamps(settings), _wechat_pay(settings)
+    insurance = _insurance(settings)
     return Ports(
         his=HisLines(db),
         wechat=wechat,
         messages=wechat,
         pay=pay,
         mix=wechat_mix(settings, pay),
-        insurance=_insurance(settings),
+        insurance=insurance,
+        insurance_books=insurance,
         sms=_sms(settings),
         timestamps=timestamps,
         signer=_signer(settings, timestamps),

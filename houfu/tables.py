@@ -135,7 +135,7 @@ async def _return_money(world: World) -> None:
 
 async def _reconcile(world: World) -> None:
     try:
-        await reconciling.reconcile_due(world.db, world.ports.pay, world.ports.his)
+        await reconciling.reconcile_due(world.db, world.ports.pay, world.ports.his, world.ports.insurance_books)
     finally:
         async with world.db.begin() as tx:
             world.metrics.reconcile.set(await worklist.open_fen(tx))

@@ -105,8 +105,9 @@ class InsurancePart(Base):
     """One settlement of the insurance, for one encounter of a round; its lines, its split, how it stands.
 
     ``facts_sealed``: who is insured and why, as the HIS said; ``auth_sealed``: the consent; ``credential_sealed``: the
-    centre's order and its secret. ``shown`` once a split was shown, its parts add up to ``total_fen``. ``consent_hash``
-    is of what must be brought back from the consent page; used up when it comes.
+    centre's order and its secret. Once a split was shown, its parts add up to ``total_fen``. ``refund_at`` is when its
+    money was asked back, ``refund_tries`` how often the centre has said no to that, ``refunded_at`` the centre's own
+    time of having it. ``consent_hash`` is of what must be brought back from the consent page; used up when it comes.
     """
 
     __tablename__ = "insurance_part"
@@ -149,6 +150,8 @@ class InsurancePart(Base):
     confirmed_at: Mapped[datetime | None] = column(3)
     paid_at: Mapped[datetime | None] = column(3)
     refund_at: Mapped[datetime | None] = column(3)
+    refund_tries: Mapped[int] = column(2, server_default=text("0"))
+    refunded_at: Mapped[datetime | None] = column(3)
     next_look_at: Mapped[datetime | None] = column(2)
     looks: Mapped[int] = column(2, server_default=text("0"))
     trouble: Mapped[str | None] = column(2)
@@ -201,6 +204,8 @@ class MixedOrder(Base):
 class Refund(Base):
     """Money on its way back from one attempt; ``charge_id`` empty: all of it (late, or its round was given up).
 
+    ``part_id``: it waits for that insurance settlement to go back first; without ``charge_id`` it is then the cash of
+    the settlement's other lines, which are owed again.
     ``by_hand``: the provider could not, so finance paid it (their reference number, and who says so).
     """
 
@@ -209,14 +214,25 @@ class Refund(Base):
         CheckConstraint("amount_fen > 0", name="something"),
         Index("ix_refund_created", "created_at", postgresql_using="brin"),
         Index("ix_refund_due", "next_at", postgresql_where=text("next_at IS NOT NULL")),
-        # A line goes back once from a payment, the whole of a payment goes back once.
-        UniqueConstraint("attempt_id", "charge_id", postgresql_nulls_not_distinct=True),
+        # A line goes back once from a payment, the whole of a payment goes back once,
+        Index(
+            "uq_refund_once",
+            "attempt_id",
+            "charge_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("charge_id IS NOT NULL OR part_id IS NULL"),
+        ),
+        # and so does what it paid of a settlement's other lines.
+        Index("uq_refund_rest", "attempt_id", "part_id", unique=True, postgresql_where=text("charge_id IS NULL")),
+        Index("ix_refund_part", "part_id", postgresql_where=text("part_id IS NOT NULL")),
     )
     id: Mapped[UUID] = column(3, primary_key=True)
     out_refund_no: Mapped[str] = column(4, unique=True)
     attempt_id: Mapped[UUID] = column(3, ForeignKey("attempt.id", ondelete="RESTRICT"))
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
     charge_id: Mapped[UUID | None] = column(3)
+    part_id: Mapped[UUID | None] = column(3, ForeignKey("insurance_part.id", ondelete="RESTRICT"))
     amount_fen: Mapped[int] = column(4)
     reason: Mapped[str] = column(3)
     state: Mapped[str] = column(3)

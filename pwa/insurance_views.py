@@ -60,7 +60,7 @@ class Insure:
     ``why`` is a whole sentence (``unable``); ``error`` one above everything else. ``consent`` leads to the insurance's
     page for settlement ``number`` of ``len(settlings)``; ``invoke`` are WeChat's bridge parameters for it, used at once
     where ``auto``; ``together``: one password pays the cash, too. ``back_fen`` is what the insurance had paid and gets
-    back. ``may_act``: the reader is who began, and may agree.
+    back; ``anew``: because a line was taken back after all was paid. ``may_act``: the reader began, and may agree.
     """
 
     visit: VisitHead
@@ -76,6 +76,7 @@ class Insure:
     cash_fen: int = 0
     back_fen: int = 0
     cash_back: bool = False
+    anew: bool = False
     invoke: Mapping[str, str] | None = None
     check: str = ""
     auto: bool = False

@@ -138,25 +138,26 @@ async def standing(
     """A round of the insurance's, as it stands."""
     each = await mixing.presses(tx, caller, now)
     state = RoundState(now.state)
-    shown = {"settlings": [Settling(_state(one), one.total_fen) for one in each]}
+    shown: dict[str, object] = {"settlings": [Settling(_state(one), one.total_fen) for one in each]}
     if state is RoundState.INSURING:
         return await _settling(_Reader(request, world, caller, found, came), tx, now, each)
     if state is RoundState.OPEN:
         left = now.cash_fen - now.paid_fen
         split = await split_of(tx, now)
         return _step(found, "cash", split=split, cash_fen=left, may_stop=True, payable=True, **shown)
-    if state in (RoundState.PAID, RoundState.SETTLED):
+    every = await parts.of_round(tx, now.id)
+    anew = state in (RoundState.PAID, RoundState.SETTLED)
+    if anew and not any(p.refund_at is not None for p in every):
         receipt = await receipt_of(tx, caller, now)
         split = await split_of(tx, now)
         return _step(found, "done", split=split, receipt=receipt, settling=state is RoundState.PAID, **shown)
-    every = await parts.of_round(tx, now.id)
     back = sum(insurer_fen(p) for p in every if p.state in _GOES_BACK and p.paid_at is not None)
     paid = any(a.round_id == now.id and a.paid_at is not None for a in await attempts.of_visit(tx, found.visit.id))
-    if state is RoundState.CLOSING:
+    shown |= {"back_fen": back, "cash_back": paid, "anew": anew}
+    if state is RoundState.CLOSING or any(p.state in (S.REFUNDING, S.MANUAL) for p in every):
         step: InsureStep = "manual" if any(p.state == S.MANUAL for p in every) else "ending"
-        return _step(found, step, back_fen=back, cash_back=paid, **shown)
-    payable = await paying.due_now(tx, found.visit) > 0
-    return _step(found, "over", back_fen=back, cash_back=paid, payable=payable, **shown)
+        return _step(found, step, **shown)
+    return _step(found, "over", payable=await paying.due_now(tx, found.visit) > 0, **shown)
 
 
 def _state(one: Standing) -> str:

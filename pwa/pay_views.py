@@ -109,8 +109,9 @@ class Returned:
 class Receipt:
     """Paid. ``settling`` while the hospital has not booked it yet, ``waits`` while others' shares are missing.
 
-    ``once`` is the key the pay sheet used. Where the insurance paid all of it ``amount_fen`` is 0 and ``insured_fen``
-    what it paid; ``insurance_numbers`` are the payment centre's.
+    ``once`` is the key the pay sheet used. ``anew``: a line was taken back, so the insurance settles the others anew.
+    Where the insurance paid all of it ``amount_fen`` is 0 and ``insured_fen`` what it paid. ``insurance_numbers`` are
+    the payment centre's.
     """
 
     visit: VisitHead
@@ -127,3 +128,4 @@ class Receipt:
     returned: Sequence[Returned] = ()
     insured_fen: int = 0
     insurance_numbers: Sequence[str] = ()
+    anew: bool = False

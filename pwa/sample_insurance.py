@@ -66,6 +66,8 @@ def _after() -> dict[str, Sample]:
         "insurance-manual": _at("manual", "refunded", "manual", **back),
         "insurance-over": _at("over", "revoked", payable=True),
         "insurance-over-back": _at("over", "failed", "refunded", payable=True, **back),
+        "insurance-anew": _at("ending", "paid", "refunding", anew=True, **back),
+        "insurance-anew-over": _at("over", "paid", "refunded", payable=True, anew=True, **back),
         "insurance-stop": Sample(
             "ask.html",
             v.Ask(

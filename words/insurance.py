@@ -124,6 +124,7 @@ class Insurance:
     over_cash = "自己付过的也会退回原来的账户。"
     over_next = "可以直接付，也可以再用一次医保，或到窗口结算。"
     again = "再用一次医保"
+    anew = "退了一项，医保整笔退回再算"
 
     stop_title = "先不用医保付了"
     stop_button = "不用了，全部取消"

@@ -1345,6 +1345,8 @@ def upgrade() -> None:
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refund_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refund_tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("refunded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("looks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("trouble", sa.String(), nullable=True),
@@ -1838,6 +1840,7 @@ def upgrade() -> None:
         sa.Column("attempt_id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
         sa.Column("charge_id", sa.Uuid(), nullable=True),
+        sa.Column("part_id", sa.Uuid(), nullable=True),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -1867,6 +1870,14 @@ def upgrade() -> None:
             deferrable=True,
         ),
         sa.ForeignKeyConstraint(
+            ["part_id"],
+            ["insurance_part.id"],
+            name=op.f("fk_refund_part_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
             ["visit_id"],
             ["visit.id"],
             name=op.f("fk_refund_visit_id"),
@@ -1875,16 +1886,31 @@ def upgrade() -> None:
             deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
-        sa.UniqueConstraint(
-            "attempt_id", "charge_id", name=op.f("uq_refund_attempt_id_charge_id"), postgresql_nulls_not_distinct=True
-        ),
         sa.UniqueConstraint("out_refund_no", name=op.f("uq_refund_out_refund_no")),
     )
     op.create_index("ix_refund_created", "refund", ["created_at"], unique=False, postgresql_using="brin")
     op.create_index(
         "ix_refund_due", "refund", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
     )
+    op.create_index(
+        "ix_refund_part", "refund", ["part_id"], unique=False, postgresql_where=sa.text("part_id IS NOT NULL")
+    )
     op.create_index(op.f("ix_refund_visit_id"), "refund", ["visit_id"], unique=False)
+    op.create_index(
+        "uq_refund_once",
+        "refund",
+        ["attempt_id", "charge_id"],
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=sa.text("charge_id IS NOT NULL OR part_id IS NULL"),
+    )
+    op.create_index(
+        "uq_refund_rest",
+        "refund",
+        ["attempt_id", "part_id"],
+        unique=True,
+        postgresql_where=sa.text("charge_id IS NULL"),
+    )
     op.create_table(
         "refund_line",
         sa.Column("request_id", sa.Uuid(), nullable=False),
@@ -1991,7 +2017,15 @@ def downgrade() -> None:
     op.drop_table("till_movement")
     op.drop_index("uq_refund_line", table_name="refund_line", postgresql_where=sa.text("counts"))
     op.drop_table("refund_line")
+    op.drop_index("uq_refund_rest", table_name="refund", postgresql_where=sa.text("charge_id IS NULL"))
+    op.drop_index(
+        "uq_refund_once",
+        table_name="refund",
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=sa.text("charge_id IS NOT NULL OR part_id IS NULL"),
+    )
     op.drop_index(op.f("ix_refund_visit_id"), table_name="refund")
+    op.drop_index("ix_refund_part", table_name="refund", postgresql_where=sa.text("part_id IS NOT NULL"))
     op.drop_index("ix_refund_due", table_name="refund", postgresql_where=sa.text("next_at IS NOT NULL"))
     op.drop_index("ix_refund_created", table_name="refund", postgresql_using="brin")
     op.drop_table("refund")

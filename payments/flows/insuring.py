@@ -9,7 +9,7 @@ import structlog
 from kernel.db import Database, Tx
 from kernel.outside import OutsideError, Rejected
 from payments.flows.booking import each
-from payments.ports import InsuranceCenter
+from payments.ports import InsuranceCenter, InsuranceRefunded, InsuranceRefundStatus
 from payments.rules import InsuranceState
 from payments.service import insurance
 from payments.service.insurance import Asked
@@ -120,7 +120,11 @@ async def _revoke(center: InsuranceCenter, asked: Asked) -> Record | None:
 async def _return(center: InsuranceCenter, asked: Asked) -> Record | None:
     if asked.state is I.MANUAL:
         return await _ask(center, asked)
-    return partial(insurance.refunded, told=await center.refund(asked.refund)) if asked.refund else None
+    if asked.refund is None:
+        return None
+    if not asked.refund.total_fen:  # it bore nothing, so it holds nothing
+        return partial(insurance.refunded, told=InsuranceRefunded("", InsuranceRefundStatus.SUCCESS))
+    return partial(insurance.refunded, told=await center.refund(asked.refund))
 
 
 async def _said_no(tx: Tx, part_id: UUID, reason: str) -> None:

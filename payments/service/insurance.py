@@ -38,7 +38,7 @@ from payments.ports import (
 from payments.ports import InsuranceState as Said
 from payments.rules import INSURANCE, NO_MONEY, InsuranceState
 from payments.rules.mixing import DISAGREE_ALARM, MixedState
-from payments.service import labels, parts, rounds
+from payments.service import anew, labels, parts, rounds
 from payments.service.moves import tell_round
 from payments.service.parts import move
 from payments.service.weighing import Verdict, weigh
@@ -212,7 +212,7 @@ def _refund(part: InsurancePart, credential: Credential, auth: Authorized) -> In
     fund, account, other = part.fund_fen or 0, part.account_fen or 0, part.other_fen or 0
     return InsuranceRefund(
         pay_order_id=credential.pay_order_id,
-        refund_number=f"R{part.order_number}",
+        refund_number=parts.refund_number(part),
         at=part.refund_at or part.created_at,
         kind=RefundKind.INSURANCE,
         total_fen=fund + account + other,
@@ -357,7 +357,7 @@ async def said(tx: Tx, part_id: UUID, told: Said) -> None:
         if not _same(part, told.split):
             part.trouble = "mismatch:split"
             return
-        await _paid(tx, part, now)
+        await _paid(tx, part, now, told.traced_at)
     elif proves in (Conclusion.NEVER_PAID, Conclusion.GIVEN_BACK):
         await _gone(tx, part, now)
 
@@ -381,8 +381,8 @@ def _same(part: InsurancePart, split: Split | None) -> bool:
     return shown == (split.fund_fen, split.personal_account_fen, split.other_fen, split.cash_fen, split.mutual_aid_fen)
 
 
-async def _paid(tx: Tx, part: InsurancePart, now: Round) -> None:
-    part.paid_at = tx.now
+async def _paid(tx: Tx, part: InsurancePart, now: Round, at: datetime | None) -> None:
+    part.paid_at = at or tx.now  # the insurer's day counts
     if part.state == S.REVOKING or now.state != RoundState.INSURING:
         if part.state == S.PAYING:
             move(tx, part, S.REVOKING)
@@ -419,11 +419,13 @@ async def _gone(tx: Tx, part: InsurancePart, now: Round) -> None:
 
 
 async def refused(tx: Tx, part_id: UUID, reason: str) -> None:
-    """A definite no before anything was paid."""
+    """A definite no: before anything was paid that is the end, to giving money back a person has to find out why."""
     part, now = await locked(tx, part_id)
     if part.state in (S.CREATED, S.UPLOADED):
         part.trouble = reason[:80]
         await _gone(tx, part, now)
+    elif part.state == S.REFUNDING:
+        await _needs_a_person(tx, part, now, reason)
 
 
 async def revoked(tx: Tx, part_id: UUID) -> None:
@@ -441,18 +443,27 @@ async def refunded(tx: Tx, part_id: UUID, told: InsuranceRefunded) -> None:
         return
     if told.status is InsuranceRefundStatus.SUCCESS:
         move(tx, part, S.REFUNDED)
-        part.trouble = None
+        part.trouble, part.refunded_at = None, told.at or tx.now
         await parts.owes_report(tx, part)
-        await back(tx, now)
+        if now.state in (RoundState.PAID, RoundState.SETTLED):
+            await anew.insurance_is_back(tx, part, now)
+        else:
+            await back(tx, now)
     elif part.state == S.REFUNDING:
-        move(tx, part, S.MANUAL)
-        part.trouble = f"refund:{told.status.value}"
+        await _needs_a_person(tx, part, now, f"refund:{told.status.value}")
+
+
+async def _needs_a_person(tx: Tx, part: InsurancePart, now: Round, why: str) -> None:
+    move(tx, part, S.MANUAL)
+    part.trouble = why[:80]
+    await tx.session.flush()
+    await _tell(tx, now, "insurance_checking")
 
 
 async def back(tx: Tx, now: Round) -> None:
     """One settlement came to nothing, or its round is given up: so does everything else of it, whole.
 
-    A round that is paid already is the hospital's: there a person decides.
+    A round that is paid already is the hospital's: if the insurer takes its payment back by itself, a person decides.
     """
     if now.state in (RoundState.PAID, RoundState.SETTLED):
         for part in await parts.of_round(tx, now.id):

@@ -31,7 +31,7 @@ from payments.ports import (
 )
 from payments.rules import PAYABLE, AttemptState, InsuranceState, RefundState
 from payments.rules.mixing import INSURANCE_PAID, MIXED, UNDECIDED, MixedState
-from payments.service import attempts, insurance
+from payments.service import attempts, insurance, parts
 
 M = MixedState
 _ENDS = {
@@ -296,7 +296,7 @@ async def report_of(tx: Tx, mixed_id: UUID) -> MixRefund | None:
     last = (await tx.session.scalars(cash.order_by(Refund.done_at.desc()).limit(1))).first()
     return MixRefund(
         mix_trade_no=mixed.mix_trade_no,
-        refund_number=last or f"R{part.order_number}",
+        refund_number=last or parts.refund_number(part),
         at=part.refund_at or mixed.report_at or tx.now,
         total_fen=fund + account + other,
         fund_fen=fund,

@@ -66,6 +66,18 @@ def move(tx: Tx, part: InsurancePart, after: InsuranceState) -> None:
     part.looks, part.next_look_at = 0, None if after in NO_MONEY else tx.now
 
 
+async def bearing(tx: Tx, round_id: UUID, charge_id: UUID) -> InsurancePart | None:
+    """The settlement in which the insurance holds a line of a paid round; None: it bears nothing of it (any more)."""
+    mine = [p for p in await of_round(tx, round_id) if str(charge_id) in p.charge_ids]
+    return next((p for p in mine if p.state not in NO_MONEY), None)
+
+
+def ask_back(tx: Tx, part: InsurancePart) -> None:
+    """What the insurance has paid goes back to it, whole."""
+    part.refund_at = tx.now
+    move(tx, part, S.REFUNDING)
+
+
 async def take_back(tx: Tx, now: Round) -> None:
     """The round is given up: what is not paid is revoked, what is paid goes back to the insurance."""
     for part in await of_round(tx, now.id):
@@ -74,8 +86,7 @@ async def take_back(tx: Tx, now: Round) -> None:
         elif part.state in (S.UPLOADED, S.PLACED, S.PAYING):
             move(tx, part, S.REVOKING)
         elif part.state == S.PAID:
-            part.refund_at = tx.now
-            move(tx, part, S.REFUNDING)
+            ask_back(tx, part)
     await tx.session.flush()
 
 
@@ -86,12 +97,23 @@ async def replaced_again(tx: Tx, now: Round) -> None:
 
 
 async def told(tx: Tx, now: Round) -> list[Mapping[str, Any]]:
-    """What the HIS is told of the insurance's part of a round (``docs/his.md``)."""
+    """What the HIS is told of the insurance's part of a round."""
+    return [told_of(p) for p in await of_round(tx, now.id)]
+
+
+def told_of(part: InsurancePart) -> Mapping[str, Any]:
+    """What the HIS is told of one settlement (``docs/his.md``)."""
     names = ("fund_fen", "account_fen", "mutual_aid_fen", "other_fen", "cash_fen")
-    return [
-        {"encounter": p.encounter, "number": p.pay_order_id, **{name: getattr(p, name) for name in names}}
-        for p in await of_round(tx, now.id)
-    ]
+    return {
+        "encounter": part.encounter,
+        "number": part.pay_order_id,
+        **{name: getattr(part, name) for name in names},
+    }
+
+
+def refund_number(part: InsurancePart) -> str:
+    """Our number of a settlement's way back; another one each time the centre has said no to the one before."""
+    return f"R{part.order_number}{part.refund_tries or ''}"
 
 
 async def shown(tx: Tx, now: Round) -> list[Mapping[str, Any]]:

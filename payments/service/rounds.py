@@ -13,7 +13,7 @@ from kernel.errors import ForbiddenError
 from payments import rules
 from payments.events import AttemptSettled
 from payments.models import Attempt
-from payments.rules import LIVE, OURS, PAYABLE, AttemptState, Piece
+from payments.rules import LIVE, OURS, PAYABLE, AttemptState, InsuranceState, Piece
 from payments.service import labels, parts, refunds, shares
 from payments.service.moves import move, tell, tell_round
 from people.rules import Action, Actor, ActorKind
@@ -214,7 +214,8 @@ async def his_answered(tx: Tx, event: HisAnswered) -> None:
     paying.move_round(now, RoundState.SETTLED)
     now.settled_at = tx.now
     for part in await parts.of_round(tx, now.id):
-        part.next_look_at = None  # the hospital has booked it: now it is final
+        if part.state == InsuranceState.PAID:  # one that goes back already still has to be looked after
+            part.next_look_at = None  # the hospital has booked it: now it is final
     for attempt in paid:
         move(attempt, S.SETTLED)
         attempt.settled_at, attempt.trouble = tx.now, None

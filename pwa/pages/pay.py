@@ -23,8 +23,8 @@ from payments import flows
 from payments.ports import CashChannel
 from payments.rules import H5_LINK_LIFE, OURS, PAYABLE, NotInWeChatError, ShareGoneError
 from payments.service import attempts, labels, moves, refunds, shares
+from payments.service import parts as insurance_parts
 from payments.service.attempts import Attempt, S
-from payments.service.parts import of_round as parts_of
 from payments.service.shares import Share
 from people.rules import Action, Actor, Audience
 from people.service import access
@@ -288,7 +288,8 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
     bill = await paying.covered_by(tx, turn)
     known = all(found.view.shows(Audience.BILL, c.category) for c in bill)
     parts = [PayPart(_TILLS.get(attempt.channel, "wechat"), attempt.amount_fen)]
-    if known:
+    anew = any(p.refund_at is not None for p in await insurance_parts.of_round(tx, turn.id))
+    if known and not anew:  # once some of it is owed again, its lines no longer say who bore what then
         parts = [*(await _borne(tx, turn, bill)), *(await _cash(tx, caller, turn))]
     shown = await _lines(tx, found, {str(c.id) for c in bill}) if known else []
     view = Receipt(
@@ -303,6 +304,7 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         waits=await moves.shown(tx, attempt) == "share_paid",
         pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
         returned=await _returned(tx, attempt),
+        anew=anew,
         once=_once(attempt) if mine else None,
         insurance_numbers=await _numbers(tx, turn) if known else (),
     )
@@ -334,7 +336,9 @@ async def _cash(tx: Tx, caller: Actor, turn: Round) -> list[PayPart]:
 
 async def _numbers(tx: Tx, turn: Round) -> list[str]:
     """The insurance's own numbers of what it paid."""
-    return [p.pay_order_id for p in await parts_of(tx, turn.id) if p.pay_order_id] if turn.insured else []
+    return (
+        [p.pay_order_id for p in await insurance_parts.of_round(tx, turn.id) if p.pay_order_id] if turn.insured else []
+    )
 
 
 async def _round_receipt(world: World, tx: Tx, caller: Actor, visit_id: UUID, round_id: UUID) -> Receipt:

@@ -55,20 +55,25 @@ MOVED = """INSERT INTO till_movement (id, hospital_id, shift_id, visit_id, attem
 BREAKS = {
     "posting_balanced": (
         "UPDATE ledger_entry SET amount_fen = amount_fen + 1 WHERE account = 'pooled_fund'",
-        set(),
+        {"insurance_ledger"},
     ),
     "owed_was_executed": (
         "ALTER TABLE charge_item DROP CONSTRAINT ck_charge_item_executed;"
         "UPDATE charge_item SET executed_at = NULL WHERE state = 'billable'",
-        {"receivable", "revenue"},
+        {"receivable", "revenue", "insurance_ledger"},
     ),
     "split_adds_up": (
         "ALTER TABLE charge_item DROP CONSTRAINT ck_charge_item_split_adds_up;"
         "UPDATE charge_item SET fund_fen = fund_fen + 1 WHERE state = 'billable'",
-        set(),
+        {"insurance_ledger"},
     ),
-    "receivable": ("UPDATE charge_item SET self_fen = self_fen + 1, fund_fen = fund_fen - 1", set()),
-    "revenue": ("UPDATE charge_item SET amount_fen = amount_fen + 1, fund_fen = fund_fen + 1", set()),
+    "receivable": ("UPDATE charge_item SET self_fen = self_fen + 1, fund_fen = fund_fen - 1", {"insurance_ledger"}),
+    "revenue": ("UPDATE charge_item SET amount_fen = amount_fen + 1, fund_fen = fund_fen + 1", {"insurance_ledger"}),
+    "insurance_ledger": ("UPDATE charge_item SET account_fen = account_fen + 1, fund_fen = fund_fen - 1", set()),
+    "insurance_first": (
+        ";".join([SETTLED, PART.format(state="refunded", fund=6300), "UPDATE insurance_part SET refund_at = now()"]),
+        {"round_money"},
+    ),
     "cash": (SETTLED + ";" + TRY.format(state="settled"), set()),
     "till": (
         ";".join([OPEN.format(at="now()"), RELEASED, TRY.format(state="closed"), MOVED.format(at="now()")]),

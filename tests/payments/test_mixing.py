@@ -670,6 +670,7 @@ def test_what_two_witnesses_allow() -> None:
     no = ("dead", "cash_alone", "whole", "insurance_alone", "returned")
     assert table[Verdict.GONE] == {(m, c) for m in no[:2] for c in never} | {(m, c) for m in no for c in back}
     assert {c for _, c in table[Verdict.WAIT]} == {0, 1, 2, 3, 14, 17}
+    assert table[Verdict.CONTRADICTED] >= {(m, c) for m in ("created", "open") for c in paid | never | back}
 
 
 def test_what_a_settlement_waits_for() -> None:

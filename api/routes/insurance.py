@@ -239,7 +239,7 @@ async def look(visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep)
 @router.get("/insurance/{settlement_id}/consent")
 async def jump(settlement_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> JumpOut:
     """The insurance's mini-program, where the patient consents to one settlement of one's own."""
-    await consents.visit_of_part(tx, caller, settlement_id)
+    await consents.mine(tx, caller, settlement_id)
     settings = world.settings
     joined = "&" if "?" in settings.insurance_consent_path else "?"
     path = f"{settings.insurance_consent_path}{joined}{urlencode({'orgCodg': settings.insurance_org_code})}"

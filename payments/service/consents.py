@@ -16,6 +16,28 @@ from payments.service import insurance
 from people.rules import Actor
 
 
+async def mine(tx: Tx, actor: Actor, part_id: UUID) -> InsurancePart:
+    """A settlement of the caller's.
+
+    Raises:
+        NotFoundError: none of the caller's.
+    """
+    part = await tx.get(InsurancePart, part_id)
+    if part is None or part.actor != actor.viewer:
+        raise NotFoundError
+    return part
+
+
+async def waits(tx: Tx, actor: Actor, part_id: UUID) -> bool:
+    """Whether a settlement of the caller's waits for a consent.
+
+    Raises:
+        NotFoundError: none of the caller's.
+    """
+    part = await mine(tx, actor, part_id)
+    return part.state == InsuranceState.CREATED and part.auth_sealed is None
+
+
 async def leave(tx: Tx, actor: Actor, part_id: UUID, session: str) -> str | None:
     """What the caller takes along to the consent page and must bring back; an older one is void from now on.
 
@@ -24,7 +46,7 @@ async def leave(tx: Tx, actor: Actor, part_id: UUID, session: str) -> str | None
     Raises:
         NotFoundError: none of the caller's.
     """
-    if not await insurance.waits(tx, actor, part_id):
+    if not await waits(tx, actor, part_id):
         return None
     part, now = await insurance.locked(tx, part_id)
     if now.state != RoundState.INSURING or part.state != InsuranceState.CREATED or part.auth_sealed is not None:
@@ -34,35 +56,22 @@ async def leave(tx: Tx, actor: Actor, part_id: UUID, session: str) -> str | None
     return state
 
 
-async def come_back(tx: Tx, actor: Actor, part_id: UUID, session: str, state: str) -> UUID:
-    """The caller is back from the consent page; what was brought back is used up. Returns the visit.
+async def come_back(tx: Tx, actor: Actor, part_id: UUID, session: str, state: str) -> None:
+    """The caller is back from the consent page; what was brought back is used up.
 
     Raises:
         NotFoundError: none of the caller's.
         rules.ForeignConsentError: it was not given to this session for this settlement, or is used up.
     """
-    await insurance.waits(tx, actor, part_id)
+    await mine(tx, actor, part_id)
     part, _ = await insurance.locked(tx, part_id)
     if part.consent_hash is None or not hmac.compare_digest(part.consent_hash, _hash(tx, part_id, session, state)):
         raise rules.ForeignConsentError
     part.consent_hash = None
-    return part.visit_id
 
 
 def _hash(tx: Tx, part_id: UUID, session: str, state: str) -> bytes:
     return tx.vault.index("insurance.consent", f"{part_id.hex} {session} {state}")
-
-
-async def visit_of_part(tx: Tx, actor: Actor, part_id: UUID) -> UUID:
-    """The visit of a settlement of the caller's.
-
-    Raises:
-        NotFoundError: none of the caller's.
-    """
-    part = await tx.get(InsurancePart, part_id)
-    if part is None or part.actor != actor.viewer:
-        raise NotFoundError
-    return part.visit_id
 
 
 async def latest_round(tx: Tx, visit_id: UUID) -> Round | None:

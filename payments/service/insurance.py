@@ -122,18 +122,6 @@ async def begin(
     return made
 
 
-async def waits(tx: Tx, actor: Actor, part_id: UUID) -> bool:
-    """Whether a settlement of the caller's waits for a consent.
-
-    Raises:
-        NotFoundError: none of the caller's.
-    """
-    part = await tx.get(InsurancePart, part_id)
-    if part is None or part.actor != actor.viewer:
-        raise NotFoundError
-    return part.state == S.CREATED and part.auth_sealed is None
-
-
 async def authorized(tx: Tx, actor: Actor, part_id: UUID, given: Authorized) -> None:
     """The patient's consent for one settlement, kept sealed; it is good for minutes and for this order only."""
     part, now = await locked(tx, part_id)

@@ -151,7 +151,7 @@ async def _unable(request: Request, world: World, caller: Actor, visit_id: UUID)
 @router.get("/insurance/{settlement_id}/consent")
 async def leave(request: Request, settlement_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
     """Off to the insurance's page, with a state that only this session can bring back for this settlement."""
-    visit = await consents.visit_of_part(tx, caller, settlement_id)
+    visit = (await consents.mine(tx, caller, settlement_id)).visit_id
     state = await consents.leave(tx, caller, settlement_id, session_token(request) or "")
     there = consent_url(world, state, f"{origin_of(request)}{Urls.consent_back(str(settlement_id))}") if state else None
     return RedirectResponse(there, 303) if there else go(Urls.insurance(str(visit)))
@@ -168,7 +168,7 @@ async def come_back(
     code: Annotated[str, Query(alias="authCode", max_length=200)] = "",
 ) -> Response:
     """Back from it: with a code when the answer was yes."""
-    visit = Urls.insurance(str(await consents.visit_of_part(tx, caller, settlement_id)))
+    visit = Urls.insurance(str((await consents.mine(tx, caller, settlement_id)).visit_id))
     try:
         await consents.come_back(tx, caller, settlement_id, session_token(request) or "", state)
     except ForeignConsentError:

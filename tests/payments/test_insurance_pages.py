@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from api.deps import COOKIE
 from billing.rules import Parts, spread
+from billing.service.lines import lines_of
 from kernel.ids import new_id
 from kernel.money import yuan
 from payments import flows
@@ -421,6 +422,31 @@ async def test_given_up_after_the_insurance_paid(house: House) -> None:
     assert sorted(p.state for p in await of_visit(house, bill)) == ["refunded", "revoked"]
     assert held(house) == 0
     assert await house.states(bill.visit) == {"billable"}
+
+
+async def test_a_line_taken_back_after_all_was_paid(house: House) -> None:
+    """The insurance's settlement goes back whole: the page says so; then it may be used once more."""
+    bill = await house.bill("CONS2", "URINE")
+    phone, page = await to_agreement(house, bill)
+    assert await password(house, await agree(phone, bill, page)) == "ok"
+    await swept(house, 1)
+    await house.settle()
+    assert "都付好了" in await read(phone, here(bill))
+    async with house.db.begin() as tx:
+        charge = (await lines_of(tx, bill.visit))[0]
+    data = {"charge_no": charge.number, "reason": "退药", "at": house.clock().isoformat()}
+    house.town.his.books.record("charge.reversed", bill.encounter, data)
+
+    async def said() -> bool:
+        return "退了一项，医保整笔退回再算" in await read(phone, here(bill))
+
+    await until(said)
+    await swept(house)
+    page = await read(phone, here(bill))
+    assert "退了一项，医保整笔退回再算" in page
+    assert "再用一次医保" in page
+    assert "都付好了" not in page
+    assert held(house) == 0
 
 
 async def test_the_phone_says_paid_and_nobody_else(house: House) -> None:

@@ -28,6 +28,7 @@ def test_the_mother_pays_with_her_insurance(stage: Stage) -> None:
     for department, blood in (("CARD", "BLOODSUGAR"), ("GMED", "BLOODBASIC")):
         encounter = hospital.act("register", patient="mother", department=department)
         hospital.post("confirm", order_no=hospital.act("order", encounter=encounter, template=blood))
+        hospital.act("finish", encounter=encounter)
     phone = stage.phone("mother")
     visit = visit_of(phone)
     phone.goto(stage.url("mother", f"/visits/{visit}/bill"))

@@ -127,7 +127,23 @@ MODELS: dict[type[BaseModel], Any] = {
     insurance.InsureBody: {"account_used": True},
     insurance.ConsentBody: {"auth_code": "5b1f…"},
     insurance.AgreeBody: {"cash_fen": 1260},
+    insurance.JumpOut: {
+        "app_id": "wxe183cd55df4b4369",
+        "path": "auth/pages/bindcard/auth/index?openType=getAuthCode&bizType=04107&orgCodg=H43010000001",
+    },
     insurance.BegunOut: {"settlements": [BOND]},
+    insurance.InsuringOut: {
+        "round_state": "insuring",
+        "settlements": [
+            {
+                **_PART,
+                "state": "paying",
+                "waits_for": "password",
+                "pay_fen": 1260,
+                "invoke": {"channel": "JSAPI", "params": {"appId": "wx0", "mixTradeNo": "M20261120"}},
+            }
+        ],
+    },
     visits.RoundOut: _ROUND,
     visits.StepsOut: {"steps": [_STEP], "next": ORDER, "after": AFTER},
     visits.PassOut: {"number": "8426109355", "live": "HF1.…", "kept": "HF0.…", "step_seconds": 30},

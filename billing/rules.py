@@ -225,7 +225,10 @@ class Parts(NamedTuple):
 
 
 def spread(final: Parts, estimates: Sequence[Parts]) -> list[Parts]:
-    """A settlement's split over its lines, each part first where it was estimated; rows and columns add up exactly.
+    """A settlement's split over its lines; rows and columns add up exactly.
+
+    Each part goes first where it was estimated, then to lines of which the insurance was to bear something at all, so
+    that one it never pays does not seem to be paid by it.
 
     Raises:
         ValueError: the split and the lines are not the same total.
@@ -236,7 +239,8 @@ def spread(final: Parts, estimates: Sequence[Parts]) -> list[Parts]:
     made = [[0] * len(final) for _ in estimates]
     for part in (0, 1, 2, 4):  # what remains is the patient's own
         rest = final[part]
-        for wanted in ([line[part] for line in estimates], list(left)):
+        insured = [fen if line.self_fen < sum(line) else 0 for fen, line in zip(left, estimates, strict=True)]
+        for wanted in ([line[part] for line in estimates], insured, list(left)):
             for n, most in enumerate(wanted):
                 fen = min(rest, most, left[n])
                 made[n][part] += fen

@@ -34,6 +34,7 @@ from sandbox.wechat_pay.control import bridge_script
 HOLDERS = ("mother", "daughter", "companion", "son", "expectant", "husband", "guardian", "elder", "elder_son", "youth")
 AT_HOME = {f"{key}.houfu.localhost": key for key in HOLDERS}
 MOTHER = "mother.houfu.localhost"
+INSURER = "insurance.houfu.localhost"
 OUTSIDE_FROM = 91  # the outside world's ports: 8000 → 8091 …
 _OUTSIDE = ("wechat_", "sms_", "timestamp_", "credit_")
 BRIDGE, REGISTER = "/sandbox/bridge.js", "/sandbox/pay"
@@ -65,7 +66,7 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
     folder = ready.data_dir / "sandbox"
     keys = towns.cabinet(folder)
     ports = towns.listen(ready.port + OUTSIDE_FROM)
-    settings = settings_for(ready, towns.client_settings(keys, ports))
+    settings = settings_for(ready, _named(towns.client_settings(keys, ports)))
     world = wiring.build(settings)
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     document["his"]["base_url"] = ports.url("his")
@@ -85,7 +86,9 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
     play, mother = Stage(town.his.player), town.wechat.at_home[MOTHER]
     app.include_router(stage.router(play, mother, _desk(document), _outside(ports)))
     async with towns.running(town):
-        console.print("[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, SMS, timestamps, credit")
+        console.print(
+            "[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, insurance, SMS, timestamps, credit"
+        )
 
         def say() -> None:
             up()
@@ -93,6 +96,12 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
             console.print("  Ctrl-C ends it.\n")
 
         await make_server(app, settings, when_up=say).serve()
+
+
+def _named(client: Mapping[str, str]) -> dict[str, str]:
+    """The consent page is one site with the phones, else a phone in a frame would come back from it as a stranger."""
+    page = client["insurance_consent_url"].replace("127.0.0.1", INSURER, 1)
+    return {**client, "insurance_consent_url": page}
 
 
 def settings_for(ready: Settings, client: Mapping[str, str]) -> Settings:
@@ -144,7 +153,8 @@ def _desk(document: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _outside(ports: towns.Ports) -> dict[str, str]:
-    return {name: ports.url(name) for name in ("wechat", "wechat_pay")}
+    insurer = ports.url("insurance").replace("127.0.0.1", INSURER)
+    return {**{name: ports.url(name) for name in ("wechat", "wechat_pay")}, "insurance": insurer}
 
 
 def _visitor(tx: Tx, one: Mapping[str, Any]) -> patients.Person:

@@ -107,6 +107,14 @@ class Settings(BaseSettings):
         "ordinal", description="in which order the province sorts inner keys"
     )
     insurance_wrapping: Literal["plain", "numbered"] = Field("plain", description="how the province wraps a call")
+    insurance_consent_url: str = Field(
+        "", description="page on which a patient consents, with `{org}`, `{state}`, `{back}`; empty: mini-program only"
+    )
+    insurance_consent_appid: str = Field("wxe183cd55df4b4369", description="the insurance's mini-program")
+    insurance_consent_path: str = Field(
+        "auth/pages/bindcard/auth/index?openType=getAuthCode&bizType=04107",
+        description="its page of consent, with the parameters the city gave you",
+    )
     insurance_partner_url: str = Field("", description="the city host that changes consents for authorizations")
     insurance_partner_id: str = Field("", description="our number there")
     insurance_partner_secret: SecretStr = Field(NONE, description="its secret")

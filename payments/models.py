@@ -107,7 +107,7 @@ class InsurancePart(Base):
     ``facts_sealed``: who is insured and why, as the HIS said; ``auth_sealed``: the consent; ``credential_sealed``: the
     centre's order and its secret. Once a split was shown, its parts add up to ``total_fen``. ``refund_at`` is when its
     money was asked back, ``refund_tries`` how often the centre has said no to that, ``refunded_at`` the centre's own
-    time of having it.
+    time of having it. ``consent_hash`` is of what must be brought back from the consent page; used up when it comes.
     """
 
     __tablename__ = "insurance_part"
@@ -136,6 +136,7 @@ class InsurancePart(Base):
     account_used: Mapped[bool | None] = column(4)
     actor: Mapped[str] = column(3)
     facts_sealed: Mapped[bytes] = column(5)
+    consent_hash: Mapped[bytes | None] = column(5)
     auth_sealed: Mapped[bytes | None] = column(5)
     auth_until: Mapped[datetime | None] = column(3)
     credential_sealed: Mapped[bytes | None] = column(5)

@@ -69,7 +69,8 @@ class DeskWait:
 @dataclass(frozen=True, slots=True)
 class DeskPay:
     """Taking the money of one visit. ``state``: ``new``, ``closed``, ``waits`` (for a scanner), ``password``,
-    ``offered`` (a QR), ``unknown``, ``other`` (somebody's phone), ``share_paid``, ``paid``, ``settled``.
+    ``offered`` (a QR), ``unknown``, ``other`` (somebody's phone), ``insuring``, ``share_paid``, ``paid``,
+    ``settled``.
 
     ``first`` can be paid before it is done, ``lines`` of it are chosen. ``change``: given and change in fen.
     ``scanners``: (id, place). ``sheet`` keeps the browser's keys apart.

@@ -10,7 +10,7 @@ from pwa.rows import Line, Shares, VisitHead
 
 @dataclass(frozen=True, slots=True)
 class PayPart:
-    """One source before the payer's own money: ``fund``, ``account``, ``mutual_aid``, ``relative``, ``paid``."""
+    """One source (a key of ``words.pay.Pay.sources``) and its fen; ``who`` paid it where several did."""
 
     source: str
     amount_fen: int
@@ -19,7 +19,7 @@ class PayPart:
 
 @dataclass(frozen=True, slots=True)
 class PayChoice:
-    """One way to pay in cash: ``wechat``, ``wechat_insurance``, ``family``, ``counter``; ``why_not`` when closed."""
+    """One way to pay: ``insurance`` (it settles first), ``wechat``, ``family``, ``counter``; ``why_not`` if closed."""
 
     code: str
     chosen: bool = False
@@ -33,6 +33,8 @@ class PaySheet:
     ``shares`` of a shared bill; ``share`` is the one to be paid now (None: all that is left), ``own`` those meant for
     the reader. ``share_url`` leads to cutting it. ``first`` are the chosen lines that are paid before they are done,
     ``items`` their names and fen.
+    the reader. ``share_url`` leads to cutting it. ``open_in_wechat``: the insurance is a way, but not in this browser;
+    ``no_insurance``: why it is none. ``estimated``: what the insurance bears is the hospital's estimate.
     """
 
     visit: VisitHead
@@ -48,6 +50,8 @@ class PaySheet:
     own: Sequence[int] = ()
     share_url: str | None = None
     open_in_wechat: str | None = None
+    no_insurance: str | None = None
+    estimated: bool = False
     error: str | None = None
     first: Sequence[str] = ()
     items: Sequence[tuple[str, int]] = ()
@@ -121,6 +125,8 @@ class Receipt:
     """Paid. ``settling`` while the hospital has not booked it yet, ``waits`` while others' shares are missing.
 
     ``once`` is the key the pay sheet used. ``anew``: a line was taken back, so the insurance settles the others anew.
+    Where the insurance paid all of it ``amount_fen`` is 0 and ``insured_fen`` what it paid. ``insurance_numbers`` are
+    the payment centre's.
     """
 
     visit: VisitHead
@@ -135,6 +141,8 @@ class Receipt:
     pdf_url: str | None = None
     once: str | None = None
     returned: Sequence[Returned] = ()
+    insured_fen: int = 0
+    insurance_numbers: Sequence[str] = ()
     anew: bool = False
     whole_url: str | None = None
 

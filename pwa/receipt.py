@@ -84,12 +84,13 @@ def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
         (w.paid_at, chinese(view.paid_at.isoformat())),
         (w.way, w.ways.get(way, way)),
         (w.transaction, transaction),
+        *((w.insurance_number, number) for number in view.insurance_numbers),
         (w.number, str(view.number)),
     )
     return PaperReceipt(
         hospital=view.visit.hospital,
         facts=[(label, value) for label, value in facts if value],
-        amount_fen=view.amount_fen,
+        amount_fen=view.amount_fen or view.insured_fen,
         whole_fen=sum(part.amount_fen for part in view.parts),
         parts=_parts(view.parts),
         lines=_lines(view.lines),

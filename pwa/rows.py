@@ -74,6 +74,17 @@ class Line:
     pay_first: bool = False
     going_back: bool = False
     hospital_fen: int = 0
+    estimate: Mapping[str, int] | None = None
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether what the insurance bears of it is only the hospital's estimate."""
+        return self.estimate is None and self.state in {"planned", "billable", "disputed", "covered"}
+
+    @property
+    def differs(self) -> bool:
+        """Whether the insurance bears it otherwise than the hospital had estimated."""
+        return self.estimate is not None and any(getattr(self, name) != fen for name, fen in self.estimate.items())
 
     @classmethod
     def of(cls, row: Row) -> "Line":

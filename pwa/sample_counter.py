@@ -44,6 +44,7 @@ def _take() -> dict[str, Sample]:
             "desk_pay.html", c.DeskPay(HEAD, 7760, None, "settled", change=(10000, 2240), receipt_url="/v")
         ),
         "desk_pay-other": Sample("desk_pay.html", c.DeskPay(HEAD, 7760, None, "other")),
+        "desk_pay-insuring": Sample("desk_pay.html", c.DeskPay(HEAD, 0, None, "insuring")),
         "desk_pay-share": Sample("desk_pay.html", c.DeskPay(HEAD, 2760, None, "share_paid")),
     }
 

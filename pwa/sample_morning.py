@@ -130,7 +130,7 @@ REASONS = tuple(letter_text.REASONS.items())
 PARTS = (v.PayPart("fund", 9640), v.PayPart("account", 2000))
 WAYS = (
     v.PayChoice("wechat", True),
-    v.PayChoice("mutual_aid", why_not="还没有绑定家人的医保账户。"),
+    v.PayChoice("family", why_not="还没有绑定家人。"),
     v.PayChoice("counter"),
 )
 ORDERS = [

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pwa import sample_counter, sample_first, sample_receipts
+from pwa import sample_counter, sample_first, sample_insurance, sample_receipts
 from pwa import views as v
 from pwa.sample_books import books
 from pwa.sample_morning import (
@@ -247,4 +247,5 @@ def samples() -> Mapping[str, Sample]:
         **sample_counter.samples(),
         **sample_first.samples(),
         **sample_receipts.samples(),
+        **sample_insurance.samples(),
     }

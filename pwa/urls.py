@@ -136,6 +136,36 @@ class Urls:
         return f"/visits/{visit}/share/stop"
 
     @staticmethod
+    def insurance(visit: str) -> str:
+        """Pay with the insurance, whatever step it is at; POST begins."""
+        return f"/visits/{visit}/insurance"
+
+    @staticmethod
+    def insurance_agree(visit: str) -> str:
+        """Agree to what the insurance has reckoned (POST)."""
+        return f"/visits/{visit}/insurance/agree"
+
+    @staticmethod
+    def insurance_stop(visit: str) -> str:
+        """Not with the insurance: what that means, and (POST) do it."""
+        return f"/visits/{visit}/insurance/stop"
+
+    @staticmethod
+    def consent(settlement: str) -> str:
+        """Off to the insurance's own page, to consent to one settlement."""
+        return f"/insurance/{settlement}/consent"
+
+    @staticmethod
+    def consent_back(settlement: str) -> str:
+        """Where that page leads back to."""
+        return f"/insurance/{settlement}/back"
+
+    @staticmethod
+    def round_receipt(visit: str, round_: str) -> str:
+        """The receipt of what the insurance paid whole."""
+        return f"/visits/{visit}/receipts/{round_}"
+
+    @staticmethod
     def ask_family(visit: str) -> str:
         """Ask a relative to pay."""
         return f"/visits/{visit}/ask"

@@ -82,6 +82,7 @@ class SandboxKeys:
             **self.insurance.client_access(),
             "base_url": base_url,
             "org_code": self.insurance.org_code,
+            "consent_url": f"{base_url}/consent?org={{org}}&state={{state}}&back={{back}}",
             "partner_url": partner["base_url"],
             "partner_id": partner["partner_id"],
             "partner_secret": partner["partner_secret"],

@@ -165,6 +165,7 @@ def build(
     persons = [wechat.Person(p["name"], p["openid"], f"m{p['openid']}") for p in with_wechat]
     payers = [wechat_pay.Payer(p["name"], {account: p["openid"], mini: f"m{p['openid']}"}) for p in with_wechat]
     by_key = {p["key"]: p["openid"] for p in with_wechat}
+    homes = {host: by_key[key] for host, key in (at_home or {}).items() if key in by_key}
     mine = keys.wechat_pay
     merchant = wechat_pay.Merchant(
         mine.mchid, mine.cert_serial, mine.merchant_public_key, mine.apiv3_key, frozenset({account, mini})
@@ -177,6 +178,8 @@ def build(
         cast.rules(json.loads(HOSPITAL_FILE.read_text("utf-8"))),
         notify_url=f"{houfu_url}/api/callbacks/insurance",
         scale=scale,
+        house=_hospital_name(),
+        at_home=homes,
     )
     registered = {MIX_HOSPITAL: _hospital_name()}
     return Town(
@@ -188,7 +191,7 @@ def build(
             wechat.App(mini, keys.wechat.mini_secret),
             persons,
             now,
-            at_home={host: by_key[key] for host, key in (at_home or {}).items() if key in by_key},
+            at_home=homes,
         ),
         pay=pay,
         mixed=wechat_pay.MixDesk(pay, wechat_pay.MedIns(centre, frozenset({MIX_CITY}), registered, loopback_http=True)),

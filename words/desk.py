@@ -181,6 +181,7 @@ class DeskPay:
         "closed": "这次没有付成",
         "new": "还没有付",
         "other": "家人或患者正在手机上付",
+        "insuring": "患者正在手机上用医保结算，先不要收钱",
         "share_paid": "这一份付好了",
         "waits": "等扫码",
         "password": "等患者输密码",

@@ -1,9 +1,11 @@
 """All page words under one name, the way templates reach them: ``w.bill.title``."""
 
 from words import books as books_words
+from words import companion as companion_words
 from words import counter as counter_words
 from words import desk as desk_words
 from words import first as first_words
+from words import insurance as insurance_words
 from words import letters, patient
 from words import pay as pay_words
 
@@ -23,8 +25,9 @@ class Pages:
     receipt = pay_words.Receipt
     first = first_words.First
     share = pay_words.Share
+    insurance = insurance_words.Insurance
     family = patient.Family
-    companion = patient.Companion
+    companion = companion_words.Companion
     visits = patient.Visits
     settings = patient.Settings
     letter = letters.Letter

@@ -139,7 +139,18 @@ class Bill:
         "account": "个人账户付",
         "own": "自己付",
         "class": "医保类别",
+        "estimate": "医院估算",
+        "differs": "和估算不同",
     }
+    estimates = "医保的钱，没结算的是医院估算的，以结算为准。"
+    insurance_go = "看医保结算"
+
+    @staticmethod
+    def was(fund_fen: int, account_fen: int, self_fen: int) -> str:
+        """What the hospital had estimated of a line."""
+        said = [("医保基金", fund_fen), ("个人账户", account_fen), ("自己付", self_fen)]
+        return "原来估算" + "，".join(f"{who} {rmb(fen)}" for who, fen in said if fen) + "。"
+
     classes = {"A": "甲类，全部按医保算", "B": "乙类，自己先付一部分", "C": "丙类，医保不付"}
     not_done = "还没做"
     dispute = "这项我没做"
@@ -178,8 +189,10 @@ class Bill:
             "share_paid": f"{who}付好了一份，{rmb(fen)}。",
             "shared": f"{who}把 {rmb(fen)} 分成了几份，各付各的。",
             "insuring": "医保正在结算，先不要付。",
-            "reckoned": "医保算好了，请看清楚再点同意。",
+            "reckoned": "医保算好了，等患者这边点同意。先不要付。",
             "insured": f"医保付好了，还要付 {rmb(fen)}。" if fen else "医保付好了，不用再付。",
+            "insurance_ending": "医保先不用了，正在取消。先不要付。",
+            "insurance_over": "这次没有用成医保。现在可以重新付。",
             "insurance_returning": "退了一项。医保要整笔退回再算：先退医保，再退付过的钱。您什么都不用做。",
             "insurance_returned": (
                 f"医保整笔退回了，付过的钱原路退回。留下的项目 {rmb(fen)}，请再付一次。"
@@ -189,14 +202,14 @@ class Bill:
             "insurance_checking": "医保还没有退成，医院正在和医保核对。您什么都不用做，办好了告诉您。",
             "sent_back": f"{rmb(fen)} 已退回原来的账户。",
             "given_up": "这次不分摊了。付过的会退回原来的账户。",
-            "returning": f"不分摊了，{rmb(fen)} 正在退回原来的账户。",
-            "returned": f"不分摊了，{rmb(fen)} 已退回原来的账户。",
+            "returning": f"这次没有付成整单，{rmb(fen)} 正在退回原来的账户。",
+            "returned": f"这次没有付成整单，{rmb(fen)} 已退回原来的账户。",
         }[state]
 
     insurance = "医保结算"
     insurance_other = "医保其他"
     hospital = "医院承担"
-    mutual_aid = "家人的医保账户"
+    mutual_aid = "家人共济"
     insurance_states = {
         "created": "等您授权",
         "uploaded": "正在算",
@@ -412,53 +425,6 @@ class Family:
     def bind_who(patient: str, relation: str) -> str:
         """Who asks."""
         return f"{patient}请您做家人，称呼是“{relation}”。"
-
-
-class Companion:
-    """Watching from afar."""
-
-    title = "一起看病"
-    story = "今天的经过"
-    none = "还没有开始。到了医院，这里会告诉您。"
-    closed = "这次没有开放账单。"
-    not_shared = "这次看完了，不再给您看。下次看病时，这里会自己打开。"
-    home = "回首页"
-    sum = "做完的一共"
-    pay = "替家人付"
-    call = "打电话"
-    logged = "您看过什么，对方都能看到。"
-    events = {
-        "placed": "医生开了{name}",
-        "checked_in": "到了，等叫号：{name}",
-        "called": "正在做：{name}",
-        "performed": "做完了：{name}",
-        "cancelled": "不做了：{name}",
-        "result": "结果出来了：{name}",
-    }
-    charged = "{name}已做完，记入账单"
-    uncharged = "{name}不收钱了"
-    payments = {
-        "offered": "{who}正在付款",
-        "unknown": "还在等付款结果",
-        "paid": "钱已付到，医院正在入账",
-        "settled": "{who}付好了",
-        "closed": "刚才那笔没有付成，没有扣款",
-        "refunding": "有一笔付晚了一步，正在退回",
-        "refunded": "退款已退回",
-        "share_paid": "{who}付好了一份",
-        "shared": "{who}把账单分成了几份",
-        "insurance_returning": "退了一项，医保正在整笔退回",
-        "insurance_returned": "医保退回了，留下的项目要再付一次",
-        "insurance_checking": "医院正在和医保核对退款",
-        "sent_back": "付过的钱退回去了",
-        "given_up": "不分摊了，付过的退回原来的账户",
-        "insuring": "医保正在结算",
-        "reckoned": "医保算好了",
-        "insured": "医保付好了",
-        "returning": "不分摊了，正在退回",
-        "returned": "不分摊了，已退回",
-    }
-    visits = {"open": "到了医院，开始看病", "ended": "看完了", "settled": "账都付清了"}
 
 
 class Visits:

@@ -46,8 +46,10 @@ class Receipt:
     paid_at = "付款时间"
     number = "收据号"
     transaction = "微信支付单号"
+    insurance_number = "医保单号"
     way = "付款方式"
     ways = {
+        "INSURANCE": "医保",
         "JSAPI": "微信支付",
         "MINIPROG": "微信支付",
         "H5": "微信支付",
@@ -70,6 +72,7 @@ class Receipt:
         "mutual_aid": "家庭共济",
         "other": "医保其他基金",
         "hospital": "医院承担",
+        "others": "其余几份",
         "relative": "家人付",
         "paid": "以前已付",
         "wechat": "微信支付",
@@ -111,9 +114,12 @@ class Pay:
     sources = {
         "fund": "医保基金付",
         "account": "医保个人账户付",
-        "mutual_aid": "家人的医保账户付",
-        "relative": "家人付",
+        "mutual_aid": "家人共济付",
+        "other": "医保其他基金付",
         "hospital": "医院承担",
+        "cash": "现金付",
+        "card": "银行卡付",
+        "relative": "家人付",
         "others": "其余几份",
         "paid": "以前已付",
         "wechat": "微信付",
@@ -122,15 +128,20 @@ class Pay:
     yours = "您付"
     how = "怎么付"
     ways = {
+        "insurance": "用医保付",
         "wechat": "微信支付",
-        "wechat_insurance": "微信支付，同时用医保",
-        "mutual_aid": "用家人的医保账户",
         "family": "请家人付",
         "counter": "到窗口付",
     }
     with_ = {"wechat": "用微信付。"}
-    insurance_in_wechat = "用医保要在微信里付。"
-    to_wechat = "去微信里付"
+    hints = {
+        "insurance": "先请医保算，算好给您看，您同意了才扣。",
+        "wechat": "按医院的估算，只付自己的部分。",
+    }
+    insurance_in_wechat = "医保只能在微信里用。不去也行，可以在这里或窗口直接付。"
+    to_wechat = "去微信里用医保"
+    estimate = "医院估算"
+    insurance_no = "医保单号"
     see_items = "看每一项"
     no_more = "确认后才会扣款。只扣这一次。"
     waiting = {
@@ -141,7 +152,7 @@ class Pay:
         "already": "已经付好了",
         "late": "付晚了一步",
         "share_paid": "您这一份付好了",
-        "given_back": "这次不分摊了",
+        "given_back": "您付的正在退回",
     }
     waiting_says = {
         "offered": "请在微信里付。付好后这里会自己变。",
@@ -151,7 +162,7 @@ class Pay:
         "already": "不用再付。您这边没有扣款。",
         "late": "这笔钱正在退回您原来的账户。您什么都不用做。",
         "share_paid": "等家人付完其余的，医院一起入账。您不用再付。",
-        "given_back": "您付的钱正在退回原来的账户。您什么都不用做。",
+        "given_back": "这次没有付成整单，钱退到原来的账户。您什么都不用做。",
     }
     share_waits = "您这一份付好了。其余的付完后，医院一起入账。"
     shares = "分着付"
@@ -188,6 +199,8 @@ class Pay:
     def go(fen: int) -> str:
         """The one green button."""
         return f"付 {rmb(fen)}"
+
+    next = "下一步"
 
     @staticmethod
     def paid(fen: int) -> str:

@@ -1,6 +1,7 @@
 """Paying with the insurance first, for programs: begin, consent to each settlement, look, agree, press in WeChat."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -17,7 +18,7 @@ from payments.flows.mixing import Lines
 from payments.ports import CashChannel, InsuranceCenter
 from payments.rules import Till
 from payments.rules.mixing import InsuranceInWeChatError, InsuranceNotHereError, Waits
-from payments.service import mixing
+from payments.service import consents, mixing
 from payments.service.mixing import Payer, Standing
 from people.rules import Actor
 from people.service import sessions
@@ -42,6 +43,13 @@ class ConsentBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"auth_code": "5b1f…"}]})
     auth_code: Annotated[str, Field(min_length=4, max_length=200)]
+
+
+class JumpOut(BaseModel):
+    """Where a mini-program jumps to (``wx.navigateToMiniProgram``); it comes back with the code."""
+
+    app_id: Annotated[str, Field(examples=["wxe183cd55df4b4369"])]
+    path: Annotated[str, Field(examples=["auth/pages/bindcard/auth/index?openType=getAuthCode&bizType=04107"])]
 
 
 class AgreeBody(BaseModel):
@@ -226,6 +234,16 @@ async def look(visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep)
     await look_now(world, visit_id)
     async with world.db.begin() as again:
         return await standing(again, caller, visit_id)
+
+
+@router.get("/insurance/{settlement_id}/consent")
+async def jump(settlement_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> JumpOut:
+    """The insurance's mini-program, where the patient consents to one settlement of one's own."""
+    await consents.mine(tx, caller, settlement_id)
+    settings = world.settings
+    joined = "&" if "?" in settings.insurance_consent_path else "?"
+    path = f"{settings.insurance_consent_path}{joined}{urlencode({'orgCodg': settings.insurance_org_code})}"
+    return JumpOut(app_id=settings.insurance_consent_appid, path=path)
 
 
 @router.post("/insurance/{settlement_id}/consent", status_code=204)

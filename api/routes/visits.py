@@ -55,6 +55,14 @@ class SumsOut(BaseModel):
     hospital_fen: Annotated[int, Field(description="fen the hospital bears itself in a settlement of the insurance")]
 
 
+class EstimateOut(BaseModel):
+    """Who the hospital had estimated to bear a line; with the final split it adds up to the same amount."""
+
+    fund_fen: Fen
+    account_fen: Fen
+    self_fen: Fen
+
+
 class LineOut(BaseModel):
     """One line with its proof trail."""
 
@@ -84,6 +92,9 @@ class LineOut(BaseModel):
     can_refund: bool
     pay_first: Annotated[bool, Field(description="can be paid by itself before it is done: `lines` of a payment")]
     going_back: Annotated[bool, Field(description="paid before it was done, not wanted any more; its money returns")]
+    estimate: Annotated[
+        EstimateOut | None, Field(description="once the insurance has paid: what it replaced; before, the split is one")
+    ] = None
 
 
 class ShareOut(BaseModel):

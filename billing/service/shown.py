@@ -48,6 +48,7 @@ def line_payload(visit: Visit, charge: ChargeItem, order: Order | None) -> dict[
         "executed_at": _iso(charge.executed_at),
         "executed_where": charge.executed_where,
         "category": charge.category,
+        "estimate": charge.estimate,
         "refund": charge.refund or _on_its_way(charge),
         "pay_first": is_first(visit, charge),
         "going_back": charge.state in GONE_LINE

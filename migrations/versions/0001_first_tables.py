@@ -1332,6 +1332,7 @@ def upgrade() -> None:
         sa.Column("account_used", sa.Boolean(), nullable=True),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("facts_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("consent_hash", sa.LargeBinary(), nullable=True),
         sa.Column("auth_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("auth_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("credential_sealed", sa.LargeBinary(), nullable=True),

@@ -11,7 +11,7 @@ from kernel.outside import OutsideError, Rejected
 from payments.flows.booking import each
 from payments.ports import InsuranceCenter, InsuranceRefunded, InsuranceRefundStatus
 from payments.rules import InsuranceState
-from payments.service import insurance
+from payments.service import consents, insurance
 from payments.service.insurance import Asked
 from people.rules import Actor
 from visits.ports import HisInsurance
@@ -46,7 +46,7 @@ async def authorize(
         Unknown: the code may be used up; the same.
     """
     async with db.begin() as tx:
-        if not await insurance.waits(tx, actor, part_id):
+        if not await consents.waits(tx, actor, part_id):
             return
     given = await center.resolve_auth(auth_code, openid)
     async with db.begin() as tx:

@@ -178,6 +178,13 @@ class NotShownError(HoufuError):
     kind = Kind.CONFLICT
 
 
+class ForeignConsentError(HoufuError):
+    """Somebody came back from the consent page with what was not given to them, or a second time."""
+
+    code = "consent_foreign"
+    kind = Kind.FORBIDDEN
+
+
 class NotDecidedError(HoufuError):
     """The insurance's centre has not said no to a refund, so it is not to be asked for it a second time."""
 
@@ -215,6 +222,12 @@ class OtherRoundError(HoufuError):
 
     code = "other_round"
     kind = Kind.CONFLICT
+
+
+class InsuringError(RoundClosingError):
+    """The insurance settles first: what there is to pay in cash is not known yet."""
+
+    code = "insuring"
 
 
 class WrongSharesError(HoufuError):

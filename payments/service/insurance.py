@@ -122,18 +122,6 @@ async def begin(
     return made
 
 
-async def waits(tx: Tx, actor: Actor, part_id: UUID) -> bool:
-    """Whether a settlement of the caller's waits for a consent.
-
-    Raises:
-        NotFoundError: none of the caller's.
-    """
-    part = await tx.get(InsurancePart, part_id)
-    if part is None or part.actor != actor.viewer:
-        raise NotFoundError
-    return part.state == S.CREATED and part.auth_sealed is None
-
-
 async def authorized(tx: Tx, actor: Actor, part_id: UUID, given: Authorized) -> None:
     """The patient's consent for one settlement, kept sealed; it is good for minutes and for this order only."""
     part, now = await locked(tx, part_id)
@@ -144,6 +132,7 @@ async def authorized(tx: Tx, actor: Actor, part_id: UUID, given: Authorized) -> 
     part.auth_sealed = tx.vault.seal(json.dumps(asdict(given)), "insurance.auth", part.id.hex)
     part.auth_until = tx.now + rules.AUTHORIZATION_LIFE
     part.next_look_at = tx.now
+    await _tell(tx, now, "insuring")
 
 
 async def locked(tx: Tx, part_id: UUID) -> tuple[InsurancePart, Round]:
@@ -304,7 +293,8 @@ async def placed(tx: Tx, part_id: UUID, split: Split) -> None:
     part.cash_fen, part.reckoned_at = split.cash_fen, tx.now
     move(tx, part, S.PLACED)
     part.next_look_at = None  # now the payer decides
-    await _tell(tx, now, "reckoned")
+    each = await parts.of_round(tx, now.id)
+    await _tell(tx, now, "reckoned" if all(p.state == S.PLACED for p in each) else "insuring")
 
 
 async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> list[UUID]:
@@ -322,11 +312,18 @@ async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> l
     each = await parts.of_round(tx, now.id) if now is not None and now.state == RoundState.INSURING else []
     if any(p.state in (S.PAYING, S.PAID) for p in each):
         return [p.id for p in each]  # pressed twice
-    if not each or any(p.state != S.PLACED for p in each) or sum(parts.asks(p) for p in each) != seen_cash_fen:
+    if (
+        now is None
+        or not each
+        or any(p.state != S.PLACED for p in each)
+        or sum(parts.asks(p) for p in each) != seen_cash_fen
+    ):
         raise rules.NotShownError
     for part in each:
         move(tx, part, S.PAYING)
         part.confirmed_at = tx.now
+    await tx.session.flush()
+    await _tell(tx, now, "insuring")
     return [p.id for p in each]
 
 
@@ -463,9 +460,12 @@ async def back(tx: Tx, now: Round) -> None:
         for part in await parts.of_round(tx, now.id):
             part.trouble = part.trouble or "insurance:gone_after_paid"
         return
-    if now.state in (RoundState.INSURING, RoundState.OPEN):
+    begins = now.state in (RoundState.INSURING, RoundState.OPEN)
+    if begins:
         paying.move_round(now, RoundState.CLOSING)
     await parts.take_back(tx, now)
+    if begins:
+        await _tell(tx, now, "insurance_ending")
     await rounds.go_back(tx, now)
 
 

@@ -13,7 +13,7 @@ from payments.models import Attempt
 from payments.models import KioskTurn as KioskTurn
 from payments.rules import PAYABLE
 from payments.rules.counter import KIOSK_REST
-from payments.service import attempts, codes, first
+from payments.service import attempts, codes, first, parts
 from payments.service.codes import Wanted
 from people.rules import Action, Actor, ActorKind
 from people.service import access
@@ -79,7 +79,9 @@ async def attempt_of(tx: Tx, kiosk: Actor, turn: KioskTurn) -> Attempt | None:
 
 
 async def in_the_way(tx: Tx, kiosk: Actor, turn: KioskTurn) -> bool:
-    """Whether somebody else is paying the same visit now."""
+    """Whether somebody else is paying the same visit now, or the insurance settles it first."""
+    if await parts.settling(tx, turn.visit_id):
+        return True
     every = await attempts.of_visit(tx, turn.visit_id)
     return any(a.state in PAYABLE and a.actor != kiosk.viewer for a in every)
 

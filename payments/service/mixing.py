@@ -176,11 +176,11 @@ async def agree(
     each = await parts.of_round(tx, now.id) if now is not None else []
     if now is None or any(p.actor != actor.viewer for p in each):
         raise ForbiddenError  # the consent is hers who gave it: WeChat lets nobody else use it
-    both = with_cash and await _together(tx, actor, visit, now, each)
+    both = with_cash and await together(tx, actor, visit, now, each)
     return [(await _begun(tx, actor, visit, now, part, payer, both=both)).id for part in each]
 
 
-async def _together(tx: Tx, actor: Actor, visit: Visit, now: Round, each: Sequence[InsurancePart]) -> bool:
+async def together(tx: Tx, actor: Actor, visit: Visit, now: Round, each: Sequence[InsurancePart]) -> bool:
     """Whether one press may pay all of the bill: one settlement, nothing cut, no more than the caller may pay."""
     if len(each) != 1 or now.shared or not parts.asks(each[0]) or each[0].cash_fen == each[0].total_fen:
         return False

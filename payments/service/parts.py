@@ -6,8 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from billing.rules import Parts, RoundState, spread
 from billing.service import paying
-from billing.service.paying import Round
+from billing.service.paying import ChargeItem, Round
 from kernel.db import Tx
 from payments.models import InsurancePart, MixedOrder
 from payments.rules import INSURANCE, NO_MONEY, InsuranceState
@@ -29,6 +30,12 @@ def asks(part: InsurancePart) -> int:
 async def over(tx: Tx, now: Round) -> bool:
     """Whether the insurance holds all of its money again, so that the rest of a round can go back."""
     return all(p.state in NO_MONEY for p in await of_round(tx, now.id))
+
+
+async def settling(tx: Tx, visit_id: UUID) -> bool:
+    """Whether the insurance has the turn: what there is to pay in cash is not known, or is being taken back."""
+    now = await paying.live_round(tx, visit_id)
+    return now is not None and now.insured and now.state != RoundState.OPEN
 
 
 async def stands(tx: Tx, now: Round) -> bool:
@@ -128,3 +135,29 @@ async def shown(tx: Tx, now: Round) -> list[Mapping[str, Any]]:
         }
         for p in await of_round(tx, now.id)
     ]
+
+
+async def line_by_line(tx: Tx, now: Round) -> list[tuple[ChargeItem, Parts, Parts]]:
+    """The lines of a reckoned round, each with who was estimated to bear it and who does, or would once agreed to."""
+    covered = await paying.covered_by(tx, now)
+    made = []
+    for part in await of_round(tx, now.id):
+        lines = [c for c in covered if str(c.id) in part.charge_ids]
+        if part.fund_fen is None or not lines:
+            continue
+        were = [_estimate(c) for c in lines]
+        final = Parts(part.fund_fen, part.account_fen or 0, part.other_fen or 0, part.cash_fen or 0)
+        made += [
+            (line, was, _borne(line) if line.estimate else share)
+            for line, was, share in zip(lines, were, spread(final, were), strict=True)
+        ]
+    return made
+
+
+def _borne(line: ChargeItem) -> Parts:
+    return Parts(line.fund_fen, line.account_fen, line.other_fen, line.self_fen)
+
+
+def _estimate(line: ChargeItem) -> Parts:
+    was = line.estimate
+    return Parts(was["fund_fen"], was["account_fen"], 0, was["self_fen"]) if was else _borne(line)

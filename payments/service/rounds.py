@@ -117,7 +117,8 @@ async def insured(tx: Tx, now: Round) -> None:
         await _settle(tx, now)
         for attempt in await _paid(tx, now.id):
             await tell(tx, attempt)
-    await tell_round(tx, now, "insured", labels.SELF)
+    if now.state == RoundState.OPEN or not now.cash_fen:  # else one press has paid both, and that is what was told
+        await tell_round(tx, now, "insured", labels.SELF)
 
 
 async def _settle(tx: Tx, now: Round) -> None:
@@ -158,6 +159,8 @@ async def give_up(tx: Tx, actor: Actor, visit_id: UUID) -> list[UUID]:
         paying.move_round(now, RoundState.CLOSING)
         await parts.take_back(tx, now)
         now.given_up_by = await labels.relation_of(tx, actor, visit.patient_id, visit_id)
+        if now.insured:
+            await tell_round(tx, now, "insurance_ending", now.given_up_by)
     under_way = [a for a in taken if a.state in PAYABLE]
     for attempt in under_way:
         attempt.next_look_at = tx.now  # if we do not get to close it now, the sweeper does
@@ -179,7 +182,8 @@ async def go_back(tx: Tx, now: Round) -> None:
     await paying.release(tx, now)
     for attempt in await _going_back(tx, now.id):
         await tell(tx, attempt)
-    await tell_round(tx, now, "given_up", now.given_up_by or labels.DESK)
+    told = "insurance_over" if now.insured else "given_up"
+    await tell_round(tx, now, told, now.given_up_by or labels.DESK)
 
 
 async def _going_back(tx: Tx, round_id: UUID) -> list[Attempt]:
@@ -206,6 +210,8 @@ async def release_idle(tx: Tx, visit_id: UUID) -> None:
     if now is not None:
         paying.move_round(now, RoundState.CLOSING)
         await parts.take_back(tx, now)
+        if now.insured:
+            await tell_round(tx, now, "insurance_ending", labels.DESK)
         await go_back(tx, now)
 
 

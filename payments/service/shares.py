@@ -54,7 +54,7 @@ async def take(tx: Tx, actor: Actor, round_: Round, number: int | None) -> Alloc
     """The share a press pays: the one that was chosen, or everything nobody is paying yet, made one share.
 
     Raises:
-        rules.RoundClosingError: it is being given up.
+        rules.RoundClosingError, rules.InsuringError: it is being given up, or not known yet.
         rules.ShareGoneError: cut anew meanwhile.
         rules.AttemptInProgressError, rules.AlreadyPaidError: somebody else was quicker.
     """
@@ -64,8 +64,7 @@ async def take(tx: Tx, actor: Actor, round_: Round, number: int | None) -> Alloc
             return open_[0].allocation
         every = await of_round(tx, round_.id)
         return _replace(tx, actor.viewer, round_, every, [Meant(sum(s.allocation.amount_fen for s in open_))])[0]
-    if round_.state != RoundState.OPEN:
-        raise rules.RoundClosingError
+    _open(round_)
     chosen = next((s for s in await of_round(tx, round_.id) if s.allocation.number == number), None)
     if chosen is None:
         raise rules.ShareGoneError
@@ -78,19 +77,23 @@ async def free(tx: Tx, actor: Actor, round_: Round) -> list[Share]:
     """The shares nobody is paying yet: at least one.
 
     Raises:
-        rules.RoundClosingError: it is being given up.
+        rules.RoundClosingError, rules.InsuringError: it is being given up, or not known yet.
         rules.AttemptInProgressError: all of them are being paid; of several the caller's own is in the way first.
     """
-    if round_.state != RoundState.OPEN:
-        raise rules.RoundClosingError
+    _open(round_)
     every = await of_round(tx, round_.id)
     found = [s for s in every if s.attempt is None]
     if not found:
-        if not every:  # the insurance is still settling
-            raise rules.RoundClosingError
         busy = [s.attempt for s in every if s.attempt is not None and s.state == "busy"]
         await _taken(tx, actor, next((a for a in busy if a.actor == actor.viewer), busy[0]))
     return found
+
+
+def _open(round_: Round) -> None:
+    if round_.state == RoundState.INSURING:
+        raise rules.InsuringError
+    if round_.state != RoundState.OPEN:
+        raise rules.RoundClosingError
 
 
 async def _taken(tx: Tx, actor: Actor, attempt: Attempt) -> NoReturn:

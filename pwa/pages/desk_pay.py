@@ -22,7 +22,7 @@ from payments import flows
 from payments.flows import counter as windows
 from payments.rules import OURS, PAYABLE, ShareGoneError
 from payments.rules.counter import DeskWay
-from payments.service import attempts, codes, counter, first, labels, moves, shifts
+from payments.service import attempts, codes, counter, first, labels, moves, parts, shifts
 from payments.service.attempts import Attempt, S
 from payments.service.codes import Wanted
 from payments.service.counter import InHand
@@ -67,6 +67,8 @@ async def _state(tx: Tx, caller: Actor, found: Seen, share: int | None, lines: C
     here = next((a for a in under_way if a.relation == labels.DESK), None)
     if here is not None:
         return await _under_way(tx, found, here)
+    if await parts.settling(tx, found.visit.id):
+        return DeskPay(found.head, 0, None, "insuring")
     last = every[-1] if every else None
     owed, own = await first.takes_now(tx, caller, found.visit)
     free = await paying.live_round(tx, found.visit.id) is None

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 from urllib.parse import quote
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep
 from api.routes.payments import look_now, press_of, till_of
 from api.world import World
-from billing.rules import NothingPayableError
+from billing.rules import NothingPayableError, RoundState
 from billing.service import paying
 from billing.service.lines import bill_of
 from billing.service.paying import ChargeItem, Round
@@ -22,7 +23,7 @@ from kernel.db import Tx
 from kernel.errors import NotFoundError
 from payments import flows
 from payments.ports import CashChannel
-from payments.rules import H5_LINK_LIFE, PAYABLE, NotInWeChatError, OtherRoundError, ShareGoneError
+from payments.rules import H5_LINK_LIFE, OURS, PAYABLE, NotInWeChatError, OtherRoundError, ShareGoneError
 from payments.service import attempts, labels, moves, refunds, shares
 from payments.service import parts as insurance_parts
 from payments.service.attempts import Attempt, S
@@ -31,12 +32,14 @@ from payments.service.shares import Share
 from people.rules import Action, Actor, Audience
 from people.service import access
 from pwa.answer import go, origin_of, show
+from pwa.insuring import is_here, split_of, why_not
 from pwa.pay_views import FirstSheet
 from pwa.receipt import Paper, receipt_pdf
 from pwa.rows import Line
 from pwa.urls import Urls
 from pwa.views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
 from pwa.visit_pages import Seen, payment_of, receipt_of, seen
+from words.insurance import Insurance
 
 router = APIRouter(include_in_schema=False)
 
@@ -75,20 +78,63 @@ def _mark(lines: Collection[object]) -> str:
     return f"-{hashlib.sha256(chosen.encode()).hexdigest()[:8]}" if chosen else ""
 
 
-async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None, first: Collection[UUID] = ()) -> PaySheet:
-    visit, view = found.visit, found.view
+async def _insurance(
+    request: Request, world: World, tx: Tx, found: Seen, wish: str
+) -> tuple[list[PayChoice], dict[str, str]]:
+    """(the insurance as a way to pay, where it is one here; what the sheet says of it where it is none)."""
+    why = await why_not(world, tx, found, await paying.payable(tx, found.visit))
+    if why is not None:
+        return [], {"no_insurance": why} if why else {}
+    if not is_here(request, world):
+        return [], {"open_in_wechat": Urls.insurance(str(found.visit.id))}
+    if not world.settings.insurance_consent_url:
+        return [], {"no_insurance": Insurance.mini_only}
+    return [PayChoice("insurance", chosen=wish != "wechat")], {}
+
+
+async def _parts(tx: Tx, now: Round | None, lines: Sequence[ChargeItem], cash: int) -> tuple[list[PayPart], bool]:
+    """(who bears what of these lines besides this payment; whether that is the hospital's estimate)."""
+    if now is not None and now.insured:
+        split = await split_of(tx, now)
+        sources = {**dict(split.parts), "others": split.own_fen - cash}
+    else:
+        sources = {**_estimated(lines), "others": sum(c.self_fen for c in lines) - cash}
+    estimated = (now is None or not now.insured) and any(c.fund_fen or c.account_fen for c in lines)
+    return [PayPart(source, fen) for source, fen in sources.items() if fen], estimated
+
+
+def _estimated(lines: Sequence[ChargeItem]) -> dict[str, int]:
+    """What of these lines nobody pays in cash, as they say themselves."""
+    fund = sum(c.fund_fen + c.other_fen for c in lines)
+    account, hospital = sum(c.account_fen for c in lines), sum(c.hospital_fen for c in lines)
+    return {"fund": fund, "account": account, "hospital": hospital}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the reader has chosen before: a share, lines that are paid first, a way."""
+
+    share: int | None = None
+    first: Collection[UUID] = ()
+    way: str = ""
+
+
+async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: Seen, wanted: Wanted) -> PaySheet:
+    visit, view, first = found.visit, found.view, wanted.first
     now, chosen, own = await paying.live_round(tx, visit.id), None, list[int]()
+    insured, said = list[PayChoice](), dict[str, str]()
     if first:
         await may_choose(tx, caller, visit, first)
     if now is None:
         lines = await (paying.payable_first(tx, visit) if first else paying.payable(tx, visit))
         lines = [c for c in lines if not first or c.id in first]
         cash = sum(c.self_fen for c in lines)
+        insured, said = await _insurance(request, world, tx, found, wanted.way) if not first else ([], {})
     else:
         if first and set(now.charge_ids) != {str(line) for line in first}:
             await shares.free(tx, caller, now)
             raise OtherRoundError
-        chosen, own = await _shared(tx, caller, now, wanted)
+        chosen, own = await _shared(tx, caller, now, wanted.share)
         lines = await paying.covered_by(tx, now)
         cash = chosen.allocation.amount_fen if chosen is not None else await paying.due_now(tx, visit)
     if not cash or (first and len(lines) != len(set(first))):
@@ -96,12 +142,9 @@ async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None, first: 
         raise NothingPayableError
     # Whoever may not see every line is told the amount and the hospital, and nothing that could be added up.
     known = all(view.shows(Audience.BILL, c.category) for c in lines)
-    parts = []
-    if known:
-        sources = _borne(lines)
-        sources["others"] = sum(c.self_fen for c in lines) - cash
-        parts = [PayPart(source, fen) for source, fen in sources.items() if fen]
-    ways = [PayChoice("wechat", chosen=True)] + ([PayChoice("family")] if view.owner else [])
+    parts, estimated = await _parts(tx, now, lines, cash) if known else ([], False)
+    by_insurance = any(way.chosen for way in insured)
+    ways = [*insured, PayChoice("wechat", chosen=not by_insurance)] + ([PayChoice("family")] if view.owner else [])
     return PaySheet(
         visit=found.head,
         total_fen=sum(c.amount_fen for c in lines) if known else cash,
@@ -117,14 +160,9 @@ async def _sheet(tx: Tx, caller: Actor, found: Seen, wanted: int | None, first: 
         share_url=Urls.share(str(visit.id)) + asked(first),
         first=[str(line) for line in first],
         items=[(c.name, c.self_fen) for c in lines] if first and known else (),
+        estimated=estimated,
+        **said,
     )
-
-
-def _borne(lines: Sequence[ChargeItem]) -> dict[str, int]:
-    """What of these lines nobody pays in cash."""
-    fund = sum(c.fund_fen + c.other_fen for c in lines)
-    account, hospital = sum(c.account_fen for c in lines), sum(c.hospital_fen for c in lines)
-    return {"fund": fund, "account": account, "hospital": hospital}
 
 
 def asked(lines: Iterable[object]) -> str:
@@ -141,14 +179,19 @@ async def sheet(
     tx: TxDep,
     share: Annotated[int | None, Query(ge=0, description="number of a share; 0: all that is left")] = None,
     line: Annotated[list[UUID] | None, Query(max_length=200, description="just these, before they are done")] = None,
+    way: Annotated[Literal["", "wechat"], Query(description="chosen before coming here")] = "",
 ) -> Response:
     """What will be taken, for whom, by which hospital; nothing is taken yet."""
     found = await seen(world, tx, caller, visit_id, "pay")
     await access.require(tx, caller, Action.PAY, found.subject)
+    now = await paying.live_round(tx, visit_id)
+    if found.view.owner and now is not None and now.insured and now.state != RoundState.OPEN:
+        return go(Urls.insurance(str(visit_id)))
     mine = await _mine(tx, caller, visit_id) if share is None else None
     if mine is not None:
         return go(Urls.paying(str(mine.id)))
-    return await show(request, tx, "pay.html", await _sheet(tx, caller, found, share, line or ()))
+    wanted = Wanted(share, line or (), way)
+    return await show(request, tx, "pay.html", await _sheet(request, world, tx, caller, found, wanted))
 
 
 @router.post("/visits/{visit_id}/pay")
@@ -167,6 +210,8 @@ async def begin(
     """The green button."""
     if way == "family":
         return go(Urls.ask_family(str(visit_id)))
+    if way == "insurance":
+        return go(f"{Urls.insurance(str(visit_id))}?again=1")
     wish = await press_of(request, world, tx, caller, key, amount_fen, share=share, lines=line or ())
     pay, till = till_of(world)
     await tx.let_go()
@@ -267,6 +312,8 @@ async def on_its_way(
         attempt = await attempts.seen(now, caller, payment_id)
         if attempt.state == S.SETTLED:
             return _on_to_receipt(request, attempt)
+        if attempt.mixed and attempt.state in PAYABLE:  # the cash part of one press for both
+            return go(Urls.insurance(str(attempt.visit_id)))
         found = await seen(world, now, caller, attempt.visit_id, None)
         return await show(request, now, "paying.html", await _paying(request, world, now, found, attempt, r == "ok"))
 
@@ -302,12 +349,10 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
     turn = await paying.round_by_id(tx, attempt.round_id)
     bill = await paying.covered_by(tx, turn)
     known = all(found.view.shows(Audience.BILL, c.category) for c in bill)
-    parts = [PayPart("wechat", attempt.amount_fen)]
+    parts = [PayPart(_TILLS.get(attempt.channel, "wechat"), attempt.amount_fen)]
     anew = any(p.refund_at is not None for p in await insurance_parts.of_round(tx, turn.id))
     if known and not anew:  # once some of it is owed again, its lines no longer say who bore what then
-        sources = _borne(bill)
-        sources["others"] = turn.cash_fen - attempt.amount_fen
-        parts = [*(PayPart(source, fen) for source, fen in sources.items() if fen), *parts]
+        parts = [*(await _borne(tx, turn, bill)), *(await _cash(tx, caller, turn))]
     shown = await _lines(tx, found, {str(c.id) for c in bill}) if known else []
     view = Receipt(
         visit=found.head,
@@ -324,8 +369,60 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         whole_url=await receipt_of(tx, found.visit, found.view),
         anew=anew,
         once=await _once(tx, attempt) if mine else None,
+        insurance_numbers=await _numbers(tx, turn) if known else (),
     )
     return view, attempt
+
+
+_TILLS = {"CASH": "cash", "CARD": "card"}
+
+
+async def _borne(tx: Tx, turn: Round, bill: Sequence[ChargeItem]) -> list[PayPart]:
+    """Whoever bore part of these lines before anybody paid in cash."""
+    sources = dict((await split_of(tx, turn)).parts) if turn.insured else _estimated(bill)
+    return [PayPart(source, fen) for source, fen in sources.items() if fen]
+
+
+async def _cash(tx: Tx, caller: Actor, turn: Round) -> list[PayPart]:
+    """Cash by whom, and what nobody has paid yet; a single payer stands on the receipt already."""
+    paid = [a for a in await attempts.of_visit(tx, turn.visit_id) if a.round_id == turn.id and a.state in OURS]
+    rest = turn.cash_fen - sum(a.amount_fen for a in paid)
+    alone = len(paid) == 1 and not rest
+    made = [
+        PayPart(_TILLS.get(a.channel, "wechat"), a.amount_fen, None if alone else await labels.label_for(tx, caller, a))
+        for a in paid
+    ]
+    return [*made, PayPart("others", rest)] if rest else made
+
+
+async def _numbers(tx: Tx, turn: Round) -> list[str]:
+    """The insurance's own numbers of what it paid."""
+    return (
+        [p.pay_order_id for p in await insurance_parts.of_round(tx, turn.id) if p.pay_order_id] if turn.insured else []
+    )
+
+
+async def _round_receipt(world: World, tx: Tx, caller: Actor, visit_id: UUID, round_id: UUID) -> Receipt:
+    """The receipt of a bill the insurance paid whole: the patient's side's and staff's."""
+    found = await seen(world, tx, caller, visit_id, "receipt")
+    turn = await paying.round_by_id(tx, round_id)
+    whole = turn.insured and not turn.cash_fen and turn.state in (RoundState.PAID, RoundState.SETTLED)
+    if turn.visit_id != visit_id or not whole or not (found.view.owner or found.view.staff):
+        raise NotFoundError
+    split, at = await split_of(tx, turn), turn.paid_at or tx.now
+    return Receipt(
+        visit=found.head,
+        amount_fen=0,
+        insured_fen=split.total_fen,
+        parts=[PayPart(source, fen) for source, fen in split.parts],
+        lines=await _lines(tx, found, {str(c.id) for c in await paying.covered_by(tx, turn)}),
+        paid_at=at,
+        payer_label=Insurance.payer,
+        number=f"R{china_day(at):%Y%m%d}-{turn.number[-8:]}",
+        settling=turn.state == RoundState.PAID,
+        pdf_url=f"{Urls.round_receipt(str(visit_id), str(round_id))}/paper.pdf",
+        insurance_numbers=await _numbers(tx, turn),
+    )
 
 
 async def _returned(tx: Tx, attempt: Attempt) -> list[Returned]:
@@ -353,6 +450,26 @@ async def receipt_paper(
 ) -> Response:
     """The same on paper: A5, or a roll of the counter's printer."""
     view, attempt = await _receipt(world, tx, caller, payment_id)
-    pdf = await asyncio.to_thread(receipt_pdf, view, attempt.channel, attempt.transaction_id or "", paper)
+    return await _printed(view, attempt.channel, attempt.transaction_id or "", paper)
+
+
+async def _printed(view: Receipt, way: str, transaction: str, paper: Paper) -> Response:
+    pdf = await asyncio.to_thread(receipt_pdf, view, way, transaction, paper)
     headers = {"Content-Disposition": f'inline; filename="{view.number}.pdf"', "Cache-Control": "private, no-store"}
     return Response(pdf, media_type="application/pdf", headers=headers)
+
+
+@router.get("/visits/{visit_id}/receipts/{round_id}")
+async def round_receipt(
+    request: Request, visit_id: UUID, round_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep
+) -> Response:
+    """The insurance paid all of it, so nobody's payment has a receipt: this is it."""
+    return await show(request, tx, "receipt.html", await _round_receipt(world, tx, caller, visit_id, round_id))
+
+
+@router.get("/visits/{visit_id}/receipts/{round_id}/paper.pdf")
+async def round_receipt_paper(
+    visit_id: UUID, round_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep, paper: Paper = Paper.A5
+) -> Response:
+    """The same on paper."""
+    return await _printed(await _round_receipt(world, tx, caller, visit_id, round_id), "INSURANCE", "", paper)

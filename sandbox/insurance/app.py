@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from sandbox.insurance import statement
 from sandbox.insurance.behave import SPOILT, Rule
 from sandbox.insurance.books import Order
+from sandbox.insurance.consent import consent_routes
 from sandbox.insurance.control import control_routes
 from sandbox.insurance.wire import Refusal, read, yuan
 from sandbox.insurance.world import BEIJING, World
@@ -54,6 +55,7 @@ def build(world: World, more: tuple[BaseRoute, ...] = ()) -> Starlette:
         *map(route, PATHS),
         Route("/api/mipuserquery/userQuery/{partner}", user_query, methods=["POST"]),
         *control_routes(world),
+        *consent_routes(world),
         *more,
     ]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -51,6 +51,8 @@ class World:
         notify_url: where 6302 goes; empty for nowhere.
         scale: factor on the pauses between tries.
         patience: real seconds to wait for the hospital's answer to a notice.
+        house: the hospital's name, as the consent page shows it.
+        at_home: host → openid of the person whose phone shows pages of that host.
     """
 
     def __init__(
@@ -64,10 +66,13 @@ class World:
         notify_url: str = "",
         scale: float = 1.0,
         patience: float = 5.0,
+        house: str = "",
+        at_home: Mapping[str, str] | None = None,
     ) -> None:
         self.keys, self.now = keys, now
         self.dialect = dialect or Dialect()
         self.notify_url, self.scale, self.patience = notify_url, scale, patience
+        self.house, self.at_home = house, at_home or {}
         self.wire = Wire(keys.app(notify_url), int(keys.center_private_key, 16), self.dialect)
         self.books = Books(list(people), rules or Rules(), now)
         self.behaviour = Behaviour()

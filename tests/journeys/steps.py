@@ -64,7 +64,11 @@ def draw_name(page: Page) -> None:
 def pay_in_wechat(page: Page, fen: int) -> None:
     """From the pay sheet to the receipt, through the bridge WeChat gives its pages."""
     expect(page.locator(".total")).to_contain_text(yuan(fen))
-    page.get_by_role("button", name=f"付 ¥{yuan(fen)}").click()
+    if page.locator("[name=way][value=insurance]").count():  # the patient's side could use the insurance first
+        page.locator("[name=way][value=wechat]").check()
+        page.get_by_role("button", name="下一步").click()
+    else:
+        page.get_by_role("button", name=f"付 ¥{yuan(fen)}").click()
     page.locator("[data-pay-now]").click()
     page.locator("#wechat-sheet").get_by_role("button", name="付款").click()
     page.wait_for_url("**/receipt*", timeout=45_000)

@@ -200,7 +200,7 @@ async def test_the_insurance_paid_and_the_cash_is_given_up(house: House) -> None
     await swept(house)
     assert [p.state for p in await of_visit(house, bill)] == ["refunded"]
     await money_back(house, bill.visit, 1)
-    assert (await house.said(bill.visit))[-2:] == ["given_up", "returned"]
+    assert (await house.said(bill.visit))[-2:] == ["insurance_over", "returned"]
     await nothing(house, bill)
 
 

@@ -123,6 +123,11 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
     return attempt
 
 
+def began(tx: Tx, attempt: Attempt) -> bool:
+    """Whether this very transaction began it, so that nobody can have asked the provider about it."""
+    return tx.held(Attempt, attempt.id) is attempt
+
+
 async def _share(tx: Tx, actor: Actor, visit_id: UUID, press: Press) -> tuple[Round, Allocation]:
     now = await paying.live_round(tx, visit_id)
     if now is not None:

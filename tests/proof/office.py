@@ -1,0 +1,632 @@
+"""One hospital day on one connection of a real PostgreSQL, with everybody's books in reach: kept, restored, compared.
+
+``OneConnection`` makes every transaction of the product a savepoint of one outer transaction, so that a test can go
+back to any moment. A commit is that savepoint's release, with every deferred constraint asked first.
+"""
+
+import asyncio
+import json
+import pickle
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from adapters.insurance import Access, InsuranceSettings, Province
+from adapters.wechat_pay import WeChatPaySettings
+from billing.models import ChargeItem
+from billing.service import paying
+from billing.service.lines import lines_of, reverse
+from houfu import demo, tables, wiring
+from houfu.audit import CHECKS
+from intake.flows import Intake
+from intake.rules import Item, read
+from kernel import ids
+from kernel.clock import ManualClock
+from kernel.crypto import Vault
+from kernel.db import Database, NoJobs, Tx, connect
+from kernel.ids import new_id
+from kernel.settings import load
+from payments import flows
+from payments.models import Attempt, InsurancePart, NoticeSeen
+from payments.ports import CashChannel, CashNotice, CashPay
+from payments.rules import Till
+from payments.service import attempts, notices, shares
+from payments.service.attempts import Press
+from people.models import Grant, Staff
+from people.rules import Actor, ActorKind, GrantKind, Role
+from people.service import hospitals, sessions
+from sandbox import town as towns
+from sandbox.his.catalogue import HOSPITAL_FILE
+from sandbox.insurance import books as centre_books
+from sandbox.insurance import refunds as centre_refunds
+from sandbox.insurance.wire import Refusal as CentreRefusal
+from sandbox.keys import SandboxKeys
+from sandbox.wechat_pay import books as wechat_books
+from sandbox.wechat_pay import wire as wechat_wire
+from sandbox.wechat_pay.app import refund_view
+from sandbox.wechat_pay.books import Order, Refund
+from sandbox.wechat_pay.notifier import transaction
+from sandbox.wechat_pay.wire import Refusal
+from tests.proof.lines import CentreLine, HisLine, PayLine
+from visits.events import VisitMarked
+from visits.flows import deliver_calls
+from visits.models import Visit
+
+MOTHER, DAUGHTER, SON = "oHF-demo-mother-000000000001", "oHF-demo-daughter-0000000002", "oHF-demo-son-000000000000003"
+NOON = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+ROUNDS = 60
+"""How often the sweeps may run before everything has to be quiet."""
+Json = dict[str, Any]
+
+_ALL = " UNION ALL ".join(
+    f"SELECT '{c.name}' AS what, * FROM ({c.sql}) AS {c.name}(row, figures)" for c in CHECKS if c.weight == "wrong"
+)
+_DUE = """SELECT min(at) FROM (
+    SELECT min(next_look_at) AS at FROM attempt WHERE next_look_at IS NOT NULL
+    UNION ALL SELECT min(next_at) FROM refund WHERE next_at IS NOT NULL
+    UNION ALL SELECT min(next_look_at) FROM insurance_part WHERE next_look_at IS NOT NULL AND state <> 'paid'
+    UNION ALL SELECT min(next_at) FROM his_call WHERE state = 'pending') AS due"""
+_LEFT = """SELECT json_build_object(
+    'attempts', (SELECT coalesce(json_agg(json_build_array(state, amount_fen, channel)), '[]') FROM attempt),
+    'refunds', (SELECT coalesce(json_agg(state), '[]') FROM refund),
+    'parts', (SELECT coalesce(json_agg(json_build_array(state, fund_fen + account_fen + other_fen)), '[]')
+        FROM insurance_part),
+    'rounds', (SELECT coalesce(json_agg(state), '[]') FROM round),
+    'calls', (SELECT coalesce(json_agg(state), '[]') FROM his_call),
+    'lines', (SELECT coalesce(json_agg(json_build_array(number, state, self_fen,
+        json_build_array(fund_fen, account_fen))), '[]') FROM charge_item),
+    'ledger', (SELECT coalesce(json_object_agg(account, fen), '{}') FROM (
+        SELECT account, sum(amount_fen) AS fen FROM ledger_entry GROUP BY 1) AS l),
+    'feeds', (SELECT count(*) FROM feed_row))"""
+
+
+class Numbers:
+    """Random ids and codes of the product and the sandbox, one after the other, so that a moment comes back the same."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def uuid4(self) -> UUID:
+        """The next id."""
+        self.count += 1
+        return UUID(int=self.count, version=4)
+
+    def below(self, most: int) -> int:
+        """The next number."""
+        self.count += 1
+        return self.count % most
+
+    def choice(self, among: str) -> str:
+        """The next letter; long texts of these are different."""
+        self.count += 1
+        return among[hash((self.count // len(among), self.count)) % len(among)]
+
+    def hex(self, size: int = 32) -> str:
+        """The next token."""
+        self.count += 1
+        return f"{self.count:0{2 * size}x}"
+
+
+@contextmanager
+def countable() -> Iterator[Numbers]:
+    """While in the block nothing is random."""
+    numbers = Numbers()
+    chance = SimpleNamespace(
+        choice=numbers.choice, randbelow=numbers.below, token_hex=numbers.hex, compare_digest=secrets.compare_digest,
+        token_urlsafe=numbers.hex,
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ids, "uuid", SimpleNamespace(uuid4=numbers.uuid4, uuid5=uuid.uuid5))
+        for module in (ids, wechat_wire, wechat_books, centre_books, centre_refunds):
+            patch.setattr(module, "secrets", chance)
+        patch.setattr(flows, "_SIDE_BY_SIDE", 1)  # one connection
+        yield numbers
+
+
+class Wrong(AssertionError):
+    """Somebody's money is not where it should be."""
+
+
+class OneConnection(Database):
+    """The product's database, whose transactions are savepoints; ``step`` may step in after each that wrote."""
+
+    def __init__(self, connection: AsyncConnection, vault: Vault, clock: ManualClock) -> None:
+        super().__init__(connection.engine, vault, clock, tables.SUBSCRIBERS, NoJobs())
+        self.connection = connection
+        self._turn = asyncio.Lock()
+        self._wrote = False
+        self.step: Any = None
+        event.listen(connection.sync_connection, "before_cursor_execute", self._seen)
+
+    def _seen(self, _c: object, _k: object, statement: str, *_: object) -> None:
+        if not statement.startswith(("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK")):
+            self._wrote = True
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Tx]:
+        """One transaction, as ``Database.begin``."""
+        async with self._turn:
+            self._wrote = False
+            options: Any = {"join_transaction_mode": "create_savepoint", "expire_on_commit": False}
+            async with AsyncSession(bind=self.connection, **options) as session, session.begin():
+                tx = Tx(session, await self.clock.now(session), self)
+                yield tx
+                await tx.flush()
+                await session.flush()
+                if self._wrote:  # what a real commit would ask
+                    await self.raw("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+            wrote = self._wrote
+        if wrote and self.step is not None:
+            await self.step("written")
+
+    async def raw(self, statement: str) -> None:
+        """Past SQLAlchemy, for savepoints of our own."""
+        driver: Any = (await self.connection.get_raw_connection()).driver_connection
+        await driver.execute(statement)
+
+
+@dataclass
+class Post:
+    """A notice on its way: what it says, and how often it was delivered."""
+
+    id: str
+    about: str
+    raw: bytes
+    tries: int = 0
+
+
+@dataclass
+class Office:
+    """The house, its neighbours' books, and what people do."""
+
+    db: OneConnection
+    clock: ManualClock
+    town: towns.Town
+    till: Till
+    visit: UUID
+    mother: Actor
+    daughter: Actor
+    son: Actor
+    counter: Actor
+    finance: Actor
+    owed: int
+    numbers: Numbers
+    posts: list[Post] = field(default_factory=list)
+    quiet: bool = False  # nobody steps in
+    stepping: Any = None
+    notified: bool = True
+    swept: bool = True
+    said: int = 0
+
+    def __post_init__(self) -> None:
+        pay = self.town.keys.wechat_pay
+        mine = {name: getattr(pay, name) for name in WeChatPaySettings.__slots__ if hasattr(pay, name)}
+        notify = {"notify_url": "https://houfu.test/n", "refund_notify_url": "https://houfu.test/r"}
+        settings = WeChatPaySettings(**mine, **notify, appid=self.till.appid)
+        world = self.town.pay
+        self.pay: CashPay = PayLine(settings, world.books, world.merchants[pay.mchid], self.now, self.step)
+        keys = self.town.keys.client_insurance("http://centre.test")
+        access = Access(keys["app_id"], keys["app_secret"], keys["private_key"], keys["public_key"])
+        self.town.insurance.now = self.town.insurance.books.now = self.now
+        self.town.insurance.notify_url = ""
+        self.center = CentreLine(
+            InsuranceSettings(keys["base_url"], keys["org_code"], access, Province("here")), self.town.insurance, self.step
+        )
+        self.his = HisLine(self.town.his, self.step)
+        self.db.step = self.step
+
+    def now(self) -> datetime:
+        """Everybody's clock."""
+        return self.clock.time
+
+    async def step(self, where: str, faults: Sequence[str] = ()) -> str:
+        """Where a test may step in."""
+        if self.quiet or self.stepping is None:
+            return ""
+        return str(await self.stepping(where, faults))
+
+    # ---------------------------------------------------------------------------------------- back to any moment
+
+    def keep(self) -> bytes:
+        """Everybody's books, the post and the clock as they are now."""
+        pay, his, centre = self.town.pay.books, self.town.his.books, self.town.insurance.books
+        return pickle.dumps(
+            (
+                (pay.orders, pay.refunds, pay._serial),
+                {k: getattr(his, k) for k in _HIS},
+                {k: getattr(centre, k) for k in _CENTRE},
+                (self.posts, self.said, self.numbers.count),
+                self.clock.time,
+            )
+        )
+
+    def restore(self, kept: bytes) -> None:
+        """Back to then."""
+        pay, his, centre = self.town.pay.books, self.town.his.books, self.town.insurance.books
+        (pay.orders, pay.refunds, pay._serial), of_his, of_centre, own, self.clock.time = pickle.loads(kept)  # noqa: S301
+        self.posts, self.said, self.numbers.count = own
+        vars(his).update(of_his)
+        vars(centre).update(of_centre)
+
+    def books(self) -> str:
+        """All that stands in everybody's books, the post and the clock, as text."""
+        pay, his, centre = self.town.pay.books, self.town.his.books, self.town.insurance.books
+        told: list[Any] = [self.clock.time]
+        told += [(o.out_trade_no, o.state, o.total, o.openid, o.transaction_id, o.paid_at) for o in pay.orders.values()]
+        told += [(r.out_refund_no, r.out_trade_no, r.amount, r.status) for r in pay.refunds.values()]
+        told += [(key, answer["outcome"]) for key, (_, answer) in his.commands.items()]
+        told += [sorted(his.settlements), sorted(his.refunds), sorted(his.settled.items()), his.complaints]
+        told += [(o.pay_order_id, o.status, o.insurance, o.cash_paid) for o in centre.orders.values()]
+        told += [(r.number, r.order, r.status) for r in centre.refunds.values()]
+        told += [(a.patient, a.until, a.order) for a in centre.auths.values()]
+        told += [(p.account, centre.fund_paid, centre.other_paid) for p in centre.people.values()]
+        told += [(p.id, p.about, p.tries) for p in self.posts]
+        return repr(told)
+
+    # ------------------------------------------------------------------------------------------- what people do
+
+    async def press(self, actor: Actor, openid: str, amount: int | None = None, share: int | None = None) -> UUID:
+        """Press the button, for all that is left or one share."""
+        fen = amount if amount is not None else await self.left()
+        wish = Press(CashChannel.JSAPI, str(new_id()), fen, "10.0.0.8", openid, share)
+        return await flows.press(self.db, self.pay, actor, self.visit, wish, self.till)
+
+    async def left(self) -> int:
+        """What a payment beginning now would take."""
+        async with self.db.begin() as tx:
+            return await paying.due_now(tx, await paying.locked_visit(tx, self.visit))
+
+    def orders(self, *states: str) -> list[Order]:
+        """The platform's orders in these states, oldest first."""
+        return [o for o in self.town.pay.books.orders.values() if o.state in states]
+
+    def confirm(self, order: Order) -> bool:
+        """The payer confirms in WeChat; False when WeChat does not let them. The notice is written at once."""
+        try:
+            self.town.pay.books.pay(order, order.openid or MOTHER, self.now())
+        except Refusal:
+            return False
+        self.said += 1
+        body = {"event": "TRANSACTION.SUCCESS", "data": transaction(order)}
+        self.posts.append(Post(f"n{self.said}", order.out_trade_no, json.dumps(body).encode()))
+        return True
+
+    def bank(self, status: str = "SUCCESS") -> int:
+        """The bank has answered for every refund on its way."""
+        going = [r for r in self.town.pay.books.refunds.values() if r.status == "PROCESSING"]
+        for refund in going:
+            self.town.pay.books.settle_refund(refund, status, self.now())
+            self.said += 1
+            body = {"event": f"REFUND.{status}", "data": _notice(refund)}
+            self.posts.append(Post(f"n{self.said}", refund.out_refund_no, json.dumps(body).encode()))
+        return len(going)
+
+    async def deliver(self, post: Post, nonce: str | None = None) -> bool:
+        """A genuine notice arrives, signed anew unless ``nonce`` repeats an earlier try's; whether it was new.
+
+        Raises:
+            HoufuError: it is refused.
+        """
+        from adapters.wechat_pay.cash import _cash_state, _refund_state
+
+        if not self.notified:
+            return False
+        post.tries += 1
+        body = json.loads(post.raw)
+        kind, data = body["event"], body["data"]
+        payment = _cash_state(data) if kind.startswith("TRANSACTION.") else None
+        refund = _refund_state(data) if kind.startswith("REFUND.") else None
+        notice = CashNotice(post.id, kind, self.now(), payment, refund)
+        headers = {"wechatpay-nonce": nonce or f"{post.id}-{post.tries}", "wechatpay-timestamp": str(self.now())}
+        async with self.db.begin() as tx:
+            return await notices.take(tx, notice, headers, post.raw)
+
+    async def waiting_parts(self) -> list[UUID]:
+        """Settlements that wait for the patient's consent."""
+        query = select(InsurancePart.id).where(InsurancePart.state == "created", InsurancePart.auth_sealed.is_(None))
+        async with self.db.begin() as tx:
+            return list(await tx.session.scalars(query.order_by(InsurancePart.created_at, InsurancePart.encounter)))
+
+    async def shown_cash(self) -> int:
+        """What the settlements of the live round leave in cash, as it is shown."""
+        query = select(func.sum(InsurancePart.cash_fen)).where(InsurancePart.state == "placed")
+        async with self.db.begin() as tx:
+            return int(await tx.session.scalar(query) or 0)
+
+    async def share(self, number: int) -> int:
+        """What a free share of the live round asks for; 0 where there is none."""
+        async with self.db.begin() as tx:
+            now = await paying.live_round(tx, self.visit)
+            every = await shares.of_round(tx, now.id) if now is not None else []
+            return sum(s.allocation.amount_fen for s in every if s.allocation.number == number and s.state == "free")
+
+    async def heard(self, post: Post) -> bool:
+        """Whether a notice was taken."""
+        async with self.db.begin() as tx:
+            return await tx.get(NoticeSeen, post.id) is not None
+
+    async def money(self) -> Json:
+        """Where all money stands."""
+        found: Json = (await self.db.connection.execute(text(_LEFT))).scalar_one()
+        return found
+
+    async def misfit(self, order: Order, change: str) -> None:
+        """A genuine notice of a payment, but not as it was."""
+        data = transaction(order)
+        match change:
+            case "amount":
+                data["amount"] = {**data["amount"], "total": order.total - 1}
+            case "payer":
+                data["payer"] = {"openid": "somebody else"}
+            case "transaction":
+                data["transaction_id"] = ""
+            case _:
+                data[change] = "another"
+        body = {"event": "TRANSACTION.SUCCESS", "data": data}
+        self.said += 1
+        await self.deliver(Post(f"n{self.said}", order.out_trade_no, json.dumps(body).encode()))
+
+    async def insured(self) -> bool:
+        """Whether the insurance was ever asked for this bill."""
+        return bool(await self._count("insurance_part"))
+
+    async def _count(self, table: str, where: str = "true") -> int:
+        found = await self.db.connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}"))
+        return int(found.scalar_one())
+
+    async def reversal(self, nth: int) -> None:
+        """The hospital takes a line back, unless it is being told of it, and says so."""
+        if await self._count("his_call", "state = 'pending' AND kind = 'settle'"):
+            return
+        async with self.db.begin() as tx:
+            every = await lines_of(tx, self.visit)
+            line, hospital = every[nth % len(every)], await hospitals.by_id(tx, self.counter.hospital_id or self.visit)
+            if line.state in ("reversed", "refunded") or line.reversed_at is not None:
+                return
+            visit = await paying.locked_visit(tx, self.visit)
+            self.town.his.clinic.reverse(line.number)
+            await reverse(tx, visit, line, tx.now)
+            assert hospital.id == visit.hospital_id
+
+    def insurer_does(self, do: str, nth: int | None = None) -> None:
+        """The insurer acts on its orders, where their state allows it."""
+        books = self.town.insurance.books
+        every = list(books.orders.values())
+        for order in every if nth is None else every[nth : nth + 1]:
+            with suppress(CentreRefusal):
+                {"pay": books.pay, "fail": books.fail, "reverse": books.reverse}[do](order)
+
+    # ------------------------------------------------------------------------------------------------ until quiet
+
+    async def sweep(self) -> None:
+        """Every sweep of the worker that touches money, once."""
+        if not self.swept:
+            return
+        await flows.sweep(self.db, self.pay)
+        await flows.insurance_due(self.db, self.center)
+        await flows.release_idle(self.db)
+        await flows.refund_due(self.db, self.pay)
+        await deliver_calls(self.db, self.his)
+
+    async def due(self) -> datetime | None:
+        """When something is to be looked at next."""
+        found: datetime | None = (await self.db.connection.execute(text(_DUE))).scalar()
+        return found
+
+    async def settle(self) -> None:
+        """Time passes, no call fails any more, and what is half paid is given up in the end: until nothing is due.
+
+        Raises:
+            Wrong: it never becomes quiet.
+        """
+        self.quiet = True
+        await self._until_quiet()
+        if await self.half():
+            await flows.give_up(self.db, self.pay, self.mother, self.visit)
+            await self._until_quiet()
+        self.quiet = False
+
+    async def _until_quiet(self) -> None:
+        self.clock.move(timedelta(seconds=61))  # so that what the insurance has paid is asked about once more
+        await self.sweep()
+        for _ in range(ROUNDS):
+            self.bank()
+            due = await self.due()
+            if due is None:
+                return
+            self.clock.time = max(self.clock.time, due)
+            await self.sweep()
+        raise Wrong("it never becomes quiet")
+
+    async def half(self) -> bool:
+        """A round of which something is paid, or shown, waits for people as long as they like."""
+        found = await self.db.connection.execute(text("SELECT count(*) FROM round WHERE state IN ('insuring', 'open')"))
+        return bool(found.scalar_one())
+
+    # ------------------------------------------------------------------------------------------------ the oracles
+
+    async def audit(self) -> None:
+        """``houfu audit`` finds nothing.
+
+        Raises:
+            Wrong: it does.
+        """
+        found = (await self.db.connection.execute(text(_ALL))).all()
+        if found:
+            raise Wrong("; ".join(" ".join(map(str, row)) for row in found))
+
+    async def check(self, *, one: bool = True) -> Json:
+        """At the end: every book says the same, all is paid once or nothing, told once or not at all.
+
+        Args:
+            one: it is a bill of one round of which nothing was taken back, so it is paid whole or not at all.
+
+        Raises:
+            Wrong: one of these is not so.
+        """
+        await self.audit()
+        left = await self.money()
+        lines = {state for _, state, _, _ in left["lines"]}
+        if one and lines not in ({"settled"}, {"billable"}):
+            raise Wrong(f"neither whole nor nothing: {lines}")
+        self._taken(left)
+        self._told(left)
+        self._over(left)
+        return left
+
+    def _taken(self, left: Json) -> None:
+        books = self.town.pay.books
+        paid = sum(o.total for o in books.orders.values() if o.paid_at is not None)
+        held = paid - sum(r.amount for r in books.refunds.values() if r.status == "SUCCESS")
+        settled = [(own, fund, account) for _, state, own, (fund, account) in left["lines"] if state == "settled"]
+        due = sum(own for own, _, _ in settled)
+        if not held == due == left["ledger"].get("cash_wechat", 0):
+            raise Wrong(f"WeChat holds {held} fen, our ledger {left['ledger'].get('cash_wechat', 0)}, lines {due}")
+        if left["ledger"].get("suspense", 0):
+            raise Wrong(f"{left['ledger']['suspense']} fen left in suspense")
+        sums = self.town.insurance.books.dump()["sums"]
+        insured = int(sums["fund_paid"] + sums["other_paid"] + sums["drawn"])
+        bears = sum(fen or 0 for state, fen in left["parts"] if state == "paid")
+        if insured != bears:
+            raise Wrong(f"the insurance has paid {insured} fen, our settlements say {bears}")
+
+    def _told(self, left: Json) -> None:
+        his = self.town.his.books
+        if his.complaints:
+            raise Wrong(f"the hospital complains: {his.complaints}")
+        settled = {number for number, state, _, _ in left["lines"] if state == "settled"}
+        if set(his.settled) != settled:
+            raise Wrong(f"the hospital has booked {sorted(his.settled)}, paid are {sorted(settled)}")
+        told = [line["charge_no"] for s in his.settlements.values() for line in s["charges"]]
+        back = [line["charge_no"] for r in his.refunds.values() for line in r["charges"]]
+        if any(told.count(number) - back.count(number) > 1 for number in told):
+            raise Wrong(f"the hospital was told twice: {told}, back {back}")
+
+    def _over(self, left: Json) -> None:
+        open_ = [s for s, _, _ in left["attempts"] if s not in ("settled", "closed", "failed", "refunded")]
+        open_ += [s for s in left["refunds"] if s != "done"]
+        open_ += [s for s, _ in left["parts"] if s not in ("paid", "revoked", "refunded", "failed")]
+        open_ += [s for s in left["rounds"] if s not in ("settled", "released")]
+        open_ += [s for s in left["calls"] if s != "done"]
+        if open_:
+            raise Wrong(f"still open: {open_}")
+
+
+_HIS = ("encounters", "commands", "settlements", "refunds", "booked_at", "settled", "complaints", "outbox", "_numbers")
+_CENTRE = ("people", "codes", "auths", "tokens", "orders", "refunds", "fund_paid", "other_paid")
+
+
+def _notice(refund: Refund) -> Json:
+    return refund_view(refund) | {"mchid": refund.mchid, "refund_status": refund.status}
+
+
+class _NoPorts(towns.Ports):
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def url(self, name: str) -> str:
+        """Nobody listens."""
+        return f"http://{name}.test"
+
+
+# --------------------------------------------------------------------------------------------------------- the setting
+
+
+async def furnish(database_url: str, folder: Path, keys: SandboxKeys, items: Sequence[str]) -> towns.Town:
+    """Write the hospital and the mother's visit, all of it done and owed, into an empty database.
+
+    Args:
+        items: what was ordered; those of a second department follow a ``|``.
+    """
+    clock = ManualClock(NOON)
+    ready = load({}, database_url=database_url.replace("+psycopg", ""), data_dir=folder)
+    client = towns.client_settings(keys, _NoPorts())
+    world = wiring.build(demo.settings_for(ready, client), clock=clock)
+    document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
+    his_keys = await demo.open_hospital(world, document)
+    town = towns.build(keys, _NoPorts(), "http://houfu.test", his_keys, now=lambda: clock.time)
+    card = town.his.catalogue.patients["P0000001"]
+    # Her personal account is empty, so that every line leaves something to pay.
+    town.his.books.account_used["P0000001"] = card.account_fen
+    encounter = ""
+    for item in items:
+        department = {"|": "CARD"}.get(item, "CARD")
+        if item == "|" or not encounter:
+            encounter = town.his.clinic.register(card, department)
+        if item != "|":
+            town.his.clinic.confirm(town.his.clinic.order(encounter, item))
+    async with world.db.begin() as tx:
+        hospital = (await hospitals.everyone(tx))[0].id
+    async with world.db.begin() as tx:
+        known = await hospitals.snapshot(tx, hospital)
+    said = [one for raw in town.his.books.outbox.values() if isinstance(one := read(raw), Item)]
+    answers = await Intake(world.db).take(known, said)
+    assert {a.status for a in answers} == {"accepted"}, answers
+    async with world.db.begin() as tx:
+        visit = (await tx.session.scalars(select(Visit))).one()
+        visit.mode = "DEFERRED"
+        await tx.emit(VisitMarked(visit.id))
+        await tx.session.execute(text("DELETE FROM \"grant\""))
+        for openid, relation in ((DAUGHTER, "daughter"), (SON, "son")):
+            person = await sessions.by_wechat(tx, openid, town.keys.wechat.appid)
+            assert person is not None
+            tx.add(_grant(visit.patient_id, person.id, relation, tx.now))
+    his = HisLine(town.his, _nothing)
+    while await deliver_calls(world.db, his):
+        clock.move(timedelta(seconds=2))
+    await world.db.close()
+    await town.his.close()
+    return town
+
+
+async def _nothing(where: str, faults: Sequence[str] = ()) -> str:
+    return ""
+
+
+def _grant(patient: UUID, person: UUID, relation: str, now: datetime) -> Grant:
+    return Grant(
+        id=new_id(), patient_id=patient, person_id=person, kind=GrantKind.PAY, relation=relation, depth=0, opened=[],
+        bond=new_id(), state="active", created_at=now,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def opened(database_url: str, vault: Vault, town: towns.Town) -> AsyncIterator[Office]:
+    """The office on a database that ``furnish`` has written; nothing of what happens is kept in it."""
+    engine, clock = connect(database_url, pool_size=1), ManualClock(NOON + timedelta(minutes=10))
+    with countable() as numbers:
+        async with engine.connect() as connection:
+            db = OneConnection(connection, vault, clock)
+            await connection.begin()
+            async with db.begin() as tx:
+                visit = (await tx.session.scalars(select(Visit))).one()
+                found = [await sessions.by_wechat(tx, openid, town.keys.wechat.appid) for openid in (MOTHER, DAUGHTER, SON)]
+                mother, daughter, son = (Actor(ActorKind.PERSON, person.id) for person in found if person is not None)
+                cash = (await tx.session.scalars(select(Staff).where(Staff.login == "c.cash"))).one()
+                money = (await tx.session.scalars(select(Staff).where(Staff.role == Role.FINANCE).limit(1))).one()
+                lines = (await tx.session.scalars(select(ChargeItem))).all()
+                assert {c.state for c in lines} == {"billable"}, [c.state for c in lines]
+            counter = Actor(ActorKind.STAFF, cash.id, cash.hospital_id, Role.COUNTER)
+            finance = Actor(ActorKind.STAFF, money.id, money.hospital_id, Role.FINANCE)
+            till = Till(town.keys.wechat_pay.mchid, town.keys.wechat.appid)
+            owed = sum(c.self_fen for c in lines)
+            yield Office(db, clock, town, till, visit.id, mother, daughter, son, counter, finance, owed, numbers)
+            await connection.rollback()
+    await engine.dispose()
+
+
+async def attempts_of(office: Office) -> list[Attempt]:
+    """All attempts, oldest first."""
+    async with office.db.begin() as tx:
+        return list(await attempts.of_visit(tx, office.visit))

@@ -13,9 +13,10 @@ from uuid import UUID
 from adapters import his as his_line
 from adapters.insurance.client import InsuranceClient, InsuranceSettings
 from adapters.wechat_pay import WeChatPay, WeChatPaySettings
+from adapters.wechat_pay import cash
 from adapters.wechat_pay import line as wechat_line
 from kernel.outside import Breaker, Guard, Rejected, Unknown
-from payments.ports import Authorized
+from payments.ports import Authorized, CashNotice
 from sandbox.his import commands
 from sandbox.his.server import His
 from sandbox.insurance import app as centre
@@ -124,10 +125,20 @@ class PayLine(WeChatPay):
         now: Callable[[], datetime],
         step: Step,
     ) -> None:
-        super().__init__(settings, Guard("wechat_pay", breaker=Breaker(10**9)))
+        # A tree may grow in the middle of a call: nothing of it runs out of time or place.
+        super().__init__(settings, Guard("wechat_pay", 10**6, deadline=1e9, wait=1e9, breaker=Breaker(10**9)))
         self._library: Any = _Library(books, merchant, now, step)
         self._library.notify_url = settings.notify_url
         self.line.library = self._library
+
+
+    def decode_notify(self, headers: Mapping[str, str], raw: bytes, now: datetime) -> CashNotice:
+        """What ``Post`` carries, read as the adapter reads what it has decrypted."""
+        body = json.loads(raw)
+        kind, data = body["event"], body["data"]
+        payment = cash._cash_state(data) if kind.startswith("TRANSACTION.") else None
+        refund = cash._refund_state(data) if kind.startswith("REFUND.") else None
+        return CashNotice(body["id"], kind, now, payment, refund)
 
 
 class CentreLine(InsuranceClient):

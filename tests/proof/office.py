@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from adapters.insurance import Access, InsuranceSettings, Province
 from adapters.wechat_pay import WeChatPaySettings
+from api.callbacks import wechat_pay as callbacks
 from billing.models import ChargeItem
 from billing.service import paying
 from billing.service.lines import lines_of, reverse
@@ -35,13 +36,14 @@ from kernel import ids
 from kernel.clock import ManualClock
 from kernel.crypto import Vault
 from kernel.db import Database, NoJobs, Tx, connect
+from kernel.errors import IllegalTransitionError
 from kernel.ids import new_id
 from kernel.settings import load
 from payments import flows
-from payments.models import Attempt, InsurancePart, NoticeSeen
-from payments.ports import CashChannel, CashNotice, CashPay
+from payments.models import Attempt, InsurancePart
+from payments.ports import CashChannel, CashPay
 from payments.rules import Till
-from payments.service import attempts, notices, shares
+from payments.service import attempts, shares
 from payments.service.attempts import Press
 from people.models import Grant, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
@@ -184,6 +186,7 @@ class Post:
     about: str
     raw: bytes
     tries: int = 0
+    taken: bool = False
 
 
 @dataclass
@@ -205,7 +208,6 @@ class Office:
     posts: list[Post] = field(default_factory=list)
     quiet: bool = False  # nobody steps in
     stepping: Any = None
-    notified: bool = True
     swept: bool = True
     said: int = 0
 
@@ -297,40 +299,40 @@ class Office:
             self.town.pay.books.pay(order, order.openid or MOTHER, self.now())
         except Refusal:
             return False
-        self.said += 1
-        body = {"event": "TRANSACTION.SUCCESS", "data": transaction(order)}
-        self.posts.append(Post(f"n{self.said}", order.out_trade_no, json.dumps(body).encode()))
+        self.posts.append(self.letter("TRANSACTION.SUCCESS", transaction(order), order.out_trade_no))
         return True
+
+    def letter(self, event: str, data: Json, about: str) -> Post:
+        """One more notice."""
+        self.said += 1
+        number = f"n{self.said}"
+        return Post(number, about, json.dumps({"id": number, "event": event, "data": data}).encode())
 
     def bank(self, status: str = "SUCCESS") -> int:
         """The bank has answered for every refund on its way."""
         going = [r for r in self.town.pay.books.refunds.values() if r.status == "PROCESSING"]
         for refund in going:
             self.town.pay.books.settle_refund(refund, status, self.now())
-            self.said += 1
-            body = {"event": f"REFUND.{status}", "data": _notice(refund)}
-            self.posts.append(Post(f"n{self.said}", refund.out_refund_no, json.dumps(body).encode()))
+            self.posts.append(self.letter(f"REFUND.{status}", _notice(refund), refund.out_refund_no))
         return len(going)
 
-    async def deliver(self, post: Post, nonce: str | None = None) -> bool:
-        """A genuine notice arrives, signed anew unless ``nonce`` repeats an earlier try's; whether it was new.
+    async def deliver(self, post: Post, nonce: str | None = None) -> int:
+        """A genuine notice arrives at our door, signed anew unless ``nonce`` repeats an earlier try's; our answer.
 
         Raises:
-            HoufuError: it is refused.
+            IllegalTransitionError: it moved something as nothing may move.
         """
-        from adapters.wechat_pay.cash import _cash_state, _refund_state
-
-        if not self.notified:
-            return False
         post.tries += 1
-        body = json.loads(post.raw)
-        kind, data = body["event"], body["data"]
-        payment = _cash_state(data) if kind.startswith("TRANSACTION.") else None
-        refund = _refund_state(data) if kind.startswith("REFUND.") else None
-        notice = CashNotice(post.id, kind, self.now(), payment, refund)
         headers = {"wechatpay-nonce": nonce or f"{post.id}-{post.tries}", "wechatpay-timestamp": str(self.now())}
-        async with self.db.begin() as tx:
-            return await notices.take(tx, notice, headers, post.raw)
+        ended: list[str] = []
+        metrics = SimpleNamespace(labels=lambda how: SimpleNamespace(inc=lambda: ended.append(how)))
+        world: Any = SimpleNamespace(db=self.db, ports=SimpleNamespace(pay=self.pay), metrics=SimpleNamespace(notices=metrics))
+        request: Any = SimpleNamespace(headers=headers, body=lambda: _nothing_else(post.raw))
+        answer = await callbacks._take(request, world)
+        if IllegalTransitionError.code in ended:
+            raise IllegalTransitionError(what=post.about, before="?", after="?")
+        post.taken = post.taken or answer.status_code == 204
+        return answer.status_code
 
     async def waiting_parts(self) -> list[UUID]:
         """Settlements that wait for the patient's consent."""
@@ -351,18 +353,13 @@ class Office:
             every = await shares.of_round(tx, now.id) if now is not None else []
             return sum(s.allocation.amount_fen for s in every if s.allocation.number == number and s.state == "free")
 
-    async def heard(self, post: Post) -> bool:
-        """Whether a notice was taken."""
-        async with self.db.begin() as tx:
-            return await tx.get(NoticeSeen, post.id) is not None
-
     async def money(self) -> Json:
         """Where all money stands."""
         found: Json = (await self.db.connection.execute(text(_LEFT))).scalar_one()
         return found
 
-    async def misfit(self, order: Order, change: str) -> None:
-        """A genuine notice of a payment, but not as it was."""
+    async def misfit(self, order: Order, change: str) -> int:
+        """A genuine notice of a payment, but not as it was; our answer."""
         data = transaction(order)
         match change:
             case "amount":
@@ -373,9 +370,7 @@ class Office:
                 data["transaction_id"] = ""
             case _:
                 data[change] = "another"
-        body = {"event": "TRANSACTION.SUCCESS", "data": data}
-        self.said += 1
-        await self.deliver(Post(f"n{self.said}", order.out_trade_no, json.dumps(body).encode()))
+        return await self.deliver(self.letter("TRANSACTION.SUCCESS", data, order.out_trade_no))
 
     async def insured(self) -> bool:
         """Whether the insurance was ever asked for this bill."""
@@ -588,6 +583,10 @@ async def furnish(database_url: str, folder: Path, keys: SandboxKeys, items: Seq
     await world.db.close()
     await town.his.close()
     return town
+
+
+async def _nothing_else(raw: bytes) -> bytes:
+    return raw
 
 
 async def _nothing(where: str, faults: Sequence[str] = ()) -> str:

@@ -51,7 +51,7 @@ class Stand:
         office, kept = self._offices[key]
         self.run(office.db.raw("ROLLBACK TO SAVEPOINT beginning"))
         office.restore(kept)
-        office.quiet, office.stepping, office.notified, office.swept = False, None, True, True
+        office.quiet, office.stepping, office.swept = False, None, True
         return office
 
 

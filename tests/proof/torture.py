@@ -53,11 +53,11 @@ SLICE: Sequence[Job] = (
     Job("insured", 1, ("given up",), 40),
 )
 WHOLE: Sequence[Job] = (
-    Job("one payer", 3, ("confirms early", "given up", "closed yet paid")),
-    Job("two shares", 2, ("given up", "son confirms early")),
-    Job("given up", 2, ("son confirms", "closed yet paid")),
-    Job("insured", 2, ("given up", "insurer fails")),
-    Job("two settlements, shares of the rest", 1),
+    Job("two shares", 6, ("given up",)),
+    Job("one payer", 4, ("confirms early", "given up", "closed yet paid")),
+    Job("given up", 4, ("son confirms",)),
+    Job("insured", 2, ("given up",)),
+    Job("two settlements, shares of the rest", 1, ("insurer fails", "given up")),
 )
 
 

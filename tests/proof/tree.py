@@ -11,9 +11,10 @@ schedule, row for row in every book, what follows is known and not run again: th
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import text
@@ -44,11 +45,11 @@ class Scenario:
     items: Sequence[str] = ("CONS2", "URINE")
 
 
-# What of each row can matter from now on. Sealed columns say what others say; the feed is told to people and never read.
+# What of each row can matter from now on; how often was looked, only where somebody will look again. Sealed columns say what others say; the feed is told to people and never read.
 _STATE = """SELECT concat(
-    (SELECT string_agg(concat_ws('|', id, round_id, allocation_id, actor, amount_fen, refunded_fen, state, expires_at,
-        transaction_id, out_trade_no, paid_at, closed_at, next_look_at, looks, trouble, refusal, prepared_at IS NULL), '/'
-        ORDER BY id) FROM attempt), '#',
+    (SELECT string_agg(concat_ws('|', id, round_id, allocation_id, actor, amount_fen, refunded_fen, state,
+        transaction_id, out_trade_no, paid_at, closed_at, next_look_at, trouble, refusal, CASE WHEN next_look_at IS NOT NULL
+        THEN concat(looks, expires_at, prepared_at IS NULL) END), '/' ORDER BY id) FROM attempt), '#',
     (SELECT string_agg(concat_ws('|', id, round_id, number, amount_fen, person_id, replaced_at IS NULL), '/' ORDER BY id)
         FROM allocation), '#',
     (SELECT string_agg(concat_ws('|', id, state, cash_fen, paid_fen, busy_fen, shared, insured, opened_at, given_up_by),
@@ -78,6 +79,19 @@ class Tally:
     acts: int = 0
 
 
+Counts = tuple[int, ...]
+"""How many schedules there are with 0, 1, 2 … disturbances."""
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    return tuple(a + b for a, b in zip_longest(one, other, fillvalue=0))
+
+
+def _more(much: int, counts: Counts) -> Counts:
+    """So many disturbances more."""
+    return (0,) * much + counts
+
+
 @dataclass(slots=True)
 class _Run:
     """One execution of one act: what was chosen at each of its places, and what could have been."""
@@ -85,10 +99,11 @@ class _Run:
     forced: Sequence[str]
     left: int
     at: int
+    deaths: Set[int] = frozenset()
     taken: list[str] = field(default_factory=list)
     options: list[tuple[str, ...]] = field(default_factory=list)
     moments: dict[int, bytes] = field(default_factory=dict)  # place -> everything as it was there
-    crashed: list[tuple[bytes, int]] = field(default_factory=list)
+    crashed: Counts = ()
 
 
 class _Same(BaseException):
@@ -102,7 +117,7 @@ class Tree:
         self.office, self.scenario, self.disturbances = office, scenario, disturbances
         self.tally = Tally()
         self.trail: list[str] = []
-        self._known: dict[tuple[Any, ...], int] = {}
+        self._known: dict[tuple[Any, ...], tuple[int, Counts]] = {}
         self._done: set[str] = set()
         self._savepoints = 0
         self._run: _Run | None = None
@@ -115,7 +130,7 @@ class Tree:
         """
         self.office.stepping = self._step
         async with self._back():
-            self.tally.schedules = await self._from(0, self.disturbances)
+            self.tally.schedules = sum(await self._from(0, self.disturbances))
         return self.tally
 
     @asynccontextmanager
@@ -138,22 +153,22 @@ class Tree:
         told = _NAMES.sub(lambda m: names.setdefault(m[0], f"~{len(names)}"), f"{rows}#{self.office.books()}")
         return hashlib.sha256(told.encode()).digest()
 
-    async def _from(self, at: int, left: int, now: bytes | None = None) -> int:
-        """How many schedules go on from here, all of them checked."""
+    async def _from(self, at: int, left: int, now: bytes | None = None) -> Counts:
+        """How many schedules go on from here with 0, 1 … ``left`` disturbances, all of them checked."""
         now = now or await self._digest()
-        key = (at, left, now, tuple(sorted(self._done)) if left else ())
-        known = self._known.get(key)
-        if known is None:
+        key = (at, now, tuple(sorted(self._done)) if left else ())
+        seen, known = self._known.get(key, (-1, ()))
+        if seen < left:
             if at == len(self.scenario.acts):
                 known = await self._leaf()
             else:
                 known = await self._act(at, left)
                 if left:
-                    known += await self._otherwise(at, left, now)
-            self._known[key] = known
-        return known
+                    known = _sum(known, await self._otherwise(at, left, now))
+            self._known[key] = left, known
+        return known[: left + 1]
 
-    async def _leaf(self) -> int:
+    async def _leaf(self) -> Counts:
         self.tally.run += 1
         async with self._back():
             try:
@@ -162,17 +177,17 @@ class Tree:
                 await self.office.check()
             except Exception as wrong:
                 raise self._wrong(wrong) from wrong
-        return 1
+        return (1,)
 
     def _wrong(self, wrong: Exception) -> Wrong:
         return Wrong(f"{wrong!r}\n  {self.scenario.name}: {' → '.join(self.trail)}")
 
-    async def _otherwise(self, at: int, left: int, now: bytes) -> int:
+    async def _otherwise(self, at: int, left: int, now: bytes) -> Counts:
         """The act does not happen, or something else happens before it."""
-        found, act = 0, self.scenario.acts[at]
+        found, act = Counts(), self.scenario.acts[at]
         if act.droppable:
             self.trail.append(f"[not: {act.name}]")
-            found += await self._from(at + 1, left - 1, now)
+            found = _sum(found, _more(1, await self._from(at + 1, left - 1, now)))
             self.trail.pop()
         for name in self.scenario.extras:
             if name not in self._done:
@@ -180,30 +195,44 @@ class Tree:
                     self.trail.append(f"[{name}]")
                     await self._extra(name)
                     after = await self._digest()
-                    found += await self._from(at, left - 1, after) if after != now else 0
+                    if after != now:
+                        found = _sum(found, _more(1, await self._from(at, left - 1, after)))
         return found
 
-    async def _act(self, at: int, left: int) -> int:
-        found, waiting = 0, [list[str]()]
+    async def _act(self, at: int, left: int) -> Counts:
+        found, waiting = Counts(), [list[str]()]
         while waiting:
             forced = waiting.pop()
+            much = sum(map(bool, forced))
             async with self._back():
-                run = self._run = _Run(forced, left - sum(map(bool, forced)), at)
-                self.trail.append(self.scenario.acts[at].name)
-                self.tally.acts += 1
-                try:
-                    await self._perform(self.scenario.acts[at].do)
-                except _Same:
+                run, same = await self._once(at, left - much, forced)
+                if same:
                     continue
-                self._run = None
                 end = await self._digest()
-                # A crash, or an extra, after the last thing an act does belongs to the next act.
-                found += sum(n for digest, n in run.crashed if digest != end)
-                found += await self._from(at + 1, run.left, end)
-            for place in range(len(forced), len(run.options)):
-                if run.moments.get(place) != end:
-                    waiting += [run.taken[:place] + [one] for one in run.options[place]]
+                found = _sum(found, _more(much, await self._from(at + 1, run.left, end)))
+            # A crash, or an extra, after the last thing an act does belongs to the next act.
+            places = [n for n in range(len(forced), len(run.options)) if run.moments.get(n) != end]
+            for place in places if run.left else ():
+                waiting += [run.taken[:place] + [one] for one in run.options[place]]
+            deaths = {place for place in places if place in run.moments}
+            if deaths and run.left:
+                async with self._back():
+                    again, _ = await self._once(at, run.left, forced, deaths)
+                    found = _sum(found, _more(much + 1, again.crashed))
         return found
+
+    async def _once(self, at: int, left: int, forced: Sequence[str], deaths: Set[int] = frozenset()) -> tuple[_Run, bool]:
+        """Perform an act; at ``deaths`` also go on as if the process had died there."""
+        run = self._run = _Run(forced, left, at, deaths)
+        self.trail.append(self.scenario.acts[at].name)
+        self.tally.acts += 1
+        try:
+            await self._perform(self.scenario.acts[at].do)
+        except _Same:
+            return run, True
+        finally:
+            self._run = None
+        return run, False
 
     async def _perform(self, do: Do) -> None:
         try:
@@ -218,14 +247,13 @@ class Tree:
         if run is None:
             return ""
         place = len(run.taken)
-        fresh = place >= len(run.forced)
-        choice = "" if fresh else run.forced[place]
+        choice = run.forced[place] if place < len(run.forced) else ""
         run.taken.append(choice)
         if faults:
-            run.options.append(tuple(faults) if run.left > 0 else ())
+            run.options.append(tuple(faults))
         else:
-            run.options.append(tuple(n for n in self.scenario.extras if n not in self._done) if run.left > 0 else ())
-            if run.left > 0 or choice:
+            run.options.append(tuple(n for n in self.scenario.extras if n not in self._done))
+            if run.left or choice:
                 run.moments[place] = await self._digest()
         if choice:
             self.trail.append(f"[{where}: {choice}]")
@@ -233,15 +261,12 @@ class Tree:
             await self._extra(choice)
             if await self._digest() == run.moments[place]:
                 raise _Same
-        if fresh and not faults and run.left > 0:
-            await self._crash(run, where, run.moments[place])
+        if place in run.deaths:
+            async with self._back():
+                self._run = None
+                self.trail.append(f"[{where}: {_CRASH}]")
+                run.crashed = _sum(run.crashed, await self._from(run.at + 1, run.left - 1, run.moments[place]))
         return choice if faults else ""
-
-    async def _crash(self, run: _Run, where: str, now: bytes) -> None:
-        async with self._back():
-            self._run = None
-            self.trail.append(f"[{where}: {_CRASH}]")
-            run.crashed.append((now, await self._from(run.at + 1, run.left - 1, now)))
 
     async def _extra(self, name: str) -> None:
         run, self._run = self._run, None

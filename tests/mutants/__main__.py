@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from tests.mutants.seeded import BUGS, Bug
 
-SECONDS = 300
+SECONDS = 600
 WORKERS = 2
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::[^\s\[]+)", re.M)
 

@@ -22,16 +22,15 @@ class NotApplicable(Exception):
     """The code has moved: the bug has to be planted anew, else it proves nothing."""
 
 
-def plant(change: Change) -> None:
-    """Change a function in place.
+def spoil(change: Change) -> tuple[FunctionType, str]:
+    """The function to be changed, and what it becomes.
 
     Raises:
         NotApplicable: what is to be changed is not there, or not once.
     """
     module_name, _, path = change.where.partition(":")
     try:
-        module = importlib.import_module(module_name)
-        found: Any = module
+        found: Any = importlib.import_module(module_name)
         for part in path.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as gone:
@@ -41,8 +40,18 @@ def plant(change: Change) -> None:
     source = textwrap.dedent(inspect.getsource(found))
     if source.count(change.was) != 1:
         raise NotApplicable(f"{change.where} has {change.was!r} {source.count(change.was)} times")
-    made: dict[str, Any] = dict(vars(module))
-    exec(compile(source.replace(change.was, change.now), f"<mutant of {change.where}>", "exec"), made)  # noqa: S102
+    return found, source.replace(change.was, change.now)
+
+
+def plant(change: Change) -> None:
+    """Change a function in place.
+
+    Raises:
+        NotApplicable: as ``spoil`` does.
+    """
+    found, source = spoil(change)
+    made: dict[str, Any] = dict(found.__globals__)
+    exec(compile(source, f"<mutant of {change.where}>", "exec"), made)  # noqa: S102
     found.__code__ = made[found.__name__].__code__
 
 

@@ -48,9 +48,9 @@ class Job:
 
 
 SLICE: Sequence[Job] = (
-    Job("one payer", 1, None, 30),
-    Job("given up", 1, ("son confirms", "closed yet paid"), 20),
-    Job("insured", 1, ("given up",), 40),
+    Job("one payer", 1, ("confirms early", "given up", "closed yet paid"), 16),
+    Job("given up", 1, ("son confirms",), 20),
+    Job("insured", 1, ("given up",), 30),
 )
 WHOLE: Sequence[Job] = (
     Job("two shares", 6, ("given up",)),

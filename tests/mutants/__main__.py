@@ -77,10 +77,10 @@ def main() -> int:
     with ThreadPoolExecutor(WORKERS) as pool:
         for number, verdict in enumerate(pool.map(judge, bugs), 1):
             verdicts.append(verdict)
-            without = f" (without {verdict.bug.without})" if verdict.bug.without else ""
+            named = verdict.bug.name + (f" (without {verdict.bug.without})" if verdict.bug.without else "")
             word = "caught" if verdict.caught else "SURVIVED"
-            print(f"{number:>2}/{len(bugs)} {word:8} {verdict.bug.name + without:64} {verdict.seconds:>5.0f} s  {verdict.by}",
-                  flush=True)
+            took = f"{verdict.seconds:>5.0f} s"
+            print(f"{number:>2}/{len(bugs)} {word:8} {named:64} {took}  {verdict.by}", flush=True)
     caught = sum(v.caught for v in verdicts)
     print(f"caught {caught}/{len(bugs)}")
     return 0 if caught == len(bugs) else 1

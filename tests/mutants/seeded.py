@@ -70,13 +70,17 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "amount trusted",
-        (HISTORIES,),
+        (CALLBACKS,),
         (Change(f"{ATTEMPTS}:_fits", "if state.amount_fen != attempt.amount_fen:", "if not state.amount_fen:"),),
     ),
     Bug(
         "wrong payer taken",
-        (HISTORIES,),
-        (Change(f"{ATTEMPTS}:_fits", "if attempt.openid_sealed is not None and", "if attempt.openid_sealed is None and"),),
+        (CALLBACKS,),
+        (
+            Change(
+                f"{ATTEMPTS}:_fits", "if attempt.openid_sealed is not None and", "if attempt.openid_sealed is None and"
+            ),
+        ),
     ),
     Bug(
         "another merchant's money taken",
@@ -218,7 +222,13 @@ BUGS: Sequence[Bug] = (
     Bug(
         "late money is kept",
         (SCHEDULES,),
-        (Change(f"{ATTEMPTS}:paid", "if attempt.state in OVER:", "if attempt.state in OVER: return attempt\n    if False:"),),
+        (
+            Change(
+                f"{ATTEMPTS}:paid",
+                "if attempt.state in OVER:",
+                "if attempt.state in OVER: return attempt\n    if False:",
+            ),
+        ),
     ),
     Bug(
         "insurance paid, but given up",

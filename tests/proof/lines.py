@@ -12,8 +12,7 @@ from uuid import UUID
 
 from adapters import his as his_line
 from adapters.insurance.client import InsuranceClient, InsuranceSettings
-from adapters.wechat_pay import WeChatPay, WeChatPaySettings
-from adapters.wechat_pay import cash
+from adapters.wechat_pay import WeChatPay, WeChatPaySettings, cash
 from adapters.wechat_pay import line as wechat_line
 from kernel.outside import Breaker, Guard, Rejected, Unknown
 from payments.ports import Authorized, CashNotice
@@ -130,7 +129,6 @@ class PayLine(WeChatPay):
         self._library: Any = _Library(books, merchant, now, step)
         self._library.notify_url = settings.notify_url
         self.line.library = self._library
-
 
     def decode_notify(self, headers: Mapping[str, str], raw: bytes, now: datetime) -> CashNotice:
         """What ``Post`` carries, read as the adapter reads what it has decrypted."""

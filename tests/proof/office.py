@@ -7,66 +7,47 @@ back to any moment. A commit is that savepoint's release, with every deferred co
 import asyncio
 import json
 import pickle
-import secrets
-import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from adapters.insurance import Access, InsuranceSettings, Province
 from adapters.wechat_pay import WeChatPaySettings
 from api.callbacks import wechat_pay as callbacks
-from billing.models import ChargeItem
 from billing.service import paying
 from billing.service.lines import lines_of, reverse
-from houfu import demo, tables, wiring
+from houfu import tables
 from houfu.audit import CHECKS
-from intake.flows import Intake
-from intake.rules import Item, read
-from kernel import ids
 from kernel.clock import ManualClock
 from kernel.crypto import Vault
-from kernel.db import Database, NoJobs, Tx, connect
+from kernel.db import Database, NoJobs, Tx
 from kernel.errors import IllegalTransitionError
 from kernel.ids import new_id
-from kernel.settings import load
 from payments import flows
-from payments.models import Attempt, InsurancePart
+from payments.models import InsurancePart
 from payments.ports import CashChannel, CashPay
 from payments.rules import Till
-from payments.service import attempts, shares
+from payments.service import shares
 from payments.service.attempts import Press
-from people.models import Grant, Staff
-from people.rules import Actor, ActorKind, GrantKind, Role
-from people.service import hospitals, sessions
+from people.rules import Actor
 from sandbox import town as towns
-from sandbox.his.catalogue import HOSPITAL_FILE
-from sandbox.insurance import books as centre_books
-from sandbox.insurance import refunds as centre_refunds
 from sandbox.insurance.wire import Refusal as CentreRefusal
-from sandbox.keys import SandboxKeys
-from sandbox.wechat_pay import books as wechat_books
-from sandbox.wechat_pay import wire as wechat_wire
 from sandbox.wechat_pay.app import refund_view
 from sandbox.wechat_pay.books import Order, Refund
 from sandbox.wechat_pay.notifier import transaction
 from sandbox.wechat_pay.wire import Refusal
 from tests.proof.lines import CentreLine, HisLine, PayLine
-from visits.events import VisitMarked
 from visits.flows import deliver_calls
-from visits.models import Visit
 
 MOTHER, DAUGHTER, SON = "oHF-demo-mother-000000000001", "oHF-demo-daughter-0000000002", "oHF-demo-son-000000000000003"
-NOON = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 ROUNDS = 60
 """How often the sweeps may run before everything has to be quiet."""
 Json = dict[str, Any]
@@ -94,7 +75,7 @@ _LEFT = """SELECT json_build_object(
 
 
 class Numbers:
-    """Random ids and codes of the product and the sandbox, one after the other, so that a moment comes back the same."""
+    """Random ids and codes of the product and the sandbox, one after the other, so that moments come back the same."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -118,22 +99,6 @@ class Numbers:
         """The next token."""
         self.count += 1
         return f"{self.count:0{2 * size}x}"
-
-
-@contextmanager
-def countable() -> Iterator[Numbers]:
-    """While in the block nothing is random."""
-    numbers = Numbers()
-    chance = SimpleNamespace(
-        choice=numbers.choice, randbelow=numbers.below, token_hex=numbers.hex, compare_digest=secrets.compare_digest,
-        token_urlsafe=numbers.hex,
-    )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ids, "uuid", SimpleNamespace(uuid4=numbers.uuid4, uuid5=uuid.uuid5))
-        for module in (ids, wechat_wire, wechat_books, centre_books, centre_refunds):
-            patch.setattr(module, "secrets", chance)
-        patch.setattr(flows, "_SIDE_BY_SIDE", 1)  # one connection
-        yield numbers
 
 
 class Wrong(AssertionError):
@@ -223,7 +188,9 @@ class Office:
         self.town.insurance.now = self.town.insurance.books.now = self.now
         self.town.insurance.notify_url = ""
         self.center = CentreLine(
-            InsuranceSettings(keys["base_url"], keys["org_code"], access, Province("here")), self.town.insurance, self.step
+            InsuranceSettings(keys["base_url"], keys["org_code"], access, Province("here")),
+            self.town.insurance,
+            self.step,
         )
         self.his = HisLine(self.town.his, self.step)
         self.db.step = self.step
@@ -326,8 +293,10 @@ class Office:
         headers = {"wechatpay-nonce": nonce or f"{post.id}-{post.tries}", "wechatpay-timestamp": str(self.now())}
         ended: list[str] = []
         metrics = SimpleNamespace(labels=lambda how: SimpleNamespace(inc=lambda: ended.append(how)))
-        world: Any = SimpleNamespace(db=self.db, ports=SimpleNamespace(pay=self.pay), metrics=SimpleNamespace(notices=metrics))
-        request: Any = SimpleNamespace(headers=headers, body=lambda: _nothing_else(post.raw))
+        world: Any = SimpleNamespace(
+            db=self.db, ports=SimpleNamespace(pay=self.pay), metrics=SimpleNamespace(notices=metrics)
+        )
+        request: Any = SimpleNamespace(headers=headers, body=partial(_read, post.raw))
         answer = await callbacks._take(request, world)
         if IllegalTransitionError.code in ended:
             raise IllegalTransitionError(what=post.about, before="?", after="?")
@@ -386,13 +355,12 @@ class Office:
             return
         async with self.db.begin() as tx:
             every = await lines_of(tx, self.visit)
-            line, hospital = every[nth % len(every)], await hospitals.by_id(tx, self.counter.hospital_id or self.visit)
+            line = every[nth % len(every)]
             if line.state in ("reversed", "refunded") or line.reversed_at is not None:
                 return
             visit = await paying.locked_visit(tx, self.visit)
             self.town.his.clinic.reverse(line.number)
             await reverse(tx, visit, line, tx.now)
-            assert hospital.id == visit.hospital_id
 
     def insurer_does(self, do: str, nth: int | None = None) -> None:
         """The insurer acts on its orders, where their state allows it."""
@@ -526,106 +494,5 @@ def _notice(refund: Refund) -> Json:
     return refund_view(refund) | {"mchid": refund.mchid, "refund_status": refund.status}
 
 
-class _NoPorts(towns.Ports):
-    def __init__(self) -> None:
-        super().__init__({})
-
-    def url(self, name: str) -> str:
-        """Nobody listens."""
-        return f"http://{name}.test"
-
-
-# --------------------------------------------------------------------------------------------------------- the setting
-
-
-async def furnish(database_url: str, folder: Path, keys: SandboxKeys, items: Sequence[str]) -> towns.Town:
-    """Write the hospital and the mother's visit, all of it done and owed, into an empty database.
-
-    Args:
-        items: what was ordered; those of a second department follow a ``|``.
-    """
-    clock = ManualClock(NOON)
-    ready = load({}, database_url=database_url.replace("+psycopg", ""), data_dir=folder)
-    client = towns.client_settings(keys, _NoPorts())
-    world = wiring.build(demo.settings_for(ready, client), clock=clock)
-    document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
-    his_keys = await demo.open_hospital(world, document)
-    town = towns.build(keys, _NoPorts(), "http://houfu.test", his_keys, now=lambda: clock.time)
-    card = town.his.catalogue.patients["P0000001"]
-    # Her personal account is empty, so that every line leaves something to pay.
-    town.his.books.account_used["P0000001"] = card.account_fen
-    encounter = ""
-    for item in items:
-        department = {"|": "CARD"}.get(item, "CARD")
-        if item == "|" or not encounter:
-            encounter = town.his.clinic.register(card, department)
-        if item != "|":
-            town.his.clinic.confirm(town.his.clinic.order(encounter, item))
-    async with world.db.begin() as tx:
-        hospital = (await hospitals.everyone(tx))[0].id
-    async with world.db.begin() as tx:
-        known = await hospitals.snapshot(tx, hospital)
-    said = [one for raw in town.his.books.outbox.values() if isinstance(one := read(raw), Item)]
-    answers = await Intake(world.db).take(known, said)
-    assert {a.status for a in answers} == {"accepted"}, answers
-    async with world.db.begin() as tx:
-        visit = (await tx.session.scalars(select(Visit))).one()
-        visit.mode = "DEFERRED"
-        await tx.emit(VisitMarked(visit.id))
-        await tx.session.execute(text("DELETE FROM \"grant\""))
-        for openid, relation in ((DAUGHTER, "daughter"), (SON, "son")):
-            person = await sessions.by_wechat(tx, openid, town.keys.wechat.appid)
-            assert person is not None
-            tx.add(_grant(visit.patient_id, person.id, relation, tx.now))
-    his = HisLine(town.his, _nothing)
-    while await deliver_calls(world.db, his):
-        clock.move(timedelta(seconds=2))
-    await world.db.close()
-    await town.his.close()
-    return town
-
-
-async def _nothing_else(raw: bytes) -> bytes:
+async def _read(raw: bytes) -> bytes:
     return raw
-
-
-async def _nothing(where: str, faults: Sequence[str] = ()) -> str:
-    return ""
-
-
-def _grant(patient: UUID, person: UUID, relation: str, now: datetime) -> Grant:
-    return Grant(
-        id=new_id(), patient_id=patient, person_id=person, kind=GrantKind.PAY, relation=relation, depth=0, opened=[],
-        bond=new_id(), state="active", created_at=now,
-    )  # fmt: skip
-
-
-@asynccontextmanager
-async def opened(database_url: str, vault: Vault, town: towns.Town) -> AsyncIterator[Office]:
-    """The office on a database that ``furnish`` has written; nothing of what happens is kept in it."""
-    engine, clock = connect(database_url, pool_size=1), ManualClock(NOON + timedelta(minutes=10))
-    with countable() as numbers:
-        async with engine.connect() as connection:
-            db = OneConnection(connection, vault, clock)
-            await connection.begin()
-            async with db.begin() as tx:
-                visit = (await tx.session.scalars(select(Visit))).one()
-                found = [await sessions.by_wechat(tx, openid, town.keys.wechat.appid) for openid in (MOTHER, DAUGHTER, SON)]
-                mother, daughter, son = (Actor(ActorKind.PERSON, person.id) for person in found if person is not None)
-                cash = (await tx.session.scalars(select(Staff).where(Staff.login == "c.cash"))).one()
-                money = (await tx.session.scalars(select(Staff).where(Staff.role == Role.FINANCE).limit(1))).one()
-                lines = (await tx.session.scalars(select(ChargeItem))).all()
-                assert {c.state for c in lines} == {"billable"}, [c.state for c in lines]
-            counter = Actor(ActorKind.STAFF, cash.id, cash.hospital_id, Role.COUNTER)
-            finance = Actor(ActorKind.STAFF, money.id, money.hospital_id, Role.FINANCE)
-            till = Till(town.keys.wechat_pay.mchid, town.keys.wechat.appid)
-            owed = sum(c.self_fen for c in lines)
-            yield Office(db, clock, town, till, visit.id, mother, daughter, son, counter, finance, owed, numbers)
-            await connection.rollback()
-    await engine.dispose()
-
-
-async def attempts_of(office: Office) -> list[Attempt]:
-    """All attempts, oldest first."""
-    async with office.db.begin() as tx:
-        return list(await attempts.of_visit(tx, office.visit))

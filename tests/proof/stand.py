@@ -11,7 +11,8 @@ import uvloop
 from kernel.crypto import load_vault
 from kernel.settings import load
 from sandbox.keys import fresh
-from tests.proof.office import Office, furnish, opened
+from tests.proof.office import Office
+from tests.proof.setting import furnish, opened
 
 T = TypeVar("T")
 

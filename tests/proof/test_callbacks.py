@@ -90,3 +90,18 @@ def test_said_twice_and_played_again(stand: Stand) -> None:
         await told_until_taken(office)
 
     stand.run(walk())
+
+
+def test_what_does_not_fit(stand: Stand) -> None:
+    """Genuine, yet another amount, payer, merchant, app or number of payment: 409, nothing moves; then the true one."""
+    office = stand.office(ITEMS)
+
+    async def walk() -> None:
+        order = await paid(office)
+        before = await office.money()
+        for change in ("amount", "payer", "mchid", "appid", "transaction"):
+            assert await office.misfit(order, change) == 409, change
+            assert await office.money() == before
+        await told_until_taken(office)
+
+    stand.run(walk())

@@ -22,7 +22,5 @@ def test_every_schedule_ends_well(stand: Stand, job: Job) -> None:
 def test_the_same_tree_twice_is_the_same(stand: Stand) -> None:
     """Going back leaves nothing behind: a second walk finds the same schedules and does the same."""
     scenario = replace(scenarios.ONE, extras={})
-    first, second = (
-        stand.run(Tree(stand.office(scenario.items), scenario, 1).explore()) for _ in range(2)
-    )
+    first, second = (stand.run(Tree(stand.office(scenario.items), scenario, 1).explore()) for _ in range(2))
     assert first == second

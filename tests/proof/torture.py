@@ -71,9 +71,12 @@ def _database(server: EmbeddedPostgres) -> Iterator[str]:
 def work(jobs: Sequence[Job]) -> bool:
     """Do these jobs one after the other, a line of JSON for each; whether all went well."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    with EmbeddedPostgres(ROOT / ".cache" / "test-pg", settings=QUICK) as server, tempfile.TemporaryDirectory() as folder:
-        with a_stand(lambda: _database(server), Path(folder)) as stand:
-            return all([_done(stand, job) for job in jobs])
+    with (
+        EmbeddedPostgres(ROOT / ".cache" / "test-pg", settings=QUICK) as server,
+        tempfile.TemporaryDirectory() as folder,
+        a_stand(lambda: _database(server), Path(folder)) as stand,
+    ):
+        return all([_done(stand, job) for job in jobs])
 
 
 def _done(stand: Stand, job: Job) -> bool:
@@ -121,8 +124,10 @@ def main() -> int:
     told = [json.loads(line) for worker in workers for line in worker.communicate()[0].splitlines()]
     seconds = time.perf_counter() - begun
     for one in told:
-        print("{scenario:38} ≤ {disturbances} disturbances {schedules:>7} schedules, {run:>5} run to their end, "
-              "{acts:>5} acts, {seconds:>6} s".format(**one))
+        print(
+            "{scenario:38} ≤ {disturbances} disturbances {schedules:>7} schedules, {run:>5} run to their end, "
+            "{acts:>5} acts, {seconds:>6} s".format(**one)
+        )
         if one["wrong"]:
             print(f"  WRONG: {one['wrong']}")
     schedules, run = (sum(one[name] for one in told) for name in ("schedules", "run"))

@@ -45,13 +45,14 @@ class Scenario:
     items: Sequence[str] = ("CONS2", "URINE")
 
 
-# What of each row can matter from now on; how often was looked, only where somebody will look again. Sealed columns say what others say; the feed is told to people and never read.
+# What of each row can matter from now on; how often was looked, only where somebody will look again. Sealed columns say
+# what others say; the feed is told to people and never read.
 _STATE = """SELECT concat(
     (SELECT string_agg(concat_ws('|', id, round_id, allocation_id, actor, amount_fen, refunded_fen, state,
-        transaction_id, out_trade_no, paid_at, closed_at, next_look_at, trouble, refusal, CASE WHEN next_look_at IS NOT NULL
-        THEN concat(looks, expires_at, prepared_at IS NULL) END), '/' ORDER BY id) FROM attempt), '#',
-    (SELECT string_agg(concat_ws('|', id, round_id, number, amount_fen, person_id, replaced_at IS NULL), '/' ORDER BY id)
-        FROM allocation), '#',
+        transaction_id, out_trade_no, paid_at, closed_at, next_look_at, trouble, refusal,
+        CASE WHEN next_look_at IS NOT NULL THEN concat(looks, expires_at, prepared_at IS NULL) END), '/' ORDER BY id) FROM attempt), '#',
+    (SELECT string_agg(concat_ws('|', id, round_id, number, amount_fen, person_id, replaced_at IS NULL), '/'
+        ORDER BY id) FROM allocation), '#',
     (SELECT string_agg(concat_ws('|', id, state, cash_fen, paid_fen, busy_fen, shared, insured, opened_at, given_up_by),
         '/' ORDER BY id) FROM round), '#',
     (SELECT string_agg(concat_ws('|', id, attempt_id, charge_id, amount_fen, state, next_at, tries, trouble), '/'
@@ -67,7 +68,9 @@ _STATE = """SELECT concat(
     (SELECT string_agg(concat_ws('|', id, state), '/' ORDER BY id) FROM visit), '#',
     (SELECT bool_and(last_seq = (SELECT count(*) FROM feed_row r WHERE r.subject = f.subject)) FROM feed f))"""
 # Ids and numbers are counted on, so they are as many as were drawn before: only which is which matters.
-_NAMES = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32,}|HF[0-9A-Za-z]+|4200[0-9]{10,}|5030[0-9]{10,}|ORD[0-9A-F]+")
+_NAMES = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32,}|HF[0-9A-Za-z]+|4200[0-9]{10,}|5030[0-9]{10,}|ORD[0-9A-F]+"
+)
 
 
 @dataclass(slots=True)
@@ -213,7 +216,7 @@ class Tree:
             # A crash, or an extra, after the last thing an act does belongs to the next act.
             places = [n for n in range(len(forced), len(run.options)) if run.moments.get(n) != end]
             for place in places if run.left else ():
-                waiting += [run.taken[:place] + [one] for one in run.options[place]]
+                waiting += [[*run.taken[:place], one] for one in run.options[place]]
             deaths = {place for place in places if place in run.moments}
             if deaths and run.left:
                 async with self._back():
@@ -221,7 +224,9 @@ class Tree:
                     found = _sum(found, _more(much + 1, again.crashed))
         return found
 
-    async def _once(self, at: int, left: int, forced: Sequence[str], deaths: Set[int] = frozenset()) -> tuple[_Run, bool]:
+    async def _once(
+        self, at: int, left: int, forced: Sequence[str], deaths: Set[int] = frozenset()
+    ) -> tuple[_Run, bool]:
         """Perform an act; at ``deaths`` also go on as if the process had died there."""
         run = self._run = _Run(forced, left, at, deaths)
         self.trail.append(self.scenario.acts[at].name)

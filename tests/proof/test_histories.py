@@ -1,4 +1,4 @@
-"""Random histories of one bill on PostgreSQL, with the providers' own books as oracle; in the end all is quiet and right.
+"""Random histories of one bill on PostgreSQL, the providers' own books as oracle; at last all is quiet and right.
 
 Hypothesis chooses who does what next, what gets lost and where the process dies; it makes a failing history short.
 ``HOUFU_HISTORIES`` says how many (``make torture``: many).

@@ -50,7 +50,8 @@ class Scenario:
 _STATE = """SELECT concat(
     (SELECT string_agg(concat_ws('|', id, round_id, allocation_id, actor, amount_fen, refunded_fen, state,
         transaction_id, out_trade_no, paid_at, closed_at, next_look_at, trouble, refusal,
-        CASE WHEN next_look_at IS NOT NULL THEN concat(looks, expires_at, prepared_at IS NULL) END), '/' ORDER BY id) FROM attempt), '#',
+        CASE WHEN next_look_at IS NOT NULL THEN concat(looks, expires_at, prepared_at IS NULL) END), '/' ORDER BY id)
+        FROM attempt), '#',
     (SELECT string_agg(concat_ws('|', id, round_id, number, amount_fen, person_id, replaced_at IS NULL), '/'
         ORDER BY id) FROM allocation), '#',
     (SELECT string_agg(concat_ws('|', id, state, cash_fen, paid_fen, busy_fen, shared, insured, opened_at, given_up_by),

@@ -16,8 +16,11 @@ ASSET_SOURCES := $(shell find pwa -name node_modules -prune -o -path pwa/static 
 	-o -type f -print)
 NPM_FLAGS := --no-audit --no-fund --ignore-scripts
 PYTEST := $(PY) -m pytest
-# As many as processors: a third one makes the browser wait longer than its tests do.
+# The browser's tests get as many workers as processors: a third one makes the browser wait longer than its tests do.
+# The others wait a lot, for silence that has to end and for servers that start; one more makes use of that time.
 WORKERS ?= 2
+MORE_WORKERS ?= 3
+SPREAD := --dist loadfile --no-loadscope-reorder
 # Bytecode is kept, whatever the shell says: reading all modules anew makes every start of Python three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
@@ -57,7 +60,8 @@ test-machine: setup
 	@tools/test-machine
 
 test: test-machine ## every test, after setting up what tests need (Chromium, fonts)
-	@$(PYTEST) -m "not pictures" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@failed=; $(PYTEST) -m "not pictures and not browser" -n $(MORE_WORKERS) $(SPREAD) || failed=1; \
+		$(PYTEST) -m "browser and not pictures" -n $(WORKERS) $(SPREAD) || failed=1; [ -z "$$failed" ]
 
 lint: setup
 	@echo "→ format"; $(VENV)/bin/ruff format --check .
@@ -67,7 +71,7 @@ lint: setup
 
 check: lint ## format, lint, types, import rules, and the fast tests
 	@echo "→ fast tests"; $(PYTEST) -q -m "not slow and not browser and not pictures" \
-		-n $(WORKERS) --dist loadfile --no-loadscope-reorder
+		-n $(MORE_WORKERS) $(SPREAD)
 
 torture: setup ## proves that money is never wrong: 10,000 schedules of crashes and faults, random histories
 	@$(PY) -m tests.proof.torture

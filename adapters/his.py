@@ -103,6 +103,15 @@ class _Payment(BaseModel):
     transaction: Annotated[str, Field(max_length=64)]
 
 
+class _InsurancePart(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    number: Annotated[str, Field(min_length=1, max_length=64)]
+    fund_fen: Annotated[int, Field(ge=0, strict=True)]
+    account_fen: Annotated[int, Field(ge=0, strict=True)]
+    other_fen: Annotated[int, Field(ge=0, strict=True)]
+    cash_fen: Annotated[int, Field(ge=0, strict=True)]
+
+
 class _Booked(BaseModel):
     model_config = ConfigDict(extra="ignore")
     kind: Literal["settle", "refund"]
@@ -111,6 +120,7 @@ class _Booked(BaseModel):
     total_fen: Annotated[int, Field(ge=0, strict=True)]
     charges: list[_PaidCharge] = []
     payments: list[_Payment] = []
+    insurance: list[_InsurancePart] | None = None
     booked_at: AwareDatetime
 
 
@@ -312,6 +322,9 @@ def _booked(said: _Booked) -> HisSettlement:
         said.total_fen,
         charges,
         said.booked_at,
+        None
+        if said.insurance is None
+        else {p.number: (p.fund_fen, p.account_fen, p.other_fen, p.cash_fen) for p in said.insurance},
     )
 
 

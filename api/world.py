@@ -17,7 +17,8 @@ from kernel.db import Database, Tx
 from kernel.jobs import Queue
 from kernel.settings import Settings
 from notices.ports import Sms, WeChatMessages
-from payments.ports import CashPay, InsuranceCenter
+from payments.ports import CashPay, InsuranceCenter, MedInsMix
+from payments.ports.statements import InsuranceStatements
 from people.ports import WeChatIdentity
 from people.rules import Actor
 
@@ -38,7 +39,9 @@ class Ports:
     wechat: WeChatIdentity | None = None
     messages: WeChatMessages | None = None
     pay: CashPay | None = None
+    mix: MedInsMix | None = None
     insurance: InsuranceCenter | None = None
+    insurance_books: InsuranceStatements | None = None
     sms: Sms | None = None
     timestamps: Timestamps | None = None
     signer: DocumentSigner | None = None

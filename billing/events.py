@@ -16,7 +16,7 @@ class ChargeBecameBillable(Event):
 
 @dataclass(frozen=True, slots=True)
 class PaidChargeReversed(Event):
-    """The HIS took back a line that was already paid here: the money goes back."""
+    """A line that was paid here was taken back: the money goes back. 0 fen of a line that insurance alone paid."""
 
     charge_id: UUID
     visit_id: UUID

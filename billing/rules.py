@@ -50,6 +50,8 @@ CHARGE = Lifecycle[ChargeState](
         (S.ABORTED, S.SETTLED_ELSEWHERE): "ChargeSettledElsewhere",
         (S.SETTLED_ELSEWHERE, S.REVERSED): "ChargeReversed",
         (S.SETTLED, S.REFUNDED): "ChargeRefunded",
+        # The insurance's settlement it was paid in went back whole, because of another line.
+        (S.SETTLED, S.BILLABLE): "ChargeOwedAgain",
     },
 )
 

@@ -72,7 +72,8 @@ CHECKS = (
             SELECT visit_id, sum(due) AS due FROM (
                 SELECT visit_id, self_fen AS due FROM charge_item
                 WHERE executed_at IS NOT NULL AND state IN ('billable', 'disputed', 'covered')
-                UNION ALL SELECT visit_id, -paid_fen FROM round WHERE state IN ('open', 'closing')) AS owed GROUP BY 1)
+                UNION ALL SELECT visit_id, -paid_fen FROM round
+                WHERE state IN ('insuring', 'open', 'closing')) AS owed GROUP BY 1)
         SELECT 'visit ' || coalesce(l.visit_id, b.visit_id),
             'ledger ' || coalesce(held, 0) || ', lines ' || coalesce(due, 0) || ' fen'
         FROM ledger l FULL JOIN bill b USING (visit_id) WHERE coalesce(held, 0) <> coalesce(due, 0)""",
@@ -136,7 +137,9 @@ CHECKS = (
         "paid_once",
         "a line in two rounds that were paid, or a share paid by two payments",
         """SELECT 'charge_item ' || line, 'paid ' || count(*) || ' times'
-        FROM round, jsonb_array_elements_text(charge_ids) AS line WHERE state IN ('paid', 'settled')
+        FROM round r, jsonb_array_elements_text(r.charge_ids) AS line WHERE r.state IN ('paid', 'settled')
+        AND NOT EXISTS (SELECT FROM insurance_part p WHERE p.round_id = r.id AND p.state = 'refunded'
+            AND p.charge_ids ? line)
         GROUP BY line HAVING count(*) > 1
         UNION ALL SELECT 'allocation ' || allocation_id, count(*) || ' live attempts' FROM attempt
         WHERE state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')
@@ -144,11 +147,15 @@ CHECKS = (
     ),
     Check(
         "paid_for_lines",
-        "a round whose lines are not its cash",
-        """SELECT 'round ' || r.id, 'asks for ' || r.cash_fen || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
-        FROM round r LEFT JOIN charge_item c ON r.charge_ids ? c.id::text
-        WHERE r.state IN ('open', 'paid', 'settled')
-        GROUP BY r.id HAVING coalesce(sum(c.self_fen), 0) <> r.cash_fen""",
+        "a round whose lines are not its cash, those aside whose insurance went back",
+        """WITH gone AS (SELECT round_id, charge_ids, cash_fen FROM insurance_part WHERE state = 'refunded'),
+        stands AS (SELECT r.id, r.cash_fen - coalesce(sum(g.cash_fen), 0) AS cash
+            FROM round r LEFT JOIN gone g ON g.round_id = r.id
+            WHERE r.state IN ('open', 'paid', 'settled') GROUP BY r.id)
+        SELECT 'round ' || r.id, 'asks for ' || s.cash || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
+        FROM stands s JOIN round r USING (id) LEFT JOIN charge_item c ON r.charge_ids ? c.id::text
+            AND NOT EXISTS (SELECT FROM gone g WHERE g.round_id = r.id AND g.charge_ids ? c.id::text)
+        GROUP BY r.id, s.cash HAVING coalesce(sum(c.self_fen), 0) <> s.cash""",
     ),
     Check(
         "shares",
@@ -190,7 +197,7 @@ CHECKS = (
         """SELECT 'insurance_part ' || p.id, 'fund ' || p.fund_fen || ', lines ' || coalesce(sum(c.fund_fen), 0)
             || '; cash ' || p.cash_fen || ', lines ' || coalesce(sum(c.self_fen), 0) || ' fen'
         FROM insurance_part p JOIN round r ON r.id = p.round_id LEFT JOIN charge_item c ON p.charge_ids ? c.id::text
-        WHERE r.state IN ('open', 'paid', 'settled') GROUP BY p.id
+        WHERE r.state IN ('open', 'paid', 'settled') AND p.state <> 'refunded' GROUP BY p.id
         HAVING coalesce(sum(c.fund_fen), 0) <> p.fund_fen OR coalesce(sum(c.account_fen), 0) <> p.account_fen
         OR coalesce(sum(c.other_fen), 0) <> p.other_fen OR coalesce(sum(c.self_fen), 0) <> p.cash_fen""",
     ),
@@ -199,8 +206,61 @@ CHECKS = (
         "a round whose insurance stands otherwise than its cash",
         """SELECT 'round ' || r.id, r.state || ', insurance ' || p.state || ', ' || p.total_fen || ' fen'
         FROM round r JOIN insurance_part p ON p.round_id = r.id
-        WHERE (r.state IN ('open', 'paid', 'settled') AND p.state <> 'paid')
+        WHERE (r.state IN ('open', 'paid', 'settled') AND p.state <> 'paid' AND NOT (r.state IN ('paid', 'settled')
+            AND p.refund_at IS NOT NULL AND p.state IN ('refunding', 'manual', 'refunded')))
         OR (r.state = 'released' AND p.state NOT IN ('revoked', 'refunded', 'failed'))""",
+    ),
+    Check(
+        "mixed_once",
+        "a settlement for which WeChat could take a password twice",
+        """SELECT 'insurance_part ' || part_id, count(*) || ' live mixed orders' FROM mixed_order
+        WHERE state <> 'dead' GROUP BY part_id HAVING count(*) > 1""",
+    ),
+    Check(
+        "mixed_paid",
+        "a settlement that counts as paid though its mixed order does not",
+        """SELECT 'insurance_part ' || p.id, p.total_fen || ' fen, mixed order is ' || string_agg(m.state, ', ')
+        FROM insurance_part p JOIN mixed_order m ON m.part_id = p.id WHERE p.state = 'paid'
+        GROUP BY p.id HAVING count(*) FILTER (WHERE m.state IN ('whole', 'insurance_alone')) <> 1""",
+    ),
+    Check(
+        "mixed_cash",
+        "a mixed order whose cash is not its settlement's, or whose attempt could be paid alone",
+        """SELECT 'mixed_order ' || m.id, 'cash ' || p.cash_fen || ', attempt ' || a.amount_fen || ' fen, '
+            || a.out_trade_no
+        FROM mixed_order m JOIN insurance_part p ON p.id = m.part_id JOIN attempt a ON a.id = m.attempt_id
+        WHERE a.amount_fen <> p.cash_fen OR a.out_trade_no <> m.out_trade_no OR a.round_id <> m.round_id
+        OR NOT a.mixed""",
+    ),
+    Check(
+        "insurance_first",
+        "cash of an insurance settlement that goes back before the insurance has its money, or less or more of it",
+        """SELECT 'refund ' || r.id, r.state || ', insurance ' || p.state FROM refund r
+        JOIN insurance_part p ON p.id = r.part_id
+        WHERE (p.state = 'refunded') = (r.state IN ('requested', 'approved'))
+        UNION ALL SELECT 'insurance_part ' || p.id, 'cash ' || p.cash_fen || ', back ' || coalesce(sum(r.amount_fen), 0)
+        FROM insurance_part p JOIN round o ON o.id = p.round_id LEFT JOIN refund r ON r.visit_id = p.visit_id
+            AND (r.part_id = p.id OR (r.part_id IS NULL AND p.charge_ids ? r.charge_id::text
+            AND EXISTS (SELECT FROM attempt a WHERE a.id = r.attempt_id AND a.round_id = p.round_id)))
+        WHERE o.state IN ('paid', 'settled') AND p.state = 'refunded' AND p.refund_at IS NOT NULL
+        GROUP BY p.id HAVING coalesce(sum(r.amount_fen), 0) <> p.cash_fen""",
+    ),
+    Check(
+        "insurance_ledger",
+        "a visit whose ledger expects something else of the insurance than its executed lines say",
+        """WITH ledger AS (SELECT t.visit_id, e.amount_fen AS fen,
+            CASE e.account WHEN 'mutual_aid' THEN 'personal_account' ELSE e.account END AS account
+            FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+            WHERE e.account IN ('pooled_fund', 'personal_account', 'mutual_aid', 'insurance_other')),
+        bill AS (SELECT c.visit_id, part.account, part.fen FROM charge_item c, LATERAL (VALUES
+            ('pooled_fund', c.fund_fen), ('personal_account', c.account_fen), ('insurance_other', c.other_fen))
+            AS part (account, fen) WHERE c.executed_at IS NOT NULL
+            AND c.state IN ('billable', 'disputed', 'covered', 'settled', 'settled_elsewhere')
+            AND NOT (c.state = 'settled' AND c.reversed_at IS NOT NULL)),
+        held AS (SELECT visit_id, account, sum(fen) AS fen FROM ledger GROUP BY 1, 2),
+        due AS (SELECT visit_id, account, sum(fen) AS fen FROM bill GROUP BY 1, 2)
+        SELECT 'visit ' || visit_id, account || ' ' || coalesce(held.fen, 0) || ', lines ' || coalesce(due.fen, 0)
+        FROM held FULL JOIN due USING (visit_id, account) WHERE coalesce(held.fen, 0) <> coalesce(due.fen, 0)""",
     ),
     Check(
         "over_refund",
@@ -248,6 +308,20 @@ CHECKS = (
         """SELECT 'insurance_part ' || id, state || ' since ' || coalesce(refund_at, confirmed_at, created_at)
         FROM insurance_part WHERE state IN ('paying', 'revoking', 'refunding', 'manual')
         AND coalesce(refund_at, confirmed_at, created_at) < now() - interval '10 minutes'""",
+        "late",
+    ),
+    Check(
+        "mixed_age",
+        "a mixed order WeChat and the centre contradict each other about, that outlives its settlement for an hour, or"
+        " whose return WeChat was not told of for an hour",
+        """SELECT 'mixed_order ' || m.id, m.state || ', settlement ' || p.state || ', since '
+            || coalesce(m.disagrees_since, p.refund_at, m.created_at)
+        FROM mixed_order m JOIN insurance_part p ON p.id = m.part_id
+        WHERE m.disagrees_since < now() - interval '5 minutes'
+        OR (m.state IN ('created', 'open') AND p.state IN ('revoked', 'refunded', 'failed')
+            AND m.created_at < now() - interval '1 hour')
+        OR (m.state IN ('whole', 'insurance_alone') AND p.state = 'refunded'
+            AND coalesce(p.refund_at, m.created_at) < now() - interval '1 hour')""",
         "late",
     ),
     Check(

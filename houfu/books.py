@@ -48,7 +48,8 @@ async def reconcile_once(settings: Settings, day: date | None, progress: Progres
         await lines.open_lines(world.ports, stack)
         async with world.db.begin() as tx:
             day = day or china_day(tx.now) - timedelta(days=1)
-        outcome = await reconciling.reconcile(world.db, world.ports.pay, world.ports.his, day, say)
+        ports = world.ports
+        outcome = await reconciling.reconcile(world.db, ports.pay, ports.his, day, say, insurance=ports.insurance_books)
         found = []
         async with world.db.begin() as tx:
             for hospital in await hospitals.everyone(tx):

@@ -26,7 +26,6 @@ from kernel.settings import Settings, SettingsError
 from people.service import hospitals, patients, sessions
 from people.service.patients import PatientFact
 from sandbox import town as towns
-from sandbox import wechat_pay
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.wire import Key
 from sandbox.stage import Stage
@@ -105,6 +104,8 @@ def settings_for(ready: Settings, client: Mapping[str, str]) -> Settings:
     own["frame_ancestors"] = (f"http://{stage.HOST}:{port}",)
     own["public_url"] = ready.public_url or f"http://127.0.0.1:{port}"
     own.update(client, wechat_script=BRIDGE)
+    # Whatever the public address is: WeChat Pay on this machine calls without https to this machine only.
+    own["wechat_mix_callback_url"] = f"http://127.0.0.1:{port}/api/callbacks/wechat-pay/insurance"
     return Settings(**own)
 
 
@@ -172,4 +173,4 @@ def bridges(town: towns.Town) -> APIRouter:
 def attach(app: FastAPI, town: towns.Town) -> None:
     """Put the made-up WeChat into an app's pages (the demo, journeys)."""
     app.include_router(bridges(town))
-    app.mount(REGISTER, wechat_pay.build(town.pay))
+    app.mount(REGISTER, town.register())

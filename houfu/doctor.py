@@ -122,6 +122,8 @@ def _lines(settings: Settings) -> Iterator[Finding]:
     tries: list[tuple[str, str, Callable[[Settings], object]]] = [
         ("WeChat", "HOUFU_WECHAT_APPID", lines._wechat),
         ("WeChat Pay", "HOUFU_WECHAT_PAY_MCHID", lines._wechat_pay),
+        ("insurance", "HOUFU_INSURANCE_BASE_URL", lines._insurance),
+        ("WeChat insurance payment", "HOUFU_WECHAT_MIX_CITY_ID", lines.wechat_mix),
         ("SMS", "HOUFU_SMS_SECRET_ID", lines._sms),
         ("timestamps", "HOUFU_TIMESTAMP_URL", lines._timestamps),
         ("credit platform", "HOUFU_CREDIT_URL", lines._credit),

@@ -66,13 +66,16 @@ def lay(settings: Settings, db: Database) -> Ports:
     """Make the clients of everything that is configured; heavy libraries are imported only then."""
     from pwa.paper import Paper
 
-    wechat, timestamps = _wechat(settings), _timestamps(settings)
+    wechat, timestamps, pay = _wechat(settings), _timestamps(settings), _wechat_pay(settings)
+    insurance = _insurance(settings)
     return Ports(
         his=HisLines(db),
         wechat=wechat,
         messages=wechat,
-        pay=_wechat_pay(settings),
-        insurance=_insurance(settings),
+        pay=pay,
+        mix=wechat_mix(settings, pay),
+        insurance=insurance,
+        insurance_books=insurance,
         sms=_sms(settings),
         timestamps=timestamps,
         signer=_signer(settings, timestamps),
@@ -122,6 +125,30 @@ def _wechat_pay(settings: Settings) -> Any:
     given["notify_url"] = given["notify_url"] or notify
     given["refund_notify_url"] = given["refund_notify_url"] or f"{notify}/refund"
     return WeChatPay(WeChatPaySettings(**given, mini_appid=settings.wechat_mini_appid or None))
+
+
+def wechat_mix(settings: Settings, pay: Any = None) -> Any:
+    """The mixed office of WeChat, over the line of its cash register (a new one where none is given)."""
+    pay = pay or _wechat_pay(settings)
+    if pay is None or not settings.wechat_mix_city_id:
+        return None
+    from adapters.wechat_pay import MixSettings, WeChatMix
+
+    callback = settings.wechat_mix_callback_url or f"{settings.base_url}/api/callbacks/wechat-pay/insurance"
+    return WeChatMix(
+        pay,
+        MixSettings(
+            settings.wechat_mix_city_id,
+            settings.wechat_mix_institution_no,
+            settings.wechat_mix_institution_name,
+            callback,
+            settings.wechat_mix_channel_no,
+            settings.wechat_mix_passthrough_repeats,
+            settings.wechat_mix_test_env,
+            # Only WeChat on this machine takes a callback without https, and that one is the sandbox.
+            loopback_http=settings.wechat_pay_base_url.startswith("http://127.0.0.1:"),
+        ),
+    )
 
 
 def _insurance(settings: Settings) -> Any:

@@ -22,7 +22,7 @@ from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from payments import flows as payments
-from payments.flows import reconciling
+from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
 from visits.events import (
     HisAnswered,
@@ -115,8 +115,13 @@ async def _look_at_payments(world: World) -> None:
 
 
 async def _insurance(world: World) -> None:
-    if world.ports.insurance is not None:
-        await payments.insurance_due(world.db, world.ports.insurance)
+    center, mix, pay = world.ports.insurance, world.ports.mix, world.ports.pay
+    if center is None:
+        return
+    if mix is not None and pay is not None:
+        await mixing.due(world.db, mixing.Lines(center, mix, pay))
+        await mixing.report_due(world.db, mix)
+    await payments.insurance_due(world.db, center)
 
 
 async def _release_shares(world: World) -> None:
@@ -130,7 +135,7 @@ async def _return_money(world: World) -> None:
 
 async def _reconcile(world: World) -> None:
     try:
-        await reconciling.reconcile_due(world.db, world.ports.pay, world.ports.his)
+        await reconciling.reconcile_due(world.db, world.ports.pay, world.ports.his, world.ports.insurance_books)
     finally:
         async with world.db.begin() as tx:
             world.metrics.reconcile.set(await worklist.open_fen(tx))

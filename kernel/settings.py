@@ -82,6 +82,20 @@ class Settings(BaseSettings):
     )
     wechat_pay_base_url: str = Field("https://api.mch.weixin.qq.com", description="WeChat Pay's API")
 
+    wechat_mix_city_id: str = Field(
+        "", description="WeChat's own number of the city, for its insurance payment; empty: no insurance by phone"
+    )
+    wechat_mix_institution_no: str = Field("", description="the hospital's number as registered there")
+    wechat_mix_institution_name: str = Field("", description="its name as registered there")
+    wechat_mix_callback_url: str = Field(
+        "", description="empty: `/api/callbacks/wechat-pay/insurance` under the public address"
+    )
+    wechat_mix_channel_no: str = Field("", description="number of the channel, where WeChat gave one")
+    wechat_mix_passthrough_repeats: bool = Field(
+        True, description="whether the province wants authorization, order and place said twice"
+    )
+    wechat_mix_test_env: bool = Field(False, description="the insurance's test environment; the cash stays real")
+
     insurance_base_url: str = Field("", description="the insurance's payment centre; empty: no insurance by phone")
     insurance_org_code: str = Field("", description="the hospital's national code there")
     insurance_app_id: str = Field("", description="our app there")

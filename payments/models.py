@@ -42,7 +42,8 @@ class Attempt(Base):
 
     ``sheet`` counts the visit's dead attempts before it. ``prepared_sealed`` is what the payer's page needs.
     ``next_look_at`` is when the sweeper asks the provider again; ``asked_at`` when anybody last did.
-    ``refusal`` is the provider's word for why nothing came of a shown code.
+    ``refusal`` is the provider's word for why nothing came of a shown code. ``mixed``: the cash part of a mixed order,
+    never to be pressed alone.
     """
 
     __tablename__ = "attempt"
@@ -75,6 +76,7 @@ class Attempt(Base):
     idempotency_key: Mapped[str] = column(3)
     sheet: Mapped[int] = column(2)
     channel: Mapped[str] = column(2)
+    mixed: Mapped[bool] = column(4, server_default=text("false"))
     mchid: Mapped[str] = column(2)
     appid: Mapped[str] = column(2)
     description: Mapped[str] = column(3)
@@ -103,7 +105,9 @@ class InsurancePart(Base):
     """One settlement of the insurance, for one encounter of a round; its lines, its split, how it stands.
 
     ``facts_sealed``: who is insured and why, as the HIS said; ``auth_sealed``: the consent; ``credential_sealed``: the
-    centre's order and its secret. ``shown`` once a split was shown, its parts add up to ``total_fen``.
+    centre's order and its secret. Once a split was shown, its parts add up to ``total_fen``. ``refund_at`` is when its
+    money was asked back, ``refund_tries`` how often the centre has said no to that, ``refunded_at`` the centre's own
+    time of having it.
     """
 
     __tablename__ = "insurance_part"
@@ -141,17 +145,66 @@ class InsurancePart(Base):
     hospital_part_fen: Mapped[int | None] = column(4)
     cash_fen: Mapped[int | None] = column(4)
     created_at: Mapped[datetime] = column(3)
+    reckoned_at: Mapped[datetime | None] = column(3)
     confirmed_at: Mapped[datetime | None] = column(3)
     paid_at: Mapped[datetime | None] = column(3)
     refund_at: Mapped[datetime | None] = column(3)
+    refund_tries: Mapped[int] = column(2, server_default=text("0"))
+    refunded_at: Mapped[datetime | None] = column(3)
     next_look_at: Mapped[datetime | None] = column(2)
     looks: Mapped[int] = column(2, server_default=text("0"))
+    trouble: Mapped[str | None] = column(2)
+
+
+class MixedOrder(Base):
+    """The order at WeChat whose password lets the insurance pay one settlement, and its cash with it (``attempt_id``).
+
+    ``kind`` is the port's ``MixKind``; ``actor`` agreed and alone may press. ``sent_at``: from here on the order may
+    exist there. ``params_sealed`` is what the payer's page hands to WeChat. ``disagrees_since``: WeChat and the centre
+    contradict each other. ``reported_at``: WeChat knows that the insurance has its money again.
+    """
+
+    __tablename__ = "mixed_order"
+    __table_args__ = (
+        # One press for one settlement, or the database says no.
+        Index("uq_mixed_live", "part_id", unique=True, postgresql_where=text("state <> 'dead'")),
+        Index("ix_mixed_order_due", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
+        Index("ix_mixed_order_report", "report_at", postgresql_where=text("reported_at IS NULL")),
+        CheckConstraint("(kind = 'CASH_AND_INSURANCE') = (attempt_id IS NOT NULL)", name="cash_of_both"),
+        CheckConstraint("state IN ('created', 'dead') OR mix_trade_no IS NOT NULL", name="known_there"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    out_trade_no: Mapped[str] = column(4, unique=True)
+    part_id: Mapped[UUID] = column(3, ForeignKey("insurance_part.id", ondelete="RESTRICT"), index=True)
+    round_id: Mapped[UUID] = column(3, ForeignKey("round.id", ondelete="RESTRICT"), index=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    attempt_id: Mapped[UUID | None] = column(3, ForeignKey("attempt.id", ondelete="RESTRICT"), unique=True)
+    kind: Mapped[str] = column(4)
+    channel: Mapped[str] = column(2)
+    actor: Mapped[str] = column(3)
+    openid_sealed: Mapped[bytes] = column(5)
+    state: Mapped[str] = column(4)
+    mix_trade_no: Mapped[str | None] = column(4, unique=True)
+    params_sealed: Mapped[bytes | None] = column(5)
+    created_at: Mapped[datetime] = column(3)
+    sent_at: Mapped[datetime | None] = column(2)
+    opened_at: Mapped[datetime | None] = column(2)
+    ended_at: Mapped[datetime | None] = column(3)
+    next_look_at: Mapped[datetime | None] = column(2)
+    asked_at: Mapped[datetime | None] = column(2)
+    looks: Mapped[int] = column(2, server_default=text("0"))
+    disagrees_since: Mapped[datetime | None] = column(2)
+    report_at: Mapped[datetime | None] = column(2)
+    reports: Mapped[int] = column(2, server_default=text("0"))
+    reported_at: Mapped[datetime | None] = column(3)
     trouble: Mapped[str | None] = column(2)
 
 
 class Refund(Base):
     """Money on its way back from one attempt; ``charge_id`` empty: all of it (late, or its round was given up).
 
+    ``part_id``: it waits for that insurance settlement to go back first; without ``charge_id`` it is then the cash of
+    the settlement's other lines, which are owed again.
     ``by_hand``: the provider could not, so finance paid it (their reference number, and who says so).
     """
 
@@ -160,14 +213,25 @@ class Refund(Base):
         CheckConstraint("amount_fen > 0", name="something"),
         Index("ix_refund_created", "created_at", postgresql_using="brin"),
         Index("ix_refund_due", "next_at", postgresql_where=text("next_at IS NOT NULL")),
-        # A line goes back once from a payment, the whole of a payment goes back once.
-        UniqueConstraint("attempt_id", "charge_id", postgresql_nulls_not_distinct=True),
+        # A line goes back once from a payment, the whole of a payment goes back once,
+        Index(
+            "uq_refund_once",
+            "attempt_id",
+            "charge_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("charge_id IS NOT NULL OR part_id IS NULL"),
+        ),
+        # and so does what it paid of a settlement's other lines.
+        Index("uq_refund_rest", "attempt_id", "part_id", unique=True, postgresql_where=text("charge_id IS NULL")),
+        Index("ix_refund_part", "part_id", postgresql_where=text("part_id IS NOT NULL")),
     )
     id: Mapped[UUID] = column(3, primary_key=True)
     out_refund_no: Mapped[str] = column(4, unique=True)
     attempt_id: Mapped[UUID] = column(3, ForeignKey("attempt.id", ondelete="RESTRICT"))
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
     charge_id: Mapped[UUID | None] = column(3)
+    part_id: Mapped[UUID | None] = column(3, ForeignKey("insurance_part.id", ondelete="RESTRICT"))
     amount_fen: Mapped[int] = column(4)
     reason: Mapped[str] = column(3)
     state: Mapped[str] = column(3)

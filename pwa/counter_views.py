@@ -93,7 +93,7 @@ class DeskPay:
 
 @dataclass(frozen=True, slots=True)
 class RefundCard:
-    """A request as its reader sees it; ``may_answer``: this reader may agree or refuse."""
+    """A request as its reader sees it; ``own``: not this reader's to answer; ``insured``: the insurance paid, too."""
 
     id: str
     items: str
@@ -106,6 +106,7 @@ class RefundCard:
     number: str = ""
     who: str = ""
     own: bool = False
+    insured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class Refunds:
     lines: Sequence[Line]
     asked: Sequence[RefundCard]
     error: str | None = None
+    insured: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,20 @@ class StuckPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class StuckInsurance:
+    """An insurance settlement that needs a person; ``number`` is the centre's, ``button`` empty: nothing to press."""
+
+    key: str
+    patient: str
+    amount_fen: int
+    at: datetime
+    number: str
+    todo: str
+    detail: str = ""
+    button: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DeskTroubles:
     """What a person at the counter or in finance has to look at."""
 
@@ -131,6 +145,7 @@ class DeskTroubles:
     refused: Sequence[TroubledCall]
     payments: Sequence[StuckPayment]
     pending: Sequence[TroubledCall]
+    insurance: Sequence[StuckInsurance] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class Returned:
 class Receipt:
     """Paid. ``settling`` while the hospital has not booked it yet, ``waits`` while others' shares are missing.
 
-    ``once`` is the key the pay sheet used.
+    ``once`` is the key the pay sheet used. ``anew``: a line was taken back, so the insurance settles the others anew.
     """
 
     visit: VisitHead
@@ -121,3 +121,4 @@ class Receipt:
     pdf_url: str | None = None
     once: str | None = None
     returned: Sequence[Returned] = ()
+    anew: bool = False

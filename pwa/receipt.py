@@ -56,6 +56,7 @@ class PaperReceipt:
     returned: Sequence[tuple[str, int]]
     number: str
     settling: bool
+    anew: bool = False
 
 
 def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
@@ -103,6 +104,7 @@ def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
         returned=back,
         number=str(view.number),
         settling=view.settling,
+        anew=view.anew,
     )  # fmt: skip
 
 

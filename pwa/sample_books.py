@@ -14,6 +14,8 @@ _TOTALS = {
     "here": {"paid": 1835500, "back": 12600, "count": 213},
     "ledger": {"paid": 1835500, "back": 12600, "count": 213},
     "his": {"paid": 1835500, "back": 10600, "count": 212},
+    "insurance": {"paid": 4120900, "back": 11640, "count": 87},
+    "insured_here": {"paid": 4120900, "back": 0, "count": 86},
 }
 
 
@@ -47,6 +49,12 @@ def books() -> dict[str, Sample]:
         _line("refund", "missing_at_his", "said_done", 2000, None),
         _line("settlement", "extra_at_his", "no_number", None, 1234, patient="", visit_url=None),
     )
+    insured = (
+        _line("insurance", "missing_at_provider", "insurance_no_row", 11640, None),
+        _line("insurance", "split_differs", "split:fund_fen", 9640, 9639),
+        _line("insurance_back", "missing_here", "insurance_not_known_yet", None, 11640),
+        _line("insurance", "his_split_differs", "split:account_fen", 2000, 2001),
+    )
     closed = (
         _line(
             "payment",
@@ -74,6 +82,10 @@ def books() -> dict[str, Sample]:
             DeskBooks(HOSPITAL, (), _DAY, date(2026, 11, 20), error="这一天还没到。请选今天或以前的日子。"),
         ),
         "desk_book": Sample("desk_book.html", DeskBook(HOSPITAL, wrong, open_lines, closed, (), 1, ledger)),
+        "desk_book-insurance": Sample(
+            "desk_book.html",
+            DeskBook(HOSPITAL, wrong, insured, (), (), 0, ledger),
+        ),
         "desk_book-reason": Sample(
             "desk_book.html",
             DeskBook(

@@ -78,7 +78,7 @@ def _refunds() -> dict[str, Sample]:
     card = replace(cash, id="b2", way="CARD", amount_fen=12600)
     work = c.DeskRefunds(
         HOSPITAL,
-        (_ASKED, replace(_ASKED, id="r4", own=True, who="窗口")),
+        (replace(_ASKED, insured=True), replace(_ASKED, id="r4", own=True, who="窗口")),
         (cash, card),
         (replace(cash, id="b3", way="JSAPI"), replace(cash, id="b4", way="JSAPI", twice=True)),
         answers=True,
@@ -88,6 +88,7 @@ def _refunds() -> dict[str, Sample]:
     )
     return {
         "refunds": Sample("refunds.html", c.Refunds(HEAD, lines, [_ASKED])),
+        "refunds-insured": Sample("refunds.html", c.Refunds(HEAD, lines, (), insured=True)),
         "refunds-answered": Sample("refunds.html", c.Refunds(HEAD, (), asked)),
         "refunds-none": Sample("refunds.html", c.Refunds(HEAD, (), ())),
         "refunds-error": Sample("refunds.html", c.Refunds(HEAD, lines, (), errors.sentence("line_not_refundable"))),

@@ -20,6 +20,17 @@ SHARES = v.Shares(
         Share(3, 2760, "free", "谁付都行"),
     ),
 )
+ANEW = v.Receipt(
+    HEAD,
+    7760,
+    (v.PayPart("wechat", 7760),),
+    DONE[:1],
+    at(10, 23),
+    "您",
+    "R20261120-0007",
+    returned=(v.Returned(2000, at(11, 30), True), v.Returned(5760, at(11, 30), False)),
+    anew=True,
+)
 PAYERS = (
     SharePerson("p1", "我自己"),
     SharePerson("p2", "您女儿 示*丙", "30.00"),
@@ -114,6 +125,22 @@ def _insured() -> dict[str, Sample]:
         "bill-insuring": Sample("bill.html", replace(bill, payment=said, shares=INSURED), v.Nav("bill", "v1")),
         "bill-consent": Sample("bill.html", replace(bill, payment=said, shares=waits), v.Nav("bill", "v1")),
         "bill-manual": Sample("bill.html", replace(bill, payment=said, shares=failed), v.Nav("bill", "v1")),
+        "receipt-anew": Sample("receipt.html", ANEW),
+        "bill-insurance-back": Sample(
+            "bill.html",
+            replace(
+                bill,
+                sums=replace(SUMS, payable_fen=0),
+                payment=v.PaymentNote("insurance_checking", 7760, "您", at(11, 20)),
+                shares=v.Shares(7760, 7760, 0, (), failed.parts),
+            ),
+            v.Nav("bill", "v1"),
+        ),
+        "bill-owed-again": Sample(
+            "bill.html",
+            replace(bill, sums=SUMS, payment=v.PaymentNote("insurance_returned", SUMS.payable_fen, "您", at(11, 30))),
+            v.Nav("bill", "v1"),
+        ),
         "bill-insured": Sample(
             "bill.html",
             replace(bill, sums=replace(SUMS, payable_fen=1260), payment=paid, shares=cash),

@@ -221,6 +221,34 @@ def _letters() -> dict[str, Sample]:
     }
 
 
+def _insurance() -> list[v.StuckInsurance]:
+    says = Troubles.insurance_todo
+    fen, number = 11640, "ORD1C2D3E4F5A6B"
+    return [
+        v.StuckInsurance("insurance:1", "示例甲", fen, at(9, 50), number, says(True, "refund:EXP"), "refund:EXP"),
+        v.StuckInsurance(
+            "insurance:2",
+            "示例乙",
+            fen,
+            at(9, 40),
+            number,
+            says(True, "NOT_PAID"),
+            "NOT_PAID",
+            Troubles.insurance_again,
+        ),
+        v.StuckInsurance(
+            "insurance:3",
+            "示例丁",
+            fen,
+            at(9, 30),
+            number,
+            says(False, "insurance:gone_after_paid"),
+            "",
+            Troubles.insurance_anew,
+        ),
+    ]
+
+
 def _desk() -> dict[str, Sample]:
     disputes = [
         v.DeskDispute("x1", "示例甲", "肝肾功能 + 血脂", "这项根本没做", 12600, at(17, 0)),
@@ -254,6 +282,7 @@ def _desk() -> dict[str, Sample]:
             ),
         ),
         "desk_troubles": Sample("desk_troubles.html", v.DeskTroubles(HOSPITAL, refused, stuck, pending)),
+        "desk_troubles-insurance": Sample("desk_troubles.html", v.DeskTroubles(HOSPITAL, (), (), (), _insurance())),
         "desk_troubles-none": Sample("desk_troubles.html", v.DeskTroubles(HOSPITAL, (), (), ())),
         "to_stage": Sample("to_stage.html", v.ToStage("#stay")),
     }

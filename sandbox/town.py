@@ -31,6 +31,7 @@ from words import sandbox_sms
 Now = Callable[[], datetime]
 NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp", "credit", "insurance")
 CREDIT_KEY = "houfu"
+MIX_CITY, MIX_HOSPITAL = "100023", "H43010000001"  # as WeChat numbers the city, and the insurance the hospital
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,15 @@ class Town:
     his: His
     wechat: wechat.World
     pay: wechat_pay.World
+    mixed: wechat_pay.MixDesk
     sms: sms.World
     timestamp: timestamp.World
     credit: credit.World
     insurance: insurance.World
+
+    def register(self) -> ASGIApp:
+        """WeChat Pay's cash register and its mixed office, which pays in the insurance's own books."""
+        return wechat_pay.build(self.pay, mixed=self.mixed)
 
 
 def _credit_secret(keys: SandboxKeys) -> str:
@@ -102,6 +108,11 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
     groups = {
         "wechat": keys.client_wechat(ports.url("wechat")),
         "wechat_pay": keys.client_wechat_pay(ports.url("wechat_pay"), "", ""),
+        "wechat_mix": {
+            "city_id": MIX_CITY,
+            "institution_no": MIX_HOSPITAL,
+            "institution_name": _hospital_name(),
+        },
         "sms": {**keys.client_sms(ports.url("sms")), "template_code": sandbox_sms.CODE},
         "timestamp": keys.client_timestamp(ports.url("timestamp")),
         "insurance": keys.client_insurance(ports.url("insurance")),
@@ -110,6 +121,10 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
     named = {f"{group}_{name}": value for group, values in groups.items() for name, value in values.items()}
     del named["wechat_pay_mini_appid"]
     return {name: value for name, value in named.items() if value}
+
+
+def _hospital_name() -> str:
+    return str(json.loads(HOSPITAL_FILE.read_text("utf-8"))["hospital"]["name"])
 
 
 def people(file: Path = PEOPLE_FILE) -> list[dict[str, Any]]:
@@ -154,6 +169,16 @@ def build(
     merchant = wechat_pay.Merchant(
         mine.mchid, mine.cert_serial, mine.merchant_public_key, mine.apiv3_key, frozenset({account, mini})
     )
+    pay = wechat_pay.World([merchant], mine.platform_private_key, mine.public_key_id, payers, now, scale=scale)
+    centre = insurance.World(
+        keys.insurance,
+        cast.people(json.loads(PEOPLE_FILE.read_text("utf-8"))),
+        now,
+        cast.rules(json.loads(HOSPITAL_FILE.read_text("utf-8"))),
+        notify_url=f"{houfu_url}/api/callbacks/insurance",
+        scale=scale,
+    )
+    registered = {MIX_HOSPITAL: _hospital_name()}
     return Town(
         keys=keys,
         ports=ports,
@@ -165,20 +190,14 @@ def build(
             now,
             at_home={host: by_key[key] for host, key in (at_home or {}).items() if key in by_key},
         ),
-        pay=wechat_pay.World([merchant], mine.platform_private_key, mine.public_key_id, payers, now, scale=scale),
+        pay=pay,
+        mixed=wechat_pay.MixDesk(pay, wechat_pay.MedIns(centre, frozenset({MIX_CITY}), registered, loopback_http=True)),
         sms=sms.World(
             keys.sms.secret_id, keys.sms.secret_key, keys.sms.sdk_app_id, keys.sms.sign_name, now, sandbox_sms.TEMPLATES
         ),
         timestamp=timestamp.World(keys.timestamp, now),
         credit=credit.World(CREDIT_KEY, _credit_secret(keys), now, _clean(folk)),
-        insurance=insurance.World(
-            keys.insurance,
-            cast.people(json.loads(PEOPLE_FILE.read_text("utf-8"))),
-            now,
-            cast.rules(json.loads(HOSPITAL_FILE.read_text("utf-8"))),
-            notify_url=f"{houfu_url}/api/callbacks/insurance",
-            scale=scale,
-        ),
+        insurance=centre,
     )
 
 
@@ -188,7 +207,7 @@ async def running(town: Town) -> AsyncIterator[Town]:
     apps: dict[str, ASGIApp] = {
         "his": his_app(town.his),
         "wechat": wechat.build(town.wechat),
-        "wechat_pay": wechat_pay.build(town.pay),
+        "wechat_pay": town.register(),
         "sms": sms.build(town.sms),
         "timestamp": timestamp.build(town.timestamp),
         "credit": credit.build(town.credit),

@@ -3,8 +3,6 @@
 import fcntl
 import hashlib
 import inspect
-import itertools
-import os
 import shutil
 import ssl
 import tempfile
@@ -22,10 +20,10 @@ from houfu import migrate
 from houfu.embedded import EmbeddedPostgres
 from people.service import hospitals
 from people.service.pins import hash_pin
+from tests.databases import Databases, new_database
 from tests.pwa.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -64,17 +62,25 @@ def template_database(postgres: EmbeddedPostgres) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: EmbeddedPostgres) -> Iterator[Databases]:
+    """All databases of this process."""
+    made = Databases(postgres)
+    yield made
+    made.drop()
+
+
 @pytest.fixture
-def database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+def database_url(databases: Databases, template_database: str) -> Iterator[str]:
     """Address of a database of this test alone, with all tables, empty."""
-    with fresh_database(postgres, template_database) as url:
+    with databases.lent(template_database) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+def module_database_url(databases: Databases, template_database: str) -> Iterator[str]:
     """Address of a database that the tests of one file share."""
-    with fresh_database(postgres, template_database) as url:
+    with databases.lent(template_database) as url:
         yield url
 
 
@@ -116,10 +122,8 @@ def server_home() -> Iterator[Path]:
 
 @contextmanager
 def fresh_database(server: EmbeddedPostgres, template: str | None) -> Iterator[str]:
-    """A database that is dropped at the end, a copy of the template; nobody may be connected to that."""
-    name = f"test_{os.getpid()}_{next(_numbers)}"
-    # Copying files is far cheaper than logging every page, as long as nobody waits for the disk.
-    _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template or "template1"}" STRATEGY FILE_COPY')
+    """A new database that is dropped at the end."""
+    name = new_database(server, template)
     yield server.url(name)
     server.drop_database(name)
 

@@ -49,6 +49,7 @@ class HisSettlement:
         settlement_no: the settlement that a refund takes back; of a settlement its own number.
         transactions: the provider's numbers of the settlement's payments.
         charges: charge number → fen of the patient's part.
+        insurance: the insurance's number of a settlement → fund, accounts, other and cash in fen; None: not said.
     """
 
     kind: Literal["settle", "refund"]
@@ -58,6 +59,7 @@ class HisSettlement:
     total_fen: int
     charges: Mapping[str, int]
     booked_at: datetime
+    insurance: Mapping[str, tuple[int, int, int, int]] | None = None
 
 
 class HisBooks(Protocol):

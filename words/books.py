@@ -7,19 +7,28 @@ class Books:
     """Days and worklist of the finance department."""
 
     title = "对账"
-    intro = "每天上午 10 点以后，自动把前一天的微信账单、本院账本和医院系统的入账逐笔对一遍。"
+    intro = "每天上午 10 点以后，自动把前一天的微信账单、医保对账单、本院账本和医院系统的入账逐笔对一遍。"
     none = "还没有对过账。有了第一笔收款，第二天上午会自动对。"
     day = "日期"
     choose = "对哪一天"
     run = "现在对一次"
     days = "对过的日子"
-    cols = {"day": "日期", "result": "结果", "provider": "微信", "here": "本院账本", "his": "医院系统", "open": "要看"}
+    cols = {
+        "day": "日期",
+        "result": "结果",
+        "provider": "微信",
+        "here": "本院账本",
+        "his": "医院系统",
+        "insurance": "医保",
+        "open": "要看",
+    }
     sides = {
         "provider": "微信账单",
         "here": "收款记录",
         "ledger": "账本分录",
         "his": "医院系统入账",
         "insurance": "医保对账单",
+        "insured_here": "医保结算记录",
     }
     side = "哪一边"
     paid = "收进"
@@ -81,6 +90,19 @@ class Books:
         ("insurance", "missing_at_provider"): "医保对账单里没有这笔结算",
         ("insurance", "missing_here"): "医保结算了，本院没有记",
         ("insurance", "amount_differs"): "医保支付金额不一样",
+        ("insurance", "split_differs"): "医保各部分的金额不一样",
+        ("insurance", "missing_at_his"): "医院系统没有记这笔医保",
+        ("insurance", "extra_at_his"): "医院系统多记了一笔医保",
+        ("insurance", "his_differs"): "医院系统记的医保金额不一样",
+        ("insurance", "his_split_differs"): "医院系统记的医保各部分不一样",
+        ("insurance_back", "missing_at_provider"): "医保对账单里没有这笔退回",
+        ("insurance_back", "missing_here"): "医保退回了一笔，本院没有记",
+        ("insurance_back", "amount_differs"): "退回医保的金额不一样",
+        ("insurance_back", "split_differs"): "退回医保的各部分不一样",
+        ("insurance_back", "missing_at_his"): "医院系统没有记医保退回",
+        ("insurance_back", "extra_at_his"): "医院系统多记了一笔医保退回",
+        ("insurance_back", "his_differs"): "医院系统记的医保退回金额不一样",
+        ("insurance_back", "his_split_differs"): "医院系统记的医保退回各部分不一样",
     }
     causes = {
         "no_row": (
@@ -114,6 +136,34 @@ class Books:
             "会自动再送，请不要再收。第二天还在的话，请到“要人看的”里看。",
         ),
         "refused": ("医院系统没有收这一笔。", "请到“要人看的”里看原因，改好再送。"),
+        "insurance_no_row": (
+            "医保中心当时说付了，对账单里却没有。",
+            "请打电话问医保中心，报对方单号。查清以前不要重复结算，也不要让患者再付。",
+        ),
+        "insurance_no_number": (
+            "不是本系统送去结算的单号，可能是窗口或别的系统送的。",
+            "请按对方单号查是谁送的。是本院的，请写明；不是，请找医保中心。",
+        ),
+        "insurance_not_known_yet": (
+            "医保那边已经办好，本院还没有问到结果。",
+            "系统会自己去问。10 分钟后再对一次；还在的话，请找信息科。",
+        ),
+        "insurance_closed": (
+            "本院这边这笔已经作废，医保那边却算数。",
+            "请打电话请医保中心撤掉这一笔，查清以前不要让患者再付。",
+        ),
+        "insurance_amounts": (
+            "医保对账单上的金额和当时算给患者看的不一样。",
+            "请打电话和医保中心核对这一笔，按医保的凭证更正。",
+        ),
+        "split": (
+            "总数一样，{part}不一样。",
+            "请调出这一笔的医保结算单核对，哪边错了改哪边。",
+        ),
+        "his_insurance": (
+            "医院系统记的医保和医保中心结算的不一样。",
+            "请在医院系统里按医保单号查，信息科改好再对一次。",
+        ),
         "never_told": (
             "本院没有让医院系统记这一笔，它自己记了。",
             "请在医院系统里查是谁记的，记错了请冲掉。",
@@ -124,16 +174,21 @@ class Books:
         "pooled_fund": "应收医保统筹基金",
         "personal_account": "应收医保个人账户",
         "mutual_aid": "应收家庭共济",
+        "insurance_other": "应收医保其他基金",
         "revenue": "医疗收入",
         "cash_wechat": "微信收款",
         "elsewhere": "医院窗口收款",
         "suspense": "晚到待退",
     }
 
+    parts = {"fund_fen": "统筹基金", "account_fen": "个人账户", "other_fen": "其他基金", "cash_fen": "自付"}
+
     @staticmethod
     def why(cause: str) -> tuple[str, str]:
         """The probable cause of a difference, and what to do next."""
-        return Books.causes.get(cause.partition(":")[0]) or Books.causes["amounts"]
+        name, _, of = cause.partition(":")
+        why, todo = Books.causes.get(name) or Books.causes["amounts"]
+        return why.replace("{part}", Books.parts.get(of, "各部分")), todo
 
     @staticmethod
     def what(about: str, kind: str) -> str:
@@ -164,6 +219,7 @@ class Export:
     rows = "逐笔"
     provider = "微信账单"
     his = "医院入账"
+    insurance = "医保对账单"
     ledger = "账本科目"
     file = "对账"
     worklist_head = (
@@ -172,11 +228,17 @@ class Export:
     )  # fmt: skip
     rows_head = (
         "时间", "内容", "本院单号", "原付款单号", "微信单号", "患者", "就诊号", "付款方式", "状态", "本院（元）",
-        "账本（元）", "微信（元）", "应入账（元）", "医院系统（元）",
+        "账本（元）", "微信或医保（元）", "应入账（元）", "医院系统（元）",
     )  # fmt: skip
     side_head = ("时间", "内容", "本院单号", "原付款单号", "对方单号", "金额（元）", "状态")
     totals_head = ("哪一边", "收进（元）", "退回（元）", "净额（元）", "笔数")
     ledger_head = ("科目", "借方（元）", "贷方（元）", "净额（元）")
-    about = {"payment": "收款", "settlement": "医院入账", "refund": "退款", "insurance": "医保结算"}
+    about = {
+        "payment": "收款",
+        "settlement": "医院入账",
+        "refund": "退款",
+        "insurance": "医保结算",
+        "insurance_back": "医保退回",
+    }
     states = {"open": "要看", "closed": "已说明"}
     itself = "自动"

@@ -104,6 +104,7 @@ class Refunds:
 
     title = "退费咨询"
     says = "勾上要退的项目，写一下为什么。医院看过会答复，同意的话原路退回。"
+    insured = "用了医保的，退一项要整笔退回重算：先退医保，再退您付的钱，留下的项目请再付一次。"
     pick = "哪几项"
     nothing = "没有能退的项目。付好的项目才能退。"
     reasons = (
@@ -127,6 +128,7 @@ class Refunds:
     to_answer = "等着批的"
     none_to_answer = "没有等着批的。"
     agree = "同意退"
+    insured_desk = "这几项在一笔医保结算里。同意以后整笔退回：先退医保，再退钱；留下的项目要请患者再付一次。"
     refuse = "不退"
     refuse_why = "不退的原因（患者会看到）"
     asked_by = "谁提的"

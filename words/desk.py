@@ -109,6 +109,19 @@ class Troubles:
     number = "就诊号"
     waits = "医院系统还没有回话，会自动再送。超过 10 分钟请找信息科。"
     refund = "退款没有退成。请在微信商户平台看原因，再和患者联系。"
+    insurance = "医保没有走完"
+    insurance_who = "医保"
+    insurance_todos = {
+        "refund:EXP": "医保中心也不知道有没有退成。请打电话问医保中心；它定下来以后，这里会自动接着办。",
+        "refund": "医保中心没有退。请打电话问清原因，办好以后点“再退一次”。现金还没有退，患者先不用再付。",
+        "insurance:gone_after_paid": (
+            "都付清以后，医保自己把钱收回去了。请打电话问医保中心。不能恢复的，点“整笔重算”："
+            "付过的现金原路退回，项目请患者再付一次。"
+        ),
+    }
+    insurance_ask = "医保中心说的和给患者看的不一样，没有记账。请打电话问医保中心，再找信息科。"
+    insurance_again = "再退一次"
+    insurance_anew = "整笔重算"
     todos = {
         "already_settled": "医院系统里这几项已经收过。请查两边的单子，收重的退给患者。",
         "reversed": "医院系统里这一项已经退掉。请核对后再送。",
@@ -126,6 +139,12 @@ class Troubles:
     def todo(reason: str) -> str:
         """What to do about a refusal."""
         return Troubles.todos.get(reason, Troubles.ask_it)
+
+    @staticmethod
+    def insurance_todo(returning: bool, trouble: str) -> str:
+        """What to do about a settlement of the insurance; ``returning``: its money was asked back."""
+        known = Troubles.insurance_todos
+        return known.get(trouble) or (known["refund"] if returning else Troubles.insurance_ask)
 
     @staticmethod
     def payment(state: str, trouble: str) -> str:

@@ -178,6 +178,14 @@ class Bill:
             "insuring": "医保正在结算，先不要付。",
             "reckoned": "医保算好了，请看清楚再点同意。",
             "insured": f"医保付好了，还要付 {rmb(fen)}。" if fen else "医保付好了，不用再付。",
+            "insurance_returning": "退了一项。医保要整笔退回再算：先退医保，再退付过的钱。您什么都不用做。",
+            "insurance_returned": (
+                f"医保整笔退回了，付过的钱原路退回。留下的项目 {rmb(fen)}，请再付一次。"
+                if fen
+                else "医保整笔退回了，付过的钱原路退回。"
+            ),
+            "insurance_checking": "医保还没有退成，医院正在和医保核对。您什么都不用做，办好了告诉您。",
+            "sent_back": f"{rmb(fen)} 已退回原来的账户。",
             "given_up": "这次不分摊了。付过的会退回原来的账户。",
             "returning": f"不分摊了，{rmb(fen)} 正在退回原来的账户。",
             "returned": f"不分摊了，{rmb(fen)} 已退回原来的账户。",
@@ -433,6 +441,10 @@ class Companion:
         "refunded": "退款已退回",
         "share_paid": "{who}付好了一份",
         "shared": "{who}把账单分成了几份",
+        "insurance_returning": "退了一项，医保正在整笔退回",
+        "insurance_returned": "医保退回了，留下的项目要再付一次",
+        "insurance_checking": "医院正在和医保核对退款",
+        "sent_back": "付过的钱退回去了",
         "given_up": "不分摊了，付过的退回原来的账户",
         "insuring": "医保正在结算",
         "reckoned": "医保算好了",

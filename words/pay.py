@@ -21,8 +21,10 @@ def description(hospital: str) -> str:
     return f"{hospital} 就诊费"
 
 
-def refund_reason(whole: bool, late: bool) -> str:
-    """What WeChat writes on the money that comes back."""
+def refund_reason(whole: bool, late: bool, *, again: bool = False) -> str:
+    """What WeChat writes on the money that comes back; ``again``: the insurance is settled anew."""
+    if again:
+        return "医保整笔重算，先退回，请再付一次"
     if not whole:
         return "项目已取消，退回这一项"
     return "付款晚到，全部退回" if late else "这次不分摊了，全部退回"
@@ -77,6 +79,7 @@ class Receipt:
     returned = "后来退回"
     back_done = "已退回原来的账户"
     back_soon = "正在退回原来的账户"
+    anew = "后来退了一项，医保整笔退回重算。留下的项目再付一次，另给收据。"
     note = "这是付款凭据，不是发票。要发票请到窗口，或在医院的公众号里开。"
 
     @staticmethod
@@ -163,6 +166,7 @@ class Pay:
     payer = "谁付的"
     pdf = "下载收据"
     returned = "后来退回的"
+    anew = "后来退了一项，医保要整笔退回重算。留下的项目请再付一次，另给收据。"
     back_done = "已退回"
     back_soon = "正在退回"
     back_says = "退到付款时用的账户，您什么都不用做。"

@@ -121,9 +121,15 @@ class Line:
         """Let them go."""
         await self.library.__aexit__(None, None, None)
 
-    async def request(self, path: str, method: Any, data: dict[str, Any] | None = None) -> dict[str, Any]:
-        """A call the library has no method for, signed and verified by it all the same."""
-        return await self.ask(lambda: self.library._core.request(path, method=method, data=data))
+    async def request(
+        self, path: str, method: Any, data: dict[str, Any] | None = None, guard: Guard | None = None
+    ) -> dict[str, Any]:
+        """A call the library has no method for, signed and verified by it all the same.
+
+        Args:
+            guard: the caller's own, so that one product that does not answer leaves the others alone.
+        """
+        return await self.ask(lambda: self.library._core.request(path, method=method, data=data), guard)
 
     def encrypted(self, text: str) -> str:
         """For WeChat Pay's eyes only: RSA-OAEP with its public key, base64."""
@@ -171,14 +177,18 @@ class Line:
             raise ForgedNotice("signature")
         return envelope
 
-    async def ask(self, call: Callable[[], Awaitable[tuple[int, str | bytes]]]) -> dict[str, Any]:
+    async def ask(
+        self, call: Callable[[], Awaitable[tuple[int, str | bytes]]], guard: Guard | None = None
+    ) -> dict[str, Any]:
         """Make one call and read its JSON answer."""
-        content = await self.ask_raw(call)
+        content = await self.ask_raw(call, guard)
         if not content:
             return {}
         return readable(_object, content)
 
-    async def ask_raw(self, call: Callable[[], Awaitable[tuple[int, str | bytes]]]) -> bytes:
+    async def ask_raw(
+        self, call: Callable[[], Awaitable[tuple[int, str | bytes]]], guard: Guard | None = None
+    ) -> bytes:
         """Make one call; its verified body. Raises the four errors of ``kernel.outside``."""
 
         async def once() -> bytes:
@@ -196,7 +206,7 @@ class Line:
                 return raw
             raise _refusal(status, raw)
 
-        return await self._guard.call(once)
+        return await (guard or self._guard).call(once)
 
 
 async def _fresh_answer(response: httpx.Response) -> None:

@@ -17,7 +17,7 @@ from wechatpayv3.async_.type import RequestType
 
 from adapters.wechat_pay.cash import WeChatPay
 from adapters.wechat_pay.line import BEIJING, fen, moment, readable, text
-from kernel.outside import NotConfigured, Rejected, Unknown
+from kernel.outside import Guard, NotConfigured, Rejected, Unknown
 from payments.ports import (
     AddKind,
     CardType,
@@ -74,11 +74,13 @@ class MixSettings:
 class WeChatMix:
     """``payments.ports.MedInsMix`` over the line of a ``WeChatPay``; opened and closed with it.
 
+    Its breaker is its own: when the mixed office does not answer, cash is paid all the same.
+
     Raises:
         NotConfigured: a setting is empty, or the callback address is one WeChat would refuse.
     """
 
-    def __init__(self, pay: WeChatPay, settings: MixSettings) -> None:
+    def __init__(self, pay: WeChatPay, settings: MixSettings, guard: Guard | None = None) -> None:
         for name in (f.name for f in fields(settings)[:4]):
             if not getattr(settings, name):
                 raise NotConfigured(f"wechat_mix.{name}")
@@ -87,6 +89,7 @@ class WeChatMix:
         if not (parts.scheme == "https" or near) or not parts.hostname or parts.query or parts.fragment:
             raise NotConfigured("wechat_mix.callback_url")
         self._line, self._settings = pay.line, settings
+        self._guard = guard or Guard("wechat_mix")
 
     async def create(self, order: MixOrder) -> MixPrepared:
         """Bind both parts together. See ``MedInsMix.create``."""
@@ -95,7 +98,7 @@ class WeChatMix:
             raise Rejected(MixNo.PARAM_ERROR, fault)
         body = self._body(order)
         try:
-            answer = await self._line.request(_ORDERS, RequestType.POST, body)
+            answer = await self._line.request(_ORDERS, RequestType.POST, body, self._guard)
         except Rejected as no:
             raise _named(no) from None
         state = self._state(answer)
@@ -144,7 +147,7 @@ class WeChatMix:
         }
         path = f"/v3/med-ins/refunds/notify?mix_trade_no={_mix_number(refund.mix_trade_no)}"
         try:
-            await self._line.request(path, RequestType.POST, body)
+            await self._line.request(path, RequestType.POST, body, self._guard)
         except Rejected as no:
             raise _named(no) from None
 
@@ -161,7 +164,7 @@ class WeChatMix:
 
     async def _asked(self, path: str) -> MixState:
         try:
-            return self._state(await self._line.request(path, RequestType.GET))
+            return self._state(await self._line.request(path, RequestType.GET, guard=self._guard))
         except Rejected as no:
             raise _named(no) from None
 

@@ -1,5 +1,7 @@
 """Where WeChat Pay tells us that money came or went back; nothing is believed that is not signed, fresh and fitting."""
 
+from collections.abc import Awaitable, Callable, Mapping
+
 import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -7,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from api.deps import Signed, WorldDep
 from api.problems import STATUS
 from api.world import World
+from kernel.db import Tx
 from kernel.errors import HoufuError
 from kernel.outside import NotConfigured
 from payments.service import notices
@@ -17,15 +20,33 @@ router = APIRouter(prefix="/api/callbacks/wechat-pay", tags=["callbacks"])
 _NO = {"code": "FAIL", "message": "refused"}
 
 
-async def _take(request: Request, world: World) -> Response:
+Take = Callable[[Tx, Mapping[str, str], bytes], Awaitable[bool]]
+
+
+def _cash(world: World) -> Take:
+    async def take(tx: Tx, headers: Mapping[str, str], raw: bytes) -> bool:
+        if world.ports.pay is None:
+            raise NotConfigured("wechat_pay")
+        return await notices.take(tx, world.ports.pay.decode_notify(headers, raw, tx.now), headers, raw)
+
+    return take
+
+
+def _mixed(world: World) -> Take:
+    async def take(tx: Tx, headers: Mapping[str, str], raw: bytes) -> bool:
+        if world.ports.mix is None:
+            raise NotConfigured("wechat_mix")
+        return await notices.take_mixed(tx, world.ports.mix.decode_notify(headers, raw, tx.now), headers, raw)
+
+    return take
+
+
+async def _take(request: Request, world: World, take: Take) -> Response:
     raw = await request.body()
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        if world.ports.pay is None:
-            raise NotConfigured("wechat_pay")
         async with world.db.begin() as tx:
-            notice = world.ports.pay.decode_notify(headers, raw, tx.now)
-            fresh = await notices.take(tx, notice, headers, raw)
+            fresh = await take(tx, headers, raw)
     except HoufuError as error:
         world.metrics.notices.labels(error.code).inc()
         log.error("pay.notice", refused=error.code, why=str(error))
@@ -40,10 +61,16 @@ async def paid(request: Request, world: WorldDep) -> Response:
 
     Forged, stale, recorded and played again, or not fitting the payment: 4xx, and nothing changes.
     """
-    return await _take(request, world)
+    return await _take(request, world, _cash(world))
+
+
+@router.post("/insurance", dependencies=[Signed], status_code=204)
+async def insured(request: Request, world: WorldDep) -> Response:
+    """A notice of WeChat Pay that a mixed order is paid, taken the same way; it only makes us ask sooner."""
+    return await _take(request, world, _mixed(world))
 
 
 @router.post("/refund", dependencies=[Signed], status_code=204)
 async def refunded(request: Request, world: WorldDep) -> Response:
     """A refund notice of WeChat Pay, taken the same way."""
-    return await _take(request, world)
+    return await _take(request, world, _cash(world))

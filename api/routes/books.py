@@ -86,6 +86,6 @@ async def compare(day: date, caller: StaffCaller, world: WorldDep, tx: TxDep) ->
     """Compare one day now, past or today so far (finance only); again is the same as once."""
     worklist.check_finance(caller)
     await tx.let_go()
-    await reconcile(world.db, world.ports.pay, world.ports.his, day)
+    await reconcile(world.db, world.ports.pay, world.ports.his, day, insurance=world.ports.insurance_books)
     async with world.db.begin() as fresh:
         return await _book(fresh, caller, day)

@@ -126,7 +126,7 @@ class Payment(BaseModel):
 
 async def _payment(tx: Tx, attempt: Attempt) -> Payment:
     shown = await moves.shown(tx, attempt)
-    ready = attempts.prepared_of(tx, attempt) if shown == "offered" else None
+    ready = attempts.prepared_of(tx, attempt) if shown == "offered" and not attempt.mixed else None
     links: dict[str, Any] = {}
     if ready is not None:
         links = {"client_params": dict(ready.client_params) or None, "h5_url": ready.h5_url, "code_url": ready.code_url}

@@ -71,6 +71,12 @@ async def settlements(tx: Tx, begin: datetime, end: datetime, numbers: Collectio
     return [Settlement(i, number, visit, hospital, at) for i, number, visit, hospital, at in found if at is not None]
 
 
+async def numbers_of(tx: Tx, rounds: Collection[UUID]) -> dict[UUID, str]:
+    """The settlement's number of each round, as the hospital knows it."""
+    found = await tx.session.execute(select(Round.id, Round.number).where(one_of(Round.id, rounds)))
+    return {identity: number for identity, number in found}  # noqa: C416  mypy
+
+
 async def cash_of(tx: Tx, postings: Collection[Posting]) -> dict[Posting, int]:
     """The cash of each posting, in fen, money back positive too; 0 where there is none."""
     wanted = {derive(*posting): posting for posting in postings}

@@ -262,11 +262,11 @@ async def reverse(tx: Tx, visit: Visit, charge: ChargeItem, at: datetime) -> Non
 
 
 async def give_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
-    """A line settled here was taken back by the HIS: its money goes back; of one at 0 fen there is none to send."""
+    """A line settled here was taken back: its money goes back, and the insurance's; where nobody paid, none does."""
     taken = _owed(charge, -1)
     taken[Account.SUSPENSE] = taken.pop(Account.PATIENT)  # paid already, so owed to who paid, until it arrives
     await post(tx, visit.id, "reversed", charge.id, charge.number, taken)
-    if charge.self_fen:
+    if charge.self_fen or charge.estimate is not None:
         await tx.emit(PaidChargeReversed(charge.id, visit.id, charge.self_fen))
         return
     await move(tx, visit, charge, ChargeState.REFUNDED)

@@ -31,6 +31,8 @@ from kernel.ids import new_id, short_code
 from notices.service import append, lock
 from people.rules import Audience
 from visits.events import HisAnswered
+from visits.rules import VisitState
+from visits.service import encounters
 from visits.service.calls import tell, told_of
 from visits.service.encounters import Visit
 from visits.service.reading import visit_of
@@ -195,9 +197,7 @@ async def uninsured(tx: Tx, round_: Round, charge_ids: Sequence[UUID], mutual_ai
         return
     now = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True)))
     for charge in lines:
-        was = charge.estimate or {}
-        charge.fund_fen, charge.account_fen, charge.self_fen = was["fund_fen"], was["account_fen"], was["self_fen"]
-        charge.other_fen, charge.estimate = 0, None
+        _restore(charge)
     again = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True)))
     entries = {
         Account.POOLED_FUND: again.fund_fen - now.fund_fen,
@@ -268,8 +268,84 @@ def settle_key(round_id: UUID) -> str:
     return f"settle:{round_id.hex}"
 
 
-async def line_returned(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str) -> None:
-    """All the money of one settled line has gone back: the line leaves the bill, and the HIS is told."""
+async def unsettle(
+    tx: Tx, round_: Round, charge_ids: Sequence[UUID], mutual_aid_fen: int, refund_no: str, insurance: Mapping[str, Any]
+) -> tuple[int, int]:
+    """An insurance settlement of a paid round went back whole, for one of its lines: the others are owed again.
+
+    They bear their estimate as before it, and what was paid for them waits in suspense. The HIS is told once, of all.
+
+    Args:
+        charge_ids: the settlement's lines.
+        refund_no: of the settlement's way back; insurance: what it was, both as ``docs/his.md`` says.
+
+    Returns:
+        Fen that were paid in cash for the lines that are owed again, and how much of them is owed now.
+    """
+    visit = await locked_visit(tx, round_.visit_id)
+    held = [c for c in await covered_by(tx, round_) if c.id in charge_ids and c.state == ChargeState.SETTLED]
+    again = [c for c in held if c.reversed_at is None]
+    booked = [c for c in held if await _was_booked(tx, c, round_.id)]
+    lines: list[dict[str, Any]] = [
+        {"charge_no": c.number, "self_fen": c.self_fen, "owed_again": c in again} for c in booked
+    ]
+    paid = sum(c.self_fen for c in again)
+    await post(tx, visit.id, "unsettled", held[0].id, refund_no, _estimated(again, mutual_aid_fen))
+    for charge in again:
+        charge.round_id = charge.settled_at = charge.settled_reference = None
+        await move(tx, visit, charge, ChargeState.BILLABLE)
+    for charge in held:
+        if charge not in again and not charge.self_fen:  # nobody waits for cash of it
+            await move(tx, visit, charge, ChargeState.REFUNDED)
+    if booked:
+        data = {
+            "refund_no": refund_no,
+            "settlement_no": round_.number,
+            "charges": lines,
+            "total_fen": sum(line["self_fen"] for line in lines),
+            "insurance": [dict(insurance)],
+        }
+        await tell(tx, visit, "refund", f"refund:{refund_no}", data)
+    for charge in held:
+        await announce(tx, visit, charge)
+    if visit.state == VisitState.SETTLED and any(c.self_fen for c in again):
+        await encounters.owed_again(tx, visit)
+    await check_settled(tx, visit)
+    return paid, sum(c.self_fen for c in again)
+
+
+def _estimated(lines: Sequence[ChargeItem], mutual_aid_fen: int) -> dict[Account, int]:
+    """Give lines the insurance has paid their estimate back; the entries that make paid lines owed ones.
+
+    Whatever line the mutual aid was spread to: lines taken back have left all of it to these entries.
+    """
+    now = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True))) if lines else Parts(0, 0, 0, 0)
+    for charge in lines:
+        _restore(charge)
+    again = Parts(*(sum(column) for column in zip(*_parts(lines), strict=True))) if lines else Parts(0, 0, 0, 0)
+    return {
+        Account.POOLED_FUND: again.fund_fen - now.fund_fen,
+        Account.PERSONAL_ACCOUNT: again.account_fen - (now.account_fen - mutual_aid_fen),
+        Account.MUTUAL_AID: -mutual_aid_fen,
+        Account.INSURANCE_OTHER: again.other_fen - now.other_fen,
+        Account.PATIENT: again.self_fen,
+        Account.SUSPENSE: -now.self_fen,
+    }
+
+
+def _restore(charge: ChargeItem) -> None:
+    was = charge.estimate
+    if was is not None:
+        charge.fund_fen, charge.account_fen, charge.self_fen = was["fund_fen"], was["account_fen"], was["self_fen"]
+        charge.other_fen, charge.estimate = 0, None
+
+
+async def line_returned(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str | None) -> None:
+    """All the money of one settled line has gone back: the line leaves the bill.
+
+    Args:
+        refund_no: the HIS is told under this number; None: it knows, or there was no money.
+    """
     visit = await locked_visit(tx, visit_id)
     charge = next((c for c in await lines_of(tx, visit_id) if c.id == charge_id), None)
     if charge is None:
@@ -284,7 +360,7 @@ async def line_returned(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str)
         "charges": lines,
         "total_fen": charge.self_fen,
     }
-    if charge.round_id is not None and await _was_booked(tx, charge, charge.round_id):
+    if refund_no is not None and charge.round_id is not None and await _was_booked(tx, charge, charge.round_id):
         await tell(tx, visit, "refund", f"refund:{refund_no}", data)
     await announce(tx, visit, charge)
 

@@ -1340,9 +1340,12 @@ def upgrade() -> None:
         sa.Column("hospital_part_fen", sa.BigInteger(), nullable=True),
         sa.Column("cash_fen", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reckoned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refund_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refund_tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("refunded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("looks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("trouble", sa.String(), nullable=True),
@@ -1518,6 +1521,7 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.String(), nullable=False),
         sa.Column("sheet", sa.BigInteger(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("mixed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("mchid", sa.String(), nullable=False),
         sa.Column("appid", sa.String(), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
@@ -1739,12 +1743,103 @@ def upgrade() -> None:
     op.create_index(op.f("ix_dispute_charge_id"), "dispute", ["charge_id"], unique=False)
     op.create_index("ix_dispute_open", "dispute", ["answer_by"], unique=False, postgresql_where="answered_at IS NULL")
     op.create_table(
+        "mixed_order",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("out_trade_no", sa.String(), nullable=False),
+        sa.Column("part_id", sa.Uuid(), nullable=False),
+        sa.Column("round_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("attempt_id", sa.Uuid(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("openid_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("mix_trade_no", sa.String(), nullable=True),
+        sa.Column("params_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("disagrees_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("report_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reports", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "(kind = 'CASH_AND_INSURANCE') = (attempt_id IS NOT NULL)", name=op.f("ck_mixed_order_cash_of_both")
+        ),
+        sa.CheckConstraint(
+            "state IN ('created', 'dead') OR mix_trade_no IS NOT NULL", name=op.f("ck_mixed_order_known_there")
+        ),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempt.id"],
+            name=op.f("fk_mixed_order_attempt_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["part_id"],
+            ["insurance_part.id"],
+            name=op.f("fk_mixed_order_part_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["round_id"],
+            ["round.id"],
+            name=op.f("fk_mixed_order_round_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_mixed_order_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mixed_order")),
+        sa.UniqueConstraint("attempt_id", name=op.f("uq_mixed_order_attempt_id")),
+        sa.UniqueConstraint("mix_trade_no", name=op.f("uq_mixed_order_mix_trade_no")),
+        sa.UniqueConstraint("out_trade_no", name=op.f("uq_mixed_order_out_trade_no")),
+    )
+    op.create_index(
+        "ix_mixed_order_due",
+        "mixed_order",
+        ["next_look_at"],
+        unique=False,
+        postgresql_where=sa.text("next_look_at IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_mixed_order_part_id"), "mixed_order", ["part_id"], unique=False)
+    op.create_index(
+        "ix_mixed_order_report",
+        "mixed_order",
+        ["report_at"],
+        unique=False,
+        postgresql_where=sa.text("reported_at IS NULL"),
+    )
+    op.create_index(op.f("ix_mixed_order_round_id"), "mixed_order", ["round_id"], unique=False)
+    op.create_index(op.f("ix_mixed_order_visit_id"), "mixed_order", ["visit_id"], unique=False)
+    op.create_index(
+        "uq_mixed_live", "mixed_order", ["part_id"], unique=True, postgresql_where=sa.text("state <> 'dead'")
+    )
+    op.create_table(
         "refund",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("out_refund_no", sa.String(), nullable=False),
         sa.Column("attempt_id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
         sa.Column("charge_id", sa.Uuid(), nullable=True),
+        sa.Column("part_id", sa.Uuid(), nullable=True),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -1774,6 +1869,14 @@ def upgrade() -> None:
             deferrable=True,
         ),
         sa.ForeignKeyConstraint(
+            ["part_id"],
+            ["insurance_part.id"],
+            name=op.f("fk_refund_part_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
             ["visit_id"],
             ["visit.id"],
             name=op.f("fk_refund_visit_id"),
@@ -1782,16 +1885,31 @@ def upgrade() -> None:
             deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refund")),
-        sa.UniqueConstraint(
-            "attempt_id", "charge_id", name=op.f("uq_refund_attempt_id_charge_id"), postgresql_nulls_not_distinct=True
-        ),
         sa.UniqueConstraint("out_refund_no", name=op.f("uq_refund_out_refund_no")),
     )
     op.create_index("ix_refund_created", "refund", ["created_at"], unique=False, postgresql_using="brin")
     op.create_index(
         "ix_refund_due", "refund", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
     )
+    op.create_index(
+        "ix_refund_part", "refund", ["part_id"], unique=False, postgresql_where=sa.text("part_id IS NOT NULL")
+    )
     op.create_index(op.f("ix_refund_visit_id"), "refund", ["visit_id"], unique=False)
+    op.create_index(
+        "uq_refund_once",
+        "refund",
+        ["attempt_id", "charge_id"],
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=sa.text("charge_id IS NOT NULL OR part_id IS NULL"),
+    )
+    op.create_index(
+        "uq_refund_rest",
+        "refund",
+        ["attempt_id", "part_id"],
+        unique=True,
+        postgresql_where=sa.text("charge_id IS NULL"),
+    )
     op.create_table(
         "refund_line",
         sa.Column("request_id", sa.Uuid(), nullable=False),
@@ -1898,10 +2016,25 @@ def downgrade() -> None:
     op.drop_table("till_movement")
     op.drop_index("uq_refund_line", table_name="refund_line", postgresql_where=sa.text("counts"))
     op.drop_table("refund_line")
+    op.drop_index("uq_refund_rest", table_name="refund", postgresql_where=sa.text("charge_id IS NULL"))
+    op.drop_index(
+        "uq_refund_once",
+        table_name="refund",
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=sa.text("charge_id IS NOT NULL OR part_id IS NULL"),
+    )
     op.drop_index(op.f("ix_refund_visit_id"), table_name="refund")
+    op.drop_index("ix_refund_part", table_name="refund", postgresql_where=sa.text("part_id IS NOT NULL"))
     op.drop_index("ix_refund_due", table_name="refund", postgresql_where=sa.text("next_at IS NOT NULL"))
     op.drop_index("ix_refund_created", table_name="refund", postgresql_using="brin")
     op.drop_table("refund")
+    op.drop_index("uq_mixed_live", table_name="mixed_order", postgresql_where=sa.text("state <> 'dead'"))
+    op.drop_index(op.f("ix_mixed_order_visit_id"), table_name="mixed_order")
+    op.drop_index(op.f("ix_mixed_order_round_id"), table_name="mixed_order")
+    op.drop_index("ix_mixed_order_report", table_name="mixed_order", postgresql_where=sa.text("reported_at IS NULL"))
+    op.drop_index(op.f("ix_mixed_order_part_id"), table_name="mixed_order")
+    op.drop_index("ix_mixed_order_due", table_name="mixed_order", postgresql_where=sa.text("next_look_at IS NOT NULL"))
+    op.drop_table("mixed_order")
     op.drop_index("ix_dispute_open", table_name="dispute", postgresql_where="answered_at IS NULL")
     op.drop_index(op.f("ix_dispute_charge_id"), table_name="dispute")
     op.drop_table("dispute")

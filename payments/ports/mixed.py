@@ -105,7 +105,7 @@ class MixEnd(StrEnum):
     WHOLE = "WHOLE"  # everything is paid
     NOTHING = "NOTHING"  # nothing was taken, or all of it is back
     CASH_ALONE = "CASH_ALONE"  # the payer paid, the insurance did not: give the cash back
-    INSURANCE_ALONE = "INSURANCE_ALONE"  # the insurance paid, the payer did not: let it take its payment back
+    INSURANCE_ALONE = "INSURANCE_ALONE"  # the insurance paid, the payer did not: by another order, or all goes back
 
 
 class MixNo(StrEnum):

@@ -149,12 +149,15 @@ INSURANCE = Lifecycle[InsuranceState](
         (I.REVOKING, I.FAILED): "InsuranceFailed",
         # It paid before it heard of the revocation: the money goes back by a refund.
         (I.REVOKING, I.REFUNDING): "InsuranceReturning",
+        # Given up before all of the round was paid, or one of its lines was taken back afterwards.
         (I.PAID, I.REFUNDING): "InsuranceReturning",
         # The insurer took its payment back by itself.
         (I.PAID, I.REFUNDED): "InsuranceTookBack",
         (I.REFUNDING, I.REFUNDED): "InsuranceReturned",
         (I.REFUNDING, I.MANUAL): "InsuranceNeedsAPerson",
         (I.MANUAL, I.REFUNDED): "InsuranceReturned",
+        # The centre has said no, a person has found out why: asked for once more, under another number.
+        (I.MANUAL, I.REFUNDING): "InsuranceReturning",
     },
 )
 NO_MONEY = frozenset({I.REVOKED, I.REFUNDED, I.FAILED})
@@ -172,6 +175,13 @@ class NotShownError(HoufuError):
     """Not every settlement is reckoned yet, or it is no longer what the payer saw."""
 
     code = "insurance_not_shown"
+    kind = Kind.CONFLICT
+
+
+class NotDecidedError(HoufuError):
+    """The insurance's centre has not said no to a refund, so it is not to be asked for it a second time."""
+
+    code = "refund_not_decided"
     kind = Kind.CONFLICT
 
 

@@ -8,10 +8,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from enum import StrEnum
+from typing import NamedTuple
 
 from kernel.errors import HoufuError, Kind
 from kernel.lifecycle import Lifecycle
-from payments.rules import OVER, AttemptState
+from payments.rules import NO_MONEY, OVER, AttemptState
+from payments.rules import InsuranceState as S
 
 BEIJING = timezone(timedelta(hours=8))
 READY_AT = time(10, 5)  # WeChat promises yesterday's bill from ten o'clock on
@@ -44,7 +46,36 @@ class About(StrEnum):
     PAYMENT = "payment"
     SETTLEMENT = "settlement"  # what the hospital books: all the payments of a round together
     REFUND = "refund"
-    INSURANCE = "insurance"
+    INSURANCE = "insurance"  # what the insurance bears of one encounter
+    INSURANCE_BACK = "insurance_back"  # the same going back to it, whole
+
+
+INSURED = frozenset({About.INSURANCE, About.INSURANCE_BACK})
+
+
+class Cut(NamedTuple):
+    """Who bears a settlement of the insurance, in fen; of one going back only the insurance's part."""
+
+    fund_fen: int
+    account_fen: int
+    other_fen: int
+    cash_fen: int
+
+    @property
+    def insured_fen(self) -> int:
+        """What the insurance bears."""
+        return self.fund_fen + self.account_fen + self.other_fen
+
+    @property
+    def text(self) -> str:
+        """As a row keeps it."""
+        return "/".join(map(str, self))
+
+    @classmethod
+    def of(cls, text: str) -> "Cut | None":
+        """From ``text``; None for anything else."""
+        parts = text.split("/")
+        return cls(*map(int, parts)) if len(parts) == len(cls._fields) and all(p.isdigit() for p in parts) else None
 
 
 class DiffKind(StrEnum):
@@ -57,6 +88,8 @@ class DiffKind(StrEnum):
     MISSING_AT_HIS = "missing_at_his"
     EXTRA_AT_HIS = "extra_at_his"
     HIS_DIFFERS = "his_differs"
+    SPLIT_DIFFERS = "split_differs"  # the insurer: the same sum, borne by others
+    HIS_SPLIT_DIFFERS = "his_split_differs"
 
 
 K = DiffKind
@@ -68,13 +101,15 @@ NEEDS: dict[DiffKind, frozenset[Side]] = {
     K.MISSING_AT_HIS: frozenset({Side.HIS}),
     K.EXTRA_AT_HIS: frozenset({Side.HIS}),
     K.HIS_DIFFERS: frozenset({Side.HIS}),
+    K.SPLIT_DIFFERS: frozenset({Side.PROVIDER}),
+    K.HIS_SPLIT_DIFFERS: frozenset({Side.HIS}),
 }
 
 
 def needs(about: About, kind: DiffKind) -> frozenset[Side]:
     """Whose books a difference needs: without them it is neither found nor gone. The insurance pays its part itself."""
     found = NEEDS[kind]
-    return frozenset({Side.INSURANCE}) if about is About.INSURANCE and Side.PROVIDER in found else found
+    return frozenset({Side.INSURANCE}) if about in INSURED and Side.PROVIDER in found else found
 
 
 class DiffState(StrEnum):
@@ -140,6 +175,7 @@ class Thing:
         provider: the provider's bill; of what the insurance bears, the insurance's statement.
         billed: whether the provider's bill ought to have it (counter cash has no provider).
         waits: it may still turn up in a day's bill that is not here yet.
+        here_cut, provider_cut, told_cut, his_cut: who bears it, as each of them says; of the insurance alone.
     """
 
     about: About
@@ -154,6 +190,10 @@ class Thing:
     call: str = ""
     billed: bool = True
     waits: bool = False
+    here_cut: Cut | None = None
+    provider_cut: Cut | None = None
+    told_cut: Cut | None = None
+    his_cut: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,27 +225,52 @@ def compare(things: Iterable[Thing], sides: Collection[Side]) -> Iterator[Found]
 
 
 def _of(thing: Thing) -> Iterator[Found]:
-    def found(kind: DiffKind, here: int | None, there: int | None, cause: str) -> Found:
-        return Found(thing.about, kind, thing.number, here, there, cause)
+    yield from _by_provider(thing)
+    if thing.here is not None and thing.ledger is not None and thing.ledger != thing.here:
+        yield _found(thing, K.LEDGER_DIFFERS, thing.here, thing.ledger, "ledger")
+    yield from _by_his(thing)
 
-    here, there = thing.here, thing.provider
+
+def _found(thing: Thing, kind: DiffKind, here: int | None, there: int | None, cause: str) -> Found:
+    return Found(thing.about, kind, thing.number, here, there, cause)
+
+
+def _by_provider(thing: Thing) -> Iterator[Found]:
+    here, there, of = thing.here, thing.provider, "insurance_" if thing.about in INSURED else ""
     if here is None and there is not None:
-        yield found(K.MISSING_HERE, None, there, _why_not_here(thing))
+        yield _found(thing, K.MISSING_HERE, None, there, _why_not_here(thing))
     elif here is not None and there is None and thing.billed and not thing.waits:
-        yield found(K.MISSING_AT_PROVIDER, here, None, "no_row")
+        yield _found(thing, K.MISSING_AT_PROVIDER, here, None, f"{of}no_row")
     elif here is not None and there is not None and here != there:
-        yield found(K.AMOUNT_DIFFERS, here, there, "amounts")
-    if here is not None and thing.ledger is not None and thing.ledger != here:
-        yield found(K.LEDGER_DIFFERS, here, thing.ledger, "ledger")
+        yield _found(thing, K.AMOUNT_DIFFERS, here, there, f"{of}amounts")
+    elif part := _other_part(thing.here_cut, thing.provider_cut):
+        yield _found(thing, K.SPLIT_DIFFERS, *part)
+
+
+def _by_his(thing: Thing) -> Iterator[Found]:
+    insured = thing.about in INSURED
     if thing.told and thing.his is None:
-        yield found(K.MISSING_AT_HIS, thing.told, None, _why_not_at_his(thing.call))
+        cause = "his_insurance" if insured else _why_not_at_his(thing.call)
+        yield _found(thing, K.MISSING_AT_HIS, thing.told, None, cause)
     elif not thing.told and thing.his:
-        yield found(K.EXTRA_AT_HIS, None, thing.his, "never_told" if thing.state else "no_number")
+        yield _found(thing, K.EXTRA_AT_HIS, None, thing.his, "never_told" if thing.state else "no_number")
     elif thing.told and thing.his is not None and thing.told != thing.his:
-        yield found(K.HIS_DIFFERS, thing.told, thing.his, "amounts")
+        yield _found(thing, K.HIS_DIFFERS, thing.told, thing.his, "his_insurance" if insured else "amounts")
+    elif part := _other_part(thing.told_cut, thing.his_cut):
+        yield _found(thing, K.HIS_SPLIT_DIFFERS, *part)
+
+
+def _other_part(here: Cut | None, there: Cut | None) -> tuple[int, int, str] | None:
+    """The first part two sides do not share: what each says of it, and which it is."""
+    if here is None or there is None:
+        return None
+    pairs = zip(Cut._fields, here, there, strict=True)
+    return next(((mine, theirs, f"split:{name}") for name, mine, theirs in pairs if mine != theirs), None)
 
 
 def _why_not_here(thing: Thing) -> str:
+    if thing.about in INSURED:
+        return _why_insurance_not_here(thing)
     if not thing.state:
         return "no_number"
     if thing.about is About.PAYMENT and thing.state in OVER:
@@ -213,6 +278,13 @@ def _why_not_here(thing: Thing) -> str:
     if thing.about is About.PAYMENT and thing.state in (AttemptState.PAID, AttemptState.SETTLED):
         return "other_payment"
     return "not_known_yet"
+
+
+def _why_insurance_not_here(thing: Thing) -> str:
+    if not thing.state:
+        return "insurance_no_number"
+    open_ = thing.state not in NO_MONEY or (thing.about is About.INSURANCE_BACK and thing.state != S.REFUNDED)
+    return "insurance_not_known_yet" if open_ else "insurance_closed"
 
 
 def _why_not_at_his(call: str) -> str:

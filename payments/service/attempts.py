@@ -26,6 +26,7 @@ from payments.service.moves import move, tell
 from payments.service.shares import Allocation
 from people.rules import Actor, ActorKind
 from people.service import access, hospitals
+from visits.service.encounters import Visit
 from visits.service.reading import subject_of
 from words import pay as words
 
@@ -84,6 +85,27 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
         raise rules.OverCapError
     if press.channel in (CashChannel.JSAPI, CashChannel.MINIPROG) and not press.openid:
         raise rules.NotInWeChatError
+    return await _made(tx, actor, visit, now, share, press, till)
+
+
+async def beside(
+    tx: Tx, actor: Actor, visit: Visit, now: Round, share: Allocation, press: Press, till: Till
+) -> Attempt:
+    """The cash part of a mixed order, whose share was made for it in this very transaction: never pressed alone."""
+    return await _made(tx, actor, visit, now, share, press, till, mixed=True)
+
+
+async def _made(
+    tx: Tx,
+    actor: Actor,
+    visit: Visit,
+    now: Round,
+    share: Allocation,
+    press: Press,
+    till: Till,
+    *,
+    mixed: bool = False,
+) -> Attempt:
     hospital = await hospitals.by_id(tx, visit.hospital_id)
     shown = press.channel is DeskWay.CODE
     ATTEMPT.move(None, S.CREATED)
@@ -91,17 +113,18 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
     attempt = Attempt(
         id=attempt_id,
         out_trade_no=f"HF{china_day(tx.now):%Y%m%d}{short_code(14)}",
-        visit_id=visit_id,
+        visit_id=visit.id,
         round_id=now.id,
         allocation_id=share.id,
         hospital_id=visit.hospital_id,
         patient_id=visit.patient_id,
-        payer_id=actor.id if person else None,
+        payer_id=actor.id if actor.kind is ActorKind.PERSON else None,
         actor=actor.viewer,
-        relation=await labels.relation_of(tx, actor, visit.patient_id, visit_id),
+        relation=await labels.relation_of(tx, actor, visit.patient_id, visit.id),
         idempotency_key=press.idempotency_key,
-        sheet=await sheet_of(tx, visit_id),
+        sheet=await sheet_of(tx, visit.id),
         channel=press.channel,
+        mixed=mixed,
         mchid=till.mchid,
         appid=till.appid,
         description=words.description(hospital.name),

@@ -16,7 +16,9 @@ from kernel.ids import new_id
 from payments.models import Attempt, BookRow, Refund
 from payments.ports import CashChannel, TradeBill
 from payments.rules import LATE, OURS, RefundState
-from payments.rules.reconciling import About, Row, Side, Thing, day_of
+from payments.rules.reconciling import INSURED, About, Cut, Row, Side, Thing, day_of
+from payments.service import statements
+from payments.service.statements import GIVES, how
 from visits.ports import HisSettlement
 from visits.service import calls
 from visits.service.calls import HisCall
@@ -62,6 +64,14 @@ def rows_of_bill(bill: TradeBill) -> list[Row]:
 
 def rows_of_his(booked: Iterable[HisSettlement]) -> list[Row]:
     """The hospital's list as rows."""
+    every = list(booked)
+    return [
+        *_rows_of_his(every),
+        *statements.rows_of_his(every),
+    ]
+
+
+def _rows_of_his(booked: Iterable[HisSettlement]) -> list[Row]:
     return [
         Row(
             About.SETTLEMENT if one.kind == "settle" else About.REFUND,
@@ -70,6 +80,7 @@ def rows_of_his(booked: Iterable[HisSettlement]) -> list[Row]:
             ",".join(one.transactions),
             one.total_fen,
             one.booked_at,
+            "" if one.insurance is None else GIVES,
         )
         for one in booked
     ]
@@ -121,16 +132,31 @@ async def items_of(tx: Tx, day: date) -> tuple[list[Item], set[date]]:
     payments = await _payments(tx, day, {n for about, n in numbers if about == About.PAYMENT})
     refunds = await _refunds(tx, day, {n for about, n in numbers if about == About.REFUND})
     known = payments | refunds | await _settlements(tx, day, {n for about, n in numbers if about == About.SETTLEMENT})
+    known |= await _insured(tx, day, numbers)
     every = numbers | set(known)
+    wanted = {number for _, number in every} | {item.thing.payment for item in known.values()}
     rows: dict[tuple[str, str], list[BookRow]] = defaultdict(list)
-    query = select(BookRow).where(one_of(BookRow.number, {number for _, number in every}))
+    gives = set()
+    query = select(BookRow).where(one_of(BookRow.number, wanted))
     for row in await tx.session.scalars(query.order_by(BookRow.at, BookRow.id)):
         rows[row.about, row.number].append(row)
-    made = [_joined(key, known.get(key), rows[key]) for key in sorted(every)]
+        if row.side == Side.HIS and row.state == GIVES:
+            gives.add(row.number)
+    made = [_joined(key, known.get(key), rows[key], gives) for key in sorted(every)]
     return [item for item in made if item.day == day], {item.day for item in made} - {day}
 
 
-def _joined(key: tuple[str, str], ours: Item | None, rows: Sequence[BookRow]) -> Item:
+async def _insured(tx: Tx, day: date, numbers: Collection[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+    settled = {n for about, n in numbers if about == About.INSURANCE}
+    returned = {n for about, n in numbers if about in (About.INSURANCE_BACK, About.REFUND)}
+    found = await statements.known(tx, day, settled, returned)
+    return {
+        key: Item(one.thing, one.day, one.hospital_id, one.visit_id, one.reference, one.at, days=one.days)
+        for key, one in found.items()
+    }
+
+
+def _joined(key: tuple[str, str], ours: Item | None, rows: Sequence[BookRow], gives: Collection[str]) -> Item:
     about, number = key
     item = ours
     if item is None:
@@ -138,7 +164,7 @@ def _joined(key: tuple[str, str], ours: Item | None, rows: Sequence[BookRow]) ->
         item = Item(Thing(About(about), number, first.payment), first.day, None, reference=first.reference, at=first.at)
     for row in rows:
         item.rows[Side(row.side)].append(row)
-    theirs = item.rows[Side.INSURANCE if about == About.INSURANCE else Side.PROVIDER]
+    theirs = item.rows[Side.INSURANCE if about in INSURED else Side.PROVIDER]
     booked = item.rows[Side.HIS]
     if theirs:
         item.day = theirs[0].day
@@ -150,7 +176,20 @@ def _joined(key: tuple[str, str], ours: Item | None, rows: Sequence[BookRow]) ->
         provider=sum(row.amount_fen for row in theirs) if theirs else None,
         his=sum(row.amount_fen for row in booked) if booked else None,
     )
+    if about in INSURED:
+        item.thing = _with_cuts(item.thing, theirs, booked, gives)
     return item
+
+
+def _with_cuts(thing: Thing, theirs: Sequence[BookRow], booked: Sequence[BookRow], gives: Collection[str]) -> Thing:
+    """Who bears it, as insurer and HIS say; a HIS whose list says nothing of the insurance is not held to it."""
+    thing = replace(
+        thing,
+        provider_cut=Cut.of(theirs[0].state) if len(theirs) == 1 else None,
+        his_cut=Cut.of(booked[0].state) if len(booked) == 1 else None,
+    )
+    says = thing.number if thing.about is About.INSURANCE_BACK else thing.payment
+    return thing if says in gives else replace(thing, told=None, told_cut=None)
 
 
 async def _payments(tx: Tx, day: date, numbers: Collection[str]) -> dict[tuple[str, str], Item]:
@@ -191,7 +230,7 @@ async def _settlements(tx: Tx, day: date, numbers: Collection[str]) -> dict[tupl
     made = {}
     for one in found:
         call = told.get(settle_key(one.round_id))
-        thing = Thing(About.SETTLEMENT, one.number, one.number, state="round", told=_told(call), call=_how(call))
+        thing = Thing(About.SETTLEMENT, one.number, one.number, state="round", told=_told(call), call=how(call))
         paid = call.data.get("payments", ()) if call is not None else ()
         reference = ",".join(payment["transaction"] for payment in paid)
         made[About.SETTLEMENT.value, one.number] = Item(
@@ -227,7 +266,7 @@ async def _refunds(tx: Tx, day: date, numbers: Collection[str]) -> dict[tuple[st
             here=row.amount_fen if sent else None,
             ledger=cash[postings[number]] if number in postings else None,
             told=_told(call),
-            call=_how(call),
+            call=how(call),
             billed=row.channel in _BILLED,
         )
         item = Item(
@@ -250,9 +289,3 @@ def _refund_key(number: str) -> str:
 
 def _told(call: HisCall | None) -> int | None:
     return int(call.data["total_fen"]) if call is not None else None
-
-
-def _how(call: HisCall | None) -> str:
-    if call is None:
-        return ""
-    return (call.trouble or "refused") if call.state == "refused" else str(call.state)

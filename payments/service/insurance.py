@@ -19,6 +19,7 @@ from kernel.errors import NotFoundError
 from kernel.ids import new_id, short_code
 from payments import rules
 from payments.models import InsurancePart as InsurancePart
+from payments.models import MixedOrder
 from payments.ports import (
     Authorized,
     Conclusion,
@@ -36,9 +37,11 @@ from payments.ports import (
 )
 from payments.ports import InsuranceState as Said
 from payments.rules import INSURANCE, NO_MONEY, InsuranceState
-from payments.service import labels, parts, rounds
+from payments.rules.mixing import DISAGREE_ALARM, MixedState
+from payments.service import anew, labels, parts, rounds
 from payments.service.moves import tell_round
 from payments.service.parts import move
+from payments.service.weighing import Verdict, weigh
 from people.rules import Action, Actor
 from people.service import access
 from visits.service import reading
@@ -179,7 +182,7 @@ async def asked(tx: Tx, part_id: UUID) -> Asked:
     part = await tx.get(InsurancePart, part_id)
     if part is None:
         raise NotFoundError
-    auth = _auth(tx, part)
+    auth = auth_of(tx, part)
     fees = await _fees(tx, part, auth)
     credential = order = refund = None
     if part.credential_sealed is not None:
@@ -197,7 +200,8 @@ async def asked(tx: Tx, part_id: UUID) -> Asked:
     return Asked(S(part.state), fees, credential, order, refund)
 
 
-def _auth(tx: Tx, part: InsurancePart) -> Authorized:
+def auth_of(tx: Tx, part: InsurancePart) -> Authorized:
+    """The consent that was given for a settlement; without any number as long as none was."""
     if part.auth_sealed is None:
         return Authorized("", family=False)
     return Authorized(**json.loads(tx.vault.open(part.auth_sealed, "insurance.auth", part.id.hex)))
@@ -207,7 +211,7 @@ def _refund(part: InsurancePart, credential: Credential, auth: Authorized) -> In
     fund, account, other = part.fund_fen or 0, part.account_fen or 0, part.other_fen or 0
     return InsuranceRefund(
         pay_order_id=credential.pay_order_id,
-        refund_number=f"R{part.order_number}",
+        refund_number=parts.refund_number(part),
         at=part.refund_at or part.created_at,
         kind=RefundKind.INSURANCE,
         total_fen=fund + account + other,
@@ -295,6 +299,7 @@ async def placed(tx: Tx, part_id: UUID, split: Split) -> None:
         part.trouble = "mismatch:total"
         return
     _keep(part, split)
+    part.reckoned_at = tx.now
     move(tx, part, S.PLACED)
     part.next_look_at = None  # now the payer decides
     await _tell(tx, now, "reckoned")
@@ -330,18 +335,40 @@ async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> l
 
 
 async def said(tx: Tx, part_id: UUID, told: Said) -> None:
-    """The centre's verified word, asked for by us: paid, never paid, or given back; anything else says nothing."""
+    """The centre's verified word, asked for by us: paid, never paid, or given back; anything else says nothing.
+
+    Where a mixed order is to let the insurance pay, WeChat's word is needed as well (``weighing``).
+    """
     part, now = await locked(tx, part_id)
     proves = told.status.concludes
+    mixed = await parts.mixed_of(tx, part.id) if part.state == S.PAYING else None
+    if mixed is not None:
+        verdict = weigh(MixedState(mixed.state), told.status)
+        if not _decided(tx, part, mixed, verdict):
+            return
+        if verdict is Verdict.TAKE_BACK:
+            await back(tx, now)
+            return
     if proves is Conclusion.PAID and part.state in (S.PAYING, S.REVOKING):
         if part.state == S.REVOKING and told.split is not None and told.split.total_fen == part.total_fen:
             _keep(part, told.split)  # what it really paid goes back, whatever was shown, if anything was
         if part.fund_fen is None or not _same(part, told.split):
             part.trouble = "mismatch:split"
             return
-        await _paid(tx, part, now)
+        await _paid(tx, part, now, told.traced_at)
     elif proves in (Conclusion.NEVER_PAID, Conclusion.GIVEN_BACK):
         await _gone(tx, part, now)
+
+
+def _decided(tx: Tx, part: InsurancePart, mixed: MixedOrder, verdict: Verdict) -> bool:
+    if verdict is not Verdict.CONTRADICTED:
+        mixed.disagrees_since = None
+        return verdict is not Verdict.WAIT
+    mixed.disagrees_since = mixed.disagrees_since or tx.now
+    mixed.next_look_at = tx.now if mixed.next_look_at else None
+    if tx.now - mixed.disagrees_since >= DISAGREE_ALARM:
+        part.trouble = "mix:disagrees"
+    return False
 
 
 def _same(part: InsurancePart, split: Split | None) -> bool:
@@ -352,8 +379,8 @@ def _same(part: InsurancePart, split: Split | None) -> bool:
     return shown == (split.fund_fen, split.personal_account_fen, split.other_fen, split.cash_fen, split.mutual_aid_fen)
 
 
-async def _paid(tx: Tx, part: InsurancePart, now: Round) -> None:
-    part.paid_at = tx.now
+async def _paid(tx: Tx, part: InsurancePart, now: Round, at: datetime | None) -> None:
+    part.paid_at = at or tx.now  # the insurer's day counts
     if part.state == S.REVOKING or now.state != RoundState.INSURING:
         if part.state == S.PAYING:
             move(tx, part, S.REVOKING)
@@ -383,17 +410,20 @@ async def _gone(tx: Tx, part: InsurancePart, now: Round) -> None:
         return
     elif part.state == S.PAID:
         move(tx, part, S.REFUNDED)
+        await parts.owes_report(tx, part)
     else:
         move(tx, part, S.FAILED)
     await back(tx, now)
 
 
 async def refused(tx: Tx, part_id: UUID, reason: str) -> None:
-    """A definite no before anything was paid."""
+    """A definite no: before anything was paid that is the end, to giving money back a person has to find out why."""
     part, now = await locked(tx, part_id)
     if part.state in (S.CREATED, S.UPLOADED):
         part.trouble = reason[:80]
         await _gone(tx, part, now)
+    elif part.state == S.REFUNDING:
+        await _needs_a_person(tx, part, now, reason)
 
 
 async def revoked(tx: Tx, part_id: UUID) -> None:
@@ -411,17 +441,27 @@ async def refunded(tx: Tx, part_id: UUID, told: InsuranceRefunded) -> None:
         return
     if told.status is InsuranceRefundStatus.SUCCESS:
         move(tx, part, S.REFUNDED)
-        part.trouble = None
-        await back(tx, now)
+        part.trouble, part.refunded_at = None, told.at or tx.now
+        await parts.owes_report(tx, part)
+        if now.state in (RoundState.PAID, RoundState.SETTLED):
+            await anew.insurance_is_back(tx, part, now)
+        else:
+            await back(tx, now)
     elif part.state == S.REFUNDING:
-        move(tx, part, S.MANUAL)
-        part.trouble = f"refund:{told.status.value}"
+        await _needs_a_person(tx, part, now, f"refund:{told.status.value}")
+
+
+async def _needs_a_person(tx: Tx, part: InsurancePart, now: Round, why: str) -> None:
+    move(tx, part, S.MANUAL)
+    part.trouble = why[:80]
+    await tx.session.flush()
+    await _tell(tx, now, "insurance_checking")
 
 
 async def back(tx: Tx, now: Round) -> None:
     """One settlement came to nothing, or its round is given up: so does everything else of it, whole.
 
-    A round that is paid already is the hospital's: there a person decides.
+    A round that is paid already is the hospital's: if the insurer takes its payment back by itself, a person decides.
     """
     if now.state in (RoundState.PAID, RoundState.SETTLED):
         for part in await parts.of_round(tx, now.id):

@@ -8,7 +8,7 @@ from billing.service import paying
 from billing.service.paying import Round
 from kernel.db import Tx
 from payments.models import Attempt
-from payments.rules import ATTEMPT, AttemptState
+from payments.rules import ATTEMPT, AttemptState, InsuranceState
 from payments.service import labels, parts, shares
 
 S = AttemptState
@@ -37,12 +37,13 @@ def move(attempt: Attempt, after: AttemptState) -> None:
     attempt.state = after
 
 
-async def tell(tx: Tx, attempt: Attempt) -> None:
-    """Write to the visit's feed how an attempt stands."""
+async def tell(tx: Tx, attempt: Attempt, of_it: tuple[str, int] | None = None) -> None:
+    """Write to the visit's feed how an attempt stands; or what became of a part of its money (a word, and fen)."""
+    state, fen = of_it or (await shown(tx, attempt), attempt.amount_fen)
     payment = {
         "id": str(attempt.id),
-        "state": await shown(tx, attempt),
-        "amount_fen": attempt.amount_fen,
+        "state": state,
+        "amount_fen": fen,
         "payer_label": labels.family_label(attempt.relation),
         "owner_label": labels.owner_label(attempt.relation),
         "at": tx.now.isoformat(),
@@ -51,12 +52,16 @@ async def tell(tx: Tx, attempt: Attempt) -> None:
     await paying.payment_row(tx, attempt.visit_id, payment, await _round(tx, own))
 
 
-async def tell_round(tx: Tx, round_: Round, state: str, relation: str) -> None:
-    """Write to the visit's feed that a round was ``shared`` or ``given_up``, by whom."""
+async def tell_round(tx: Tx, round_: Round, state: str, relation: str, fen: int | None = None) -> None:
+    """Write to the visit's feed how a round stands, and by whom: ``shared``, ``given_up``, and how its insurance does.
+
+    insuring, reckoned, insured; after a line was taken back insurance_returning, insurance_returned, and where that
+    needs a person insurance_checking.
+    """
     payment = {
         "id": str(round_.id),
         "state": state,
-        "amount_fen": round_.cash_fen,
+        "amount_fen": round_.cash_fen if fen is None else fen,
         "payer_label": labels.family_label(relation),
         "owner_label": labels.owner_label(relation),
         "at": tx.now.isoformat(),
@@ -69,13 +74,16 @@ async def _round(tx: Tx, own: Round) -> Mapping[str, Any] | None:
     now = await paying.live_round(tx, own.visit_id) or own
     if not (now.shared or now.insured) or now.state == RoundState.RELEASED:
         return None
+    each = await parts.shown(tx, now) if now.insured else []
+    if now.insured and now.state not in LIVE_ROUND and all(p["state"] == InsuranceState.REFUNDED for p in each):
+        return None  # what was paid in it is owed anew
     return {
         "state": now.state,
         "cash_fen": now.cash_fen,
         "paid_fen": now.paid_fen,
         "left_fen": now.cash_fen - now.paid_fen - now.busy_fen,
         "shares": [_share(s) for s in await shares.of_round(tx, now.id)],
-        "parts": await parts.shown(tx, now) if now.insured else [],
+        "parts": each,
     }
 
 

@@ -7,9 +7,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kernel.db import Tx
 from payments.models import NoticeSeen
-from payments.ports import CashNotice, TradeState
+from payments.ports import CashNotice, MixNotice, TradeState
 from payments.rules import ReplayedNoticeError
-from payments.service import attempts, returns
+from payments.service import attempts, mixed, returns
 
 _SIGNED = ("wechatpay-timestamp", "wechatpay-nonce", "wechatpay-signature")
 
@@ -24,11 +24,34 @@ async def take(tx: Tx, notice: CashNotice, headers: Mapping[str, str], raw: byte
         ReplayedNoticeError: the very same signed bytes came before.
         NotFoundError, payments.rules.WrongMoneyError: it is about nothing of ours, or does not fit; nothing is kept.
     """
-    message = hashlib.sha256("\n".join(headers.get(n, "") for n in _SIGNED).encode() + b"\n" + raw).hexdigest()
     about = notice.payment.out_trade_no if notice.payment else notice.refund.out_refund_no if notice.refund else ""
+    if not await _fresh(tx, notice.id, notice.event_type, about, headers, raw):
+        return False
+    if notice.payment is not None and notice.payment.trade_state in (TradeState.SUCCESS, TradeState.REFUND):
+        await attempts.paid(tx, notice.payment)
+    elif notice.refund is not None:
+        await returns.said(tx, notice.refund)
+    return True
+
+
+async def take_mixed(tx: Tx, notice: MixNotice, headers: Mapping[str, str], raw: bytes) -> bool:
+    """The same for a mixed order; it decides nothing, WeChat is asked at once.
+
+    Raises:
+        ReplayedNoticeError, NotFoundError: as ``take`` does.
+    """
+    number = notice.state.out_trade_no
+    if not await _fresh(tx, notice.id, "MEDICAL_INSURANCE.SUCCESS", number, headers, raw):
+        return False
+    await mixed.noticed(tx, number)
+    return True
+
+
+async def _fresh(tx: Tx, notice_id: str, kind: str, about: str, headers: Mapping[str, str], raw: bytes) -> bool:
+    message = hashlib.sha256("\n".join(headers.get(n, "") for n in _SIGNED).encode() + b"\n" + raw).hexdigest()
     fresh = {
-        "id": notice.id,
-        "kind": notice.event_type,
+        "id": notice_id,
+        "kind": kind,
         "about": about,
         "raw_digest": hashlib.sha256(raw).digest(),
         "messages": [message],
@@ -36,14 +59,10 @@ async def take(tx: Tx, notice: CashNotice, headers: Mapping[str, str], raw: byte
         "times": 1,
     }
     made = await tx.session.execute(insert(NoticeSeen).values(fresh).on_conflict_do_nothing().returning(NoticeSeen.id))
-    if made.first() is None:
-        seen = await tx.get(NoticeSeen, notice.id, lock=True)
-        if seen is None or message in seen.messages:
-            raise ReplayedNoticeError
-        seen.messages, seen.times = [*seen.messages, message], seen.times + 1
-        return False
-    if notice.payment is not None and notice.payment.trade_state in (TradeState.SUCCESS, TradeState.REFUND):
-        await attempts.paid(tx, notice.payment)
-    elif notice.refund is not None:
-        await returns.said(tx, notice.refund)
-    return True
+    if made.first() is not None:
+        return True
+    seen = await tx.get(NoticeSeen, notice_id, lock=True)
+    if seen is None or message in seen.messages:
+        raise ReplayedNoticeError
+    seen.messages, seen.times = [*seen.messages, message], seen.times + 1
+    return False

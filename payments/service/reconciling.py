@@ -12,13 +12,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kernel.clock import china_day
 from kernel.db import Tx, one_of
-from payments.models import Attempt, BookDay, BookRow, BookRun
+from payments.models import Attempt, BookDay, BookRow, BookRun, InsurancePart
 from payments.rules import reconciling as rules
 from payments.rules.reconciling import About, NotOverError, Row, Side, SideState
 from payments.service import books, worklist
 from payments.service.books import Item
 from people.service import hospitals
 
+INSURED_HERE = "insured_here"  # in the totals: what the insurance bears, by our books
 EVERYBODY = "all"  # whose side it is when it is not one hospital's
 _DONE = (SideState.THERE, SideState.ABSENT)
 _AGAIN = timedelta(days=31)
@@ -73,9 +74,11 @@ async def claim(tx: Tx, day: date) -> None:
 
 async def claim_due(tx: Tx) -> list[date]:
     """Days whose nightly comparison is due, oldest first; each is given to one sweeper only."""
-    since = await tx.session.scalar(select(func.min(Attempt.paid_at)))
-    if since is None:
+    first = [await tx.session.scalar(select(func.min(at))) for at in (Attempt.paid_at, InsurancePart.paid_at)]
+    paid = [at for at in first if at is not None]
+    if not paid:
         return []
+    since = min(paid)
     today, claimed = china_day(tx.now), []
     for back in range(rules.LOOK_BACK.days, 0, -1):
         day = today - timedelta(days=back)
@@ -178,15 +181,16 @@ async def _waiting(tx: Tx, items: Iterable[Item]) -> list[Item]:
     spans = [i.days for i in missing if i.days is not None]
     begin, end = min(a for a, _ in spans), max(b for _, b in spans)
     query = select(BookRun.day, BookRun.sides).where(BookRun.day >= begin, BookRun.day <= end)
-    there = {
-        day
-        for day, sides in await tx.session.execute(query)
-        if sides.get(EVERYBODY, {}).get(Side.PROVIDER) == SideState.THERE
-    }
+    there: dict[str, set[date]] = defaultdict(set)
+    for day, sides in await tx.session.execute(query):
+        for side, state in sides.get(EVERYBODY, {}).items():
+            if state == SideState.THERE:
+                there[side].add(day)
     for item, (first, last) in zip(missing, spans, strict=True):
         days = {first + timedelta(days=n) for n in range((last - first).days + 1)}
+        side = Side.INSURANCE if item.thing.about in rules.INSURED else Side.PROVIDER
         # A day whose own bill lacks it and that ended on the same day is decided.
-        item.thing = replace(item.thing, waits=not days <= there)
+        item.thing = replace(item.thing, waits=not days <= there[side])
     return found
 
 
@@ -211,16 +215,15 @@ def totals(items: Iterable[Item]) -> dict[str, dict[str, int]]:
         thing = item.thing
         if thing.waits:
             continue
-        insured = thing.about is About.INSURANCE
-        sides = {
-            Side.INSURANCE if insured else Side.PROVIDER: thing.provider,
-            Side.HERE: None if insured else thing.here,
-            Side.LEDGER: thing.ledger,
-            Side.HIS: thing.his,
-        }
+        insured = thing.about in rules.INSURED  # cash and what the insurance bears are not added up
+        sides: dict[str, int | None] = (
+            {Side.INSURANCE: thing.provider, INSURED_HERE: thing.here}
+            if insured
+            else {Side.PROVIDER: thing.provider, Side.HERE: thing.here, Side.LEDGER: thing.ledger, Side.HIS: thing.his}
+        )
         for side, fen in sides.items():
             if fen is not None:
-                found[side]["back" if thing.about is About.REFUND else "paid"] += fen
+                found[side]["back" if thing.about in (About.REFUND, About.INSURANCE_BACK) else "paid"] += fen
                 found[side]["count"] += 1
     return {str(side): {name: part[name] for name in ("paid", "back", "count")} for side, part in found.items()}
 

@@ -1,7 +1,7 @@
 """Money on its way back: never more than was paid, never twice, never given up."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -13,22 +13,32 @@ from kernel.errors import NotFoundError
 from kernel.ids import new_id
 from payments import rules
 from payments.models import Attempt as Attempt
+from payments.models import InsurancePart
 from payments.models import Refund as Refund
 from payments.ports import RefundOrder
-from payments.rules import OURS, REFUND, OverRefundError, RefundState
+from payments.rules import OURS, REFUND, InsuranceState, OverRefundError, RefundState
 from payments.rules.counter import IN_HAND
+from payments.service import labels, parts
+from payments.service.moves import tell_round
 from words import pay as words
 
 R = RefundState
 
 
-async def ask(tx: Tx, attempt: Attempt, charge_id: UUID | None, amount_fen: int) -> Refund:
+async def ask(
+    tx: Tx, attempt: Attempt, charge_id: UUID | None, amount_fen: int, part: InsurancePart | None = None
+) -> Refund:
     """Have money go back; what the house decides by rule is approved at once. The same line is asked once.
+
+    Args:
+        part: the insurance settlement it was paid in: the insurance has its money first, then this goes back.
 
     Raises:
         OverRefundError: more would go back than was paid.
     """
     query = select(Refund).where(Refund.attempt_id == attempt.id, Refund.charge_id.is_not_distinct_from(charge_id))
+    if charge_id is None:
+        query = query.where(Refund.part_id.is_not_distinct_from(part.id if part is not None else None))
     known = (await tx.session.scalars(query)).first()
     if known is not None:
         return known
@@ -54,32 +64,69 @@ async def ask(tx: Tx, attempt: Attempt, charge_id: UUID | None, amount_fen: int)
         attempt_id=attempt.id,
         visit_id=attempt.visit_id,
         charge_id=charge_id,
+        part_id=part.id if part is not None else None,
         amount_fen=amount_fen,
-        reason=words.refund_reason(charge_id is None, attempt.closed_at is not None),
+        reason=words.refund_reason(
+            charge_id is None, attempt.closed_at is not None, again=part is not None and charge_id is None
+        ),
         state=R.APPROVED,
         created_at=tx.now,
-        # What came over the counter goes back there, when the payer stands in front of it.
-        next_at=None if attempt.channel in IN_HAND else tx.now,
         tries=0,
     )
+    if part is None:
+        refund.next_at = _when(tx, attempt)
+    elif part.state == InsuranceState.REFUNDED:
+        insurance_is_back(tx, attempt, refund)
     return tx.add(refund)
 
 
+def _when(tx: Tx, attempt: Attempt) -> datetime | None:
+    """What came over the counter goes back there, when the payer stands in front of it; all else at once."""
+    return None if attempt.channel in IN_HAND else tx.now
+
+
+def insurance_is_back(tx: Tx, attempt: Attempt, refund: Refund) -> None:
+    """The insurance has its money: now the cash of that settlement goes back."""
+    REFUND.move(R(refund.state), R.INSURANCE_RETURNED)
+    refund.state, refund.next_at = R.INSURANCE_RETURNED, _when(tx, attempt)
+
+
+async def spread(tx: Tx, round_id: UUID, charge_id: UUID | None, amount_fen: int, part: InsurancePart | None) -> None:
+    """Have money go back to who paid a round, the latest payment first.
+
+    Raises:
+        LookupError: the round's payments do not hold that much any more.
+    """
+    query = select(Attempt).where(Attempt.round_id == round_id, Attempt.state.in_(OURS))
+    paid = (await tx.session.scalars(query.order_by(Attempt.paid_at.desc(), Attempt.id.desc()))).all()
+    each = rules.spread_back(amount_fen, [a.amount_fen - a.refunded_fen for a in paid])
+    if each is None:
+        raise LookupError(f"no payment of {amount_fen} fen in round {round_id}")
+    for attempt, fen in zip(paid, each, strict=True):
+        if fen:
+            await ask(tx, attempt, charge_id, fen, part)
+
+
 async def line_reversed(tx: Tx, event: PaidChargeReversed) -> None:
-    """Subscriber: the hospital took back a line that was paid here, so its money goes back to who paid its round.
+    """Subscriber: a line that was paid here was taken back, so its money goes back to who paid its round.
+
+    Where the insurance paid in the same settlement, that goes back whole first (``anew``).
 
     Raises:
         LookupError: the round's payments do not hold that much any more.
     """
     line = await paying.line_of(tx, event.charge_id)
-    query = select(Attempt).where(Attempt.round_id == line.round_id, Attempt.state.in_(OURS))
-    paid = (await tx.session.scalars(query.order_by(Attempt.paid_at.desc(), Attempt.id.desc()))).all()
-    parts = rules.spread_back(event.self_fen, [a.amount_fen - a.refunded_fen for a in paid])
-    if parts is None:
-        raise LookupError(f"no payment of line {event.charge_id}")
-    for attempt, fen in zip(paid, parts, strict=True):
-        if fen:
-            await ask(tx, attempt, event.charge_id, fen)
+    if line.round_id is None:
+        raise LookupError(f"line {event.charge_id} was paid in no round")
+    part = await parts.bearing(tx, line.round_id, line.id)
+    if event.self_fen:
+        await spread(tx, line.round_id, line.id, event.self_fen, part)
+    elif part is None:
+        await paying.line_returned(tx, event.visit_id, line.id, None)
+    if part is not None and part.state == InsuranceState.PAID:
+        parts.ask_back(tx, part)
+        await tx.session.flush()
+        await tell_round(tx, await paying.round_by_id(tx, line.round_id), "insurance_returning", labels.SELF)
 
 
 async def claim_due(tx: Tx, limit: int = 20) -> list[UUID]:
@@ -102,7 +149,7 @@ async def order_of(tx: Tx, refund_id: UUID) -> tuple[RefundOrder, bool]:
     order = RefundOrder(
         refund.out_refund_no, attempt.out_trade_no, refund.amount_fen, attempt.amount_fen, refund.reason
     )
-    return order, refund.state != R.APPROVED
+    return order, refund.state not in (R.APPROVED, R.INSURANCE_RETURNED)
 
 
 async def refused(tx: Tx, refund_id: UUID, reason: str) -> None:
@@ -125,10 +172,11 @@ async def troubles(tx: Tx, hospital_id: UUID) -> Sequence[tuple[Refund, Attempt]
 
 async def at_counter(tx: Tx, hospital_id: UUID, limit: int = 200) -> Sequence[tuple[Refund, Attempt]]:
     """Money that waits to be handed out at the counter, the oldest first."""
+    now = ((Refund.state == R.APPROVED) & Refund.part_id.is_(None)) | (Refund.state == R.INSURANCE_RETURNED)
     query = (
         select(Refund, Attempt)
         .join(Attempt, Attempt.id == Refund.attempt_id)
-        .where(Attempt.hospital_id == hospital_id, Refund.state == R.APPROVED, Attempt.channel.in_(IN_HAND))
+        .where(Attempt.hospital_id == hospital_id, now, Attempt.channel.in_(IN_HAND))
         .order_by(Refund.created_at, Refund.id)
         .limit(limit)
     )

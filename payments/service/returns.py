@@ -39,7 +39,7 @@ async def said(tx: Tx, told: Said) -> Refund:
     if told.out_trade_no != attempt.out_trade_no:
         raise rules.WrongMoneyError("refund", attempt.out_trade_no)
     refund.provider_refund_id = told.refund_id or refund.provider_refund_id
-    if refund.state == R.APPROVED:
+    if refund.state in (R.APPROVED, R.INSURANCE_RETURNED):
         _move(refund, R.SENT)
     if told.status is RefundStatus.SUCCESS and refund.state in (R.SENT, R.ABNORMAL):
         await _returned(tx, attempt, refund)
@@ -80,7 +80,8 @@ async def handed_out(tx: Tx, refund_id: UUID, before: Callable[[Attempt, Refund]
         NotCashBackError: it is not one of the counter's, or not to be given now.
     """
     attempt, refund = await locked(tx, refund_id)
-    if attempt.channel not in IN_HAND or refund.state != R.APPROVED:
+    waits = refund.state == R.APPROVED and refund.part_id is not None  # the insurance first
+    if attempt.channel not in IN_HAND or refund.state not in (R.APPROVED, R.INSURANCE_RETURNED) or waits:
         raise NotCashBackError
     await before(attempt, refund)
     _move(refund, R.SENT)
@@ -123,11 +124,15 @@ async def _over(tx: Tx, attempt: Attempt, refund: Refund, till: Account) -> None
     await paying.cash_out(tx, refund.visit_id, refund.id, refund.out_refund_no, refund.amount_fen, till)
     _move(refund, R.DONE)
     refund.done_at = tx.now
-    if refund.charge_id is None:
+    if refund.charge_id is None and refund.part_id is None:
         move(attempt, AttemptState.REFUNDED)
         await tell(tx, attempt)
+    elif refund.charge_id is None:
+        await tell(tx, attempt, ("sent_back", refund.amount_fen))
     elif await _line_is_back(tx, refund.charge_id):
-        await paying.line_returned(tx, refund.visit_id, refund.charge_id, refund.out_refund_no)
+        # With a settlement of the insurance the hospital was told of all its lines at once.
+        number = refund.out_refund_no if refund.part_id is None else None
+        await paying.line_returned(tx, refund.visit_id, refund.charge_id, number)
     await tx.emit(MoneyReturned(refund.id, refund.visit_id, refund.amount_fen))
 
 

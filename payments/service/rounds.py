@@ -13,7 +13,7 @@ from kernel.errors import ForbiddenError
 from payments import rules
 from payments.events import AttemptSettled
 from payments.models import Attempt
-from payments.rules import LIVE, OURS, PAYABLE, AttemptState, Piece
+from payments.rules import LIVE, OURS, PAYABLE, AttemptState, InsuranceState, Piece
 from payments.service import labels, parts, refunds, shares
 from payments.service.moves import move, tell, tell_round
 from people.rules import Action, Actor, ActorKind
@@ -65,6 +65,8 @@ async def over(tx: Tx, attempt: Attempt) -> None:
     """A try to pay has ended without money: its share is free again, and a round that was not cut ends with it."""
     now = await paying.round_by_id(tx, attempt.round_id, lock=True)
     now.busy_fen -= attempt.amount_fen
+    if attempt.mixed:
+        await parts.cash_is_over(tx, attempt.id)
     if now.state == RoundState.CLOSING:
         await go_back(tx, now)
     elif not (now.shared or now.insured or now.paid_fen or now.busy_fen):
@@ -85,13 +87,19 @@ async def came(tx: Tx, attempt: Attempt) -> None:
 
 
 async def insured(tx: Tx, now: Round) -> None:
-    """The insurance has paid all of its part: what remains is one share of cash, or nothing at all."""
+    """The insurance has paid all of its part: what remains is one share of cash, or nothing at all.
+
+    Where one press paid both, the share is there already, and so may be its money.
+    """
     if now.cash_fen:
         paying.move_round(now, RoundState.OPEN)
-        await shares.whole(tx, now.opened_by, now)
+        if not await shares.of_round(tx, now.id):
+            await shares.whole(tx, now.opened_by, now)
         await tx.session.flush()
-    else:
+    if now.paid_fen == now.cash_fen:
         await _settle(tx, now)
+        for attempt in await _paid(tx, now.id):
+            await tell(tx, attempt)
     await tell_round(tx, now, "insured", labels.SELF)
 
 
@@ -200,7 +208,8 @@ async def his_answered(tx: Tx, event: HisAnswered) -> None:
     paying.move_round(now, RoundState.SETTLED)
     now.settled_at = tx.now
     for part in await parts.of_round(tx, now.id):
-        part.next_look_at = None  # the hospital has booked it: now it is final
+        if part.state == InsuranceState.PAID:  # one that goes back already still has to be looked after
+            part.next_look_at = None  # the hospital has booked it: now it is final
     for attempt in paid:
         move(attempt, S.SETTLED)
         attempt.settled_at, attempt.trouble = tx.now, None

@@ -76,7 +76,7 @@ async def run(
     await tx.let_go()
     try:
         chosen = date.fromisoformat(day)
-        await reconcile(world.db, world.ports.pay, world.ports.his, chosen)
+        await reconcile(world.db, world.ports.pay, world.ports.his, chosen, insurance=world.ports.insurance_books)
     except ValueError:
         said, status = errors.sentence("validation"), 422
     except HoufuError as no:
@@ -229,6 +229,7 @@ async def xlsx(day: date, caller: StaffCaller, tx: TxDep) -> Response:
         sheets.every(items, names),
         sheets.side(items, Side.PROVIDER, Export.provider),
         sheets.side(items, Side.HIS, Export.his),
+        sheets.side(items, Side.INSURANCE, Export.insurance),
         sheets.ledger(await _accounts(tx, hospital_id, day)),
     ]
     return _file(as_xlsx(pages), _XLSX, f"{Export.file}{day}.xlsx")

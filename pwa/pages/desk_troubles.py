@@ -8,12 +8,12 @@ from starlette.responses import Response
 from api.deps import StaffCaller, TxDep
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
-from payments.service import labels, refunds, rounds
+from payments.service import anew, labels, refunds, rounds
 from people.rules import Actor, Role
 from people.service import hospitals, patients
 from people.service.hospitals import Hospital
-from pwa.answer import go, show
-from pwa.desk_views import DeskTroubles, StuckPayment, TroubledCall
+from pwa.answer import go, show, uuid_or_none
+from pwa.desk_views import DeskTroubles, StuckInsurance, StuckPayment, TroubledCall
 from pwa.urls import Urls
 from visits.service import calls
 from visits.service.calls import HisCall
@@ -24,6 +24,7 @@ from words.desk import Troubles as Words
 router = APIRouter(include_in_schema=False)
 
 MENDS = (Role.COUNTER, Role.FINANCE)
+_INSURANCE = "insurance:"
 
 
 async def _hospital(tx: Tx, caller: Actor) -> Hospital:
@@ -73,19 +74,47 @@ async def _payments(tx: Tx, hospital: Hospital) -> list[StuckPayment]:
     return found
 
 
+async def _insurance(tx: Tx, hospital: Hospital, *, finance: bool) -> list[StuckInsurance]:
+    found = []
+    for part in await anew.troubles(tx, hospital.id):
+        visit = await visit_of(tx, part.visit_id)
+        name = patients.name_of(tx, await patients.by_id(tx, visit.patient_id)) if visit else ""
+        button = Words.insurance_anew if anew.gone(part) else Words.insurance_again
+        found.append(
+            StuckInsurance(
+                key=f"{_INSURANCE}{part.id}",
+                patient=name,
+                amount_fen=part.total_fen - (part.cash_fen or 0),
+                at=part.refund_at or part.paid_at or part.created_at,
+                number=part.pay_order_id or part.order_number,
+                todo=Words.insurance_todo(part.refund_at is not None, part.trouble or ""),
+                detail=part.trouble or "",
+                button=button if finance and anew.may_go_on(part) else "",
+            )
+        )
+    return found
+
+
 @router.get(Urls.desk_troubles)
 async def page(request: Request, caller: StaffCaller, tx: TxDep) -> Response:
     """Refused first, then what hangs, then what is only slow."""
     hospital = await _hospital(tx, caller)
     refused = [await _call(tx, c) for c in await calls.refused(tx, hospital.id)]
     pending = [await _call(tx, c) for c in await calls.pending(tx, hospital.id)]
-    view = DeskTroubles(hospital.name, refused, await _payments(tx, hospital), pending)
+    stuck = await _insurance(tx, hospital, finance=caller.role is Role.FINANCE)
+    view = DeskTroubles(hospital.name, refused, await _payments(tx, hospital), pending, stuck)
     return await show(request, tx, "desk_troubles.html", view)
 
 
 @router.post(Urls.desk_troubles)
 async def again(caller: StaffCaller, tx: TxDep, key: Annotated[str, Form(min_length=3, max_length=200)]) -> Response:
-    """Say it to the hospital's system once more."""
+    """Say it to the hospital's system once more; or let a settlement of the insurance go on."""
     hospital = await _hospital(tx, caller)
-    await calls.again(tx, hospital.id, key)
+    if key.startswith(_INSURANCE):
+        part_id = uuid_or_none(key.removeprefix(_INSURANCE))
+        if part_id is None:
+            raise NotFoundError
+        await anew.go_on(tx, caller, part_id)
+    else:
+        await calls.again(tx, hospital.id, key)
     return go(Urls.desk_troubles)

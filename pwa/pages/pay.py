@@ -22,6 +22,7 @@ from payments import flows
 from payments.ports import CashChannel
 from payments.rules import H5_LINK_LIFE, PAYABLE, NotInWeChatError, ShareGoneError
 from payments.service import attempts, labels, moves, refunds, shares
+from payments.service import parts as insurance_parts
 from payments.service.attempts import Attempt, S
 from payments.service.shares import Share
 from people.rules import Action, Actor, Audience
@@ -160,7 +161,7 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
     invoke = h5_url = None
     if waits and state == "offered":
         state = "unknown"  # the payer says it is paid, WeChat does not yet
-    ready = attempts.prepared_of(tx, attempt) if state == "offered" else None
+    ready = attempts.prepared_of(tx, attempt) if state == "offered" and not attempt.mixed else None
     if ready is not None and ready.client_params:
         invoke = dict(ready.client_params)
     elif ready is not None and ready.h5_url:
@@ -247,7 +248,8 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
     bill = await paying.covered_by(tx, turn)
     known = all(found.view.shows(Audience.BILL, c.category) for c in bill)
     parts = [PayPart("wechat", attempt.amount_fen)]
-    if known:
+    anew = any(p.refund_at is not None for p in await insurance_parts.of_round(tx, turn.id))
+    if known and not anew:  # once some of it is owed again, its lines no longer say who bore what then
         sources = {"fund": sum(c.fund_fen for c in bill), "account": sum(c.account_fen for c in bill)}
         sources["others"] = turn.cash_fen - attempt.amount_fen
         parts = [*(PayPart(source, fen) for source, fen in sources.items() if fen), *parts]
@@ -264,6 +266,7 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
         waits=await moves.shown(tx, attempt) == "share_paid",
         pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
         returned=await _returned(tx, attempt),
+        anew=anew,
         once=_once(attempt) if mine else None,
     )
     return view, attempt

@@ -40,6 +40,7 @@ def card_of(caller: Actor, asked: Asked) -> RefundCard:
         answer=request.answer,
         who=Words.by_desk if request.asked_by.startswith(ActorKind.STAFF) else Words.by_patient,
         own=request.asked_by == caller.viewer,
+        insured=any(c.estimate is not None for c in asked.lines),
     )
 
 
@@ -47,7 +48,8 @@ async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None) ->
     bill = await lines.bill_of(tx, found.visit, found.view)
     rows = [Line.of(row) for row in bill["lines"]]
     asked = [card_of(caller, a) for a in await requests.of_visit(tx, found.visit.id)]
-    return Refunds(found.head, [r for r in rows if r.can_refund], asked, error)
+    insured = any(c.estimate is not None and lines.is_refundable(c) for c in await lines.lines_of(tx, found.visit.id))
+    return Refunds(found.head, [r for r in rows if r.can_refund], asked, error, insured)
 
 
 async def _allowed(world: World, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:

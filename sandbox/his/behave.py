@@ -13,6 +13,8 @@
 | ``row_missing`` | settlement list | its first line with money in it is not there |
 | ``row_extra`` | settlement list | a line nobody told the system of |
 | ``row_differing`` | settlement list | the first line's amount is one fen more |
+| ``row_insured`` | settlement list | a fen of the insurance's fund is said to be the personal account's |
+| ``row_uninsured`` | settlement list | it says nothing of the insurance |
 | ``no_list`` | settlement list | 404: this system cannot answer that |
 | ``repeat`` | events | the next batch is said once more later, same ids |
 | ``bad_signature`` | events | the next batch is signed with a wrong secret |
@@ -31,7 +33,7 @@ from typing import Any
 
 COMMAND_FAULTS = ("down", "silent", "slow", "late", "500_after", "garbage", "other_key", "refuse_abandon")
 EVENT_FAULTS = ("repeat", "bad_signature", "stale", "old_events", "bad_items", "hold", "lose")
-LIST_FAULTS = ("row_missing", "row_extra", "row_differing", "no_list")
+LIST_FAULTS = ("row_missing", "row_extra", "row_differing", "row_insured", "row_uninsured", "no_list")
 FAULTS = COMMAND_FAULTS + EVENT_FAULTS + LIST_FAULTS
 
 

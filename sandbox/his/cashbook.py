@@ -24,8 +24,14 @@ def spoilt(lines: list[Json], how: str, at: str) -> list[Json]:
     """Get one line with money in it wrong.
 
     Args:
-        how: ``missing`` (the first), ``extra`` (one nobody told us of, dated ``at``), ``differing`` (by one fen).
+        how: ``missing`` (the first), ``extra`` (one nobody told us of, dated ``at``), ``differing`` (by one fen),
+            ``insured`` (a fen of the fund's of the first that has any is the account's), ``uninsured`` (says nothing
+            of the insurance).
     """
+    if how == "uninsured":
+        return [{name: value for name, value in line.items() if name != "insurance"} for line in lines]
+    if how == "insured":
+        return _insured(lines)
     first = next((n for n, line in enumerate(lines) if line["total_fen"]), None)
     if how == "extra":
         odd = {"kind": "settle", "number": "HF0000EXTRA", "settlement_no": "HF0000EXTRA", "total_fen": 1234}
@@ -36,6 +42,15 @@ def spoilt(lines: list[Json], how: str, at: str) -> list[Json]:
         return [*lines[:first], *lines[first + 1 :]]
     wrong = {**lines[first], "total_fen": lines[first]["total_fen"] + 1}
     return [*lines[:first], wrong, *lines[first + 1 :]]
+
+
+def _insured(lines: list[Json]) -> list[Json]:
+    which = next((n for n, line in enumerate(lines) if line["insurance"]), None)
+    if which is None:
+        return lines
+    first, *others = lines[which]["insurance"]
+    wrong = first | {"fund_fen": first["fund_fen"] - 1, "account_fen": first["account_fen"] + 1}
+    return [*lines[:which], lines[which] | {"insurance": [wrong, *others]}, *lines[which + 1 :]]
 
 
 def page(lines: list[Json], after: str | None, size: int = PAGE) -> Json:
@@ -51,7 +66,7 @@ def page(lines: list[Json], after: str | None, size: int = PAGE) -> Json:
 
 def _settled(books: Books, data: Json) -> Json:
     number = data["settlement_no"]
-    same = {name: data[name] for name in ("settlement_no", "total_fen", "charges", "payments")}
+    same = {name: data[name] for name in ("settlement_no", "total_fen", "charges", "payments", "insurance")}
     return {"kind": "settle", "number": number, **same, "booked_at": books.booked_at[number]}
 
 
@@ -63,5 +78,6 @@ def _refunded(books: Books, data: Json) -> Json:
         "number": number,
         **same,
         "payments": whole["payments"],
+        "insurance": data.get("insurance", []),
         "booked_at": books.booked_at[number],
     }

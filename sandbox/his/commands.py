@@ -141,6 +141,8 @@ def _refund(books: Books, data: Json) -> str | None:
     paid = {line["charge_no"]: line["self_fen"] for line in settlement["charges"]}
     if sum(line["self_fen"] for line in data["charges"]) != data["total_fen"]:
         return "total_differs"
+    if any(part not in settlement["insurance"] for part in data.get("insurance", [])):
+        return "amount_differs"
     for line in data["charges"]:
         if books.settled.get(line["charge_no"]) != data["settlement_no"]:
             return "no_such_charge"

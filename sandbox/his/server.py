@@ -193,7 +193,7 @@ class _Houfu:
         try:
             day = date.fromisoformat(request.query_params["day"])
             lines = cashbook.listed(books, day)
-            for how in ("missing", "extra", "differing"):
+            for how in ("missing", "extra", "differing", "insured", "uninsured"):
                 if behaviour.take(f"row_{how}", str(day)):
                     lines = cashbook.spoilt(lines, how, f"{day}T12:00:00+08:00")
             return JSONResponse(cashbook.page(lines, request.query_params.get("after")))

@@ -322,11 +322,22 @@ class SettleData(Wire):
     payments: list[Paid]
 
 
+class ReturnedCharge(Wire):
+    """A line that stands, and is only settled anew, is owed again."""
+
+    charge_no: Text
+    self_fen: Fen
+    owed_again: bool = False
+
+
 class RefundData(Wire):
+    """``insurance`` is said where one of its settlements went back whole."""
+
     refund_no: Text
     settlement_no: Text
-    charges: Annotated[list[PaidCharge], Field(min_length=1)]
+    charges: Annotated[list[ReturnedCharge], Field(min_length=1)]
     total_fen: Fen
+    insurance: list[InsuranceSettled] = []
 
 
 COMMAND_DATA: dict[str, type[Wire]] = {

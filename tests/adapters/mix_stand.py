@@ -198,6 +198,6 @@ async def a_mix_stand(
                 WeChatPay(cash, guard, timeout=(2, 2)) as pay,
                 httpx.AsyncClient(base_url=theirs, trust_env=False, verify=TLS) as http,
             ):
-                house.mix = WeChatMix(pay, settings)
+                house.mix = WeChatMix(pay, settings, guard)
                 yield MixStand(insurance, world, desk, pay, house.mix, house, http, settings)
                 await world.notifier.stop()

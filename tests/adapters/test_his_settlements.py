@@ -89,12 +89,24 @@ async def test_a_day_is_what_was_booked_between_two_midnights_in_china(
     clock.at += timedelta(seconds=40)
     await give_back(his, client, "HF1", charge, fen)
     (first,) = await client.settlements(DAY)
-    expected = HisSettlement("settle", "HF1", "HF1", ("42HF1",), fen, {charge: fen}, BEFORE_MIDNIGHT)
+    expected = HisSettlement("settle", "HF1", "HF1", ("42HF1",), fen, {charge: fen}, BEFORE_MIDNIGHT, {})
     assert first == expected
     (second,) = await client.settlements(DAY + timedelta(days=1))
     assert (second.kind, second.number, second.settlement_no, second.total_fen) == ("refund", "RHF1", "HF1", fen)
     assert second.booked_at == clock.at
     assert await client.settlements(DAY + timedelta(days=2)) == []
+
+
+async def test_what_the_insurance_bears(his: His, client: HisClient) -> None:
+    """By the insurance's number, its four parts; a list that is silent about it is not one that says none."""
+    await settle(his, client, "HF1")
+    parts = {"fund_fen": 3, "account_fen": 2, "mutual_aid_fen": 1, "other_fen": 0, "cash_fen": 5}
+    his.books.settlements["HF1"]["insurance"] = [{"encounter": "E", "number": "ORD1"} | parts]
+    (one,) = await client.settlements(DAY)
+    assert one.insurance == {"ORD1": (3, 2, 0, 5)}
+    his.behaviour.be("row_uninsured")
+    (one,) = await client.settlements(DAY)
+    assert one.insurance is None
 
 
 async def test_a_long_list_comes_in_pages(his: His, client: HisClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,12 @@ PART = """INSERT INTO insurance_part (id, round_id, visit_id, hospital_id, encou
     SELECT gen_random_uuid(), r.id, v.id, v.hospital_id, 'E', 'O', r.charge_ids, 12600, '{state}', 'x', '',
     now() - interval '1 hour', {fund}, 0, 0, 0, 12600 - {fund} FROM round r, visit v"""
 INSURED = ROUND.format(lines=LINES, fen=6300, paid=0, state="open") + ";" + SHARE.format(number=1, fen=6300)
+MIXED = """INSERT INTO mixed_order (id, out_trade_no, part_id, round_id, visit_id, attempt_id, kind, channel, actor,
+    openid_sealed, state, mix_trade_no, created_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), p.id, p.round_id, p.visit_id, {attempt}, '{kind}', 'JSAPI', 'x', '',
+    '{state}', gen_random_uuid(), now() - interval '2 hours' FROM insurance_part p"""
+ALONE = {"attempt": "NULL", "kind": "INSURANCE_ONLY"}
+WITH_CASH = {"attempt": "(SELECT id FROM attempt)", "kind": "CASH_AND_INSURANCE"}
 SHIFT = """INSERT INTO shift (id, hospital_id, staff_id, state, float_fen, opened_at, closed_at, expected_fen,
     counted_fen)
     SELECT gen_random_uuid(), s.hospital_id, s.id, {rest} FROM (SELECT * FROM staff WHERE login = 'c.cash') AS s"""
@@ -49,20 +55,25 @@ MOVED = """INSERT INTO till_movement (id, hospital_id, shift_id, visit_id, attem
 BREAKS = {
     "posting_balanced": (
         "UPDATE ledger_entry SET amount_fen = amount_fen + 1 WHERE account = 'pooled_fund'",
-        set(),
+        {"insurance_ledger"},
     ),
     "owed_was_executed": (
         "ALTER TABLE charge_item DROP CONSTRAINT ck_charge_item_executed;"
         "UPDATE charge_item SET executed_at = NULL WHERE state = 'billable'",
-        {"receivable", "revenue"},
+        {"receivable", "revenue", "insurance_ledger"},
     ),
     "split_adds_up": (
         "ALTER TABLE charge_item DROP CONSTRAINT ck_charge_item_split_adds_up;"
         "UPDATE charge_item SET fund_fen = fund_fen + 1 WHERE state = 'billable'",
-        set(),
+        {"insurance_ledger"},
     ),
-    "receivable": ("UPDATE charge_item SET self_fen = self_fen + 1, fund_fen = fund_fen - 1", set()),
-    "revenue": ("UPDATE charge_item SET amount_fen = amount_fen + 1, fund_fen = fund_fen + 1", set()),
+    "receivable": ("UPDATE charge_item SET self_fen = self_fen + 1, fund_fen = fund_fen - 1", {"insurance_ledger"}),
+    "revenue": ("UPDATE charge_item SET amount_fen = amount_fen + 1, fund_fen = fund_fen + 1", {"insurance_ledger"}),
+    "insurance_ledger": ("UPDATE charge_item SET account_fen = account_fen + 1, fund_fen = fund_fen - 1", set()),
+    "insurance_first": (
+        ";".join([SETTLED, PART.format(state="refunded", fund=6300), "UPDATE insurance_part SET refund_at = now()"]),
+        {"round_money"},
+    ),
     "cash": (SETTLED + ";" + TRY.format(state="settled"), set()),
     "till": (
         ";".join([OPEN.format(at="now()"), RELEASED, TRY.format(state="closed"), MOVED.format(at="now()")]),
@@ -91,6 +102,36 @@ BREAKS = {
     ),
     "insurance_split": (INSURED + ";" + PART.format(state="paid", fund=6299), set()),
     "both_or_neither": (INSURED + ";" + PART.format(state="refunded", fund=6300), set()),
+    "mixed_once": (
+        "DROP INDEX uq_mixed_live;"
+        + ";".join([INSURED, PART.format(state="paying", fund=6300), *[MIXED.format(state="open", **ALONE)] * 2]),
+        {"both_or_neither", "insurance_age"},
+    ),
+    "mixed_paid": (
+        ";".join([INSURED, PART.format(state="paid", fund=6300), MIXED.format(state="dead", **ALONE)]),
+        set(),
+    ),
+    "mixed_cash": (
+        ";".join(
+            [
+                INSURED,
+                PART.format(state="paid", fund=6300),
+                TRY.format(state="closed"),
+                MIXED.format(state="whole", **WITH_CASH),
+            ]
+        ),
+        set(),
+    ),
+    "mixed_age": (
+        ";".join(
+            [
+                INSURED.replace("'open'", "'released'"),
+                PART.format(state="revoked", fund=6300),
+                MIXED.format(state="open", **ALONE),
+            ]
+        ),
+        set(),
+    ),
     "insurance_age": (
         INSURED.replace("'open'", "'closing'") + ";" + PART.format(state="refunding", fund=6300),
         set(),

@@ -28,6 +28,7 @@ class Books:
     house: House
     day: date
     finance: Actor
+    insurance: Any = None  # our line to the insurance's books, where a test wants that side, too
 
     async def paid(self, *items: str) -> tuple[Bill, UUID]:
         """A bill, paid and booked by the hospital."""
@@ -89,7 +90,8 @@ class Books:
 
     async def compared(self, day: date | None = None) -> Outcome:
         """Compare now."""
-        return await reconcile(self.house.db, self.house.pay, self.house.world.ports.his, day or self.day)
+        his = self.house.world.ports.his
+        return await reconcile(self.house.db, self.house.pay, his, day or self.day, insurance=self.insurance)
 
     async def worklist(self, day: date | None = None) -> list[Difference]:
         """The worklist of a day."""

@@ -26,7 +26,7 @@ from houfu.app import create_app
 from houfu.embedded import EmbeddedPostgres
 from kernel.db import Tx
 from kernel.ids import new_id
-from kernel.outside import Guard
+from kernel.outside import Breaker, Guard
 from kernel.settings import load
 from notices import service as notices
 from payments import flows
@@ -38,7 +38,7 @@ from payments.service.attempts import Press
 from people.models import Grant, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
 from people.service import sessions
-from sandbox import insurance, wechat_pay
+from sandbox import insurance
 from sandbox import town as towns
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.server import create_app as his_app
@@ -47,6 +47,7 @@ from sandbox.keys import SandboxKeys
 from tests.adapters.conftest import until, world_keys  # noqa: F401  fixtures
 from tests.api.conftest import QuietServer
 from tests.conftest import fresh_database
+from tests.databases import Databases
 from visits.events import VisitMarked
 from visits.flows import deliver_calls
 from visits.models import Visit
@@ -326,13 +327,13 @@ class _Sockets:
 
 @pytest.fixture
 async def house(
-    postgres: EmbeddedPostgres,
+    databases: Databases,
     yesterday: Yesterday,
     world_keys: SandboxKeys,  # noqa: F811
     clock: ShiftedClock,
 ) -> AsyncIterator[House]:
     """Everything running; jobs and sweeps are run by the test."""
-    with fresh_database(postgres, yesterday.template) as url:
+    with databases.lent(yesterday.template) as url:
         async with _running(url, yesterday.folder, world_keys, clock) as made:
             yield made
 
@@ -350,7 +351,9 @@ async def _running(
     ready = load({}, database_url=database_url.replace("+psycopg", ""), data_dir=folder, port=port)
     ports = towns.listen()
     world = wiring.build(demo.settings_for(ready, towns.client_settings(world_keys, ports)), clock=clock)
-    world.ports.pay._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits in a test
+    world.ports.pay.line._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits here
+    patient = Breaker(failures=1000)
+    world.ports.mix._guard = Guard("wechat_mix", deadline=3, breaker=patient)  # type: ignore[union-attr]
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     document["his"]["base_url"] = ports.url("his")
     his_keys: tuple[Key, list[Key]] = await demo.open_hospital(world, document)
@@ -362,9 +365,9 @@ async def _running(
         for name in set(towns.NAMES) - {"his", "wechat_pay", "insurance"}:
             stack.callback(ports.sockets[name].close)
         await stack.enter_async_context(_served(world, listening))
-        apps = {
+        apps: dict[str, Any] = {
             "his": his_app(town.his),
-            "wechat_pay": wechat_pay.build(town.pay),
+            "wechat_pay": town.register(),
             "insurance": insurance.build(town.insurance),
         }
         for name, app in apps.items():

@@ -84,7 +84,7 @@ async def test_files_hold_all_sides_and_no_formula(books: Books) -> None:
         assert [line["患者"] for line in table] == ["'" + EVIL] * lines
     answer = await finance.get(f"{where}/books.xlsx")
     book = openpyxl.load_workbook(io.BytesIO(answer.content))
-    assert book.sheetnames == ["合计", "差异", "逐笔", "微信账单", "医院入账", "账本科目"]
+    assert book.sheetnames == ["合计", "差异", "逐笔", "微信账单", "医院入账", "医保对账单", "账本科目"]
     found = [cell for page in book for row in page.iter_rows() for cell in row if cell.value is not None]
     assert {cell.data_type for cell in found} <= {"s", "n"}
     assert EVIL in [cell.value for cell in found]
@@ -127,7 +127,7 @@ async def test_the_api_compares_and_tells(books: Books) -> None:
     finance = await books.phone(books.finance)
     assert (await finance.get(f"/api/desk/books/{books.day}")).status_code == 404
     said = (await finance.post(f"/api/desk/books/{books.day}")).json()
-    assert said["sides"] == {"provider": "there", "his": "there"}
+    assert said["sides"] == {"provider": "there", "his": "there", "insurance": "there"}
     assert (said["diff_fen"], said["open_fen"]) == (bill.owed, bill.owed)
     assert [(d["kind"], d["there_fen"], d["state"]) for d in said["lines"]] == [("missing_here", bill.owed, "open")]
     assert (await finance.get(f"/api/desk/books/{books.day}")).json() == said

@@ -23,7 +23,7 @@ from kernel.crypto import Vault
 from kernel.db import connect
 from kernel.ids import new_id
 from kernel.settings import load
-from payments import flows
+from payments.flows import booking
 from payments.rules import Till
 from people.models import Grant, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
@@ -56,7 +56,7 @@ def countable() -> Iterator[Numbers]:
         patch.setattr(ids, "uuid", SimpleNamespace(uuid4=numbers.uuid4, uuid5=uuid.uuid5))
         for module in (ids, wechat_wire, wechat_books, centre_books, centre_refunds):
             patch.setattr(module, "secrets", chance)
-        patch.setattr(flows, "_SIDE_BY_SIDE", 1)  # one connection
+        patch.setattr(booking, "_SIDE_BY_SIDE", 1)  # one connection
         yield numbers
 
 

@@ -30,13 +30,17 @@ class Mode:
     width: int = 390
     height: int = 844
 
+    @property
+    def type_class(self) -> str:
+        """The class of the page's root that says how large the type is."""
+        return "s180" if "180" in self.query else "s140" if "elder" in self.query else "s100"
 
-MODES = (
-    Mode("standard", ""),
-    Mode("elder", "?elder=1"),
-    Mode("dark", "", dark=True),
-    Mode("small", "?scale=180&elder=1", width=320, height=720),
-)
+
+STANDARD = Mode("standard", "")
+ELDER = Mode("elder", "?elder=1")
+DARK = Mode("dark", "", dark=True)
+SMALL = Mode("small", "?scale=180&elder=1", width=320, height=720)
+MODES = (STANDARD, ELDER, DARK, SMALL)
 WIDE = ("desk", "stage")  # what the names of pages for a wide screen begin with
 
 

@@ -1,4 +1,4 @@
-"""Looks at every page in one mode: nothing clipped, nothing axe objects to, nothing that breaks the policy."""
+"""Looks at every page in two modes: nothing clipped, nothing axe objects to, nothing that breaks the policy."""
 
 from itertools import groupby
 from pathlib import Path
@@ -36,36 +36,71 @@ LOOK = """() => {
   return bad;
 }"""
 
+TURN = """(type) => {
+  for (const e of document.querySelectorAll('dialog[open]')) e.close();
+  const root = document.documentElement.classList;
+  for (const x of [...root]) if (/^s\\d+$/.test(x)) root.replace(x, type);
+}"""
+EVERYTHING = ""
+COLOURS = "runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}"
+"""All that night can change: ``test_pages_ordinary`` sees to it that the style sheets change nothing else."""
+WIDE_FROM = 1000
 
-def wrong_pages(browser: Browser, base: str, mode: Mode) -> dict[str, list[str]]:
-    """What is wrong in a mode, by page; pages with a dialog are looked at with the dialog open, too."""
+
+def wrong_pages(browser: Browser, base: str, first: Mode, then: Mode) -> dict[str, list[str]]:
+    """What is wrong in two modes, by page and mode; pages with a dialog are looked at with the dialog open, too.
+
+    Each page is opened in the first mode and turned to the second where it stands, which shows the same as opening it
+    anew (``turned``) in half the time; a page for wide screens is opened once more on the small phone.
+    """
     bad: dict[str, list[str]] = {}
     # One window for all pages of a width: a new one for each costs more than all that is looked at in it.
-    for _, names in groupby(sorted(samples(), key=size_of), key=size_of):
+    for size, names in groupby(sorted(samples(), key=size_of), key=size_of):
         pages = list(names)
-        with window(browser, mode, pages[0]) as context:
-            # Given to the window once: handing half a megabyte to every page takes longer than axe's own look.
-            context.add_init_script(path=AXE)
-            page = context.new_page()
-            said: list[str] = []
-            _listen(page, said)
-            for name in pages:
-                page.goto(f"{base}/{name}{mode.query}")
-                found = [*_seen(page), *said]
-                if found:
-                    bad[name] = found
-                page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
-                said.clear()
+        together = size == "phone" or first.width == then.width
+        rounds = [(first, then)] if together else [(first,), (then,)]
+        for modes in rounds:
+            with window(browser, modes[0], pages[0]) as context:
+                # Given to the window once: handing half a megabyte to every page takes longer than axe's own look.
+                context.add_init_script(path=AXE)
+                bad |= _looked_at(context.new_page(), base, pages, modes)
     return bad
 
 
-def _seen(page: Page) -> list[str]:
+def _looked_at(page: Page, base: str, names: list[str], modes: tuple[Mode, ...]) -> dict[str, list[str]]:
+    bad: dict[str, list[str]] = {}
+    said: list[str] = []
+    _listen(page, said)
+    for name in names:
+        page.goto(f"{base}/{name}{modes[0].query}")
+        for mode in modes:
+            if mode is not modes[0]:
+                turned(page, mode)
+            found = [*_seen(page, COLOURS if mode.dark else EVERYTHING), *said]
+            if found:
+                bad[f"{name} ({mode.name})"] = found
+            said.clear()
+        turned(page, modes[0])
+        page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+    return bad
+
+
+def turned(page: Page, mode: Mode) -> None:
+    """An open page in another mode: night is a question of the style sheet, size of a class and of the window."""
+    page.emulate_media(color_scheme="dark" if mode.dark else "light")
+    if page.viewport_size is not None and page.viewport_size["width"] < WIDE_FROM:
+        page.set_viewport_size({"width": mode.width, "height": mode.height})
+    page.evaluate(TURN, mode.type_class)
+
+
+def _seen(page: Page, rules: str) -> list[str]:
     """What is wrong on an open page."""
     found = [str(x) for x in page.evaluate(LOOK)]
     if page.locator("dialog").count():
         page.locator("[data-open]").first.click()
         found += [f"in dialog: {x}" for x in page.evaluate(LOOK)]
-    for x in page.evaluate("() => axe.run(document, {iframes: false, resultTypes: ['violations']})")["violations"]:
+    asked = f"{{iframes: false, resultTypes: ['violations'], {rules}}}"
+    for x in page.evaluate(f"() => axe.run(document, {asked})")["violations"]:
         node = x["nodes"][0]
         found.append(f"{x['id']}: {node['html'][:120]} {node['failureSummary'][:200]}")
     return found

@@ -1,0 +1,121 @@
+"""Databases for tests: copies of a template, emptied and lent again, since a new copy costs more than most tests."""
+
+import itertools
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import Connection, sql
+
+from houfu.embedded import EmbeddedPostgres
+
+LENT_AT_MOST = 100
+"""Times; deleted rows stay in the files until then, and make them slower."""
+_SHAPE = """
+    SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (
+        SELECT oid || relname || relkind::text AS x FROM pg_class WHERE relnamespace = 'public'::regnamespace
+        UNION ALL SELECT oid || conname || convalidated FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+        UNION ALL SELECT oid || tgname || tgenabled::text FROM pg_trigger
+        UNION ALL SELECT oid || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace) AS shape
+"""
+_numbers = itertools.count(1)
+
+
+@dataclass(slots=True)
+class _Copy:
+    """One database: how it looked when it was new, and how often it was lent."""
+
+    name: str
+    shape: str
+    rows: dict[str, bytes]
+    counters: list[tuple[str, int | None]]
+    lent: int = 0
+
+
+class Databases:
+    """All databases of this process on one server."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self.server = server
+        self._free: dict[str, list[_Copy]] = defaultdict(list)
+
+    @contextmanager
+    def lent(self, template: str) -> Iterator[str]:
+        """The address of a database that looks like the template, for as long as the block."""
+        copy = self._free[template].pop() if self._free[template] else self._made(template)
+        yield self.server.url(copy.name)
+        copy.lent += 1
+        if copy.lent < LENT_AT_MOST and self._as_new(copy):
+            self._free[template].append(copy)
+        else:
+            self.server.drop_database(copy.name)
+
+    def drop(self) -> None:
+        """The end."""
+        for copy in itertools.chain.from_iterable(self._free.values()):
+            self.server.drop_database(copy.name)
+        self._free.clear()
+
+    def _made(self, template: str) -> _Copy:
+        copy = _Copy(new_database(self.server, template), "", {}, [])
+        with self._line(copy) as line:
+            copy.shape = _shape(line)
+            copy.counters = _counters(line)
+            for table in _tables(line):
+                if line.execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(table)).fetchone() == (True,):
+                    with line.cursor().copy(sql.SQL("COPY {} TO STDOUT").format(table)) as out:
+                        copy.rows[table.as_string(line)] = b"".join(out)
+        return copy
+
+    def _as_new(self, copy: _Copy) -> bool:
+        """Put its rows back as they were; False when its tables, rules or triggers are no longer the same."""
+        with self._line(copy) as line:
+            line.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                         "WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+            line.execute("SET session_replication_role = replica")  # neither triggers nor the order of tables matter
+            if _shape(line) != copy.shape:
+                return False
+            with line.transaction():
+                for table in _tables(line):
+                    line.execute(sql.SQL("DELETE FROM {}").format(table))
+                for name, content in copy.rows.items():
+                    with line.cursor().copy(f"COPY {name} FROM STDIN".encode()) as into:
+                        into.write(content)
+                for counter, now in copy.counters:
+                    line.execute("SELECT setval(%s, coalesce(%s, 1), %s)", (counter, now, now is not None))
+        return True
+
+    def _line(self, copy: _Copy) -> Connection:
+        return psycopg.connect(_plain(self.server.url(copy.name)), autocommit=True)
+
+
+def new_database(server: EmbeddedPostgres, template: str | None) -> str:
+    """The name of a new copy of a template; nobody may be connected to that."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    # Copying files is far cheaper than logging every page, as long as nobody waits for the disk.
+    command = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+    with psycopg.connect(_plain(server.url("postgres")), autocommit=True) as line:
+        line.execute(command.format(sql.Identifier(name), sql.Identifier(template or "template1")))
+    return name
+
+
+def _plain(url: str) -> str:
+    return url.replace("+psycopg", "", 1)
+
+
+def _shape(line: Connection) -> str:
+    row = line.execute(_SHAPE.encode()).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _tables(line: Connection) -> list[sql.Identifier]:
+    rows = line.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
+    return [sql.Identifier(row[0]) for row in rows]
+
+
+def _counters(line: Connection) -> list[tuple[str, int | None]]:
+    rows = line.execute("SELECT quote_ident(sequencename), last_value FROM pg_sequences WHERE schemaname = 'public'")
+    return [(name, now) for name, now in rows.fetchall()]

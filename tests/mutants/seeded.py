@@ -66,7 +66,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "replayed notice taken",
         (CALLBACKS,),
-        (Change(f"{NOTICES}:take", "if seen is None or message in seen.messages:", "if seen is None:"),),
+        (Change(f"{NOTICES}:_fresh", "if seen is None or message in seen.messages:", "if seen is None:"),),
     ),
     Bug(
         "amount trusted",
@@ -190,10 +190,10 @@ BUGS: Sequence[Bug] = (
         (
             Change(
                 "api.callbacks.wechat_pay:_take",
-                "fresh = await notices.take(tx, notice, headers, raw)",
+                "fresh = await take(tx, headers, raw)",
                 "fresh = True\n        async with world.db.begin() as tx:\n"
                 "            with __import__('contextlib').suppress(Exception):\n"
-                "                await notices.take(tx, notice, headers, raw)",
+                "                await take(tx, headers, raw)",
             ),
         ),
         without="the sweeper",
@@ -204,8 +204,9 @@ BUGS: Sequence[Bug] = (
         (
             Change(
                 "api.callbacks.wechat_pay:_take",
-                "fresh = await notices.take(tx, notice, headers, raw)",
+                "fresh = await take(tx, headers, raw)",
                 "from dataclasses import replace\n"
+                "            notice = world.ports.pay.decode_notify(headers, raw, tx.now)\n"
                 "            fresh = await notices.take(tx, replace(notice, payment=None), headers, raw)\n"
                 "        async with world.db.begin() as tx:\n"
                 "            if fresh: await notices.attempts.paid(tx, notice.payment)",

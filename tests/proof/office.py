@@ -297,7 +297,7 @@ class Office:
             db=self.db, ports=SimpleNamespace(pay=self.pay), metrics=SimpleNamespace(notices=metrics)
         )
         request: Any = SimpleNamespace(headers=headers, body=partial(_read, post.raw))
-        answer = await callbacks._take(request, world)
+        answer = await callbacks.paid(request, world)
         if IllegalTransitionError.code in ended:
             raise IllegalTransitionError(what=post.about, before="?", after="?")
         post.taken = post.taken or answer.status_code == 204

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
+from api.world import Ports
 from billing.models import ChargeItem
 from houfu import demo, wiring
 from intake.flows import Intake
@@ -37,6 +38,7 @@ from sandbox.wechat_pay import books as wechat_books
 from sandbox.wechat_pay import wire as wechat_wire
 from tests.proof.lines import HisLine
 from tests.proof.office import DAUGHTER, MOTHER, SON, Numbers, Office, OneConnection
+from tests.visits.ward import NoHis
 from visits.events import VisitMarked
 from visits.flows import deliver_calls
 from visits.models import Visit
@@ -78,7 +80,7 @@ async def furnish(database_url: str, folder: Path, keys: SandboxKeys, items: Seq
     clock = ManualClock(NOON)
     ready = load({}, database_url=database_url.replace("+psycopg", ""), data_dir=folder)
     client = towns.client_settings(keys, _NoPorts())
-    world = wiring.build(demo.settings_for(ready, client), clock=clock)
+    world = wiring.build(demo.settings_for(ready, client), clock=clock, ports=Ports(his=NoHis()))
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     his_keys = await demo.open_hospital(world, document)
     town = towns.build(keys, _NoPorts(), "http://houfu.test", his_keys, now=lambda: clock.time)

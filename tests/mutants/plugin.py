@@ -6,9 +6,7 @@ A function keeps its identity and gets other code, so whoever imported it before
 import importlib
 import inspect
 import os
-import re
 import textwrap
-from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -63,20 +61,24 @@ def apply(bug: Bug) -> None:
         exec(bug.python, {})  # noqa: S102
 
 
-def spoilt(execute: Callable[[Any, str], Any], sql: str) -> Callable[[Any, str], Any]:
-    """Every database made from the template of all lacks a defence; so do its copies."""
+def lacking(sql: str) -> None:
+    """From now on every database made from the template of all lacks a defence; so do its copies."""
+    databases = importlib.import_module("tests.databases")
+    original = FunctionType(databases.new_database.__code__, vars(databases))
 
-    def run(server: Any, statement: str) -> Any:
-        done = execute(server, statement)
-        made = re.match(r'CREATE DATABASE "(\w+)" TEMPLATE "template_[0-9a-f]', statement)
-        if made:
-            address = server.url(made[1]).replace("+psycopg", "", 1)
-            with psycopg.connect(address, autocommit=True) as connection:
+    def made(server: Any, template: str | None) -> str:
+        name: str = original(server, template)
+        if template is not None and template.startswith("template_"):
+            with psycopg.connect(server.url(name).replace("+psycopg", "", 1), autocommit=True) as connection:
                 for one in sql.split(";"):
                     connection.execute(one.encode())
-        return done
+        return name
 
-    return run
+    def new_database(server: Any, template: str | None) -> str:
+        return _lacking(server, template)  # type: ignore[name-defined,no-any-return]  # noqa: F821 - in its own module
+
+    vars(databases)["_lacking"] = made
+    databases.new_database.__code__ = new_database.__code__
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -89,5 +91,4 @@ def pytest_configure(config: pytest.Config) -> None:
         except NotApplicable as moved:
             pytest.exit(f"cannot be planted: {moved}", returncode=9)
         if bug.sql:
-            conftest = importlib.import_module("tests.conftest")
-            conftest._execute = spoilt(conftest._execute, bug.sql)  # type: ignore[attr-defined]
+            lacking(bug.sql)

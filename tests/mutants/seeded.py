@@ -84,7 +84,7 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "another merchant's money taken",
-        (HISTORIES,),
+        (CALLBACKS,),
         (Change(f"{ATTEMPTS}:_fits", "if state.mchid != attempt.mchid:", "if not state.mchid:"),),
     ),
     Bug(
@@ -95,7 +95,7 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "two attempts of one share",
-        (SCHEDULES,),
+        (HISTORIES,),
         (Change("payments.service.shares:of_round", "Attempt.state.in_(LIVE)", 'Attempt.state.in_(["paid"])'),),
         sql="DROP INDEX uq_attempt_live; ALTER TABLE round DROP CONSTRAINT ck_round_not_overpaid",
         without="the unique index",
@@ -114,7 +114,7 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "unexecuted line billed",
-        ("tests/intake/test_permutations.py::test_each_statement_in_a_transaction_of_its_own",),
+        (f"{PROOF}test_owed.py",),
         (
             Change(
                 "billing.service.lines:record",
@@ -222,7 +222,7 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "late money is kept",
-        (SCHEDULES,),
+        (f"{P}test_money_back.py::test_late_money_goes_back",),
         (
             Change(
                 f"{ATTEMPTS}:paid",

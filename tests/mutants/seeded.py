@@ -248,7 +248,7 @@ BUGS: Sequence[Bug] = (
     ),
     Bug(
         "lines released before the close is heard",
-        (f"{P}test_shares.py::test_given_up_while_somebody_pays",),
+        (f"{PROOF}test_owed.py::test_given_up_while_two_pay",),
         (Change(f"{ROUNDS}:go_back", "or now.busy_fen or", "or"),),
     ),
     Bug(

@@ -135,7 +135,7 @@ class BackCard:
 
 @dataclass(frozen=True, slots=True)
 class DeskRefunds:
-    """The refund work-list of the desk and of finance."""
+    """The refund work-list of the desk and of finance; ``insurance``: waits for the insurance to have its part."""
 
     hospital: str
     to_answer: Sequence[RefundCard]
@@ -146,6 +146,7 @@ class DeskRefunds:
     pays: bool
     shift: bool
     error: str | None = None
+    insurance: Sequence[BackCard] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def _refunds() -> dict[str, Sample]:
         hands=False,
         pays=True,
         shift=False,
+        insurance=(replace(cash, id="b5"), replace(cash, id="b6", way="JSAPI", amount_fen=7760)),
     )
     return {
         "refunds": Sample("refunds.html", c.Refunds(HEAD, lines, [_ASKED])),

@@ -142,6 +142,8 @@ class Refunds:
     hand_card = "已在银行机器上退"
     slip = "退款单子上的编号"
     ways = {"CASH": "现金", "CARD": "银行卡"}
+    after_insurance = "等医保先退的"
+    after_insurance_says = "医保退好以后自动接着退，现在不要退现金。"
     abnormal = "微信退不成的"
     none_abnormal = "没有退不成的。"
     abnormal_says = "微信退不回去，比如对方的卡已经销了。请财务用别的办法付给患者，再填付款的编号。"

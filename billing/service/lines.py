@@ -256,6 +256,8 @@ async def reverse(tx: Tx, visit: Visit, charge: ChargeItem, at: datetime) -> Non
     charge.reversed_at = at
     if charge.state == ChargeState.SETTLED:
         await give_back(tx, visit, charge)
+        if charge.state == ChargeState.SETTLED:
+            await announce(tx, visit, charge)  # its money is on its way
     elif charge.state != ChargeState.COVERED:
         await take_back(tx, visit, charge)
         await check_settled(tx, visit)
@@ -448,11 +450,16 @@ def line_payload(charge: ChargeItem, order: Order | None) -> dict[str, Any]:
         "executed_at": _iso(charge.executed_at),
         "executed_where": charge.executed_where,
         "category": charge.category,
-        "refund": charge.refund,
+        "refund": charge.refund or _going_back(charge),
         "can_refund": is_refundable(charge),
         "can_dispute": charge.state == ChargeState.BILLABLE,
         "can_abandon": charge.state == ChargeState.PLANNED and order is not None and order.state in OPEN_ORDER,
     }
+
+
+def _going_back(charge: ChargeItem) -> str | None:
+    """What stands for a request where the hospital took a paid line back without one."""
+    return RefundWish.OVERTAKEN if charge.state == ChargeState.SETTLED and charge.reversed_at is not None else None
 
 
 def is_refundable(charge: ChargeItem) -> bool:

@@ -183,6 +183,18 @@ async def at_counter(tx: Tx, hospital_id: UUID, limit: int = 200) -> Sequence[tu
     return [(refund, attempt) for refund, attempt in await tx.session.execute(query)]
 
 
+async def after_insurance(tx: Tx, hospital_id: UUID, limit: int = 200) -> Sequence[tuple[Refund, Attempt]]:
+    """Money that waits for the insurance to have its part first, the oldest first."""
+    query = (
+        select(Refund, Attempt)
+        .join(Attempt, Attempt.id == Refund.attempt_id)
+        .where(Attempt.hospital_id == hospital_id, Refund.state == R.APPROVED, Refund.part_id.is_not(None))
+        .order_by(Refund.created_at, Refund.id)
+        .limit(limit)
+    )
+    return [(refund, attempt) for refund, attempt in await tx.session.execute(query)]
+
+
 async def of_visit(tx: Tx, visit_id: UUID) -> Sequence[Refund]:
     """All refunds of a visit, oldest first."""
     query = select(Refund).where(Refund.visit_id == visit_id).order_by(Refund.created_at, Refund.id)

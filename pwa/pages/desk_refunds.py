@@ -68,6 +68,7 @@ async def _page(request: Request, tx: Tx, caller: Actor, error: str | None = Non
         pays=finance,
         shift=await shifts.current(tx, caller) is not None,
         error=error,
+        insurance=[await _back(tx, r, a) for r, a in await refunds.after_insurance(tx, hospital.id)],
     )
     return await show(request, tx, "desk_refunds.html", view, status=status)
 

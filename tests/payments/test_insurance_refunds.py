@@ -461,10 +461,12 @@ async def test_what_is_seen(house: House) -> None:
     await reversed_(house, bill, gone)
     await swept(house)
     shown_ = (await mother.get(f"{page}/bill")).text
+    assert Bill_.refund_tags["overtaken"] in shown_
     assert Bill_.payment("insurance_checking", 0, "") in shown_
     assert Bill_.insurance_states["manual"] in shown_
     finance = house.phone(await staff(house, "f.finance"), agent="Mozilla/5.0 (X11; Linux)")
     finance.headers["Accept"] = "text/html"
+    assert Refunds.after_insurance in (await finance.get("/desk/refunds")).text
     listed = (await finance.get("/desk/troubles")).text
     assert Troubles.insurance_todos["refund"] in listed
     assert Troubles.insurance_again in listed

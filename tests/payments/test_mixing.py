@@ -29,6 +29,7 @@ from people.rules import Actor
 from tests.adapters.conftest import until
 from tests.payments.conftest import DAUGHTER, MOTHER, Bill, House
 from tests.payments.test_insurance import center, held, nothing, of_visit, shown, whole
+from tests.payments.test_insurance_refunds import back, each, owed_anew, reversed_
 from tests.payments.test_shares import money_back, pays, sound
 
 
@@ -698,3 +699,21 @@ async def test_the_database_keeps_one_press(house: House) -> None:
         with pytest.raises(DBAPIError, match=why):
             async with house.db.begin() as tx:
                 await tx.session.execute(text(copy.format(kind=kind)))
+
+
+async def test_a_line_taken_back_after_one_press_paid_both(house: House) -> None:
+    """The insurance has its money first, WeChat is told, then the cash of that press returns; the rest is owed anew."""
+    bill = await house.bill("CONS2", "URINE", "ECG12")
+    [order] = await agreed(house, bill)
+    assert await presses(house, bill) == "ok"
+    await looked(house)
+    await house.settle()
+    [part] = await of_visit(house, bill)
+    gone = next(c for c in await each(house, bill) if c.self_fen)
+    await reversed_(house, bill, gone)
+    await looked(house)
+    await back(house, bill)
+    await looked(house)
+    await owed_anew(house, bill, [gone], part)
+    [told] = await orders(house)
+    assert (told.id, told.state, told.reported_at is not None) == (order.id, "returned", True)

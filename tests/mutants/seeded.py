@@ -94,15 +94,8 @@ BUGS: Sequence[Bug] = (
         without="the rule that a share is taken once",
     ),
     Bug(
-        "two attempts of one share",
-        (HISTORIES,),
-        (Change("payments.service.shares:of_round", "Attempt.state.in_(LIVE)", 'Attempt.state.in_(["paid"])'),),
-        sql="DROP INDEX uq_attempt_live; ALTER TABLE round DROP CONSTRAINT ck_round_not_overpaid",
-        without="the unique index",
-    ),
-    Bug(
         "double post",
-        (SCHEDULES,),
+        (HISTORIES,),
         (
             Change(
                 f"{ROUNDS}:came",

@@ -32,9 +32,9 @@ A = AttemptState
 TABLES: list[tuple[Lifecycle[Any], type[StrEnum], int]] = [
     (ATTEMPT, AttemptState, 20),
     (REFUND, RefundState, 13),
-    (INSURANCE, InsuranceState, 21),
+    (INSURANCE, InsuranceState, 22),
     (ROUND, RoundState, 11),
-    (CHARGE, ChargeState, 19),
+    (CHARGE, ChargeState, 20),
     (REFUND_REQUEST, RefundWish, 4),
 ]
 

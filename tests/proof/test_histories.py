@@ -7,11 +7,19 @@ Hypothesis chooses who does what next, what gets lost and where the process dies
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from billing.service import answers, refunds
 from billing.service.lines import lines_of
@@ -94,6 +102,29 @@ class Bill(RuleBasedStateMachine):
             self.office.stepping = None
 
     # ------------------------------------------------------------------------------------------------- paying
+
+    @initialize(who=people, what=st.sampled_from(["press", "shares", "insurance"]))
+    def begins(self, who: str, what: str) -> None:
+        """Left to chance alone, most histories would be of nothing."""
+        if what == "insurance":
+            self.insures(False, None)
+            self.consents(None)
+            self.agrees(None)
+            self.insurer(0, "pay")
+            self.insurer(1, "pay")
+        elif what == "shares":
+            self.cuts(300, None)
+        self.presses(who, None)
+
+    @rule(who=people, how=trouble)
+    def pays(self, who: str, how: Trouble) -> None:
+        """Presses, confirms what is open, and every notice arrives, or something of it goes wrong."""
+        self.presses(who, None)
+        for order in self.o.orders("NOTPAY"):
+            self.o.confirm(order)
+        for post in self.o.posts:
+            if not post.taken:
+                self.do(partial(self.o.deliver, post), how)
 
     @rule(who=people, how=trouble)
     def presses(self, who: str, how: Trouble) -> None:
@@ -196,7 +227,8 @@ class Bill(RuleBasedStateMachine):
 
     @rule(nth=nths, what=st.sampled_from(["pay", "pay", "pay", "fail"]))
     def insurer(self, nth: int, what: str) -> None:
-        if what == "pay" or self.wait(self.o.half()):
+        # What it takes back once the cash may be there is a person's to mend, and the auditor calls them.
+        if what == "pay" or (self.wait(self.o.half()) and not self.o.orders("NOTPAY", "SUCCESS")):
             self.o.insurer_does(what, nth)
             self.time_passes(61, None)
 

@@ -152,6 +152,7 @@ class Post:
     raw: bytes
     tries: int = 0
     taken: bool = False
+    sent: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -290,7 +291,8 @@ class Office:
             IllegalTransitionError: it moved something as nothing may move.
         """
         post.tries += 1
-        headers = {"wechatpay-nonce": nonce or f"{post.id}-{post.tries}", "wechatpay-timestamp": str(self.now())}
+        fresh = {"wechatpay-nonce": f"{post.id}-{post.tries}", "wechatpay-timestamp": str(self.now())}
+        headers = post.sent.setdefault(nonce or fresh["wechatpay-nonce"], fresh)
         ended: list[str] = []
         metrics = SimpleNamespace(labels=lambda how: SimpleNamespace(inc=lambda: ended.append(how)))
         world: Any = SimpleNamespace(
@@ -359,7 +361,9 @@ class Office:
             if line.state in ("reversed", "refunded") or line.reversed_at is not None:
                 return
             visit = await paying.locked_visit(tx, self.visit)
-            self.town.his.clinic.reverse(line.number)
+            books = self.town.his.books
+            said = {"charge_no": line.number, "at": self.now().isoformat()}
+            books.record("charge.reversed", books.encounter_of[line.number], said)
             await reverse(tx, visit, line, tx.now)
 
     def insurer_does(self, do: str, nth: int | None = None) -> None:

@@ -34,7 +34,7 @@ TABLES: list[tuple[Lifecycle[Any], type[StrEnum], int]] = [
     (REFUND, RefundState, 13),
     (INSURANCE, InsuranceState, 22),
     (ROUND, RoundState, 11),
-    (CHARGE, ChargeState, 20),
+    (CHARGE, ChargeState, 30),
     (REFUND_REQUEST, RefundWish, 4),
 ]
 

@@ -99,9 +99,9 @@ BUGS: Sequence[Bug] = (
         (
             Change(
                 f"{ROUNDS}:came",
-                "await paying.cash_in(tx, now.visit_id, attempt.id, attempt.out_trade_no, attempt.amount_fen, till)",
+                "await paying.cash_in(tx, now, attempt.id, attempt.out_trade_no, attempt.amount_fen, till)",
                 "for again in ('', '+'): await paying.cash_in("
-                "tx, now.visit_id, attempt.id, attempt.out_trade_no + again, attempt.amount_fen, till)",
+                "tx, now, attempt.id, attempt.out_trade_no + again, attempt.amount_fen, till)",
             ),
         ),
     ),

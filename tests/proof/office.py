@@ -55,7 +55,7 @@ Json = dict[str, Any]
 _ALL = " UNION ALL ".join(
     f"SELECT '{c.name}' AS what, * FROM ({c.sql}) AS {c.name}(row, figures)" for c in CHECKS if c.weight == "wrong"
 )
-_DUE = """SELECT min(at) FROM (
+DUE = """SELECT min(at) FROM (
     SELECT min(next_look_at) AS at FROM attempt WHERE next_look_at IS NOT NULL
     UNION ALL SELECT min(next_at) FROM refund WHERE next_at IS NOT NULL
     UNION ALL SELECT min(next_look_at) FROM insurance_part WHERE next_look_at IS NOT NULL AND state <> 'paid'
@@ -388,7 +388,7 @@ class Office:
 
     async def due(self) -> datetime | None:
         """When something is to be looked at next."""
-        found: datetime | None = (await self.db.connection.execute(text(_DUE))).scalar()
+        found: datetime | None = (await self.db.connection.execute(text(DUE))).scalar()
         return found
 
     async def settle(self) -> None:

@@ -14,6 +14,7 @@ from adapters import his as his_line
 from adapters.insurance.client import InsuranceClient, InsuranceSettings
 from adapters.wechat_pay import WeChatPay, WeChatPaySettings, cash
 from adapters.wechat_pay import line as wechat_line
+from adapters.wechat_pay.mixed import MixSettings, WeChatMix
 from kernel.outside import Breaker, Guard, Rejected, Unknown
 from payments.ports import Authorized, CashNotice
 from sandbox.his import commands
@@ -23,6 +24,7 @@ from sandbox.insurance.wire import Refusal as CentreRefusal
 from sandbox.insurance.world import World as Centre
 from sandbox.wechat_pay.app import refund_view
 from sandbox.wechat_pay.books import Books as PayBooks
+from sandbox.wechat_pay.mixed import MixDesk
 from sandbox.wechat_pay.notifier import transaction
 from sandbox.wechat_pay.wire import Merchant, Refusal
 from visits.ports import HisAnswer, HisCommand
@@ -65,6 +67,27 @@ class _Library:
     def __init__(self, books: PayBooks, merchant: Merchant, now: Callable[[], datetime], step: Step) -> None:
         self.books, self.merchant, self.now, self.step = books, merchant, now, step
         self.notify_url = ""
+        self.desk: MixDesk | None = None
+        self._core = self
+
+    async def request(self, path: str, *, method: Any, data: Json | None = None) -> tuple[int, str]:
+        """The mixed office, for which the real library has no methods either."""
+        desk, told = self.desk, data or {}
+        assert desk is not None
+        if path.startswith("/v3/med-ins/refunds/notify"):
+            return await self._answer(
+                "mix report", DEED, lambda: desk.report(self.merchant, path.rpartition("=")[2], told)
+            )
+        if method.name == "POST":
+            return await self._answer("mix create", DEED, lambda: desk.view(desk.create(self.merchant, told, "here")))
+        number = path.rpartition("/")[2]
+        return await self._answer(
+            "mix query", QUESTION, lambda: desk.view(desk.find(self.merchant.mchid, lambda o: o.number == number))
+        )
+
+    def encrypt(self, text: str) -> str:
+        """Signatures and ciphers have tests of their own."""
+        return text
 
     async def _answer(self, name: str, faults: Sequence[str], act: Callable[[], Json | None]) -> tuple[int, str]:
         try:
@@ -137,6 +160,12 @@ class PayLine(WeChatPay):
         payment = cash._cash_state(data) if kind.startswith("TRANSACTION.") else None
         refund = cash._refund_state(data) if kind.startswith("REFUND.") else None
         return CashNotice(body["id"], kind, now, payment, refund)
+
+
+def mix_line(pay: PayLine, settings: MixSettings, desk: MixDesk) -> WeChatMix:
+    """``MedInsMix`` of production on the mixed office's books, by the same line."""
+    pay._library.desk = desk
+    return WeChatMix(pay, settings, Guard("wechat_mix", 10**6, deadline=1e9, wait=1e9, breaker=Breaker(10**9)))
 
 
 class CentreLine(InsuranceClient):

@@ -1,14 +1,9 @@
-"""One hospital day on one connection of a real PostgreSQL, with everybody's books in reach: kept, restored, compared.
+"""One hospital day on one connection of a real PostgreSQL, everybody's books in reach: kept, restored, compared."""
 
-``OneConnection`` makes every transaction of the product a savepoint of one outer transaction, so that a test can go
-back to any moment. A commit is that savepoint's release, with every deferred constraint asked first.
-"""
-
-import asyncio
 import json
 import pickle
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,22 +11,20 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event, func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy import func, select, text
 
 from adapters.insurance import Access, InsuranceSettings, Province
 from adapters.wechat_pay import WeChatPaySettings
+from adapters.wechat_pay.mixed import MixSettings
 from api.callbacks import wechat_pay as callbacks
 from billing.service import paying
 from billing.service.lines import lines_of, reverse
-from houfu import tables
 from houfu.audit import CHECKS
 from kernel.clock import ManualClock
-from kernel.crypto import Vault
-from kernel.db import Database, NoJobs, Tx
 from kernel.errors import IllegalTransitionError
 from kernel.ids import new_id
 from payments import flows
+from payments.flows import mixing
 from payments.models import InsurancePart
 from payments.ports import CashChannel, CashPay
 from payments.rules import Till
@@ -44,7 +37,8 @@ from sandbox.wechat_pay.app import refund_view
 from sandbox.wechat_pay.books import Order, Refund
 from sandbox.wechat_pay.notifier import transaction
 from sandbox.wechat_pay.wire import Refusal
-from tests.proof.lines import CentreLine, HisLine, PayLine
+from tests.proof.connection import Numbers, OneConnection
+from tests.proof.lines import CentreLine, HisLine, PayLine, mix_line
 from visits.flows import deliver_calls
 
 MOTHER, DAUGHTER, SON = "oHF-demo-mother-000000000001", "oHF-demo-daughter-0000000002", "oHF-demo-son-000000000000003"
@@ -59,12 +53,16 @@ DUE = """SELECT min(at) FROM (
     SELECT min(next_look_at) AS at FROM attempt WHERE next_look_at IS NOT NULL
     UNION ALL SELECT min(next_at) FROM refund WHERE next_at IS NOT NULL
     UNION ALL SELECT min(next_look_at) FROM insurance_part WHERE next_look_at IS NOT NULL AND state <> 'paid'
+    UNION ALL SELECT min(next_look_at) FROM mixed_order WHERE next_look_at IS NOT NULL
+    UNION ALL SELECT min(report_at) FROM mixed_order m JOIN insurance_part p ON p.id = m.part_id
+        WHERE reported_at IS NULL AND m.state IN ('whole', 'insurance_alone') AND p.state = 'refunded'
     UNION ALL SELECT min(next_at) FROM his_call WHERE state = 'pending') AS due"""
 _LEFT = """SELECT json_build_object(
     'attempts', (SELECT coalesce(json_agg(json_build_array(state, amount_fen, channel)), '[]') FROM attempt),
     'refunds', (SELECT coalesce(json_agg(state), '[]') FROM refund),
     'parts', (SELECT coalesce(json_agg(json_build_array(state, fund_fen + account_fen + other_fen)), '[]')
         FROM insurance_part),
+    'mixed', (SELECT coalesce(json_agg(state), '[]') FROM mixed_order),
     'rounds', (SELECT coalesce(json_agg(state), '[]') FROM round),
     'calls', (SELECT coalesce(json_agg(state), '[]') FROM his_call),
     'lines', (SELECT coalesce(json_agg(json_build_array(number, state, self_fen,
@@ -74,73 +72,8 @@ _LEFT = """SELECT json_build_object(
     'feeds', (SELECT count(*) FROM feed_row))"""
 
 
-class Numbers:
-    """Random ids and codes of the product and the sandbox, one after the other, so that moments come back the same."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def uuid4(self) -> UUID:
-        """The next id."""
-        self.count += 1
-        return UUID(int=self.count, version=4)
-
-    def below(self, most: int) -> int:
-        """The next number."""
-        self.count += 1
-        return self.count % most
-
-    def choice(self, among: str) -> str:
-        """The next letter; long texts of these are different."""
-        self.count += 1
-        return among[hash((self.count // len(among), self.count)) % len(among)]
-
-    def hex(self, size: int = 32) -> str:
-        """The next token."""
-        self.count += 1
-        return f"{self.count:0{2 * size}x}"
-
-
 class Wrong(AssertionError):
     """Somebody's money is not where it should be."""
-
-
-class OneConnection(Database):
-    """The product's database, whose transactions are savepoints; ``step`` may step in after each that wrote."""
-
-    def __init__(self, connection: AsyncConnection, vault: Vault, clock: ManualClock) -> None:
-        super().__init__(connection.engine, vault, clock, tables.SUBSCRIBERS, NoJobs())
-        self.connection = connection
-        self._turn = asyncio.Lock()
-        self._wrote = False
-        self.step: Any = None
-        event.listen(connection.sync_connection, "before_cursor_execute", self._seen)
-
-    def _seen(self, _c: object, _k: object, statement: str, *_: object) -> None:
-        if not statement.startswith(("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK")):
-            self._wrote = True
-
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Tx]:
-        """One transaction, as ``Database.begin``."""
-        async with self._turn:
-            self._wrote = False
-            options: Any = {"join_transaction_mode": "create_savepoint", "expire_on_commit": False}
-            async with AsyncSession(bind=self.connection, **options) as session, session.begin():
-                tx = Tx(session, await self.clock.now(session), self)
-                yield tx
-                await tx.flush()
-                await session.flush()
-                if self._wrote:  # what a real commit would ask
-                    await self.raw("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-            wrote = self._wrote
-        if wrote and self.step is not None:
-            await self.step("written")
-
-    async def raw(self, statement: str) -> None:
-        """Past SQLAlchemy, for savepoints of our own."""
-        driver: Any = (await self.connection.get_raw_connection()).driver_connection
-        await driver.execute(statement)
 
 
 @dataclass
@@ -183,7 +116,8 @@ class Office:
         notify = {"notify_url": "https://houfu.test/n", "refund_notify_url": "https://houfu.test/r"}
         settings = WeChatPaySettings(**mine, **notify, appid=self.till.appid)
         world = self.town.pay
-        self.pay: CashPay = PayLine(settings, world.books, world.merchants[pay.mchid], self.now, self.step)
+        self.pay: CashPay = (line := PayLine(settings, world.books, world.merchants[pay.mchid], self.now, self.step))
+        self._mix(line)
         keys = self.town.keys.client_insurance("http://centre.test")
         access = Access(keys["app_id"], keys["app_secret"], keys["private_key"], keys["public_key"])
         self.town.insurance.now = self.town.insurance.books.now = self.now
@@ -195,6 +129,24 @@ class Office:
         )
         self.his = HisLine(self.town.his, self.step)
         self.db.step = self.step
+
+    def _mix(self, pay: PayLine) -> None:
+        desk, post = self.town.mixed, self.town.pay.notifier
+        settings = MixSettings(towns.MIX_CITY, towns.MIX_HOSPITAL, towns._hospital_name(), "https://houfu.test/m")
+        self.mix = mix_line(pay, settings, desk)
+        quiet: Any = lambda *_: None  # noqa: E731 - its notice gives up after half a minute: nobody waits for it
+        wire: Any = self.town.pay.wire
+        wire.opened = str
+        self.town.pay.now = self.now
+        vars(post).update(paid=lambda _, order: self._told_paid(order), mixed=quiet, refunded=quiet)
+
+    def _told_paid(self, order: Order) -> None:
+        self.posts.append(self.letter("TRANSACTION.SUCCESS", transaction(order), order.out_trade_no))
+
+    @property
+    def lines(self) -> mixing.Lines:
+        """The three that one press concerns."""
+        return mixing.Lines(self.center, self.mix, self.pay)
 
     def now(self) -> datetime:
         """Everybody's clock."""
@@ -213,7 +165,7 @@ class Office:
         pay, his, centre = self.town.pay.books, self.town.his.books, self.town.insurance.books
         return pickle.dumps(
             (
-                (pay.orders, pay.refunds, pay._serial),
+                (pay.orders, pay.refunds, pay._serial, self.town.mixed.orders, self.town.pay.behaviour.rules),
                 {k: getattr(his, k) for k in _HIS},
                 {k: getattr(centre, k) for k in _CENTRE},
                 (self.posts, self.said, self.numbers.count),
@@ -224,7 +176,8 @@ class Office:
     def restore(self, kept: bytes) -> None:
         """Back to then."""
         pay, his, centre = self.town.pay.books, self.town.his.books, self.town.insurance.books
-        (pay.orders, pay.refunds, pay._serial), of_his, of_centre, own, self.clock.time = pickle.loads(kept)  # noqa: S301
+        of_pay, of_his, of_centre, own, self.clock.time = pickle.loads(kept)  # noqa: S301
+        pay.orders, pay.refunds, pay._serial, self.town.mixed.orders, self.town.pay.behaviour.rules = of_pay
         self.posts, self.said, self.numbers.count = own
         vars(his).update(of_his)
         vars(centre).update(of_centre)
@@ -235,6 +188,10 @@ class Office:
         told: list[Any] = [self.clock.time]
         told += [(o.out_trade_no, o.state, o.total, o.openid, o.transaction_id, o.paid_at) for o in pay.orders.values()]
         told += [(r.out_refund_no, r.out_trade_no, r.amount, r.status) for r in pay.refunds.values()]
+        mixed = self.town.mixed
+        told += [(o.mix_trade_no, mixed.status(o), o.insurance, o.cash_failed) for o in mixed.orders.values()]
+        told += [(o.mix_trade_no, len(o.reports), o.hanging) for o in mixed.orders.values()]
+        told += [(r.on, r.do, r.left) for r in self.town.pay.behaviour.rules]
         told += [(key, answer["outcome"]) for key, (_, answer) in his.commands.items()]
         told += [sorted(his.settlements), sorted(his.refunds), sorted(his.settled.items()), his.complaints]
         told += [(o.pay_order_id, o.status, o.insurance, o.cash_paid) for o in centre.orders.values()]
@@ -267,8 +224,18 @@ class Office:
             self.town.pay.books.pay(order, order.openid or MOTHER, self.now())
         except Refusal:
             return False
-        self.posts.append(self.letter("TRANSACTION.SUCCESS", transaction(order), order.out_trade_no))
+        self._told_paid(order)
         return True
+
+    def password(self) -> bool:
+        """The mother enters the password for the mixed orders that wait for it; False where WeChat refuses it."""
+        waiting = [o for o in self.town.mixed.orders.values() if self.town.mixed.status(o) == "MIX_PAY_CREATED"]
+        try:
+            for order in waiting:
+                self.town.mixed.pay(order, MOTHER)
+        except (Refusal, CentreRefusal):
+            return False
+        return bool(waiting)
 
     def letter(self, event: str, data: Json, about: str) -> Post:
         """One more notice."""
@@ -381,6 +348,8 @@ class Office:
         if not self.swept:
             return
         await flows.sweep(self.db, self.pay)
+        await mixing.due(self.db, self.lines)
+        await mixing.report_due(self.db, self.mix)
         await flows.insurance_due(self.db, self.center)
         await flows.release_idle(self.db)
         await flows.refund_due(self.db, self.pay)
@@ -484,6 +453,7 @@ class Office:
         open_ = [s for s, _, _ in left["attempts"] if s not in ("settled", "closed", "failed", "refunded")]
         open_ += [s for s in left["refunds"] if s != "done"]
         open_ += [s for s, _ in left["parts"] if s not in ("paid", "revoked", "refunded", "failed")]
+        open_ += [s for s in left["mixed"] if s in ("created", "open")]
         open_ += [s for s in left["rounds"] if s not in ("settled", "released")]
         open_ += [s for s in left["calls"] if s != "done"]
         if open_:

@@ -1,11 +1,13 @@
 """What usually happens when a bill is paid, and what may happen besides; each is told to ``tree``."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from payments import flows
+from payments.flows import mixing
+from payments.ports import CashChannel
 from payments.rules import Piece
 from payments.service import rounds
+from payments.service.mixing import Payer
 from people.rules import Actor
 from tests.proof.office import DAUGHTER, MOTHER, SON, Office
 from tests.proof.tree import Act, Do, Scenario
@@ -152,6 +154,33 @@ async def goes_on(o: Office) -> None:
     await flows.insurance_due(o.db, o.center)
 
 
+async def agrees_to_one_press(o: Office) -> None:
+    """She agrees that one password pays insurance and cash."""
+    payer = Payer(CashChannel.JSAPI, MOTHER, o.till)
+    await mixing.agree(o.db, o.lines, o.mother, o.visit, await o.shown_cash(), payer)
+
+
+async def password(o: Office) -> None:
+    """She enters the password in WeChat."""
+    o.password()
+
+
+def at_the_press(goes_wrong: str) -> Do:
+    """Something goes wrong at WeChat when the password is entered."""
+
+    async def do(o: Office) -> None:
+        o.town.pay.behaviour.plan([{"on": "mix_pay", "do": goes_wrong}])
+
+    return do
+
+
+async def looks(o: Office) -> None:
+    """The worker asks WeChat and the centre."""
+    o.clock.move(timedelta(seconds=61))
+    await mixing.due(o.db, o.lines)
+    await flows.insurance_due(o.db, o.center)
+
+
 def act(name: str, do: Do, *, droppable: bool = False) -> Act:
     """Shorter."""
     return Act(name, do, droppable)
@@ -268,5 +297,24 @@ TWO_PARTS = Scenario(
     },
     items=("CONS2", "|", "URINE"),
 )
-EVERY = (ONE, SHARES, GIVEN_UP, INSURED, TWO_PARTS)
-Make = Callable[[], Scenario]
+MIXED = Scenario(
+    "one press pays both",
+    [
+        act("insured", insures),
+        act("consents", consents),
+        act("agrees to one press", agrees_to_one_press),
+        act("password", password, droppable=True),
+        act("notice of the cash", hears(), droppable=True),
+        act("worker looks", looks, droppable=True),
+        act("hospital is told", tells),
+    ],
+    {
+        "insurance fails": at_the_press("insurance_fails"),
+        "cash fails": at_the_press("cash_fails"),
+        "password early": password,
+        "given up": gives_up,
+        "sweep": then(waits(seconds=61), sweeps),
+        "half an hour": then(waits(minutes=31), sweeps),
+    },
+)
+EVERY = (ONE, SHARES, GIVEN_UP, INSURED, TWO_PARTS, MIXED)

@@ -35,9 +35,11 @@ from sandbox.insurance import books as centre_books
 from sandbox.insurance import refunds as centre_refunds
 from sandbox.keys import SandboxKeys
 from sandbox.wechat_pay import books as wechat_books
+from sandbox.wechat_pay import mixed as wechat_mixed
 from sandbox.wechat_pay import wire as wechat_wire
+from tests.proof.connection import Numbers, OneConnection
 from tests.proof.lines import HisLine
-from tests.proof.office import DAUGHTER, MOTHER, SON, Numbers, Office, OneConnection
+from tests.proof.office import DAUGHTER, MOTHER, SON, Office
 from tests.visits.ward import NoHis
 from visits.events import VisitMarked
 from visits.flows import deliver_calls
@@ -56,7 +58,7 @@ def countable() -> Iterator[Numbers]:
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ids, "uuid", SimpleNamespace(uuid4=numbers.uuid4, uuid5=uuid.uuid5))
-        for module in (ids, wechat_wire, wechat_books, centre_books, centre_refunds):
+        for module in (ids, wechat_wire, wechat_books, wechat_mixed, centre_books, centre_refunds):
             patch.setattr(module, "secrets", chance)
         patch.setattr(booking, "_SIDE_BY_SIDE", 1)  # one connection
         yield numbers

@@ -49,19 +49,25 @@ class Scenario:
 # what others say; the feed is told to people and never read.
 _STATE = """SELECT concat(
     (SELECT string_agg(concat_ws('|', id, round_id, allocation_id, actor, amount_fen, refunded_fen, state,
-        transaction_id, out_trade_no, paid_at, closed_at, next_look_at, trouble, refusal,
+        transaction_id, out_trade_no, paid_at, closed_at, next_look_at, trouble, refusal, mixed,
         CASE WHEN next_look_at IS NOT NULL THEN concat(looks, expires_at, prepared_at IS NULL) END), '/' ORDER BY id)
         FROM attempt), '#',
     (SELECT string_agg(concat_ws('|', id, round_id, number, amount_fen, person_id, replaced_at IS NULL), '/'
         ORDER BY id) FROM allocation), '#',
-    (SELECT string_agg(concat_ws('|', id, state, cash_fen, paid_fen, busy_fen, shared, insured, opened_at, given_up_by),
+    (SELECT string_agg(concat_ws('|', id, state, cash_fen, paid_fen, busy_fen, shared, insured, first, opened_at,
+        given_up_by),
         '/' ORDER BY id) FROM round), '#',
-    (SELECT string_agg(concat_ws('|', id, attempt_id, charge_id, amount_fen, state, next_at, tries, trouble), '/'
-        ORDER BY id) FROM refund), '#',
+    (SELECT string_agg(concat_ws('|', id, attempt_id, charge_id, part_id, amount_fen, state, next_at, tries, trouble,
+        done_at), '/' ORDER BY id) FROM refund), '#',
+    (SELECT string_agg(concat_ws('|', id, state, amount_fen), '/' ORDER BY id) FROM refund_request), '#',
+    (SELECT string_agg(concat_ws('|', id, part_id, attempt_id, kind, state, mix_trade_no, sent_at IS NULL, next_look_at,
+        disagrees_since, report_at, reports, reported_at, trouble, CASE WHEN next_look_at IS NOT NULL THEN looks END),
+        '/' ORDER BY id) FROM mixed_order), '#',
     (SELECT string_agg(concat_ws('|', id, state, auth_sealed IS NULL, pay_order_id, fund_fen, account_fen, other_fen,
-        cash_fen, next_look_at, looks, trouble, refund_at), '/' ORDER BY id) FROM insurance_part), '#',
+        hospital_part_fen, cash_fen, next_look_at, looks, trouble, refund_at, refund_tries, refunded_at), '/'
+        ORDER BY id) FROM insurance_part), '#',
     (SELECT string_agg(concat_ws('|', id, state, round_id, fund_fen, account_fen, other_fen, self_fen, reversed_at,
-        estimate), '/' ORDER BY id) FROM charge_item), '#',
+        estimate, executed_at IS NULL), '/' ORDER BY id) FROM charge_item), '#',
     (SELECT string_agg(concat_ws('|', account, fen), '/' ORDER BY account) FROM (SELECT account,
         sum(amount_fen) AS fen FROM ledger_entry GROUP BY 1) AS l), '#',
     (SELECT string_agg(concat_ws('|', key, state, next_at, tries), '/' ORDER BY turn) FROM his_call), '#',
@@ -70,7 +76,7 @@ _STATE = """SELECT concat(
     (SELECT bool_and(last_seq = (SELECT count(*) FROM feed_row r WHERE r.subject = f.subject)) FROM feed f))"""
 # Ids and numbers are counted on, so they are as many as were drawn before: only which is which matters.
 _NAMES = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32,}|HF[0-9A-Za-z]+|4200[0-9]{10,}|5030[0-9]{10,}|ORD[0-9A-F]+"
+    r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32,}|HF[0-9A-Za-z]+|MIX[0-9A-F]+|4200[0-9]{10,}|5030[0-9]{10,}|ORD[0-9A-F]+"
 )
 
 

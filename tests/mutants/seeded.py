@@ -94,6 +94,22 @@ BUGS: Sequence[Bug] = (
         without="the rule that a share is taken once",
     ),
     Bug(
+        "two attempts of one share",
+        (f"{P}test_shares.py::test_two_relatives_on_one_share",),
+        (Change("payments.service.shares:of_round", "Attempt.state.in_(LIVE)", 'Attempt.state.in_(["paid"])'),),
+        sql="DROP INDEX uq_attempt_live; ALTER TABLE round DROP CONSTRAINT ck_round_not_overpaid",
+        without="the unique index, the sums of the round",
+    ),
+    Bug(
+        "an old sheet pays once more",
+        (HISTORIES,),
+        (
+            Change("payments.service.shares:of_round", "Attempt.state.in_(LIVE)", 'Attempt.state.in_(["paid"])'),
+        ),
+        sql="DROP INDEX uq_attempt_live; ALTER TABLE round DROP CONSTRAINT ck_round_not_overpaid",
+        without="the unique index, the sums of the round",
+    ),
+    Bug(
         "double post",
         (HISTORIES,),
         (

@@ -89,6 +89,22 @@ def then(*acts: Do) -> Do:
     return do
 
 
+def undisturbed(*acts: Do) -> Do:
+    """What came before, while nothing goes wrong."""
+
+    async def do(o: Office) -> None:
+        o.quiet = True
+        await then(*acts)(o)
+        o.quiet = False
+
+    return do
+
+
+async def reverses(o: Office) -> None:
+    """The hospital takes the first line back, although it is paid."""
+    await o.reversal(0)
+
+
 def cuts(*fen: int) -> Do:
     """The mother cuts what is left."""
 
@@ -317,4 +333,24 @@ MIXED = Scenario(
         "half an hour": then(waits(minutes=31), sweeps),
     },
 )
-EVERY = (ONE, SHARES, GIVEN_UP, INSURED, TWO_PARTS, MIXED)
+RETURNED = Scenario(
+    "a settlement goes back",
+    [
+        act(
+            "insured, paid and told",
+            undisturbed(
+                *(insures, consents, agrees, insurer("pay"), waits(seconds=61), goes_on),
+                *(presses("mother"), confirms(), hears(), tells),
+            ),
+        ),
+        act("hospital takes a line back", reverses),
+        act("insurance gives back", then(waits(seconds=61), goes_on)),
+        act("cash is asked back", returns),
+        act("bank", bank),
+        act("notice", hears(1), droppable=True),
+        act("hospital is told", tells),
+    ],
+    {"sweep": then(waits(seconds=61), sweeps), "bank early": bank},
+    whole=False,
+)
+EVERY = (ONE, SHARES, GIVEN_UP, INSURED, TWO_PARTS, MIXED, RETURNED)

@@ -130,6 +130,11 @@ class Bill(RuleBasedStateMachine):
     def presses(self, who: str, how: Trouble) -> None:
         self.do(lambda: self.o.press(getattr(self.o, who), WHO[who]), how)
 
+    @rule(who=people, how=trouble)
+    def presses_an_old_sheet(self, who: str, how: Trouble) -> None:
+        """The page was opened before anybody paid, so it shows the whole, whatever is left of it."""
+        self.do(lambda: self.o.press(getattr(self.o, who), WHO[who], self.o.owed), how)
+
     @rule(who=people, share=st.integers(1, 4), how=trouble)
     def presses_for_a_share(self, who: str, share: int, how: Trouble) -> None:
         async def act() -> None:

@@ -364,19 +364,22 @@ async def _running(
     async with AsyncExitStack() as stack:
         for name in set(towns.NAMES) - {"his", "wechat_pay", "insurance"}:
             stack.callback(ports.sockets[name].close)
-        await stack.enter_async_context(_served(world, listening))
+        servers = [await stack.enter_async_context(_served(world, listening))]
         apps: dict[str, Any] = {
             "his": his_app(town.his),
             "wechat_pay": town.register(),
             "insurance": insurance.build(town.insurance),
         }
         for name, app in apps.items():
-            await stack.enter_async_context(towns.serving(app, ports.sockets[name]))
+            servers.append(await stack.enter_async_context(towns.serving(app, ports.sockets[name])))
         made = await _house(world, town, f"http://127.0.0.1:{port}", clock)
         yield made
         await town.pay.notifier.stop()
         for client in made.clients:
             await client.aclose()
+        world.hub.close()
+        for server in servers:  # each takes its time to stop: all at once
+            server.should_exit = True
 
 
 class _served:
@@ -385,12 +388,13 @@ class _served:
         config = uvicorn.Config(self.app, http="httptools", log_config=None, timeout_graceful_shutdown=2)
         self.server = QuietServer(config)
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> uvicorn.Server:
         self.task = asyncio.create_task(self.server.serve(sockets=[self.listening]))
         while not self.server.started:
             if self.task.done():
                 self.task.result()
             await asyncio.sleep(0.01)
+        return self.server
 
     async def __aexit__(self, *_: object) -> None:
         self.app.state.world.hub.close()

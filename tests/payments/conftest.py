@@ -35,9 +35,9 @@ from payments.ports import CashChannel, CashPay
 from payments.rules import Till
 from payments.service import attempts
 from payments.service.attempts import Press
-from people.models import Grant, Staff
+from people.models import Grant, Hospital, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
-from people.service import sessions
+from people.service import hospitals, sessions
 from sandbox import insurance
 from sandbox import town as towns
 from sandbox.his.catalogue import HOSPITAL_FILE
@@ -354,9 +354,7 @@ async def _running(
     world.ports.pay.line._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits here
     patient = Breaker(failures=1000)
     world.ports.mix._guard = Guard("wechat_mix", deadline=3, breaker=patient)  # type: ignore[union-attr]
-    document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
-    document["his"]["base_url"] = ports.url("his")
-    his_keys: tuple[Key, list[Key]] = await demo.open_hospital(world, document)
+    his_keys = await _moved(world, ports.url("his"))
     town = towns.build(world_keys, ports, f"http://127.0.0.1:{port}", his_keys, scale=0.001)
     town.pay.now = town.pay.notifier._now = clock
     # Her personal account is empty, so that every line leaves something to pay.
@@ -380,6 +378,17 @@ async def _running(
         world.hub.close()
         for server in servers:  # each takes its time to stop: all at once
             server.should_exit = True
+
+
+async def _moved(world: World, address: str) -> tuple[Key, list[Key]]:
+    """Yesterday's hospital, whose own system has another address today; its keys."""
+    his = json.loads(HOSPITAL_FILE.read_text("utf-8"))["his"]
+    inbound, outbound = his["inbound_keys"][0]["id"], his["outbound_key"]["id"]
+    async with world.db.begin() as tx:
+        hospital = (await tx.session.scalars(select(Hospital))).one()
+        hospital.his_url = address
+        secrets = await hospitals.keys_of(tx, hospital.id)
+    return Key(inbound, secrets[inbound]), [Key(outbound, secrets[outbound])]
 
 
 class _served:

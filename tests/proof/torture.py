@@ -51,6 +51,8 @@ SLICE: Sequence[Job] = (
     Job("one payer", 1, ("confirms early", "given up", "closed yet paid"), 16),
     Job("given up", 1, ("son confirms",), 20),
     Job("insured", 1, ("given up",), 30),
+    Job("one press pays both", 0),
+    Job("a settlement goes back", 0),
 )
 WHOLE: Sequence[Job] = (
     Job("two shares", 6, ("given up",)),

@@ -103,9 +103,7 @@ BUGS: Sequence[Bug] = (
     Bug(
         "an old sheet pays once more",
         (HISTORIES,),
-        (
-            Change("payments.service.shares:of_round", "Attempt.state.in_(LIVE)", 'Attempt.state.in_(["paid"])'),
-        ),
+        (Change("payments.service.shares:of_round", "Attempt.state.in_(LIVE)", 'Attempt.state.in_(["paid"])'),),
         sql="DROP INDEX uq_attempt_live; ALTER TABLE round DROP CONSTRAINT ck_round_not_overpaid",
         without="the unique index, the sums of the round",
     ),

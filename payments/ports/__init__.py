@@ -20,6 +20,8 @@ from payments.ports.cash import (
 from payments.ports.face import (
     FaceCharge,
     FacePay,
+    FacePermit,
+    FaceTerminal,
 )
 from payments.ports.insurance import (
     Authorized,
@@ -101,6 +103,8 @@ __all__ = [
     "Diagnosis",
     "FaceCharge",
     "FacePay",
+    "FacePermit",
+    "FaceTerminal",
     "FeeLine",
     "FeeUpload",
     "ForgedCaptureError",

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     wechat_pay_base_url: str = Field("https://api.mch.weixin.qq.com", description="WeChat Pay's API")
 
     wechat_face_apiv2_key: SecretStr = Field(NONE, description="APIv2 key, 32 characters; empty: no face is charged")
-    wechat_face_cert: Pem = Field(NONE, description="the merchant's certificate (PEM or file), to undo a face's payment")
+    wechat_face_cert: Pem = Field(NONE, description="the merchant's certificate (PEM or file), to undo a payment")
     wechat_face_private_key: Pem = Field(
         NONE, description="its private key (PEM or file); empty: `wechat_pay_private_key`"
     )

@@ -29,7 +29,8 @@ class Shaken(H11Protocol):
 
 def context(cert: str, key: str, ca_cert: str) -> ssl.SSLContext:
     """Shows ``cert``, asks for one in return, and takes only what the CA has signed (PEM texts)."""
-    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=ca_cert)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_verify_locations(cadata=ca_cert)
     made.verify_mode = ssl.CERT_OPTIONAL
     with TemporaryDirectory() as folder:  # the ssl module reads files only
         both = Path(folder) / "server.pem"

@@ -246,9 +246,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(
-    app: ASGIApp, listening: socket.socket, secure: ssl.SSLContext | None = None
-) -> AsyncIterator[None]:
+async def serving(app: ASGIApp, listening: socket.socket, secure: ssl.SSLContext | None = None) -> AsyncIterator[None]:
     """One server on a socket that listens already, until the block ends; ``secure``: behind TLS."""
     http: Any = tls.Shaken if secure is not None else "auto"
     config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)

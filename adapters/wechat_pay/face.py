@@ -156,9 +156,7 @@ class WeChatFace:
         if told.get("result_code") == "SUCCESS":
             return self._same_order({**told, "trade_state": TradeState.SUCCESS}, charge.out_trade_no)
         if told.get("err_code") == TradeState.USERPAYING:  # no more is said while they type
-            return CashState(
-                charge.out_trade_no, TradeState.USERPAYING, self.settings.mchid, self.settings.appid
-            )
+            return CashState(charge.out_trade_no, TradeState.USERPAYING, self.settings.mchid, self.settings.appid)
         raise _refusal(told)
 
     async def query(self, out_trade_no: str) -> CashState:
@@ -270,7 +268,11 @@ def _handshake(settings: FaceSettings) -> ssl.SSLContext:
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*form) != mine.public_key().public_bytes(*form):
         raise NotConfigured("wechat_face.private_key")
-    tls = ssl.create_default_context(cadata=settings.ca_cert or None)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if settings.ca_cert:
+        tls.load_verify_locations(cadata=settings.ca_cert)
+    else:
+        tls.load_default_certs()
     # The ssl module reads files only: the key lies in one sealed with a word that is forgotten at once.
     word = secrets.token_hex(32)
     sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(word.encode()))

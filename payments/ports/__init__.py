@@ -76,6 +76,7 @@ from payments.ports.terminal import (
     check_capture,
     check_value,
     read_capture,
+    read_look,
     sign_capture,
 )
 
@@ -145,5 +146,6 @@ __all__ = [
     "check_capture",
     "check_value",
     "read_capture",
+    "read_look",
     "sign_capture",
 ]

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from sandbox.wechat_pay.behave import Rule
 from sandbox.wechat_pay.books import BEIJING, Order
 from sandbox.wechat_pay.notifier import transaction
 from sandbox.wechat_pay.wire import Merchant, Refusal, nonce
@@ -46,7 +47,9 @@ def build(world: World) -> Starlette:
     async def reverse(request: Request) -> Response:
         shown = request.scope.get("extensions", {}).get("tls", {}).get("client_cert")
         if not shown:
-            return HTMLResponse("<html><head><title>400 No required SSL certificate was sent</title></head></html>", 400)
+            return HTMLResponse(
+                "<html><head><title>400 No required SSL certificate was sent</title></head></html>", 400
+            )
         return await _answer(world, request, "face_reverse", _reverse, shown)
 
     return Starlette(
@@ -102,9 +105,7 @@ def _believed(world: World, body: bytes) -> tuple[Merchant, Fields]:
     return merchant, asked
 
 
-async def _answer(
-    world: World, request: Request, name: str, handler: Handler, shown: bytes | None = None
-) -> Response:
+async def _answer(world: World, request: Request, name: str, handler: Handler, shown: bytes | None = None) -> Response:
     try:
         merchant, asked = _believed(world, await request.body())
     except Unsigned as no:
@@ -116,25 +117,31 @@ async def _answer(
     do = rule.do if rule else None
     if do == "fail":
         return _fail("系统繁忙")
-    pause = rule.seconds if rule is not None else None
     try:
-        if do == "error_before":
-            raise Refusal(200, "SYSTEMERROR", "接口返回错误")
-        if do == "throttle":
-            raise Refusal(200, "FREQUENCY_LIMITED", "频率限制")
-        if do == "recall":
-            told = {"result_code": "FAIL", "err_code": "SYSTEMERROR", "recall": "Y"}
-        else:
-            if do == "slow":
-                await asyncio.sleep(1.0 if pause is None else pause)
-            told = {"result_code": "SUCCESS", **handler(world, merchant, asked)}
-        if do == "hang_after":
-            await asyncio.sleep(30.0 if pause is None else pause)
-        if do in ("error_after", "hang_after"):
-            raise Refusal(200, "SYSTEMERROR", "接口返回错误")
+        told = await _done(rule, lambda: handler(world, merchant, asked))
     except Refusal as no:
         told = {"result_code": "FAIL", "err_code": _SPELT.get(no.code, no.code), "err_code_des": no.message}
     return _told(merchant, asked, told, do)
+
+
+async def _done(rule: Rule | None, handle: Callable[[], Fields]) -> Fields:
+    """Do what was asked, as well as the rule lets us."""
+    do = rule.do if rule else None
+    pause = rule.seconds if rule is not None else None
+    if do == "recall":
+        return {"result_code": "FAIL", "err_code": "SYSTEMERROR", "recall": "Y"}
+    if do == "error_before":
+        raise Refusal(200, "SYSTEMERROR", "接口返回错误")
+    if do == "throttle":
+        raise Refusal(200, "FREQUENCY_LIMITED", "频率限制")
+    if do == "slow":
+        await asyncio.sleep(1.0 if pause is None else pause)
+    told = handle()
+    if do == "hang_after":
+        await asyncio.sleep(30.0 if pause is None else pause)
+    if do in ("error_after", "hang_after"):
+        raise Refusal(200, "SYSTEMERROR", "接口返回错误")
+    return {"result_code": "SUCCESS", **told}
 
 
 def _told(merchant: Merchant, asked: Fields, told: Fields, spoil: str | None) -> Response:

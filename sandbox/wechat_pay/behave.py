@@ -12,8 +12,8 @@ create     (code, reverse, query, close, refund, query_refund, bill, mix_create,
            ``hang_after`` done, then silence for ``seconds`` (default 30); ``throttle`` 429; ``bad_signature``
            ``unsigned`` ``wrong_serial`` ``stale`` spoil its signature (APIv2 has no more than the first two, answers
            SYSTEMERROR for 500, and knows ``fail``: return_code FAIL, unsigned)
-face_reverse  also ``recall``: not undone yet, to be asked again
-pay        ``decline`` the bank says no, the order stays NOTPAY (a code or face: PAYERROR); ``userpaying`` (shown codes, faces)
+           face_reverse: also ``recall``, not undone yet, to be asked again
+pay        ``decline`` the bank says no, the order stays NOTPAY (a code or face: PAYERROR); ``userpaying`` (these)
            the phone asks for the password for ``seconds`` (default: until ``/control/code/password``), then pays
 mix_pay    ``insurance_fails`` the cash is taken, the insurance does not pay; ``cash_fails`` the insurance pays, the
            cash does not come; ``insurance_hangs`` undecided until ``/control/mix/finish``

@@ -10,7 +10,7 @@ GET  …/checkmweb         the H5 cashier page (``h5_url``; ``&redirect_url=`` l
 POST /control/scan       ``{"code_url", "openid"}`` pays a NATIVE order; without ``openid`` only shows it
 POST /control/payer      ``{"name", "openid"}``: somebody more can pay
 POST /control/code       ``{"openid"}`` → ``{"auth_code"}``: the payment code on this person's phone, good for a minute
-POST /control/code/password  ``{"out_trade_no", "ok"}``: the payer of a shown code or face enters the password, or does not
+POST /control/code/password  ``{"out_trade_no", "ok"}``: whoever is asked for the password enters it, or does not
 POST /control/face       ``{"authinfo", "openid", "out_trade_no", "total_fee"}`` → ``{"face_code", "openid"}``: what the
                          SDK of a terminal that may look gets for this person's face, for this order
 POST /control/behave     a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``

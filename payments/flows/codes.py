@@ -13,12 +13,11 @@ import structlog
 from kernel.db import Database
 from kernel.outside import NotConfigured, OutsideError, Rejected, Unknown
 from payments.flows.booking import DEAD, TAKEN, book
-from payments.models import Attempt
 from payments.ports import CashPay, CashState, CodeCharge, FaceCharge, FacePay, TradeState
 from payments.rules import OVER, PAYABLE
 from payments.rules.counter import DeskWay
 from payments.service import attempts
-from payments.service.attempts import S
+from payments.service.attempts import Attempt, S
 
 log = structlog.get_logger()
 

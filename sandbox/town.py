@@ -95,7 +95,7 @@ class Town:
         """WeChat Pay's cash register and its mixed office, which pays in the insurance's own books."""
         return wechat_pay.build(self.pay, mixed=self.mixed)
 
-    def faces(self) -> AbstractAsyncContextManager[None]:
+    def faces(self) -> AbstractAsyncContextManager[uvicorn.Server]:
         """WeChat Pay's address for faces, which asks for the merchant's certificate, until the block ends."""
         mine = self.keys.wechat_face
         secure = tls.context(mine.server_cert, mine.server_key, mine.ca_cert)
@@ -246,8 +246,14 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listening: socket.socket, secure: ssl.SSLContext | None = None) -> AsyncIterator[None]:
-    """One server on a socket that listens already, until the block ends; ``secure``: behind TLS."""
+async def serving(
+    app: ASGIApp, listening: socket.socket, secure: ssl.SSLContext | None = None
+) -> AsyncIterator[uvicorn.Server]:
+    """One server on a socket that listens already, until the block ends, or for several at once ``should_exit``.
+
+    Args:
+        secure: behind TLS, with what this says.
+    """
     http: Any = tls.Shaken if secure is not None else "auto"
     config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
     config.load()
@@ -260,7 +266,7 @@ async def serving(app: ASGIApp, listening: socket.socket, secure: ssl.SSLContext
                 task.result()
                 raise RuntimeError("a sandbox server ended before it began")
             await asyncio.sleep(0.01)
-        yield
+        yield server
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)

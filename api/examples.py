@@ -120,6 +120,10 @@ MODELS: dict[type[BaseModel], Any] = {
         "people": [{"id": RELATIVE, "name": "示例乙"}, {"id": PATIENT, "name": "朱**"}],
     },
     terminals.Taken: {"state": "taken"},
+    terminals.Look: {
+        "authinfo": "q0hvB1…", "expires_in": 3600, "appid": "wx8888888888888888", "mch_id": "1900000100",
+        "store_id": "HF01", "out_trade_no": "HF20261122K7M2Q9X4W8R5T3", "total_fee": 7760,
+    },
     visits.VisitOut: _VISIT,
     visits.BillOut: {"visit": _VISIT, "sums": SUMS, "lines": [_LINE], "round": _ROUND, "after": AFTER},
     visits.ShareOut: _SHARE,

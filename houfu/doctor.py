@@ -5,6 +5,7 @@ import platform
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from typing import Literal
 
@@ -22,6 +23,7 @@ from kernel.settings import Settings
 Verdict = Literal["ok", "note", "bad"]
 DRIFT_SECONDS = 2.0
 OLDEST_SERVER = 150000
+CERTIFICATE_LEFT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ def _lines(settings: Settings) -> Iterator[Finding]:
     tries: list[tuple[str, str, Callable[[Settings], object]]] = [
         ("WeChat", "HOUFU_WECHAT_APPID", lines._wechat),
         ("WeChat Pay", "HOUFU_WECHAT_PAY_MCHID", lines._wechat_pay),
+        ("WeChat faces", "HOUFU_WECHAT_FACE_APIV2_KEY", _faces),
         ("insurance", "HOUFU_INSURANCE_BASE_URL", lines._insurance),
         ("WeChat insurance payment", "HOUFU_WECHAT_MIX_CITY_ID", lines.wechat_mix),
         ("SMS", "HOUFU_SMS_SECRET_ID", lines._sms),
@@ -141,6 +144,19 @@ def _lines(settings: Settings) -> Iterator[Finding]:
                 if made
                 else Finding(name, "note", "not set", f"{setting} switches it on")
             )
+
+
+def _faces(settings: Settings) -> object:
+    """The line for faces, its key and certificate tried: a charge that cannot be undone is not offered."""
+    from houfu import lines
+
+    face = lines.wechat_face(settings)
+    if face is not None:
+        face.tls  # noqa: B018 - made by looking, and says what does not fit
+        left = face.certificate_until - wall_clock()
+        if left < CERTIFICATE_LEFT:
+            raise ValueError(f"the certificate is good for {left.days} days more; have WeChat Pay make a new one")
+    return face
 
 
 def _paper() -> Iterator[Finding]:

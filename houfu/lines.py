@@ -124,7 +124,21 @@ def _wechat_pay(settings: Settings) -> Any:
     given["appid"] = given["appid"] or settings.wechat_appid
     given["notify_url"] = given["notify_url"] or notify
     given["refund_notify_url"] = given["refund_notify_url"] or f"{notify}/refund"
-    return WeChatPay(WeChatPaySettings(**given, mini_appid=settings.wechat_mini_appid or None))
+    mine = WeChatPaySettings(**given, mini_appid=settings.wechat_mini_appid or None)
+    return WeChatPay(mine, face=wechat_face(settings))
+
+
+def wechat_face(settings: Settings) -> Any:
+    """The line for faces of the same merchant, whose till it is."""
+    given = settings.group("wechat_face")
+    if not given["apiv2_key"]:
+        return None
+    from adapters.wechat_pay import FaceSettings, WeChatFace
+
+    given["private_key"] = given["private_key"] or settings.group("wechat_pay")["private_key"]
+    appid = settings.wechat_pay_appid or settings.wechat_appid
+    plain = {name: value for name, value in given.items() if name != "md5"}
+    return WeChatFace(FaceSettings(settings.wechat_pay_mchid, appid, **plain, md5=settings.wechat_face_md5))
 
 
 def wechat_mix(settings: Settings, pay: Any = None) -> Any:

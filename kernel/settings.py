@@ -82,6 +82,18 @@ class Settings(BaseSettings):
     )
     wechat_pay_base_url: str = Field("https://api.mch.weixin.qq.com", description="WeChat Pay's API")
 
+    wechat_face_apiv2_key: SecretStr = Field(NONE, description="APIv2 key, 32 characters; empty: no face is charged")
+    wechat_face_cert: Pem = Field(NONE, description="the merchant's certificate (PEM or file), to undo a payment")
+    wechat_face_private_key: Pem = Field(
+        NONE, description="its private key (PEM or file); empty: `wechat_pay_private_key`"
+    )
+    wechat_face_md5: bool = Field(False, description="sign with MD5, where the merchant's account cannot HMAC-SHA256")
+    wechat_face_base_url: str = Field("https://api.mch.weixin.qq.com", description="WeChat Pay's APIv2")
+    wechat_face_terminal_base_url: str = Field(
+        "https://payapp.weixin.qq.com", description="WeChat's address for face terminals"
+    )
+    wechat_face_ca_cert: Pem = Field(NONE, description="CA of these two where it is a private one (the demo's)")
+
     wechat_mix_city_id: str = Field(
         "", description="WeChat's own number of the city, for its insurance payment; empty: no insurance by phone"
     )

@@ -410,13 +410,17 @@ class CaptureSeen(Base):
 
 
 class CodeWait(Base):
-    """A terminal waits for one code, to charge this much of this visit; ``said`` is why the last one did not serve."""
+    """A terminal waits for one code, to charge this much of this visit; ``said`` is why the last one did not serve.
+
+    ``out_trade_no``: the order's number in advance, which WeChat's face terminal must be told before it looks.
+    """
 
     __tablename__ = "code_wait"
     terminal_id: Mapped[UUID] = column(2, ForeignKey("terminal.id", ondelete="RESTRICT"), primary_key=True)
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"))
     staff_id: Mapped[UUID | None] = column(2, ForeignKey("staff.id", ondelete="RESTRICT"))
     idempotency_key: Mapped[str] = column(3)
+    out_trade_no: Mapped[str] = column(4)
     amount_fen: Mapped[int] = column(4)
     share: Mapped[int | None] = column(2)
     lines: Mapped[list[str]] = column(5, server_default=text("'[]'"))

@@ -60,10 +60,11 @@ class ShiftList:
 
 @dataclass(frozen=True, slots=True)
 class DeskWait:
-    """A terminal that waits for a code; ``said`` is why the last one did not serve."""
+    """A terminal that waits for a code, or for a face; ``said`` is why the last one did not serve."""
 
     place: str
     said: str | None = None
+    face: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ _SHARES = Shares(
     (Share(1, 5000, "paid", "女儿"), Share(2, 4000, "busy", "儿子"), Share(3, 3600, "free", "谁付都行")),
 )
 _SCANNERS = (("t1", "一楼收费处 1 号窗口"), ("t2", "一楼收费处 2 号窗口"))
+_FACE = "一楼收费处 1 号窗口刷脸机"
 _ASKED = c.RefundCard(
     "r1", "血常规（五分类）", 2000, "这项没有做", at(10, 5), "requested", None, "示例甲", "8426 1093 55", "患者或家人"
 )
@@ -37,6 +38,10 @@ def _take() -> dict[str, Sample]:
         "desk_pay-waits": Sample(
             "desk_pay.html",
             replace(new, state="waits", wait=c.DeskWait(_SCANNERS[0][1], errors.sentence("face_not_here"))),
+        ),
+        "desk_pay-face": Sample("desk_pay.html", replace(new, state="waits", wait=c.DeskWait(_FACE, face=True))),
+        "desk_pay-face-late": Sample(
+            "desk_pay.html", replace(new, state="closed", refusal=Take.refusal("TOO_LATE", face=True))
         ),
         "desk_pay-password": Sample("desk_pay.html", c.DeskPay(HEAD, 7760, None, "password")),
         "desk_pay-unknown": Sample("desk_pay.html", c.DeskPay(HEAD, 7760, None, "unknown")),
@@ -117,6 +122,7 @@ def _kiosk() -> dict[str, Sample]:
     made["kiosk-start"] = c.Kiosk("start", HOSPITAL)
     made["kiosk-wrong"] = c.Kiosk("start", HOSPITAL, error=errors.sentence("nobody_found"))
     made["kiosk-refused"] = replace(turn, error=Take.refusal("NOT_ENOUGH"))
+    made["kiosk-face-late"] = replace(turn, error=Take.refusal("TOO_LATE", face=True))
     made["kiosk-face"] = replace(turn, state="waits", error=errors.sentence("face_not_here"))
     made["kiosk-setup"] = c.Kiosk("setup")
     return {name: Sample("kiosk.html", view) for name, view in made.items()}

@@ -9,11 +9,13 @@ import os
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sandbox.insurance import keys as insurance_keys
@@ -47,6 +49,17 @@ class WeChatPayKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class WeChatFaceKeys:
+    """WeChat Pay's APIv2: the key of its signatures, and behind its private CA the merchant's and its own TLS (PEM)."""
+
+    apiv2_key: str
+    merchant_cert: str
+    ca_cert: str
+    server_cert: str
+    server_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class SmsKeys:
     """Tencent Cloud's API key pair and the application the templates belong to."""
 
@@ -74,6 +87,7 @@ class SandboxKeys:
     sms: SmsKeys
     timestamp: TimestampKeys
     insurance: InsuranceKeys
+    wechat_face: WeChatFaceKeys
 
     def client_insurance(self, base_url: str) -> dict[str, str]:
         """The production side's settings of the payment centre and the city host."""
@@ -109,6 +123,17 @@ class SandboxKeys:
             "refund_notify_url": refund_notify_url,
         }
 
+    def client_wechat_face(self, base_url: str) -> dict[str, str]:
+        """Values for ``adapters.wechat_pay.FaceSettings`` but merchant, app and private key, which are those above."""
+        mine = self.wechat_face
+        return {
+            "apiv2_key": mine.apiv2_key,
+            "cert": mine.merchant_cert,
+            "ca_cert": mine.ca_cert,
+            "base_url": base_url,
+            "terminal_base_url": base_url,
+        }
+
     def client_sms(self, base_url: str) -> dict[str, str]:
         """Values for ``adapters.sms.SmsSettings``."""
         return {**asdict(self.sms), "base_url": base_url}
@@ -123,32 +148,43 @@ def make(directory: Path) -> SandboxKeys:
     file = directory / _FILE
     if file.exists():
         read = json.loads(file.read_text("utf-8"))
-        return SandboxKeys(
+        pay = WeChatPayKeys(**read["wechat_pay"])
+        keys = SandboxKeys(
             WeChatKeys(**read["wechat"]),
-            WeChatPayKeys(**read["wechat_pay"]),
+            pay,
             SmsKeys(**read["sms"]),
             TimestampKeys(**read["timestamp"]),
             InsuranceKeys(**read["insurance"]) if "insurance" in read else insurance_keys.make(directory),
+            WeChatFaceKeys(**read["wechat_face"]) if "wechat_face" in read else wechat_face_keys(pay),
         )
+        if "wechat_face" not in read:
+            _keep(keys, directory)
+        return keys
     keys = fresh()
+    _keep(keys, directory)
+    return keys
+
+
+def _keep(keys: SandboxKeys, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     fresh_file = directory / f"{_FILE}.{os.getpid()}"
     with os.fdopen(os.open(fresh_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
         json.dump(asdict(keys), out, indent=1)
-    fresh_file.replace(file)
-    return keys
+    fresh_file.replace(directory / _FILE)
 
 
 def fresh() -> SandboxKeys:
     """A new world, nothing written."""
+    pay = wechat_pay_keys()
     return SandboxKeys(
         WeChatKeys(
             "wx" + secrets.token_hex(8), secrets.token_hex(16), "wx" + secrets.token_hex(8), secrets.token_hex(16)
         ),
-        wechat_pay_keys(),
+        pay,
         SmsKeys("AKID" + secrets.token_urlsafe(24), secrets.token_urlsafe(24), "1400000001", "后付演示医院"),
         _timestamp_keys(),
         insurance_keys.fresh(),
+        wechat_face_keys(pay),
     )
 
 
@@ -174,6 +210,38 @@ def wechat_pay_keys(platform: WeChatPayKeys | None = None) -> WeChatPayKeys:
     )
 
 
+def wechat_face_keys(pay: WeChatPayKeys) -> WeChatFaceKeys:
+    """APIv2 for this merchant: its certificate and the loopback address's, both by a CA of nobody else's."""
+    pem, rules = serialization.Encoding.PEM, x509.BasicConstraints(ca=False, path_length=None)
+    ca_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    merchant = serialization.load_pem_private_key(pay.private_key.encode(), None).public_key()
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Houfu sandbox WeChat Pay CA")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")])
+
+    def signed(name: str, public: Any, use: x509.ObjectIdentifier, *more: x509.ExtensionType) -> str:
+        made = _certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), ca_name, public)
+        for extension in (rules, x509.ExtendedKeyUsage([use]), *more):
+            made = made.add_extension(extension, critical=False)
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+        made = made.add_extension(identifier, critical=False)
+        return made.sign(ca_key, hashes.SHA256()).public_bytes(pem).decode()
+
+    ca = (
+        _certificate(ca_name, ca_name, ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(sign_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    return WeChatFaceKeys(
+        secrets.token_hex(16),
+        signed(pay.mchid, merchant, ExtendedKeyUsageOID.CLIENT_AUTH),
+        ca.public_bytes(pem).decode(),
+        signed("127.0.0.1", server_key.public_key(), ExtendedKeyUsageOID.SERVER_AUTH, here),
+        _private_pem(server_key),
+    )
+
+
 def _timestamp_keys() -> TimestampKeys:
     ca_key, tsa_key = _rsa(), _rsa()
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Houfu sandbox CA")])
@@ -195,7 +263,7 @@ def _timestamp_keys() -> TimestampKeys:
     return TimestampKeys(ca.public_bytes(pem).decode(), tsa.public_bytes(pem).decode(), _private_pem(tsa_key))
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, public: rsa.RSAPublicKey) -> x509.CertificateBuilder:
+def _certificate(subject: x509.Name, issuer: x509.Name, public: Any) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -227,7 +295,7 @@ def _rsa() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def _private_pem(key: rsa.RSAPrivateKey) -> str:
+def _private_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()

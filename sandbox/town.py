@@ -8,8 +8,9 @@ import hashlib
 import hmac
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from kernel.clock import wall_clock
-from sandbox import credit, insurance, sms, timestamp, wechat, wechat_pay
+from sandbox import credit, insurance, sms, timestamp, tls, wechat, wechat_pay
 from sandbox.his.catalogue import HOSPITAL_FILE, PEOPLE_FILE
 from sandbox.his.server import His
 from sandbox.his.server import create_app as his_app
@@ -29,7 +30,7 @@ from sandbox.keys import SandboxKeys, make
 from words import sandbox_sms
 
 Now = Callable[[], datetime]
-NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp", "credit", "insurance")
+NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp", "credit", "insurance", "wechat_face")
 CREDIT_KEY = "houfu"
 MIX_CITY, MIX_HOSPITAL = "100023", "H43010000001"  # as WeChat numbers the city, and the insurance the hospital
 
@@ -42,7 +43,8 @@ class Ports:
 
     def url(self, name: str) -> str:
         """``http://127.0.0.1:8091``."""
-        return f"http://127.0.0.1:{self.sockets[name].getsockname()[1]}"
+        scheme = "https" if name == "wechat_face" else "http"
+        return f"{scheme}://127.0.0.1:{self.sockets[name].getsockname()[1]}"
 
 
 def listen(first: int | None = None) -> Ports:
@@ -93,6 +95,12 @@ class Town:
         """WeChat Pay's cash register and its mixed office, which pays in the insurance's own books."""
         return wechat_pay.build(self.pay, mixed=self.mixed)
 
+    def faces(self) -> AbstractAsyncContextManager[uvicorn.Server]:
+        """WeChat Pay's address for faces, which asks for the merchant's certificate, until the block ends."""
+        mine = self.keys.wechat_face
+        secure = tls.context(mine.server_cert, mine.server_key, mine.ca_cert)
+        return serving(wechat_pay.build_apiv2(self.pay), self.ports.sockets["wechat_face"], secure)
+
 
 def _credit_secret(keys: SandboxKeys) -> str:
     return hmac.new(keys.sms.secret_key.encode(), b"credit platform", hashlib.sha256).hexdigest()
@@ -108,6 +116,7 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
     groups = {
         "wechat": keys.client_wechat(ports.url("wechat")),
         "wechat_pay": keys.client_wechat_pay(ports.url("wechat_pay"), "", ""),
+        "wechat_face": keys.client_wechat_face(ports.url("wechat_face")),
         "wechat_mix": {
             "city_id": MIX_CITY,
             "institution_no": MIX_HOSPITAL,
@@ -168,7 +177,12 @@ def build(
     homes = {host: by_key[key] for host, key in (at_home or {}).items() if key in by_key}
     mine = keys.wechat_pay
     merchant = wechat_pay.Merchant(
-        mine.mchid, mine.cert_serial, mine.merchant_public_key, mine.apiv3_key, frozenset({account, mini})
+        mine.mchid,
+        mine.cert_serial,
+        mine.merchant_public_key,
+        mine.apiv3_key,
+        frozenset({account, mini}),
+        keys.wechat_face.apiv2_key,
     )
     pay = wechat_pay.World([merchant], mine.platform_private_key, mine.public_key_id, payers, now, scale=scale)
     centre = insurance.World(
@@ -219,6 +233,7 @@ async def running(town: Town) -> AsyncIterator[Town]:
     async with AsyncExitStack() as stack:
         for name, app in apps.items():
             await stack.enter_async_context(serving(app, town.ports.sockets[name]))
+        await stack.enter_async_context(town.faces())
         yield town
 
 
@@ -231,9 +246,18 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[uvicorn.Server]:
-    """One server on a socket that listens already, until the block ends, or for several at once ``should_exit``."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
+async def serving(
+    app: ASGIApp, listening: socket.socket, secure: ssl.SSLContext | None = None
+) -> AsyncIterator[uvicorn.Server]:
+    """One server on a socket that listens already, until the block ends, or for several at once ``should_exit``.
+
+    Args:
+        secure: behind TLS, with what this says.
+    """
+    http: Any = tls.Shaken if secure is not None else "auto"
+    config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
+    config.load()
+    config.ssl = secure
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:

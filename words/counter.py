@@ -58,9 +58,11 @@ class Take:
     code_field = "付款码"
     code_go = "收款"
     at_scanner = "用别的扫码器"
-    scanner_go = "等这台扫码"
+    scanner_go = "等这台机器"
     waits = "等扫码"
     waits_at = "请在 {place} 扫患者手机上的付款码。"
+    waits_look = "等刷脸"
+    waits_face = "请患者在 {place} 刷脸。"
     stop = "不等了"
     qr = "让患者扫"
     no_shift = "还没有开班，只能用微信收。要收现金、刷卡请先开班。"
@@ -78,12 +80,19 @@ class Take:
         "PAYERROR": "患者没有付。没有扣款。",
         "TOO_LATE": "30 秒没有输密码，已经撤销，没有扣款。可以再扫一次。",
     }
+    face_refusals = {
+        "AUTH_CODE_INVALID": "刷脸过了时间。请患者再刷一次。",
+        "TOO_LATE": "30 秒没有输密码，已经撤销，没有扣款。可以再刷一次脸，或扫付款码。",
+    }
     refused = "这次没有收成，没有扣款。请再扫一次，或付现金。"
 
     @staticmethod
-    def refusal(word: str | None) -> str | None:
-        """Why nothing came of a shown code, and what to do."""
-        return None if word is None else Take.refusals.get(word, Take.refused)
+    def refusal(word: str | None, *, face: bool = False) -> str | None:
+        """Why nothing came of a shown code, or of a face, and what to do."""
+        if word is None:
+            return None
+        own = Take.face_refusals if face else {}
+        return own.get(word) or Take.refusals.get(word, Take.refused)
 
 
 class Shifts:

@@ -55,6 +55,7 @@ class Receipt:
         "H5": "微信支付",
         "NATIVE": "微信扫码支付",
         "CODE": "微信付款码",
+        "FACE": "微信刷脸付",
         "CASH": "现金",
         "CARD": "银行卡",
     }

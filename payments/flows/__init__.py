@@ -16,7 +16,7 @@ from payments.flows.insuring import insurance_noticed as insurance_noticed
 from payments.flows.insuring import insure as insure
 from payments.ports import CashPay, CashState
 from payments.rules import OVER, PAYABLE, AttemptInProgressError, AttemptState, Till
-from payments.rules.counter import DeskWay
+from payments.rules.counter import READ
 from payments.service import attempts, refunds, returns, rounds
 from payments.service.attempts import Press
 from people.rules import Actor
@@ -115,7 +115,7 @@ async def look(db: Database, pay: CashPay, attempt_id: UUID) -> None:
     async with db.begin() as tx:
         attempt = await attempts.by_id(tx, attempt_id)
         late = tx.now >= attempt.expires_at or await attempts.given_up(tx, attempt)
-    if attempt.channel == DeskWay.CODE:
+    if attempt.channel in READ:
         await codes.look(db, pay, attempt_id)
         return
     state = S(attempt.state)
@@ -157,7 +157,7 @@ async def close(db: Database, pay: CashPay, attempt_id: UUID) -> None:
     """Make sure it can no longer be paid: closed there, asked there, then closed here. Paid meanwhile is paid."""
     async with db.begin() as tx:
         attempt = await attempts.by_id(tx, attempt_id)
-        shown = attempt.channel == DeskWay.CODE
+        shown = attempt.channel in READ
         if not shown and not await attempts.closing(tx, attempt_id):
             return
     if shown:

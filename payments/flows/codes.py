@@ -1,20 +1,23 @@
-"""A shown code is charged once: at once, or after a password, or it is undone after thirty seconds.
+"""A shown code or a face is charged once: at once, or after a password, or it is undone after thirty seconds.
 
 The code lives in this call alone. After a crash nobody has it any more, so what was begun is looked up at the provider
-under its number, and undone there.
+under its number, and undone there: a face on its own line, which knows it.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
 
 from kernel.db import Database
-from kernel.outside import OutsideError, Rejected, Unknown
+from kernel.outside import NotConfigured, OutsideError, Rejected, Unknown
 from payments.flows.booking import DEAD, TAKEN, book
-from payments.ports import CashPay, CashState, CodeCharge, TradeState
+from payments.ports import CashPay, CashState, CodeCharge, FaceCharge, FacePay, TradeState
 from payments.rules import OVER, PAYABLE
+from payments.rules.counter import DeskWay
 from payments.service import attempts
-from payments.service.attempts import S
+from payments.service.attempts import Attempt, S
 
 log = structlog.get_logger()
 
@@ -23,18 +26,47 @@ TOO_LATE = "TOO_LATE"
 """Our own word for a password that did not come in thirty seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a face was looked at: the hospital's name of the terminal, and its own address."""
+
+    terminal: str
+    ip: str
+
+
 async def charge(db: Database, pay: CashPay, attempt_id: UUID, auth_code: str, terminal: str, store: str) -> None:
     """Charge a code for an attempt that was just begun; how it went is what the attempt then says.
 
     Args:
         terminal, store: the hospital's own names of the desk and the house.
     """
+
+    async def take(a: Attempt) -> CashState:
+        made = CodeCharge(a.out_trade_no, a.amount_fen, a.description, auth_code, terminal, store, a.attach)
+        return await pay.charge_code(made)
+
+    await _charged(db, pay, attempt_id, take)
+
+
+async def charge_face(db: Database, pay: CashPay, attempt_id: UUID, face_code: str, openid: str, where: Place) -> None:
+    """Charge a face for an attempt that was just begun; how it went is what the attempt then says."""
+
+    async def take(a: Attempt) -> CashState:
+        made = FaceCharge(
+            a.out_trade_no, a.amount_fen, a.description, face_code, openid, where.terminal, where.ip, a.attach
+        )
+        return await _faces(pay).charge_face(made)
+
+    await _charged(db, pay, attempt_id, take)
+
+
+async def _charged(
+    db: Database, pay: CashPay, attempt_id: UUID, take: Callable[[Attempt], Awaitable[CashState]]
+) -> None:
     async with db.begin() as tx:
         attempt = await attempts.by_id(tx, attempt_id)
-    number = attempt.out_trade_no
-    made = CodeCharge(number, attempt.amount_fen, attempt.description, auth_code, terminal, store, attempt.attach)
     try:
-        state = await pay.charge_code(made)
+        state = await take(attempt)
     except Rejected as no:
         if no.reason == "ORDER_PAID":
             await look(db, pay, attempt_id)
@@ -54,11 +86,11 @@ async def charge(db: Database, pay: CashPay, attempt_id: UUID, auth_code: str, t
     async with db.begin() as tx:
         awaited = await attempts.password(tx, attempt_id)
     if not awaited:  # the answer came after we had given it up
-        await _reverse(pay, number)
+        await _reverse(pay, attempt)
 
 
 async def look(db: Database, pay: CashPay, attempt_id: UUID) -> None:
-    """Ask the provider about a shown code, then decide: paid, go on waiting, or undo because it takes too long."""
+    """Ask the provider about a code or a face, then decide: paid, go on waiting, or undo because it takes too long."""
     async with db.begin() as tx:
         attempt = await attempts.by_id(tx, attempt_id)
         late = tx.now >= attempt.expires_at or await attempts.given_up(tx, attempt)
@@ -66,7 +98,7 @@ async def look(db: Database, pay: CashPay, attempt_id: UUID) -> None:
     if state not in PAYABLE | OVER:
         return
     try:
-        found: CashState | None = await pay.query(attempt.out_trade_no)
+        found: CashState | None = await _line(pay, attempt).query(attempt.out_trade_no)
     except Rejected as no:
         if no.reason != "ORDER_NOT_EXIST":
             return
@@ -92,10 +124,10 @@ async def undo(db: Database, pay: CashPay, attempt_id: UUID, why: str) -> None:
         attempt = await attempts.by_id(tx, attempt_id)
         if not await attempts.refuse(tx, attempt_id, why):
             return
-    if not await _reverse(pay, attempt.out_trade_no):
+    if not await _reverse(pay, attempt):
         return  # still closing: the sweeper tries again
     try:
-        found: CashState | None = await pay.query(attempt.out_trade_no)
+        found: CashState | None = await _line(pay, attempt).query(attempt.out_trade_no)
     except Rejected as no:
         if no.reason != "ORDER_NOT_EXIST":
             return
@@ -109,10 +141,21 @@ async def undo(db: Database, pay: CashPay, attempt_id: UUID, why: str) -> None:
             await attempts.closed(tx, attempt_id)
 
 
-async def _reverse(pay: CashPay, number: str) -> bool:
+def _line(pay: CashPay, attempt: Attempt) -> CashPay | FacePay:
+    """The line that knows this attempt's number."""
+    return _faces(pay) if attempt.channel == DeskWay.FACE else pay
+
+
+def _faces(pay: CashPay) -> FacePay:
+    if pay.face is None:
+        raise NotConfigured("wechat_face.apiv2_key")
+    return pay.face
+
+
+async def _reverse(pay: CashPay, attempt: Attempt) -> bool:
     """Whether the provider has answered; nothing there is as good as undone."""
     try:
-        await pay.reverse(number)
+        await _line(pay, attempt).reverse(attempt.out_trade_no)
     except Rejected as no:
         if no.reason == "ORDER_NOT_EXIST":
             return True

@@ -7,12 +7,12 @@ from kernel.db import Database, Tx
 from kernel.errors import HoufuError
 from payments.flows import codes as charging
 from payments.flows import make_room
-from payments.ports import Capture, CaptureKind, CashPay, check_value
+from payments.ports import Capture, CaptureKind, CashPay, FacePermit, FaceTerminal, check_value
 from payments.rules import AttemptInProgressError, Till
-from payments.rules.counter import CodeUsedError
+from payments.rules.counter import CodeUsedError, FaceNotHereError
 from payments.service import attempts, codes, counter
 from payments.service.attempts import Attempt, S
-from payments.service.codes import Wanted
+from payments.service.codes import Awaited, Wanted
 from payments.service.counter import InHand
 from people.rules import Actor
 from people.service import hospitals
@@ -58,8 +58,11 @@ async def charge(db: Database, pay: CashPay, actor: Actor, wanted: Wanted, value
     return attempt.id
 
 
-async def captured(db: Database, pay: CashPay, terminal: Terminal, capture: Capture, till: Till) -> UUID:
+async def captured(db: Database, pay: CashPay, terminal: Terminal, capture: Capture, till: Till, ip: str = "") -> UUID:
     """A terminal has read something: it is charged for what was awaited there. Returns the attempt's id.
+
+    Args:
+        ip: the terminal's own address.
 
     Raises:
         CodeUsedError, NotAwaitedError: it was read before, or nobody waits for it; nothing was taken.
@@ -67,13 +70,34 @@ async def captured(db: Database, pay: CashPay, terminal: Terminal, capture: Capt
         HoufuError: as ``payments.service.attempts.begin`` does.
     """
     async with db.begin() as tx:
-        begun = await codes.captured(tx, terminal, capture, till)
+        begun = await codes.captured(tx, terminal, capture, till, faces=pay.face is not None)
     if isinstance(begun, HoufuError):
         raise begun
     attempt, fresh = begun
-    if fresh:
+    if fresh and capture.kind is CaptureKind.FACE_CODE:
+        where = charging.Place(terminal.name, ip)
+        await charging.charge_face(db, pay, attempt.id, capture.value, capture.openid, where)
+    elif fresh:
         await _charge(db, pay, attempt, capture.value, terminal.name)
     return attempt.id
+
+
+async def may_look(db: Database, pay: CashPay, terminal: Terminal, rawdata: str) -> tuple[FacePermit, Awaited]:
+    """A terminal wants to look at a face for what is awaited there: WeChat's permission, and the order to look for.
+
+    Raises:
+        NotAwaitedError: nobody waits there.
+        FaceNotHereError: no face is charged here.
+        OutsideError: WeChat did not permit it, or did not answer; the terminal asks again.
+    """
+    async with db.begin() as tx:
+        awaited = await codes.awaited(tx, terminal, faces=pay.face is not None)
+    if isinstance(awaited, HoufuError):
+        raise awaited
+    if pay.face is None:
+        raise FaceNotHereError
+    asked = FaceTerminal(terminal.name, awaited.store, awaited.store_name, rawdata)
+    return await pay.face.authorize_terminal(asked), awaited
 
 
 async def _begun(

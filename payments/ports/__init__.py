@@ -20,6 +20,8 @@ from payments.ports.cash import (
 from payments.ports.face import (
     FaceCharge,
     FacePay,
+    FacePermit,
+    FaceTerminal,
 )
 from payments.ports.insurance import (
     Authorized,
@@ -74,6 +76,7 @@ from payments.ports.terminal import (
     check_capture,
     check_value,
     read_capture,
+    read_look,
     sign_capture,
 )
 
@@ -101,6 +104,8 @@ __all__ = [
     "Diagnosis",
     "FaceCharge",
     "FacePay",
+    "FacePermit",
+    "FaceTerminal",
     "FeeLine",
     "FeeUpload",
     "ForgedCaptureError",
@@ -141,5 +146,6 @@ __all__ = [
     "check_capture",
     "check_value",
     "read_capture",
+    "read_look",
     "sign_capture",
 ]

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from payments.ports.face import FacePay
 
 
 class CashChannel(StrEnum):
@@ -177,7 +180,11 @@ class TradeBill:
 
 
 class CashPay(Protocol):
-    """A cash channel such as WeChat Pay."""
+    """A cash channel such as WeChat Pay; ``face`` charges faces for the same till, None where they are not charged."""
+
+    @property
+    def face(self) -> "FacePay | None":
+        """The line a face's payment is charged, asked about and undone on."""
 
     async def create(self, order: CashOrder) -> Prepared:
         """Open the order, or find the identical one again.

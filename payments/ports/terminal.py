@@ -33,13 +33,18 @@ class CaptureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One thing read, by whom and when by the terminal's own clock; ``value`` goes nowhere but into one charge."""
+    """One thing read, by whom and when by the terminal's own clock; ``value`` goes nowhere but into one charge.
+
+    ``openid`` and ``out_trade_no`` come with a FACE_CODE: whose face it was, and the order it was looked at for.
+    """
 
     kind: CaptureKind
     value: str = field(repr=False)
     terminal_id: str
     operator: str
     captured_at: datetime
+    openid: str = field(default="", repr=False)
+    out_trade_no: str = ""
 
 
 class ForgedCaptureError(HoufuError):
@@ -68,6 +73,11 @@ _VALUES = {
     CaptureKind.EC_FACE: re.compile(r"[!-~]{1,1024}"),
 }
 _FIELDS = {"kind", "value", "terminal_id", "operator", "captured_at"}
+_OF_A_FACE = {
+    "openid": re.compile(r"[A-Za-z0-9_-]{1,128}"),
+    "out_trade_no": re.compile(r"[A-Za-z0-9_*|-]{6,32}"),
+}
+_RAWDATA = re.compile(r"[!-~]{1,3500}")
 
 
 def sign_capture(secret: str, terminal_id: str, timestamp: int, raw: bytes) -> str:
@@ -111,13 +121,20 @@ def read_capture(terminal_id: str, timestamp: str, raw: bytes) -> Capture:
     that is off does not spoil it; how far off it may be, ``check_capture`` has said.
 
     Raises:
-        BadCaptureError: ``unreadable``, ``kind``, ``value``, ``terminal_id``, ``operator``, ``captured_at``, ``old``.
+        BadCaptureError: ``unreadable``, ``kind``, ``value``, ``terminal_id``, ``operator``, ``captured_at``, ``old``,
+            of a face ``openid``, ``out_trade_no``.
     """
     told = _object(raw)
+    face = set(_OF_A_FACE) if told.get("kind") == CaptureKind.FACE_CODE else set()
+    if set(told) != _FIELDS | face:
+        raise BadCaptureError("unreadable")
     if told["kind"] not in CaptureKind.__members__:
         raise BadCaptureError("kind")
     kind = CaptureKind(told["kind"])
     check_value(kind, told["value"])
+    for name in face:
+        if not _OF_A_FACE[name].fullmatch(told[name]):
+            raise BadCaptureError(name)
     if told["terminal_id"] != terminal_id:
         raise BadCaptureError("terminal_id")
     if not _OPERATOR.fullmatch(told["operator"]):
@@ -131,7 +148,24 @@ def read_capture(terminal_id: str, timestamp: str, raw: bytes) -> Capture:
     age = int(timestamp) - at.timestamp()
     if not -1 <= age <= CAPTURE_LIFE.total_seconds():  # the timestamp has whole seconds
         raise BadCaptureError("old")
-    return Capture(kind, told["value"], terminal_id, told["operator"], at.astimezone(UTC))
+    more = {name: told[name] for name in face}
+    return Capture(kind, told["value"], terminal_id, told["operator"], at.astimezone(UTC), **more)
+
+
+def read_look(terminal_id: str, raw: bytes) -> str:
+    """Read a body in which a terminal asks to look at a face, whose signature holds: what its SDK made.
+
+    Raises:
+        BadCaptureError: ``unreadable``, ``terminal_id``, ``rawdata``.
+    """
+    told = _object(raw)
+    if set(told) != {"terminal_id", "rawdata"}:
+        raise BadCaptureError("unreadable")
+    if told["terminal_id"] != terminal_id:
+        raise BadCaptureError("terminal_id")
+    if not _RAWDATA.fullmatch(told["rawdata"]):
+        raise BadCaptureError("rawdata")
+    return told["rawdata"]
 
 
 def _object(raw: bytes) -> dict[str, str]:
@@ -139,6 +173,6 @@ def _object(raw: bytes) -> dict[str, str]:
         told: Any = json.loads(raw)
     except (ValueError, RecursionError):
         raise BadCaptureError("unreadable") from None
-    if not isinstance(told, dict) or set(told) != _FIELDS or not all(isinstance(v, str) for v in told.values()):
+    if not isinstance(told, dict) or not all(isinstance(v, str) for v in told.values()):
         raise BadCaptureError("unreadable")
     return told

@@ -17,10 +17,15 @@ class DeskWay(StrEnum):
     CASH = "CASH"
     CARD = "CARD"  # the bank's own terminal took it; we keep its reference number
     CODE = "CODE"  # the payment code on a phone, read by a scanner
+    FACE = "FACE"  # a face, looked at by a terminal of WeChat's
 
 
 IN_HAND = frozenset({DeskWay.CASH, DeskWay.CARD})
 """No provider of ours moves this money: a cashier in an open shift takes it and gives it back."""
+
+
+READ = frozenset({DeskWay.CODE, DeskWay.FACE})
+"""Read by a terminal and charged at once: undone after thirty seconds, never closed, and no notice comes of them."""
 
 
 class ShiftState(StrEnum):
@@ -99,7 +104,7 @@ class NotAwaitedError(HoufuError):
 
 
 class FaceNotHereError(HoufuError):
-    """A face cannot be charged here (ADR 15); the payment code can."""
+    """A face cannot be charged here (ADR 26); the payment code can."""
 
     code = "face_not_here"
     kind = Kind.CONFLICT
@@ -134,5 +139,5 @@ class NotAbnormalError(HoufuError):
 
 
 def next_code_look(created_at: datetime, now: datetime, every: timedelta, patience: timedelta) -> datetime:
-    """When to ask about a shown code next: every five seconds for thirty, then soon, because it has to be undone."""
+    """When to ask about a code or face next: every five seconds for thirty, then soon, because it has to be undone."""
     return min(now + every, max(created_at + patience, now + timedelta(seconds=2)))

@@ -20,7 +20,7 @@ from payments.events import AttemptClosed, AttemptPaid
 from payments.models import Attempt as Attempt
 from payments.ports import CODE_LOOK, CODE_PATIENCE, CashChannel, CashOrder, CashState, Prepared, TradeState
 from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, OVER, PAYABLE, AttemptState, Till
-from payments.rules.counter import DeskWay, next_code_look
+from payments.rules.counter import READ, DeskWay, next_code_look
 from payments.service import first, labels, refunds, rounds, shares
 from payments.service.moves import move, tell
 from payments.service.shares import Allocation
@@ -34,7 +34,7 @@ S = AttemptState
 _WAYS: Mapping[ActorKind, frozenset[str]] = {
     ActorKind.PERSON: frozenset(CashChannel),
     ActorKind.STAFF: frozenset({CashChannel.NATIVE, *DeskWay}),
-    ActorKind.TERMINAL: frozenset({DeskWay.CODE}),
+    ActorKind.TERMINAL: READ,
 }
 
 
@@ -43,7 +43,7 @@ class Press:
     """What a payer's page asks: which way, under which key, for the amount that was shown; where from.
 
     ``share``: the number of one share; None: all that is payable now. ``lines``: instead just these lines, which are
-    paid before they are done.
+    paid before they are done. ``number``: the order's at the provider, where a terminal was told it beforehand.
     """
 
     channel: CashChannel | DeskWay
@@ -53,6 +53,12 @@ class Press:
     openid: str | None = None
     share: int | None = None
     lines: frozenset[UUID] = frozenset()
+    number: str | None = None
+
+
+def new_number(tx: Tx) -> str:
+    """An order's number at the provider, never used before."""
+    return f"HF{china_day(tx.now):%Y%m%d}{short_code(14)}"
 
 
 async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) -> Attempt:
@@ -110,12 +116,12 @@ async def _made(
     mixed: bool = False,
 ) -> Attempt:
     hospital = await hospitals.by_id(tx, visit.hospital_id)
-    shown = press.channel is DeskWay.CODE
+    shown = press.channel in READ
     ATTEMPT.move(None, S.CREATED)
     attempt_id = new_id()
     attempt = Attempt(
         id=attempt_id,
-        out_trade_no=f"HF{china_day(tx.now):%Y%m%d}{short_code(14)}",
+        out_trade_no=press.number or new_number(tx),
         visit_id=visit.id,
         round_id=now.id,
         allocation_id=share.id,
@@ -294,14 +300,14 @@ async def offered(tx: Tx, attempt_id: UUID, prepared: Prepared) -> bool:
     if attempt.state != S.OFFERED:
         move(attempt, S.OFFERED)
         attempt.next_look_at = rules.next_look(attempt.looks, attempt.created_at, tx.now)
-        if attempt.channel == DeskWay.CODE:
+        if attempt.channel in READ:
             attempt.next_look_at = next_code_look(attempt.created_at, tx.now, CODE_LOOK, CODE_PATIENCE)
         await tell(tx, attempt)
     return True
 
 
 async def password(tx: Tx, attempt_id: UUID) -> bool:
-    """The payer of a shown code is asked for the password. False when the attempt is over here: to be undone there."""
+    """The payer of a code or face must type a password. False when the attempt is over here: to be undone there."""
     attempt = await locked(tx, attempt_id)
     if attempt.state in (S.CREATED, S.UNKNOWN):
         move(attempt, S.OFFERED)
@@ -347,7 +353,7 @@ async def closing(tx: Tx, attempt_id: UUID) -> bool:
         move(attempt, S.UNKNOWN)
     if attempt.state != S.CLOSING:
         move(attempt, S.CLOSING)
-    attempt.next_look_at = tx.now + (CODE_LOOK if attempt.channel == DeskWay.CODE else timedelta(seconds=15))
+    attempt.next_look_at = tx.now + (CODE_LOOK if attempt.channel in READ else timedelta(seconds=15))
     return True
 
 
@@ -443,7 +449,7 @@ async def claim_due(tx: Tx, limit: int = 50) -> list[UUID]:
     for attempt in found:
         attempt.looks += 1
         attempt.next_look_at = rules.next_look(attempt.looks, attempt.created_at, tx.now)
-        if attempt.channel == DeskWay.CODE:
+        if attempt.channel in READ:
             attempt.next_look_at = next_code_look(attempt.created_at, tx.now, CODE_LOOK, CODE_PATIENCE)
         if attempt.state in OVER:
             attempt.next_look_at = None  # this is the last look

@@ -27,7 +27,7 @@ from payments.rules.counter import (
 from payments.service import attempts, rounds
 from payments.service.attempts import Attempt, Press
 from people.rules import Actor, ActorKind
-from people.service import access, staff, terminals
+from people.service import access, hospitals, staff, terminals
 from people.service.terminals import Terminal
 from visits.service.reading import subject_of
 
@@ -41,6 +41,16 @@ class Wanted:
     amount_fen: int
     share: int | None = None
     lines: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """The order a terminal looks at a face for, and the hospital it stands in."""
+
+    out_trade_no: str
+    amount_fen: int
+    store: str
+    store_name: str
 
 
 async def await_code(
@@ -67,6 +77,7 @@ async def await_code(
         "visit_id": wanted.visit_id,
         "staff_id": mine,
         "idempotency_key": wanted.idempotency_key,
+        "out_trade_no": attempts.new_number(tx),
         "amount_fen": wanted.amount_fen,
         "share": wanted.share,
         "lines": sorted(str(line) for line in wanted.lines),
@@ -122,10 +133,15 @@ async def forget_old(tx: Tx) -> None:
     await tx.session.execute(delete(CodeWait).where(CodeWait.until < tx.now - CODE_KEPT))
 
 
-async def captured(tx: Tx, terminal: Terminal, capture: Capture, till: Till) -> tuple[Attempt, bool] | HoufuError:
+async def captured(
+    tx: Tx, terminal: Terminal, capture: Capture, till: Till, *, faces: bool = False
+) -> tuple[Attempt, bool] | HoufuError:
     """A genuine capture of a terminal: begins the attempt it was awaited for.
 
     What it was is burnt even when it is refused, so a refusal is returned and not raised: the caller commits first.
+
+    Args:
+        faces: whether a face can be charged here.
 
     Returns: the attempt and whether it is new, or why nothing begins.
     """
@@ -139,16 +155,20 @@ async def captured(tx: Tx, terminal: Terminal, capture: Capture, till: Till) -> 
     wait = await waiting(tx, terminal.id, lock=True)
     if wait is None or wait.visit_id != visit_id or wait.until <= tx.now:
         return NotAwaitedError()
-    if capture.kind is not CaptureKind.PAY_CODE:
-        no: HoufuError = FaceNotHereError() if capture.kind is CaptureKind.FACE_CODE else CaptureNotHereError()
+    way = {CaptureKind.PAY_CODE: DeskWay.CODE, CaptureKind.FACE_CODE: DeskWay.FACE}.get(capture.kind)
+    if way is None or (way is DeskWay.FACE and not faces):
+        no: HoufuError = CaptureNotHereError() if way is None else FaceNotHereError()
         wait.said = no.code
         return no
+    if way is DeskWay.FACE and capture.out_trade_no != wait.out_trade_no:
+        return NotAwaitedError()  # it was looked at for something else; WeChat would not take it either
     actor = await _who(tx, terminal, wait, capture.operator)
     if actor is None:
         return NotAwaitedError()
     try:
         async with tx.savepoint():
-            attempt = await attempts.begin(tx, actor, visit_id, press_of(_wanted(wait)), till)
+            number = wait.out_trade_no if way is DeskWay.FACE else None
+            attempt = await attempts.begin(tx, actor, visit_id, press_of(_wanted(wait), way, number), till)
             fresh = attempt.state == attempts.S.CREATED
     except HoufuError as refusal:
         again = await waiting(tx, terminal.id, lock=True)  # what was read before the savepoint is forgotten
@@ -157,6 +177,18 @@ async def captured(tx: Tx, terminal: Terminal, capture: Capture, till: Till) -> 
         return refusal
     await tx.session.execute(delete(CodeWait).where(CodeWait.terminal_id == terminal.id))
     return attempt, fresh
+
+
+async def awaited(tx: Tx, terminal: Terminal, *, faces: bool) -> Awaited | HoufuError:
+    """What a face is looked at for at this terminal; or why not, which the desk is told: the caller commits first."""
+    wait = await waiting(tx, terminal.id, lock=True)
+    if wait is None or wait.until <= tx.now:
+        return NotAwaitedError()
+    if not faces:
+        wait.said = FaceNotHereError.code
+        return FaceNotHereError()
+    hospital = await hospitals.by_id(tx, terminal.hospital_id)
+    return Awaited(wait.out_trade_no, wait.amount_fen, hospital.code, hospital.name)
 
 
 async def _who(tx: Tx, terminal: Terminal, wait: CodeWait, operator: str) -> Actor | None:
@@ -172,6 +204,7 @@ def _wanted(wait: CodeWait) -> Wanted:
     return Wanted(wait.visit_id, wait.idempotency_key, wait.amount_fen, wait.share, lines)
 
 
-def press_of(wanted: Wanted) -> Press:
-    """The press of whoever holds their code under the scanner."""
-    return Press(DeskWay.CODE, wanted.idempotency_key, wanted.amount_fen, share=wanted.share, lines=wanted.lines)
+def press_of(wanted: Wanted, way: DeskWay = DeskWay.CODE, number: str | None = None) -> Press:
+    """The press of whoever holds their code under the scanner, or looks into the terminal."""
+    key, fen = wanted.idempotency_key, wanted.amount_fen
+    return Press(way, key, fen, share=wanted.share, lines=wanted.lines, number=number)

@@ -21,7 +21,7 @@ from kernel.errors import HoufuError, NotFoundError
 from payments import flows
 from payments.flows import counter as windows
 from payments.rules import OURS, PAYABLE, ShareGoneError
-from payments.rules.counter import DeskWay
+from payments.rules.counter import READ, DeskWay
 from payments.service import attempts, codes, counter, first, labels, moves, parts, shifts
 from payments.service.attempts import Attempt, S
 from payments.service.codes import Wanted
@@ -87,7 +87,7 @@ async def _state(tx: Tx, caller: Actor, found: Seen, share: int | None, lines: C
 
 async def _under_way(tx: Tx, found: Seen, here: Attempt) -> DeskPay:
     state = await moves.shown(tx, here)
-    if here.channel == DeskWay.CODE and state == "offered":
+    if here.channel in READ and state == "offered":
         state = "password"
     url = f"{Urls.desk_pay(str(found.visit.id))}/{here.id}/qr.png" if here.prepared_sealed else None
     return DeskPay(found.head, here.amount_fen, url, state)
@@ -108,7 +108,8 @@ async def _open(tx: Tx, caller: Actor, found: Seen, owed: int, share: int | None
     mine = last is not None and last.relation == labels.DESK
     state = "closed" if mine and last is not None and last.state in (S.CLOSED, S.FAILED) else "new"
     scanners = [t for t in await terminals.of_hospital(tx, found.visit.hospital_id) if t.kind != "kiosk"]
-    place = next((t.place for t in scanners if wait is not None and t.id == wait.terminal_id), "")
+    at = next((t for t in scanners if wait is not None and t.id == wait.terminal_id), None)
+    said = errors.sentence(wait.said, "conflict") if wait is not None and wait.said else None
     return DeskPay(
         visit=found.head,
         amount_fen=wait.amount_fen if wait is not None else amount,
@@ -118,11 +119,15 @@ async def _open(tx: Tx, caller: Actor, found: Seen, owed: int, share: int | None
         share=share or None,
         shift=await shifts.current(tx, caller) is not None,
         scanners=[(str(t.id), t.place) for t in scanners],
-        wait=DeskWait(place, errors.sentence(wait.said, "conflict") if wait.said else None) if wait else None,
-        refusal=Words.refusal(last.refusal) if mine and last is not None and state == "closed" else None,
+        wait=DeskWait(at.place if at else "", said, at is not None and at.kind == "face") if wait else None,
+        refusal=_refusal(last) if mine and last is not None and state == "closed" else None,
         change=await _change(tx, last) if mine else None,
         sheet=f"{found.visit.id}-{await attempts.sheet_of(tx, found.visit.id)}-{share or 0}",
     )
+
+
+def _refusal(last: Attempt) -> str | None:
+    return Words.refusal(last.refusal, face=last.channel == DeskWay.FACE)
 
 
 async def _change(tx: Tx, last: Attempt | None) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ from kernel.db import Tx
 from kernel.errors import HoufuError, UnauthenticatedError
 from payments.flows import counter as windows
 from payments.rules import OURS, PAYABLE
+from payments.rules.counter import DeskWay
 from payments.service import codes, kiosks
 from payments.service.attempts import Attempt, S
 from payments.service.kiosks import KioskTurn
@@ -61,7 +62,7 @@ async def _turn(tx: Tx, kiosk: Actor, turn: KioskTurn, hospital: str, error: str
         busy = await kiosks.in_the_way(tx, kiosk, turn)
         state = "waits" if awaited else "owed" if due.fen else "busy" if busy else "nothing"
         if attempt is not None and error is None:
-            error = Take.refusal(attempt.refusal)
+            error = Take.refusal(attempt.refusal, face=attempt.channel == DeskWay.FACE)
         if wait is not None and awaited and wait.said and error is None:
             error = errors.sentence(wait.said, "conflict")
     count = due.count if state == "owed" else 0

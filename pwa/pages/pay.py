@@ -374,7 +374,7 @@ async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tup
     return view, attempt
 
 
-_TILLS = {"CASH": "cash", "CARD": "card"}
+_TILLS = {"CASH": "cash", "CARD": "card", "FACE": "face"}
 
 
 async def _borne(tx: Tx, turn: Round, bill: Sequence[ChargeItem]) -> list[PayPart]:

@@ -10,6 +10,7 @@ import html
 import json
 import re
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -194,7 +195,7 @@ def _number(block: str) -> str:
 
 @dataclass(slots=True)
 class Terminal:
-    """A machine that reads codes; it signs what it has read as ``docs/terminals.md`` says."""
+    """A machine that reads codes or looks at faces; it signs what it sends as ``docs/terminals.md`` says."""
 
     client: httpx.AsyncClient
     name: str
@@ -202,11 +203,21 @@ class Terminal:
     place: str = ""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def read(self, value: str, operator: str = "") -> int:
-        """Hand over a payment code; the status of the answer."""
+    async def read(self, value: str, operator: str = "", **face: str) -> int:
+        """Hand over a payment code, or a face's with its openid and number; the status of the answer."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+        kind = "FACE_CODE" if face else "PAY_CODE"
+        told = {"kind": kind, "value": value, "terminal_id": self.name, "operator": operator, "captured_at": at}
+        return (await self._send("captures", {**told, **face})).status_code
+
+    async def may_look(self) -> Json | None:
+        """Ask to look at a face: the order it is for, or None."""
+        answer = await self._send("faces", {"terminal_id": self.name, "rawdata": "rehearsal"})
+        told: Json = answer.json()
+        return told if answer.status_code == 200 else None
+
+    async def _send(self, what: str, told: dict[str, str]) -> httpx.Response:
         now = int(time.time())
-        at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(now))
-        told = {"kind": "PAY_CODE", "value": value, "terminal_id": self.name, "operator": operator, "captured_at": at}
         raw = json.dumps(told).encode()
         signed = hmac.new(self.secret.encode(), f"{now}.{self.name}.".encode() + raw, hashlib.sha256).hexdigest()
         headers = {
@@ -215,10 +226,14 @@ class Terminal:
             "X-Houfu-Timestamp": str(now),
             "X-Houfu-Signature": signed,
         }
-        return (await self.client.post("/api/terminals/captures", content=raw, headers=headers)).status_code
+        return await self.client.post(f"/api/terminals/{what}", content=raw, headers=headers)
 
 
-async def scanned(cashier: Cashier, scanner: Terminal, visit: str, share: int | None, code: str) -> bool:
+Shown = Callable[[Terminal], Awaitable[dict[str, str]]]
+"""What a terminal reads when somebody steps up to it: ``value``, of a face with its ``openid`` and ``out_trade_no``."""
+
+
+async def scanned(cashier: Cashier, scanner: Terminal, visit: str, share: int | None, show: Shown) -> bool:
     """The cashier asks for a code at the scanner, which reads one twice; whether the first was taken."""
     amount, text = await cashier.sheet(visit, share)
     places = {html.unescape(name): key for key, name in re.findall(r'<option value="([^"]+)">([^<]*)<', text)}
@@ -228,10 +243,11 @@ async def scanned(cashier: Cashier, scanner: Terminal, visit: str, share: int | 
     async with scanner.turn:
         if (await cashier.form(f"/desk/pay/{visit}/scanner", **said)).status_code != 303:
             return False
-        if await scanner.read(code, str(cashier.login["login"])) != 202:
+        read, who = await show(scanner), str(cashier.login["login"])
+        if not read or await scanner.read(operator=who, **read) != 202:
             await cashier.form(f"/desk/pay/{visit}/stop")
             return False
-        if await scanner.read(code, str(cashier.login["login"])) == 202:
+        if await scanner.read(operator=who, **read) == 202:
             cashier.wrong.append(f"a code was taken twice at {scanner.name}")
         return True
 

@@ -51,7 +51,7 @@ class Hall:
     Args:
         client: to Houfu.
         logins: hospital, login and PIN of each cashier; finance likewise, None for nobody.
-        terminals: ``id``, ``kind`` (scanner, kiosk), ``place`` and ``secret`` of each.
+        terminals: ``id``, ``kind`` (scanner, kiosk, face), ``place`` and ``secret`` of each.
         mark: sets this rehearsal's slips apart from another's.
     """
 
@@ -70,6 +70,7 @@ class Hall:
         self.cashiers = [Cashier(client, login, _FLOAT + 1000 * n) for n, login in enumerate(logins)]
         self.finance = Finance(client, finance) if finance else None
         self.scanners = [machine for kind, machine in machines if kind == "scanner"]
+        self.faces = [machine for kind, machine in machines if kind == "face"]
         self.kiosks = [Kiosk(client, machine) for kind, machine in machines if kind == "kiosk"]
         self.numbers: dict[str, str] = {}  # of visits, and whose they are
         self._slips = 0
@@ -126,6 +127,19 @@ class Hall:
         answer = await self.purse.outside.post(f"{self.purse.till}/control/code", json=body)
         return str(answer.raise_for_status().json()["auth_code"])
 
+    async def _held(self, _: Terminal) -> dict[str, str]:
+        return {"value": await self._code()}
+
+    async def _looked(self, machine: Terminal) -> dict[str, str]:
+        """Somebody looks into the terminal, which has asked whether it may."""
+        order = await machine.may_look()
+        if order is None:
+            return {}
+        body = {name: order[name] for name in ("authinfo", "out_trade_no", "total_fee")} | {"openid": self.purse.payer}
+        answer = await self.purse.outside.post(f"{self.purse.till}/control/face", json=body)
+        told = answer.raise_for_status().json()
+        return {"value": told["face_code"], "openid": told["openid"], "out_trade_no": order["out_trade_no"]}
+
     async def _native(self, cashier: Cashier, account: Account, share: int | None) -> bool:
         amount, _ = await cashier.sheet(account.visit, share)
         if not amount:
@@ -147,14 +161,14 @@ class Hall:
         return payment["state"] in PAID
 
     async def _shown(self, way: str, cashier: Cashier, account: Account, share: int | None) -> bool:
-        """A code under the scanner: taken at once, after a password, or never: the payer says no, or says nothing."""
+        """A face or a scanned code: taken at once, after a password, or never: the payer says no, or says nothing."""
         amount, _ = await cashier.sheet(account.visit, share)
-        if way != "code":
+        if way not in ("code", "face"):
             rule: Json = {"on": "pay", "do": "userpaying", "amount": amount}
             rule |= {"seconds": 2} if way == "code_password" else {}
             await self.purse.outside.post(f"{self.purse.till}/control/behave", json=[rule])
-        scanner = self.rng.choice(self.scanners)
-        if not await scanned(cashier, scanner, account.visit, share, await self._code()):
+        machine, show = (self.faces, self._looked) if way == "face" else (self.scanners, self._held)
+        if not await scanned(cashier, self.rng.choice(machine), account.visit, share, show):
             return False
         if way == "code_undone" and self.rng.random() < 0.8:
             await self._refuse(amount)

@@ -20,7 +20,7 @@ class House:
         wechat: the sandbox's WeChat; empty: nobody logs in through it, so nobody pays inside WeChat.
         insurance: the sandbox's payment centre; empty: nobody asks the insurance.
         cashiers: hospital code, login and PIN of each cashier; nobody: nothing is paid at a window.
-        terminals: ``id``, ``kind``, ``place`` and ``secret`` of scanners and kiosks.
+        terminals: ``id``, ``kind``, ``place`` and ``secret`` of scanners, kiosks and face terminals.
         hospital: the hospital's id at Houfu; empty: only known once a visit is seen.
         desk: hospital code, login and PIN of a desk that may write guardians down; None: no children come.
         know: makes patients known before the day, as if they had been here earlier; None: nobody is.
@@ -53,6 +53,8 @@ class House:
             **dict.fromkeys(("native", "cash", "card", "refund_handed_out") if not windows else (), "cashiers"),
             **dict.fromkeys(("code", "code_password", "code_undone") if not windows else (), "cashiers"),
             **dict.fromkeys(("code", "code_password", "code_undone") if "scanner" not in kinds else (), "scanner"),
+            **dict.fromkeys(("face",) if not windows else (), "cashiers"),
+            **dict.fromkeys(("face",) if "face" not in kinds else (), "face"),
             **dict.fromkeys(("kiosk",) if "kiosk" not in kinds else (), "kiosk"),
             **dict.fromkeys(BACK if self.finance is None else (), "finance"),
         }

@@ -32,6 +32,9 @@ _WEATHER = (
     ("refund", "error_after", 0.1),
     ("code", "error_after", 0.1),
     ("reverse", "error_after", 0.1),
+    ("face", "error_after", 0.1),
+    ("face_query", "error_before", 0.05),
+    ("face_reverse", "error_after", 0.1),
 )
 
 

@@ -93,7 +93,7 @@ class Spending:
             worked = await self.purse.pay(self.rng.choice(payers), account.visit, patience, way, share)
         else:
             worked = await self.hall.pay(way, account, share)
-            if worked and way in ("native", "code", "code_password", "kiosk"):
+            if worked and way in ("native", "code", "code_password", "face", "kiosk"):
                 self.purse.payments += 1
         self.ways.done(way, worked=worked)
         return way if worked else None

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 PHONE = ("jsapi", "h5")
-DESK = ("native", "code", "code_password", "code_undone", "cash", "card")
+DESK = ("native", "code", "code_password", "code_undone", "face", "cash", "card")
 INSURANCE = (
     "insurance_one",  # settled by one settlement
     "insurance_two",  # by several

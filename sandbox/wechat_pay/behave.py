@@ -6,11 +6,14 @@ A rule is ``{"on": where, "do": what, "out_trade_no"?: str, "amount"?: fen, "tim
 ========== =====================================================================================================
 on         do
 ========== =====================================================================================================
-create     (code, reverse, query, close, refund, query_refund, bill, mix_create, mix_query, mix_report)
+create     (code, reverse, query, close, refund, query_refund, bill, mix_create, mix_query, mix_report;
+           by APIv2: face, face_query, face_reverse, face_terminal)
            ``slow`` waits ``seconds`` and goes on; ``error_before`` 500, nothing done; ``error_after`` done, then 500;
            ``hang_after`` done, then silence for ``seconds`` (default 30); ``throttle`` 429; ``bad_signature``
-           ``unsigned`` ``wrong_serial`` ``stale`` spoil its signature
-pay        ``decline`` the bank says no, the order stays NOTPAY (a shown code: PAYERROR); ``userpaying`` (shown codes)
+           ``unsigned`` ``wrong_serial`` ``stale`` spoil its signature (APIv2 has no more than the first two, answers
+           SYSTEMERROR for 500, and knows ``fail``: return_code FAIL, unsigned)
+           face_reverse: also ``recall``, not undone yet, to be asked again
+pay        ``decline`` the bank says no, the order stays NOTPAY (a code or face: PAYERROR); ``userpaying`` (these)
            the phone asks for the password for ``seconds`` (default: until ``/control/code/password``), then pays
 mix_pay    ``insurance_fails`` the cash is taken, the insurance does not pay; ``cash_fails`` the insurance pays, the
            cash does not come; ``insurance_hangs`` undecided until ``/control/mix/finish``
@@ -31,11 +34,16 @@ from typing import Any
 
 _SPOILT = {"bad_signature", "unsigned", "wrong_serial", "stale"}
 _REQUEST = {"slow", "error_before", "error_after", "hang_after", "throttle", *_SPOILT}
+_APIV2 = {"slow", "error_before", "error_after", "hang_after", "throttle", "bad_signature", "unsigned", "fail"}
 _NOTICE = {"drop", "delay", "duplicate", "reorder", "signtest", "wrong_serial", "tamper", "stale"}
 KNOWN = {
     "create": _REQUEST,
     "code": _REQUEST,
     "reverse": _REQUEST,
+    "face": _APIV2,
+    "face_query": _APIV2,
+    "face_reverse": _APIV2 | {"recall"},
+    "face_terminal": _APIV2,
     "mix_create": _REQUEST,
     "mix_query": _REQUEST,
     "mix_report": _REQUEST,

@@ -22,7 +22,8 @@ NO_CLOSE = 268449641
 CHANGED = 268498688  # the Request-ID's number when a known order returns with other parameters
 _NUMBER = re.compile(r"[A-Za-z0-9_\-|*]{6,32}")
 _REFUND_NUMBER = re.compile(r"[A-Za-z0-9_\-|*@]{1,64}")
-_CHANNELS = {"jsapi": "JSAPI", "h5": "MWEB", "native": "NATIVE", "codepay": "MICROPAY"}
+_CHANNELS = {"jsapi": "JSAPI", "h5": "MWEB", "native": "NATIVE", "codepay": "MICROPAY", "facepay": "FACEPAY"}
+READ = {"codepay": "MICROPAY", "facepay": "FACEPAY"}  # charged at once, and undone instead of closed
 
 
 def rfc3339(at: datetime) -> str:
@@ -88,12 +89,12 @@ class Books:
         """Open an order or find the identical one.
 
         Args:
-            kind: ``jsapi``, ``h5``, ``native`` or ``codepay``.
+            kind: ``jsapi``, ``h5``, ``native``, ``codepay`` or ``facepay``.
         """
         _check_order(merchant, kind, data, now)
         key = (merchant.mchid, data["out_trade_no"])
-        # Of a payment code only a print is kept, to know it again.
-        request = {"kind": kind, **data} | ({"payer": _printed(data)} if kind == "codepay" else {})
+        # Of a code only a print is kept, to know it again.
+        request = {"kind": kind, **data} | ({"payer": _printed(data)} if kind in READ else {})
         known = self.orders.get(key)
         if known is not None:
             self.touch(known, now)
@@ -119,7 +120,7 @@ class Books:
             notify_url=data.get("notify_url", ""),
             description=data["description"],
             attach=data.get("attach", ""),
-            openid=data.get("payer", {}).get("openid"),
+            openid=None if kind in READ else data.get("payer", {}).get("openid"),
             request=request,
             created=now,
             expires=expires,
@@ -164,7 +165,7 @@ class Books:
     def close(self, mchid: str, out_trade_no: str, now: datetime) -> None:
         """Close; doing it again changes nothing."""
         order = self.order(mchid, out_trade_no, now)
-        if order.trade_type == "MICROPAY":
+        if order.trade_type in READ.values():
             raise Refusal(400, "INVALID_REQUEST", "付款码支付不支持关单，请使用撤销接口", NO_CLOSE)
         if order.state in ("SUCCESS", "REFUND"):
             raise Refusal(400, "ORDERPAID", "该订单已支付")
@@ -181,11 +182,11 @@ class Books:
         order.state, order.password_by = "NOTPAY", None
         self.pay(order, order.payer, at)
 
-    def reverse(self, mchid: str, out_trade_no: str, now: datetime) -> None:
-        """Undo a payment by a shown code: what was not paid never will be, what was paid goes back; twice is once."""
+    def reverse(self, mchid: str, out_trade_no: str, now: datetime, trade_type: str = "MICROPAY") -> None:
+        """Undo a payment by a shown code (or a face): unpaid never will be, paid goes back whole; twice is once."""
         order = self.order(mchid, out_trade_no, now)
-        if order.trade_type != "MICROPAY":
-            raise Refusal(400, "INVALID_REQUEST", "只有付款码支付可以撤销")
+        if order.trade_type != trade_type:
+            raise Refusal(400, "INVALID_REQUEST", "这个订单不能在这里撤销")
         if order.state == "REFUND":
             raise Refusal(400, "INVALID_REQUEST", "订单已退款，不能撤销")
         if order.state == "SUCCESS":
@@ -322,7 +323,7 @@ def _check_order(merchant: Merchant, kind: str, data: dict[str, Any], now: datet
     amount = data.get("amount")
     if not isinstance(amount, dict) or not _fen(amount.get("total")) or amount.get("currency", "CNY") != "CNY":
         raise Refusal(400, "PARAM_ERROR", "金额必须是大于 0 的整数分")
-    if kind != "codepay" and not _reachable(str(data.get("notify_url", ""))):
+    if kind not in READ and not _reachable(str(data.get("notify_url", ""))):
         raise Refusal(400, "PARAM_ERROR", "notify_url 必须是不带参数的 https 地址")
     if len(str(data.get("attach", ""))) > 128:
         raise Refusal(400, "PARAM_ERROR", "attach 过长")
@@ -351,7 +352,8 @@ def _check_code(data: dict[str, Any]) -> None:
 
 
 def _printed(data: dict[str, Any]) -> str:
-    return hashlib.sha256(str(data["payer"]["auth_code"]).encode()).hexdigest()
+    payer = data["payer"]
+    return hashlib.sha256(str(payer.get("auth_code") or payer.get("face_code")).encode()).hexdigest()
 
 
 def _reachable(notify_url: str) -> bool:

@@ -10,7 +10,9 @@ GET  …/checkmweb         the H5 cashier page (``h5_url``; ``&redirect_url=`` l
 POST /control/scan       ``{"code_url", "openid"}`` pays a NATIVE order; without ``openid`` only shows it
 POST /control/payer      ``{"name", "openid"}``: somebody more can pay
 POST /control/code       ``{"openid"}`` → ``{"auth_code"}``: the payment code on this person's phone, good for a minute
-POST /control/code/password  ``{"out_trade_no", "ok"}``: the payer of a shown code enters the password, or does not
+POST /control/code/password  ``{"out_trade_no", "ok"}``: whoever is asked for the password enters it, or does not
+POST /control/face       ``{"authinfo", "openid", "out_trade_no", "total_fee"}`` → ``{"face_code", "openid"}``: what the
+                         SDK of a terminal that may look gets for this person's face, for this order
 POST /control/behave     a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``
 POST /control/notify     ``{"out_trade_no", "spoil"?, "overrides"?, "wrong_key"?, "url"?, "event_type"?}`` sends one
                          notice, paid or not; ``{"replay": id}`` sends recorded bytes again → ``{"id", "status"}``
@@ -56,6 +58,7 @@ def control_routes(world: World) -> list[BaseRoute]:
         Route("/control/scan", control.scan, methods=["POST"]),
         Route("/control/payer", control.payer, methods=["POST"]),
         Route("/control/code", control.code, methods=["POST"]),
+        Route("/control/face", control.face, methods=["POST"]),
         Route("/control/code/password", control.password, methods=["POST"]),
         Route("/control/behave", control.behave, methods=["POST"]),
         Route("/control/notify", control.notify, methods=["POST"]),
@@ -129,6 +132,19 @@ class Control:
             return JSONResponse({"auth_code": self.world.show_code(str(asked.get("openid")))})
         except Refusal as no:
             return JSONResponse({"code": no.code}, no.status)
+
+    async def face(self, request: Request) -> Response:
+        """A terminal looks at a face."""
+        asked = await request.json()
+        openid, number = str(asked.get("openid")), str(asked.get("out_trade_no"))
+        if not any(openid in payer.openids.values() for payer in self.world.payers):
+            return JSONResponse({"code": "NO_SUCH_PAYER"}, 404)
+        try:
+            total, now = int(asked.get("total_fee", 0)), self.world.now()
+            code = self.world.faces.look(str(asked.get("authinfo")), openid, number, total, now)
+        except Refusal as no:
+            return JSONResponse({"code": no.code}, no.status)
+        return JSONResponse({"face_code": code, "openid": openid})
 
     async def password(self, request: Request) -> Response:
         """The payer types it, or gives up."""

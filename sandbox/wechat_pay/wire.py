@@ -43,6 +43,7 @@ class Merchant:
     public_key: str
     apiv3_key: str
     appids: frozenset[str]
+    apiv2_key: str = ""
 
     @property
     def key(self) -> RSAPublicKey:

@@ -10,6 +10,7 @@ from typing import Any
 from sandbox.wechat_pay.behave import Behaviour
 from sandbox.wechat_pay.books import Books, Order, Refund
 from sandbox.wechat_pay.codes import Codes
+from sandbox.wechat_pay.faces import Faces
 from sandbox.wechat_pay.notifier import Notifier
 from sandbox.wechat_pay.wire import Merchant, Refusal, Wire, verifies
 
@@ -55,6 +56,7 @@ class World:
         self.now, self.wall = now, wall
         self.books = Books()
         self.codes: Codes[Payer] = Codes()
+        self.faces = Faces()
         self.behaviour = Behaviour()
         self.notifier = Notifier(self.wire, self.behaviour, now, scale)
         self.files: dict[str, tuple[str, bytes]] = {}
@@ -142,7 +144,10 @@ class World:
         if known or payer is None:
             return order
         self.codes.use(code)
-        openid = payer.openids[order.appid]
+        return self._charged(order, payer.openids[order.appid])
+
+    def _charged(self, order: Order, openid: str) -> Order:
+        """Let the bank decide about a code or a face that was just used."""
         rule = self.behaviour.now("pay", order.out_trade_no, order.total)
         if rule is not None and rule.do == "decline":
             order.state = "PAYERROR"
@@ -153,6 +158,21 @@ class World:
         else:
             self.books.pay(order, openid, self.now())
         return order
+
+    def charge_face(self, merchant: Merchant, data: dict[str, Any]) -> Order:
+        """A terminal has looked at a face: as ``charge_code``.
+
+        Raises:
+            Refusal: nothing was taken.
+        """
+        known = (merchant.mchid, str(data.get("out_trade_no"))) in self.books.orders
+        if not known:
+            self.faces.check(data, self.now())
+        order = self.books.create(merchant, "facepay", data, self.now())
+        if known:
+            return order
+        self.faces.use(data["payer"]["face_code"])
+        return self._charged(order, data["payer"]["openid"])
 
     def begin_refund(self, merchant: Merchant, data: dict[str, object]) -> Refund:
         """Accept a refund and let the money travel."""

@@ -102,7 +102,12 @@ async def a_stand(keys: SandboxKeys, clock: Any, serving: Any, guard: Guard | No
     world = sandbox.World(
         [
             sandbox.Merchant(
-                mine.mchid, mine.cert_serial, mine.merchant_public_key, mine.apiv3_key, frozenset({appid, mini})
+                mine.mchid,
+                mine.cert_serial,
+                mine.merchant_public_key,
+                mine.apiv3_key,
+                frozenset({appid, mini}),
+                keys.wechat_face.apiv2_key,
             )
         ],
         mine.platform_private_key,

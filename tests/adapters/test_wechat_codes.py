@@ -7,15 +7,12 @@ from typing import Any
 
 import pytest
 
-from adapters.wechat_pay import NoFacePay
-from kernel.outside import NotConfigured, Rejected, Unknown
+from kernel.outside import Rejected, Unknown
 from payments.ports import (
     CODE_LOOK,
     CODE_PATIENCE,
     CashState,
     CodeCharge,
-    FaceCharge,
-    FacePay,
     RefundOrder,
     TradeState,
 )
@@ -259,14 +256,3 @@ async def test_the_bill_has_codes_and_their_undoing(stand: Stand, clock: Any) ->
         (undone.out_trade_no, "MICROPAY", "SUCCESS", 500, 0, None),
         (undone.out_trade_no, "MICROPAY", "REVOKED", 0, 500, None),
     ]
-
-
-async def test_a_face_cannot_be_charged_here() -> None:
-    """Said before anything is sent, by name, and nobody sees the face's code."""
-    charge = FaceCharge("FC000001", 7760, "后付演示医院 就诊费", "b713b5d2-666c-48", MOTHER, "W03", "10.0.0.3")
-    face: FacePay = NoFacePay()
-    calls = (face.charge_face(charge), face.query("FC000001"), face.reverse("FC000001"))
-    for call in (*calls, face.authorize_terminal("W03", "x")):
-        with pytest.raises(NotConfigured, match=r"wechat_pay\.face"):
-            await call
-    assert charge.face_code not in repr(charge)

@@ -129,6 +129,10 @@ class House:
         self.clients.append(client)
         return client
 
+    def faceless(self) -> None:
+        """This hospital charges no faces."""
+        self.pay.face = None  # type: ignore[misc]  # ours may be changed
+
     # ------------------------------------------------------------------------------------------------- the bill
 
     async def bill(self, *items: str) -> Bill:

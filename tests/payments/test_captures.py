@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -18,7 +18,7 @@ from payments.service import codes
 from payments.service.codes import Wanted
 from people.rules import Actor
 from people.service import terminals
-from tests.payments.conftest import DAUGHTER, Bill, House
+from tests.payments.conftest import DAUGHTER, MOTHER, Bill, House
 from tests.payments.desk import shown_code, sound, staff
 
 SCANNER, OTHER, KIOSK = "HF01-W01-scan", "HF01-W02-scan", "HF01-K01"
@@ -37,6 +37,17 @@ class Terminal:
         now = self.house.clock()
         told = {"kind": kind, "value": value, "terminal_id": self.name, "operator": over.pop("operator", "c.cash")}
         told["captured_at"] = over.pop("captured_at", now).isoformat()
+        if kind == "FACE_CODE":
+            told["openid"], told["out_trade_no"] = over.pop("openid", MOTHER), over.pop("out_trade_no", "HF00000000")
+        return await self.post("/api/terminals/captures", told, now, **over)
+
+    async def look(self, rawdata: str = "raw==", **over: Any) -> httpx.Response:
+        """Ask to look at a face."""
+        told = {"terminal_id": self.name, "rawdata": rawdata}
+        return await self.post("/api/terminals/faces", told, self.house.clock(), **over)
+
+    async def post(self, path: str, told: dict[str, str], now: datetime, **over: Any) -> httpx.Response:
+        """Sign and send."""
         raw = json.dumps(told).encode()
         stamp = int(over.pop("stamp", now).timestamp())
         signature = sign_capture(over.pop("secret", self.secret), over.get("name", self.name), stamp, raw)
@@ -46,7 +57,7 @@ class Terminal:
             "X-Houfu-Timestamp": str(stamp),
             "X-Houfu-Signature": signature,
         }
-        return await self.http.post("/api/terminals/captures", content=raw, headers=headers)
+        return await self.http.post(path, content=raw, headers=headers)
 
 
 async def terminal(house: House, name: str = SCANNER) -> Terminal:
@@ -102,6 +113,7 @@ async def refused(house: House, answer: httpx.Response, status: int, code: str) 
 )
 async def test_what_is_not_taken(house: House, over: dict[str, Any], status: int, code: str) -> None:
     """Forged, foreign, stale, of another operator, of a kind we cannot charge: no money, and the desk still waits."""
+    house.faceless()
     bill = await house.bill()
     await waits(house, bill)
     now = house.clock()

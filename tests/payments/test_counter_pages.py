@@ -146,6 +146,7 @@ async def test_a_code_with_a_password_on_the_page(house: House) -> None:
 
 async def test_a_scanner_with_its_own_line(house: House) -> None:
     """The page waits at a terminal; a face is refused with another way; a code then pays; stopping waits no more."""
+    house.faceless()
     bill = await house.bill()
     desk = house.phone(house.counter)
     page = await read(desk, f"/desk/pay/{bill.visit}")

@@ -115,6 +115,7 @@ async def test_a_printed_pass_and_a_code(house: House) -> None:
 
 async def test_by_an_id_number_at_its_own_scanner(house: House) -> None:
     """Found by the ID card, the kiosk's signed scanner reads the code, a face is refused with another way."""
+    house.faceless()
     await house.bill()
     kiosk = await machine(house)
     await post(kiosk, "/kiosk", said=house.town.his.catalogue.patients["P0000001"].id_number)

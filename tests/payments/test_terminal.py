@@ -22,6 +22,7 @@ from payments.ports import (
     ForgedCaptureError,
     check_capture,
     read_capture,
+    read_look,
     sign_capture,
 )
 from tests.adapters.conftest import Servers
@@ -41,6 +42,11 @@ def body(**over: Any) -> bytes:
     told = {"kind": "PAY_CODE", "value": CODE, "terminal_id": TERMINAL, "operator": "C0307"}
     told["captured_at"] = (AT - timedelta(seconds=30)).isoformat()
     return json.dumps({name: value for name, value in {**told, **over}.items() if value is not ...}).encode()
+
+
+def face(**over: Any) -> bytes:
+    """A face somebody has just looked in with."""
+    return body(**{"kind": "FACE_CODE", "value": "f-1", "openid": "oMother", "out_trade_no": "HF202611220001", **over})
 
 
 def test_the_page_s_golden_vector() -> None:
@@ -108,8 +114,12 @@ def test_the_signed_parts_cannot_run_together() -> None:
         (body(kind="CASH"), "kind"),
         (body(value="281234567890123456"), "value"),
         (body(value=CODE + "\n"), "value"),
-        (body(kind="FACE_CODE", value=""), "value"),
-        (body(kind="FACE_CODE", value="f" * 129), "value"),
+        (face(value=""), "value"),
+        (face(value="f" * 129), "value"),
+        (face(openid=...), "unreadable"),
+        (face(openid="o P"), "openid"),
+        (face(out_trade_no="HF 1"), "out_trade_no"),
+        (body(openid="oMother", out_trade_no="HF202611220001"), "unreadable"),
         (body(kind="EC_QRCODE", value="码"), "value"),
         (body(terminal_id="W04-scan"), "terminal_id"),
         (body(operator="C 0307"), "operator"),
@@ -130,9 +140,33 @@ def test_what_cannot_be_used(raw: bytes, why: str) -> None:
 def test_every_kind_can_be_read_and_none_is_seen(kind: str) -> None:
     """All four; a repr, an error's text, a log line of the whole show nothing of the value."""
     value = CODE if kind == "PAY_CODE" else "b713b5d2-666c-48"
-    capture = read_capture(TERMINAL, str(int(AT.timestamp())), body(kind=kind, value=value))
+    capture = read_capture(
+        TERMINAL, str(int(AT.timestamp())), (face if kind == "FACE_CODE" else body)(kind=kind, value=value)
+    )
     assert (capture.kind, capture.value) == (kind, value)
     assert value not in f"{capture!r} {capture!s}"
+
+
+@pytest.mark.parametrize(
+    ("over", "why"),
+    [
+        ({}, None),
+        ({"terminal_id": "W04-scan"}, "terminal_id"),
+        ({"rawdata": ""}, "rawdata"),
+        ({"rawdata": "r" * 3501}, "rawdata"),
+        ({"rawdata": 1}, "unreadable"),
+        ({"more": "1"}, "unreadable"),
+    ],
+)
+def test_a_terminal_asks_to_look(over: dict[str, Any], why: str | None) -> None:
+    """What its SDK made, under its own name, and nothing else."""
+    raw = json.dumps({"terminal_id": TERMINAL, "rawdata": "raw==", **over}).encode()
+    if why is None:
+        assert read_look(TERMINAL, raw) == "raw=="
+        return
+    with pytest.raises(BadCaptureError) as no:
+        read_look(TERMINAL, raw)
+    assert no.value.why == why
 
 
 def test_the_terminal_s_own_clock_judges_the_age() -> None:

@@ -482,7 +482,7 @@ def test_the_rehearsal_s_hospital_is_nobody_else_s() -> None:
 
 def test_what_a_house_lacks_is_not_played() -> None:
     """Nothing but a till: phones in a browser and shares. Each thing more opens its ways; with all: every way."""
-    with_terminals = [{"kind": kind, "id": kind, "secret": "s"} for kind in ("scanner", "kiosk")]
+    with_terminals = [{"kind": kind, "id": kind, "secret": "s"} for kind in ("scanner", "kiosk", "face")]
     bare = House("http://h", "http://t", till="http://p")
     assert set(WAYS) - bare.offers().keys() == {"h5", "shared"}
     assert bare.offers()["jsapi"] == "wechat"

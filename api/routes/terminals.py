@@ -43,7 +43,7 @@ _DESCRIBED = {
 
 
 class Taken(BaseModel):
-    """The code was taken for a payment; what becomes of it is shown on the desk's screen."""
+    """What was read was taken; what becomes of it is shown on the desk's screen."""
 
     state: str = "taken"
 
@@ -56,10 +56,10 @@ async def captures(
     timestamp: Annotated[str, Header(alias="X-Houfu-Timestamp", max_length=20)] = "",
     signature: Annotated[str, Header(alias="X-Houfu-Signature", max_length=64)] = "",
 ) -> Taken:
-    """Take one thing a terminal has read (``docs/terminals.md``) and charge it; it is used once and kept nowhere."""
+    """Take one thing a terminal has read (``docs/terminals.md``) and use it once: charge it, or let the insurance reckon."""
     known, capture = await _read(request, world, terminal, timestamp, signature)
     pay, till = till_of(world)
-    await counter.captured(world.db, pay, known, capture, till)
+    await counter.captured(world.db, pay, world.ports.insurance, known, capture, till)
     return Taken()
 
 

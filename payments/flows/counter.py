@@ -6,8 +6,8 @@ from uuid import UUID
 from kernel.db import Database, Tx
 from kernel.errors import HoufuError
 from payments.flows import codes as charging
-from payments.flows import make_room
-from payments.ports import Capture, CaptureKind, CashPay, check_value
+from payments.flows import insuring, make_room
+from payments.ports import Capture, CaptureKind, CashPay, InsuranceCenter, check_value
 from payments.rules import AttemptInProgressError, Till
 from payments.rules.counter import CodeUsedError
 from payments.service import attempts, codes, counter
@@ -58,18 +58,27 @@ async def charge(db: Database, pay: CashPay, actor: Actor, wanted: Wanted, value
     return attempt.id
 
 
-async def captured(db: Database, pay: CashPay, terminal: Terminal, capture: Capture, till: Till) -> UUID:
-    """A terminal has read something: it is charged for what was awaited there. Returns the attempt's id.
+async def captured(
+    db: Database, pay: CashPay, center: InsuranceCenter | None, terminal: Terminal, capture: Capture, till: Till
+) -> UUID:
+    """A terminal has read something: it is used for what was awaited there.
+
+    Returns: the attempt's id, or the insurance settlement's that was consented to, handed in and reckoned by it.
 
     Raises:
         CodeUsedError, NotAwaitedError: it was read before, or nobody waits for it; nothing was taken.
         FaceNotHereError, CaptureNotHereError: nothing can be done with it here.
-        HoufuError: as ``payments.service.attempts.begin`` does.
+        HoufuError: as ``payments.service.attempts.begin`` and ``payments.service.certificates.given`` do.
     """
     async with db.begin() as tx:
         begun = await codes.captured(tx, terminal, capture, till)
     if isinstance(begun, HoufuError):
         raise begun
+    if isinstance(begun, UUID):
+        if center is not None:
+            await insuring.go_on(db, center, begun)  # handed in; no answer leaves it to the sweeper
+            await insuring.go_on(db, center, begun)  # reckoned
+        return begun
     attempt, fresh = begun
     if fresh:
         await _charge(db, pay, attempt, capture.value, terminal.name)

@@ -66,20 +66,24 @@ from payments.ports.notices import (
 from payments.ports.terminal import (
     CAPTURE_LIFE,
     CAPTURE_MOST,
+    CERTIFICATES,
     SIGNATURE_LIFE,
     BadCaptureError,
     Capture,
     CaptureKind,
+    Certificate,
     ForgedCaptureError,
     check_capture,
     check_value,
     read_capture,
+    read_certificate,
     sign_capture,
 )
 
 __all__ = [
     "CAPTURE_LIFE",
     "CAPTURE_MOST",
+    "CERTIFICATES",
     "CODE_LOOK",
     "CODE_PATIENCE",
     "SIGNATURE_LIFE",
@@ -89,6 +93,7 @@ __all__ = [
     "BillRow",
     "Capture",
     "CaptureKind",
+    "Certificate",
     "CardType",
     "CashChannel",
     "CashNotice",
@@ -141,5 +146,6 @@ __all__ = [
     "check_capture",
     "check_value",
     "read_capture",
+    "read_certificate",
     "sign_capture",
 ]

@@ -56,7 +56,7 @@ async def captures(
     timestamp: Annotated[str, Header(alias="X-Houfu-Timestamp", max_length=20)] = "",
     signature: Annotated[str, Header(alias="X-Houfu-Signature", max_length=64)] = "",
 ) -> Taken:
-    """Take one thing a terminal has read (``docs/terminals.md``) and use it once: charge it, or let the insurance reckon."""
+    """Take one thing a terminal has read (``docs/terminals.md``) and use it once: charge it, or open the insurance."""
     known, capture = await _read(request, world, terminal, timestamp, signature)
     pay, till = till_of(world)
     await counter.captured(world.db, pay, world.ports.insurance, known, capture, till)

@@ -155,7 +155,7 @@ def read_capture(terminal_id: str, timestamp: str, raw: bytes) -> Capture:
 
 
 def read_certificate(value: str) -> Certificate:
-    """Read what a certified terminal handed over: a JSON object of ``authno``, ``idno`` and, if it has one, ``ectoken``.
+    """Read what a certified terminal handed over: a JSON object of ``authno``, ``idno`` and, where given, ``ectoken``.
 
     Raises:
         BadCaptureError: ``value``; a plain scanner reads the code, but cannot know whose it is.
@@ -164,7 +164,11 @@ def read_certificate(value: str) -> Certificate:
         told: Any = json.loads(value)
     except (ValueError, RecursionError):
         raise BadCaptureError("value") from None
-    if not isinstance(told, dict) or not set(told) <= _CERTIFICATE or not all(isinstance(v, str) for v in told.values()):
+    if (
+        not isinstance(told, dict)
+        or not set(told) <= _CERTIFICATE
+        or not all(isinstance(v, str) for v in told.values())
+    ):
         raise BadCaptureError("value")
     auth_no, id_number, token = told.get("authno", ""), told.get("idno", ""), told.get("ectoken", "")
     if not (_AUTH_NO.fullmatch(auth_no) and _ID_NUMBER.fullmatch(id_number) and _EC_TOKEN.fullmatch(token)):

@@ -100,9 +100,14 @@ async def waiting(tx: Tx, terminal_id: UUID, *, lock: bool = False) -> CodeWait 
 
 async def waits_of(tx: Tx, actor: Actor, visit_id: UUID) -> CodeWait | None:
     """Where this cashier waits for a code for this visit, if anywhere now."""
-    query = select(CodeWait).where(
-        CodeWait.staff_id == actor.id, CodeWait.visit_id == visit_id, CodeWait.until > tx.now
-    )
+    query = select(CodeWait).where(CodeWait.staff_id == actor.id, CodeWait.visit_id == visit_id)
+    query = query.where(CodeWait.until > tx.now, CodeWait.part_id.is_(None))
+    return (await tx.session.scalars(query.order_by(CodeWait.until.desc()).limit(1))).first()
+
+
+async def certificate_wait(tx: Tx, part_id: UUID) -> CodeWait | None:
+    """Where somebody waits for the certificate of a settlement, if anywhere now."""
+    query = select(CodeWait).where(CodeWait.part_id == part_id, CodeWait.until > tx.now)
     return (await tx.session.scalars(query.order_by(CodeWait.until.desc()).limit(1))).first()
 
 

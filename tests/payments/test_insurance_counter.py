@@ -171,8 +171,6 @@ async def test_two_departments_at_two_desks(house: House) -> None:
     insurer(house, "pay", 0)
     await swept(house)
     assert "还不知道医保付没付" in await read(desk, here(bill))
-        desk, here(bill)
-    )
     insurer(house, "pay", 1)
     await swept(house)
     await opened(house, other)

@@ -25,7 +25,7 @@ SPREAD := --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 
-.PHONY: help setup demo test lint check bench format lock pictures clean test-machine
+.PHONY: help setup demo test lint check torture mutants bench format lock pictures clean test-machine
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ lint: setup
 check: lint ## format, lint, types, import rules, and the fast tests
 	@echo "→ fast tests"; $(PYTEST) -q -m "not slow and not browser and not pictures" \
 		-n $(MORE_WORKERS) $(SPREAD)
+
+torture: setup ## proves that money is never wrong: 10,000 schedules of crashes and faults, random histories
+	@$(PY) -m tests.proof.torture
+
+mutants: setup ## plants bugs and shows that the tests catch each (caught N/N); the work tree is not touched
+	@$(PY) -m tests.mutants
 
 bench: setup ## measures the budgets and prints figures and ratios
 	@$(PY) -m benchmarks

@@ -36,7 +36,7 @@ _LINE = {
     "fund_fen": 8820, "account_fen": 0, "self_fen": 3780, "insurance_class": "A", "pile": "done", "state": "billable",
     "rank": 17, "ordered_by": "值班医生", "ordered_at": AT, "executed_by": "检验科 3 号", "executed_at": AT,
     "executed_where": "2 楼抽血处", "category": None, "can_dispute": True, "can_abandon": False,
-    "refund": None, "can_refund": False,
+    "refund": None, "can_refund": False, "hospital_fen": 0, "pay_first": False, "going_back": False,
 }  # fmt: skip
 _SHARE = {"number": 2, "amount_fen": 3000, "state": "free", "label": "您女儿"}
 _PART = {

@@ -147,12 +147,10 @@ async def payer_of(request: Request, world: World, tx: Tx, caller: Actor, channe
 
 
 async def agreed(
-    world: World, tx: Tx, caller: Actor, visit_id: UUID, cash_fen: int, payer: Payer, *, with_cash: bool = True
+    world: World, caller: Actor, visit_id: UUID, cash_fen: int, payer: Payer, *, with_cash: bool = True
 ) -> None:
     """The payer agrees to the split they saw: the orders are opened at WeChat; ``standing`` then has the parameters."""
-    lines = lines_of(world)
-    await tx.let_go()
-    await presses.agree(world.db, lines, caller, visit_id, cash_fen, payer, with_cash=with_cash)
+    await presses.agree(world.db, lines_of(world), caller, visit_id, cash_fen, payer, with_cash=with_cash)
 
 
 async def look_now(world: World, visit_id: UUID) -> None:
@@ -258,6 +256,7 @@ async def agree(
 ) -> InsuringOut:
     """The payer has seen what is taken from where, and agrees; 409 when it is no longer that, or not inside WeChat."""
     payer = await payer_of(request, world, tx, caller, body.channel)
-    await agreed(world, tx, caller, visit_id, body.cash_fen, payer, with_cash=body.with_cash)
+    await tx.let_go()
+    await agreed(world, caller, visit_id, body.cash_fen, payer, with_cash=body.with_cash)
     async with world.db.begin() as now:
         return await standing(now, caller, visit_id)

@@ -39,13 +39,13 @@ async def press(db: Database, pay: CashPay, actor: Actor, visit_id: UUID, wish: 
         try:
             async with db.begin() as tx:
                 attempt = await attempts.begin(tx, actor, visit_id, wish, till)
-                fresh = attempt.state == S.CREATED
+                fresh, first = attempt.state == S.CREATED, attempts.began(tx, attempt)
             break
         except AttemptInProgressError as busy:
             if last or busy.attempt_id is None or not await make_room(db, pay, actor, busy.attempt_id):
                 raise
     if fresh:
-        await offer(db, pay, attempt.id)
+        await offer(db, pay, attempt.id, first=first)
     return attempt.id
 
 
@@ -73,8 +73,13 @@ async def give_up(db: Database, pay: CashPay, actor: Actor, visit_id: UUID) -> N
     await each(under_way, lambda one: close(db, pay, one))
 
 
-async def offer(db: Database, pay: CashPay, attempt_id: UUID) -> None:
-    """Have the provider open the order, or find the same one again; no answer makes the attempt unknown."""
+async def offer(db: Database, pay: CashPay, attempt_id: UUID, *, first: bool = False) -> None:
+    """Have the provider open the order, or find the same one again; no answer makes the attempt unknown.
+
+    Args:
+        first: nobody has asked for it yet, so that a refusal proves that nothing is open there; otherwise an earlier
+            try may have opened what the payer can still pay, so the order is closed there before it is over here.
+    """
     async with db.begin() as tx:
         attempt = await attempts.by_id(tx, attempt_id)
         order = attempts.order_of(tx, attempt)
@@ -85,17 +90,19 @@ async def offer(db: Database, pay: CashPay, attempt_id: UUID) -> None:
     except Rejected as no:
         if no.reason in _LOOK_AGAIN:
             await look(db, pay, attempt_id)
-            return
-        async with db.begin() as tx:
-            await attempts.failed(tx, attempt_id, no.reason)
+        elif first:
+            async with db.begin() as tx:
+                await attempts.failed(tx, attempt_id, no.reason)
+        else:
+            log.warning("pay.offer", reason=no.reason)
+            await close(db, pay, attempt_id)
         return
-    except Unknown:
+    except OutsideError as error:
         async with db.begin() as tx:
-            await attempts.unknown(tx, attempt_id)
-        return
-    except OutsideError as error:  # nothing was sent
-        async with db.begin() as tx:
-            await attempts.failed(tx, attempt_id, error.code)
+            if first and not isinstance(error, Unknown):  # nothing was sent, and nothing before
+                await attempts.failed(tx, attempt_id, error.code)
+            else:
+                await attempts.unknown(tx, attempt_id)
         return
     async with db.begin() as tx:
         open_here = await attempts.offered(tx, attempt_id, prepared)

@@ -57,15 +57,19 @@ async def agree(
         raise ConsentOverError
     async with db.begin() as tx:
         made = await mixing.agree(tx, actor, visit_id, seen_cash_fen, payer, with_cash=with_cash)
-    await each(made, lambda one: go_on(db, lines, one))
+    await each(made, lambda one: go_on(db, lines, one, first=True))
 
 
-async def go_on(db: Database, lines: Lines, mixed_id: UUID) -> None:
-    """Whatever comes next for one mixed order; no answer leaves it where it is."""
+async def go_on(db: Database, lines: Lines, mixed_id: UUID, *, first: bool = False) -> None:
+    """Whatever comes next for one mixed order; no answer leaves it where it is.
+
+    Args:
+        first: it was begun just now, so nothing can be open at WeChat yet.
+    """
     async with db.begin() as tx:
         now = await mixed.claim(tx, mixed_id)
     if now.cash is not None:
-        await offer(db, lines.pay, now.cash)
+        await offer(db, lines.pay, now.cash, first=first)
         async with db.begin() as tx:
             now = await mixed.claim(tx, mixed_id)
     try:

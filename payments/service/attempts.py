@@ -149,6 +149,11 @@ async def _made(
     return attempt
 
 
+def began(tx: Tx, attempt: Attempt) -> bool:
+    """Whether this very transaction began it, so that nobody can have asked the provider about it."""
+    return tx.held(Attempt, attempt.id) is attempt
+
+
 async def _share(tx: Tx, actor: Actor, visit: Visit, press: Press) -> tuple[Round, Allocation]:
     visit_id = visit.id
     if press.lines:

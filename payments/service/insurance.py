@@ -285,9 +285,8 @@ async def placed(tx: Tx, part_id: UUID, split: Split) -> None:
     if split.total_fen != part.total_fen or split.hospital_part_fen > split.cash_fen:
         part.trouble = "mismatch:total" if split.total_fen != part.total_fen else "mismatch:hospital_part"
         return
-    part.fund_fen, part.account_fen, part.other_fen = split.fund_fen, split.personal_account_fen, split.other_fen
-    part.mutual_aid_fen, part.hospital_part_fen = split.mutual_aid_fen, split.hospital_part_fen
-    part.cash_fen, part.reckoned_at = split.cash_fen, tx.now
+    parts.keep(part, split)
+    part.reckoned_at = tx.now
     move(tx, part, S.PLACED)
     part.next_look_at = None  # now the payer decides
     each = await parts.of_round(tx, now.id)
@@ -342,7 +341,9 @@ async def said(tx: Tx, part_id: UUID, told: Said) -> None:
             await back(tx, now)
             return
     if proves is Conclusion.PAID and part.state in (S.PAYING, S.REVOKING):
-        if not _same(part, told.split):
+        if part.state == S.REVOKING and told.split is not None and told.split.total_fen == part.total_fen:
+            parts.keep(part, told.split)  # what it really paid goes back, whatever was shown, if anything was
+        if part.fund_fen is None or not parts.same(part, told.split):
             part.trouble = "mismatch:split"
             return
         await _paid(tx, part, now, told.traced_at)
@@ -359,15 +360,6 @@ def _decided(tx: Tx, part: InsurancePart, mixed: MixedOrder, verdict: Verdict) -
     if tx.now - mixed.disagrees_since >= DISAGREE_ALARM:
         part.trouble = "mix:disagrees"
     return False
-
-
-def _same(part: InsurancePart, split: Split | None) -> bool:
-    """Whether the insurer paid what the payer was shown; an answer without amounts says nothing against it."""
-    if split is None:
-        return True
-    shown = (part.fund_fen, part.account_fen, part.other_fen, part.cash_fen, part.mutual_aid_fen)
-    paid = (split.fund_fen, split.personal_account_fen, split.other_fen, split.cash_fen, split.mutual_aid_fen)
-    return (*shown, part.hospital_part_fen) == (*paid, split.hospital_part_fen)
 
 
 async def _paid(tx: Tx, part: InsurancePart, now: Round, at: datetime | None) -> None:

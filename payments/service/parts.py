@@ -11,6 +11,7 @@ from billing.service import paying
 from billing.service.paying import ChargeItem, Round
 from kernel.db import Tx
 from payments.models import InsurancePart, MixedOrder
+from payments.ports import Split
 from payments.rules import INSURANCE, NO_MONEY, InsuranceState
 from people.rules import Actor, ActorKind
 
@@ -37,6 +38,22 @@ def theirs(part: InsurancePart, now: Round, actor: Actor) -> bool:
 def asks(part: InsurancePart) -> int:
     """Fen a settlement leaves to be paid in cash: the centre's cash part less what the hospital bears of it itself."""
     return (part.cash_fen or 0) - (part.hospital_part_fen or 0)
+
+
+def keep(part: InsurancePart, split: Split) -> None:
+    """Write down what the insurance has reckoned, or paid."""
+    part.fund_fen, part.account_fen, part.other_fen = split.fund_fen, split.personal_account_fen, split.other_fen
+    part.mutual_aid_fen, part.hospital_part_fen = split.mutual_aid_fen, split.hospital_part_fen
+    part.cash_fen = split.cash_fen
+
+
+def same(part: InsurancePart, split: Split | None) -> bool:
+    """Whether the insurer paid what the payer was shown; an answer without amounts says nothing against it."""
+    if split is None:
+        return True
+    shown = (part.fund_fen, part.account_fen, part.other_fen, part.cash_fen, part.mutual_aid_fen)
+    paid = (split.fund_fen, split.personal_account_fen, split.other_fen, split.cash_fen, split.mutual_aid_fen)
+    return (*shown, part.hospital_part_fen) == (*paid, split.hospital_part_fen)
 
 
 async def over(tx: Tx, now: Round) -> bool:

@@ -120,6 +120,7 @@ async def begin(
     try:
         await begin_insuring(world, tx, caller, visit_id, ACCOUNT[account])
     except NotInsuredError:
+        await tx.let_go()  # whether or not it was reached before
         async with world.db.begin() as now:
             latest = await consents.latest_round(now, visit_id)
         if latest is None or not is_live(latest):  # pressed twice is begun once
@@ -202,8 +203,9 @@ async def agree(
         payer = await payer_of(request, world, tx, caller)
     except InsuranceInWeChatError:
         return _into_wechat(request, world, visit_id)
+    await tx.let_go()
     try:
-        await agreed(world, tx, caller, visit_id, cash_fen, payer)
+        await agreed(world, caller, visit_id, cash_fen, payer)
     except (NotShownError, ConsentOverError) as error:
         async with world.db.begin() as now:
             return await _page(request, world, now, caller, visit_id, _said(error), STATUS[error.kind])

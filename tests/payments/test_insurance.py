@@ -11,12 +11,12 @@ from sqlalchemy import text
 from billing.models import ChargeItem
 from billing.rules import Parts, spread
 from billing.service import lines, paying
-from kernel.errors import ForbiddenError, IllegalTransitionError
+from kernel.errors import ForbiddenError
 from kernel.ids import new_id
 from kernel.outside import Rejected
 from payments import flows, rules
 from payments.models import InsurancePart, Refund
-from payments.rules import INSURANCE, InsuranceState, Piece
+from payments.rules import Piece
 from payments.service import insurance, parts, rounds
 from tests.adapters.conftest import until
 from tests.payments.conftest import DAUGHTER, MOTHER, Bill, House
@@ -236,6 +236,21 @@ async def test_given_up_while_the_insurer_pays(house: House) -> None:
     await agreed(house, bill, sum(p.cash_fen or 0 for p in found))
     insurer(house, "pay")
     await flows.give_up(house.db, house.pay, house.mother, bill.visit)
+    await swept(house)
+    assert [p.state for p in await of_visit(house, bill)] == ["refunded"]
+    await nothing(house, bill)
+
+
+async def test_the_insurer_pays_what_was_never_shown(house: House) -> None:
+    """Its reckoning was lost, the bill given up, and it pays all the same: what it really paid goes back to it."""
+    bill = await house.bill()
+    house.town.insurance.behaviour.plan([{"on": "place", "do": "error_after"}])
+    for part in await begun(house, bill):
+        await consented(house, part)
+    assert [(p.state, p.fund_fen) for p in await of_visit(house, bill)] == [("uploaded", None)]
+    await flows.give_up(house.db, house.pay, house.mother, bill.visit)
+    insurer(house, "pay")
+    assert held(house) > 0
     await swept(house)
     assert [p.state for p in await of_visit(house, bill)] == ["refunded"]
     await nothing(house, bill)
@@ -462,17 +477,6 @@ async def test_nobody_pays_in_cash_meanwhile(house: House) -> None:
         await presses(house, house.mother, MOTHER, bill, None, bill.owed)
     with pytest.raises(rules.NotInsuredError):
         await begun(house, bill)
-
-
-@pytest.mark.parametrize("after", list(InsuranceState))
-@pytest.mark.parametrize("before", [None, *InsuranceState])
-def test_settlements_move_only_as_drawn(before: InsuranceState | None, after: InsuranceState) -> None:
-    """Allowed edges make their fact, any other raises."""
-    if INSURANCE.allows(before, after):
-        assert INSURANCE.move(before, after)
-    else:
-        with pytest.raises(IllegalTransitionError):
-            INSURANCE.move(before, after)
 
 
 async def test_the_database_keeps_the_split(house: House) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from kernel.errors import ForbiddenError, HoufuError, NotFoundError
 from kernel.ids import new_id
+from kernel.outside import Rejected, Throttled
 from payments import flows, rules
 from payments.models import Attempt, Refund
 from payments.service import attempts, rounds
@@ -193,6 +194,55 @@ async def test_a_definite_no(house: House) -> None:
     assert await house.states(bill.visit) == {"billable"}
     again = await house.press(house.daughter, bill, DAUGHTER)
     assert (await house.attempt(again)).state == "offered"
+
+
+@pytest.mark.parametrize("died", [False, True])
+async def test_a_no_after_the_order_was_opened(house: House, died: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """WeChat opened the order and we did not hear, or died; asked again it says no: closed there before it is over."""
+    bill = await house.bill()
+    if died:
+
+        async def gone(*_: object) -> bool:
+            raise ConnectionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(attempts, "offered", gone)
+            with pytest.raises(ConnectionError):
+                await house.press(house.mother, bill)
+    else:
+        await house.behave({"on": "create", "do": "error_after"})
+        await house.press(house.mother, bill)
+    [attempt] = await house.attempts(bill.visit)
+    assert attempt.state == ("created" if died else "unknown")
+
+    async def no(*_: object) -> None:
+        raise Rejected("NO_AUTH")
+
+    monkeypatch.setattr(house.pay, "create", no)
+    await house.behave({"on": "close", "do": "error_before"})
+    await flows.look(house.db, house.pay, attempt.id)
+    assert (await house.attempt(attempt.id)).state == "closing"  # it can still be paid there
+    assert await house.states(bill.visit) == {"covered"}
+    await flows.look(house.db, house.pay, attempt.id)
+    assert (await house.attempt(attempt.id)).state == "closed"
+    assert [o.state for o in house.town.pay.books.orders.values()] == ["CLOSED"]
+    assert await house.states(bill.visit) == {"billable"}
+    await house.balanced()
+
+
+async def test_nothing_is_sent_the_second_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order may be open there, and now the line is down: it stays unknown, and its lines stay frozen."""
+    bill = await house.bill()
+    await house.behave({"on": "create", "do": "error_after"})
+    attempt = await house.press(house.mother, bill)
+
+    async def down(*_: object) -> None:
+        raise Throttled("breaker open")
+
+    monkeypatch.setattr(house.pay, "create", down)
+    await flows.look(house.db, house.pay, attempt)
+    assert (await house.attempt(attempt)).state == "unknown"
+    assert await house.states(bill.visit) == {"covered"}
 
 
 async def test_nobody_pays_and_the_time_is_over(house: House) -> None:

@@ -203,6 +203,7 @@ def test_a_wrong_settlement_is_refused(clinic: Clinic, change: dict[str, Any], r
 def test_paying_for_what_was_not_done_is_refused(clinic: Clinic) -> None:
     """Houfu settles a planned line: refused "not_performed", the hardest lesson of all."""
     no = visit(clinic)
+    clinic.books.encounters[no].mode = "DEFERRED"
     charges = clinic.books.charges_of(clinic.books.encounters[no], clinic.order(no, "CTCHEST"))
     assert commands.take(clinic.books, settle(clinic, no, charges))["reason"] == "not_performed"
     assert clinic.books.settled == {}

@@ -183,6 +183,29 @@ async def test_two_departments_at_two_desks(house: House) -> None:
     await sound(house)
 
 
+async def test_nothing_remains_in_cash(house: House) -> None:
+    """Her account bears the rest: once the terminal has asked her all is paid, without a shift; the receipt says it."""
+    bill = await house.bill("URINE")
+    books = house.town.insurance.books
+    books.people[mother(house)].account = 100_000
+    desk = await reckoned(house, bill, "EC_QRCODE", "yes")
+    [part] = await of_visit(house, bill)
+    assert (part.account_used, part.cash_fen) == (True, 0)
+    assert part.account_fen
+    await agreed(desk, bill)
+    insurer(house, "pay")
+    await swept(house)
+    await house.settle()
+    page = await read(desk, here(bill))
+    assert "医保付好了，都付清了" in page
+    assert "收好了" not in page
+    assert numbers(page)[-1] == 0
+    assert yuan(part.account_fen) in await read(desk, f"/visits/{bill.visit}/receipt")
+    assert await house.states(bill.visit) == {"settled"}
+    assert house.town.his.books.complaints == []
+    await sound(house)
+
+
 @pytest.mark.parametrize("when", ["capture", "agree", "paying", "cash"])
 async def test_she_says_no(house: House, when: str) -> None:
     """Unread, after she saw it, at the terminal, before the cash: all goes back, and the desk may take it all."""

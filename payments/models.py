@@ -108,6 +108,7 @@ class InsurancePart(Base):
     centre's order and its secret. Once a split was shown, its parts add up to ``total_fen``. ``refund_at`` is when its
     money was asked back, ``refund_tries`` how often the centre has said no to that, ``refunded_at`` the centre's own
     time of having it. ``consent_hash`` is of what must be brought back from the consent page; used up when it comes.
+    ``actor`` began it, ``auth_by`` brought the consent, ``confirmed_by`` agreed: at the counter each may be another.
     """
 
     __tablename__ = "insurance_part"
@@ -139,6 +140,7 @@ class InsurancePart(Base):
     consent_hash: Mapped[bytes | None] = column(5)
     auth_sealed: Mapped[bytes | None] = column(5)
     auth_until: Mapped[datetime | None] = column(3)
+    auth_by: Mapped[str | None] = column(3)
     credential_sealed: Mapped[bytes | None] = column(5)
     pay_order_id: Mapped[str | None] = column(4, unique=True)
     fund_fen: Mapped[int | None] = column(4)
@@ -150,6 +152,7 @@ class InsurancePart(Base):
     created_at: Mapped[datetime] = column(3)
     reckoned_at: Mapped[datetime | None] = column(3)
     confirmed_at: Mapped[datetime | None] = column(3)
+    confirmed_by: Mapped[str | None] = column(3)
     paid_at: Mapped[datetime | None] = column(3)
     refund_at: Mapped[datetime | None] = column(3)
     refund_tries: Mapped[int] = column(2, server_default=text("0"))
@@ -413,6 +416,7 @@ class CodeWait(Base):
     """A terminal waits for one code, to charge this much of this visit; ``said`` is why the last one did not serve.
 
     ``out_trade_no``: the order's number in advance, which WeChat's face terminal must be told before it looks.
+    ``part_id``: what it waits for instead is the insurance certificate for that settlement, and nothing is charged.
     """
 
     __tablename__ = "code_wait"
@@ -424,6 +428,7 @@ class CodeWait(Base):
     amount_fen: Mapped[int] = column(4)
     share: Mapped[int | None] = column(2)
     lines: Mapped[list[str]] = column(5, server_default=text("'[]'"))
+    part_id: Mapped[UUID | None] = column(3, ForeignKey("insurance_part.id", ondelete="RESTRICT"))
     until: Mapped[datetime] = column(2)
     said: Mapped[str | None] = column(2)
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
+from pwa.insurance_views import Settling, Split
 from pwa.rows import Line, Shares, VisitHead
 
 
@@ -67,14 +69,41 @@ class DeskWait:
     face: bool = False
 
 
+InsuredStep = Literal["capture", "reckoning", "agree", "paying", "cash", "done", "ending", "manual", "over"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeskInsured:
+    """The insurance a cashier uses for the patient. ``number`` of ``settlings`` waits for a certificate (``wait``).
+
+    ``unknown``: nobody has answered for a minute. ``back_fen``: the insurance had paid it and gets it back. ``why`` is
+    the insurance's reason.
+    """
+
+    step: InsuredStep
+    settlings: Sequence[Settling] = ()
+    number: int = 0
+    split: Split | None = None
+    back_fen: int = 0
+    unknown: bool = False
+    wait: DeskWait | None = None
+    why: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether something moves here by itself."""
+        return self.step in ("reckoning", "paying", "ending", "manual") or self.wait is not None
+
+
 @dataclass(frozen=True, slots=True)
 class DeskPay:
     """Taking the money of one visit. ``state``: ``new``, ``closed``, ``waits`` (for a scanner), ``password``,
-    ``offered`` (a QR), ``unknown``, ``other`` (somebody's phone), ``insuring``, ``share_paid``, ``paid``,
-    ``settled``.
+    ``offered`` (a QR), ``unknown``, ``other`` (somebody's phone), ``insuring`` (there, too), ``insured`` (here),
+    ``share_paid``, ``paid``, ``settled``.
 
     ``first`` can be paid before it is done, ``lines`` of it are chosen. ``change``: given and change in fen.
-    ``scanners``: (id, place). ``sheet`` keeps the browser's keys apart.
+    ``scanners``: (id, place). ``sheet`` keeps the browser's keys apart. ``insurable``: the insurance can be used here;
+    ``not_insurable`` is why it cannot, as a sentence. ``slip_url``: the merged receipt.
     """
 
     visit: VisitHead
@@ -94,6 +123,10 @@ class DeskPay:
     sheet: str = ""
     first: Sequence[Line] = ()
     lines: Sequence[str] = ()
+    insured: DeskInsured | None = None
+    insurable: bool = False
+    not_insurable: str | None = None
+    slip_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ InsureStep = Literal[
     "choose",
     "consent",
     "waits",  # somebody else of the patient's side has to consent
+    "counter",  # a cashier uses it for the patient
     "reckoning",
     "agree",
     "paying",
@@ -93,4 +94,4 @@ class Insure:
     @property
     def waits(self) -> bool:
         """Whether something moves here by itself, without anybody pressing anything."""
-        return self.step in {"reckoning", "paying", "press", "ending", "manual", "waits"}
+        return self.step in {"reckoning", "paying", "press", "ending", "manual", "waits", "counter"}

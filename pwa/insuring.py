@@ -42,7 +42,7 @@ _WAITS = {
 }  # fmt: skip
 UNSURE = timedelta(minutes=1)
 """So long after the agreement it is still being paid; after that nobody knows, and nobody is to pay again."""
-_GOES_BACK = frozenset({S.REFUNDING, S.REFUNDED, S.MANUAL})
+GOES_BACK = frozenset({S.REFUNDING, S.REFUNDED, S.MANUAL})
 _CLASSES = ("A", "B")
 
 
@@ -50,13 +50,17 @@ async def why_not(world: World, tx: Tx, found: Seen, lines: Sequence[ChargeItem]
     """Why these lines cannot be settled by the insurance here, as a sentence; "" where it is no question at all."""
     if world.ports.insurance is None or world.ports.mix is None or world.ports.pay is None:
         return ""
-    covered = any(c.fund_fen or c.account_fen or c.insurance_class in _CLASSES for c in lines)
     if not _acts(found.view):  # whether the patient is insured is not told to somebody who only pays
         return Words.patient_only
     status = await encounters.insurance_status_of(tx, found.visit.id)
     if status != "normal":
         return Words.no_insurance if status == "none" else Words.resting
-    return None if covered else ""
+    return None if covered(lines) else ""
+
+
+def covered(lines: Sequence[ChargeItem]) -> bool:
+    """Whether the insurance may bear anything of these lines."""
+    return any(c.fund_fen or c.account_fen or c.insurance_class in _CLASSES for c in lines)
 
 
 def _acts(view: View) -> bool:
@@ -138,7 +142,7 @@ async def standing(
     """A round of the insurance's, as it stands."""
     each = await mixing.presses(tx, caller, now)
     state = RoundState(now.state)
-    shown: dict[str, object] = {"settlings": [Settling(_state(one), one.total_fen) for one in each]}
+    shown: dict[str, object] = {"settlings": [settling_of(one) for one in each]}
     if state is RoundState.INSURING:
         return await _settling(_Reader(request, world, caller, found, came), tx, now, each)
     if state is RoundState.OPEN:
@@ -151,13 +155,18 @@ async def standing(
         receipt = await receipt_of(tx, caller, now)
         split = await split_of(tx, now)
         return _step(found, "done", split=split, receipt=receipt, settling=state is RoundState.PAID, **shown)
-    back = sum(insurer_fen(p) for p in every if p.state in _GOES_BACK and p.paid_at is not None)
+    back = sum(insurer_fen(p) for p in every if p.state in GOES_BACK and p.paid_at is not None)
     paid = any(a.round_id == now.id and a.paid_at is not None for a in await attempts.of_visit(tx, found.visit.id))
     shown |= {"back_fen": back, "cash_back": paid, "anew": anew}
     if state is RoundState.CLOSING or any(p.state in (S.REFUNDING, S.MANUAL) for p in every):
         step: InsureStep = "manual" if any(p.state == S.MANUAL for p in every) else "ending"
         return _step(found, step, **shown)
     return _step(found, "over", payable=await paying.due_now(tx, found.visit) > 0, **shown)
+
+
+def settling_of(one: Standing) -> Settling:
+    """One settlement, as it is told."""
+    return Settling(_state(one), one.total_fen)
 
 
 def _state(one: Standing) -> str:
@@ -181,8 +190,10 @@ class _Reader:
 async def _settling(who: _Reader, tx: Tx, now: Round, each: Sequence[Standing]) -> Insure:
     """The insurance is settling: what the slowest of the settlements waits for."""
     found = who.found
-    shown: dict[str, object] = {"settlings": [Settling(_state(s), s.total_fen) for s in each], "may_stop": True}
+    shown: dict[str, object] = {"settlings": [settling_of(one) for one in each], "may_stop": True}
     waits = [one.waits_for for one in each]
+    if parts.at_counter(now):
+        return _step(found, "counter", **shown)
     every = await parts.of_round(tx, now.id)
     shown["may_act"] = mine = all(p.actor == who.caller.viewer for p in every)
     if Waits.CONSENT in waits:
@@ -220,7 +231,7 @@ def _pressing(
         return _step(who.found, "paying", unknown=tx.now - since > UNSURE and not opening, **shown, **more)
     check = f"{here}?p={number}"
     if came.said == "ok" and came.press == number:  # the phone says it is paid, WeChat does not yet
-        settlings = [Settling(_state(s), s.total_fen) for s in each]
+        settlings = [settling_of(one) for one in each]
         settlings[number - 1] = Settling("unknown", each[number - 1].total_fen)
         shown |= {"settlings": settlings}
         return _step(who.found, "paying", number=number, unknown=True, check=f"{check}&r=ok", **shown)

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from pwa import counter_views as c
+from pwa.insurance_views import Settling, Split
 from pwa.rows import Share, Shares
 from pwa.sample_morning import DONE, HEAD, HOSPITAL, Sample, at
 from words import errors
-from words.counter import Counter, Take
+from words.counter import Counter, Insured, Take
 
 _SHIFT = c.ShiftCard("3 号窗口", at(8, 0), 20000, 48260, 7760, 12600, 0, 60500)
 _CLOSED = replace(_SHIFT, closed_at=at(12, 5), counted_fen=60000, reason="找错了五元")
@@ -51,6 +52,49 @@ def _take() -> dict[str, Sample]:
         "desk_pay-other": Sample("desk_pay.html", c.DeskPay(HEAD, 7760, None, "other")),
         "desk_pay-insuring": Sample("desk_pay.html", c.DeskPay(HEAD, 0, None, "insuring")),
         "desk_pay-share": Sample("desk_pay.html", c.DeskPay(HEAD, 2760, None, "share_paid")),
+    }
+
+
+def _insured() -> dict[str, Sample]:
+    """The insurance at the window, step by step."""
+    two = (Settling("placed", 12600), Settling("waits", 6800))
+    split = Split(19400, (("fund", 12820), ("account", 2000), ("mutual_aid", 520), ("hospital", 300)), 3760)
+    waits = c.DeskWait(_SCANNERS[0][1])
+    new = c.DeskPay(HEAD, 7760, None, "new", shift=True, scanners=_SCANNERS, sheet="v1-0-0")
+
+    def at_(step: c.InsuredStep, *settlings: Settling, **more: object) -> Sample:
+        here = c.DeskInsured(step, settlings or (Settling("waits", 19400),), **more)  # type: ignore[arg-type]
+        return Sample("desk_pay.html", c.DeskPay(HEAD, 0, None, "insured", scanners=_SCANNERS, insured=here))
+
+    over = c.DeskInsured("over", (Settling("failed", 19400),), why=Insured.why_not("PAY_AUTH_NO_EXPIRED"))
+    cash = c.DeskInsured("cash", (Settling("paid", 19400),), split=split)
+    done = c.DeskPay(HEAD, 3760, None, "settled", change=(10000, 6240), receipt_url="/v", slip_url="/r")
+    return {
+        "desk_pay-insurable": Sample("desk_pay.html", replace(new, insurable=True)),
+        "desk_pay-not-insurable": Sample("desk_pay.html", replace(new, not_insurable=Insured.status["other"])),
+        "desk_pay-his-silent": Sample("desk_pay.html", replace(new, insurable=True, error=Insured.his_silent)),
+        "desk_pay-capture": at_("capture", number=1),
+        "desk_pay-capture-two": at_("capture", *two, number=2, wait=waits),
+        "desk_pay-capture-foreign": at_(
+            "capture", number=1, wait=replace(waits, said=Insured.saids["certificate_foreign"])
+        ),
+        "desk_pay-reckoning": at_("reckoning", Settling("reckoning", 12600), Settling("placed", 6800)),
+        "desk_pay-reckoning-silent": at_("reckoning", Settling("reckoning", 19400), unknown=True),
+        "desk_pay-agree": at_("agree", Settling("placed", 12600), Settling("placed", 6800), split=split),
+        "desk_pay-insurance-paying": at_("paying", Settling("paying", 19400), split=split),
+        "desk_pay-insurance-unknown": at_("paying", Settling("paying", 19400), split=split, unknown=True),
+        "desk_pay-insurance-cash": Sample("desk_pay.html", replace(new, amount_fen=3760, insured=cash)),
+        "desk_pay-insurance-done": Sample("desk_pay.html", replace(done, insured=replace(cash, step="done"))),
+        "desk_pay-insurance-ending": at_(
+            "ending", Settling("revoking", 12600), Settling("refunding", 6800), back_fen=5200
+        ),
+        "desk_pay-insurance-manual": at_(
+            "manual", Settling("manual", 12600), Settling("refunded", 6800), back_fen=5200
+        ),
+        "desk_pay-insurance-over": Sample("desk_pay.html", replace(new, insured=over, insurable=True)),
+        "desk_pay-insurance-over-back": Sample(
+            "desk_pay.html", replace(new, insured=replace(over, why=None, back_fen=15640), insurable=True)
+        ),
     }
 
 
@@ -130,4 +174,4 @@ def _kiosk() -> dict[str, Sample]:
 
 def samples() -> dict[str, Sample]:
     """These pages by name."""
-    return {**_take(), **_counter(), **_refunds(), **_kiosk()}
+    return {**_take(), **_insured(), **_counter(), **_refunds(), **_kiosk()}

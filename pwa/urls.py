@@ -101,6 +101,11 @@ class Urls:
         return f"/desk/pay/{visit}/{way}"
 
     @staticmethod
+    def desk_insurance(visit: str, do: str = "") -> str:
+        """Use the insurance at the desk (POST): begin, ``terminal``, ``agree``, ``ask``; ``stop`` also asks (GET)."""
+        return f"/desk/insurance/{visit}{f'/{do}' if do else ''}"
+
+    @staticmethod
     def refunds(visit: str) -> str:
         """Ask for money back (POST), and what became of it."""
         return f"/visits/{visit}/refunds"

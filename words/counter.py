@@ -95,6 +95,82 @@ class Take:
         return own.get(word) or Take.refusals.get(word, Take.refused)
 
 
+class Insured:
+    """The insurance at the window, for a patient without a phone."""
+
+    title = "用医保"
+    says = "没带手机也行：患者在医保的机器上刷脸，或扫医保码。先请医保算，患者看过、同意了才扣。"
+    ask = "问一下患者：个人账户怎么用"
+    start = "请医保算"
+    status = {
+        "none": "医院没有登记这次就诊的医保，不能用医保收。",
+        "other": "参保状态不正常，这次不能用医保收。",
+    }
+    from_his = "医院系统说这次就诊不能用医保。没有扣款，可以直接收钱。"
+    his_silent = "现在连不上医院系统，没有扣款。请过一会儿再试，或直接收钱。"
+
+    capture = "请患者刷脸，或扫医保码"
+    capture_several = "这次看了 {of} 个科，医保每个科单独算，要各刷一次。"
+    where = "用哪台医保的机器"
+    go = "等这台机器"
+    waits_at = "请患者在 {place} 刷脸，或扫医保码。刷这一下不扣款。"
+    again = "换一台，或再等一次"
+    saids = {
+        "bad_capture": "没有读到医保凭证。请用医保的机器，请患者再刷一次。",
+        "certificate_foreign": "读到的不是这位患者的医保，没有用它，没有扣款。请核对姓名，请患者本人再刷一次。",
+        "capture_not_here": "刚才读的不是医保码，没有扣款。请患者刷脸，或打开医保码。",
+        "face_not_here": "刚才读的是微信的脸，没有扣款。请在医保的机器上刷。",
+        "capture_not_awaited": "这个科不用再刷了，刚才那一下没有用。",
+    }
+
+    reckoning = "医保正在算"
+    reckoning_says = "一般几秒钟。算好了这里会自己变，现在不扣款，也先不要收钱。"
+    silent = "医保还没有回话"
+    silent_says = "没有扣款。正在接着问，可以再等一等，也可以先不用医保。"
+
+    agree = "请把屏幕转给患者看"
+    agree_says = "医保算好了。患者同意之前，什么都不会扣。"
+    agree_go = "患者同意，用医保付"
+    agree_no = "患者不同意，先不用医保"
+
+    paying = "请患者在医保的机器上点确认"
+    paying_says = "医保付好了这里会自己变。先不要收钱。"
+    unknown = "还不知道医保付没付"
+    unknown_says = "先不要收钱，也不要重办。请点“问一下医保”。患者没有确认、不想用了，可以取消。"
+    ask_now = "问一下医保"
+    states = {"waits": "等患者刷", "press": "等患者确认"}
+
+    cash = "医保付好了"
+    done = "医保付好了，都付清了"
+    cash_stop = "患者不付了，全部退回"
+    stop = "先不用医保了"
+
+    ending = "正在取消医保"
+    ending_back = "医保付过的 {amount} 正在退回医保。"
+    ending_says = "先不要收钱。医保那边办好以后，这里会自己变。"
+    manual = "有一笔还不知道退没退成"
+    manual_says = "先不要收钱。请财务打电话问医保，有结果这里会变。"
+    over = "这次没有用成医保"
+    over_next = "现在可以直接收钱，也可以再用一次医保。"
+    whys = {
+        "PAY_AUTH_NO_EXPIRED": "医保说刚才读的凭证过期了。",
+        "PAY_AUTH_NO_USED": "医保说刚才读的凭证用过了。",
+        "PAY_AUTH_NO_INVALID": "医保说刚才读的凭证无效。",
+        "PERSON_MISMATCH": "医保说刚才读的不是这位患者的凭证，请核对姓名。",
+    }
+    why = "医保说这次不能结算。"
+
+    @staticmethod
+    def take(fen: int) -> str:
+        """What the cashier takes now."""
+        return f"还要收 {rmb(fen)}，在下面收。"
+
+    @staticmethod
+    def why_not(reason: str | None) -> str | None:
+        """Why the insurance would not; None where it was not the insurance that ended it."""
+        return None if reason is None else Insured.whys.get(reason, Insured.why)
+
+
 class Shifts:
     """The list of shifts."""
 

@@ -182,6 +182,7 @@ class DeskPay:
         "new": "还没有付",
         "other": "家人或患者正在手机上付",
         "insuring": "患者正在手机上用医保结算，先不要收钱",
+        "insured": "正在用医保，先不要收钱",
         "share_paid": "这一份付好了",
         "waits": "等扫码",
         "password": "等患者输密码",

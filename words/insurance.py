@@ -44,6 +44,8 @@ class Insurance:
     consent_go = "去医保授权"
     consent_other = "等着授权"
     consent_other_says = "开始用医保的那台手机上，还有一次授权没有点。"
+    counter = "窗口正在用医保"
+    counter_says = "收费窗口正在帮着用医保付，扣多少会先给患者看。请先别在手机上付。"
     said = {
         "refused": "您没有同意授权，没有扣款。可以再授权一次，也可以先不用医保付。",
         "bad": "这次授权没有成功，没有扣款。请再授权一次。",

@@ -43,6 +43,7 @@ class Pages:
     books = books_words.Books
     counter = counter_words.Counter
     take = counter_words.Take
+    insured = counter_words.Insured
     shifts = counter_words.Shifts
     refunds = counter_words.Refunds
     kiosk = counter_words.Kiosk

@@ -1,6 +1,7 @@
 """The sentences of the patient's and the family's pages."""
 
 from words.money import rmb
+from words.pay import AT_DESK
 
 
 class Common:
@@ -188,8 +189,10 @@ class Bill:
             "refunded": f"{rmb(fen)} 已退回原来的账户。",
             "share_paid": f"{who}付好了一份，{rmb(fen)}。",
             "shared": f"{who}把 {rmb(fen)} 分成了几份，各付各的。",
-            "insuring": "医保正在结算，先不要付。",
-            "reckoned": "医保算好了，等患者这边点同意。先不要付。",
+            "insuring": f"{AT_DESK}正在用医保结算，先不要付。" if who == AT_DESK else "医保正在结算，先不要付。",
+            "reckoned": "医保算好了，"
+            + ("请在窗口看过再决定" if who == AT_DESK else "等患者这边点同意")
+            + "。先不要付。",
             "insured": f"医保付好了，还要付 {rmb(fen)}。" if fen else "医保付好了，不用再付。",
             "insurance_ending": "医保先不用了，正在取消。先不要付。",
             "insurance_over": "这次没有用成医保。现在可以重新付。",

@@ -58,7 +58,7 @@ class Look(BaseModel):
 
 
 class Taken(BaseModel):
-    """The code was taken for a payment; what becomes of it is shown on the desk's screen."""
+    """What was read was taken; what becomes of it is shown on the desk's screen."""
 
     state: str = "taken"
 
@@ -73,12 +73,12 @@ async def captures(
     timestamp: Annotated[str, Header(alias="X-Houfu-Timestamp", max_length=20)] = "",
     signature: Annotated[str, Header(alias="X-Houfu-Signature", max_length=64)] = "",
 ) -> Taken:
-    """Take one thing a terminal has read (``docs/terminals.md``) and charge it; it is used once and kept nowhere."""
+    """Take one thing a terminal has read (``docs/terminals.md``) and use it once: charge it, or open the insurance."""
     known, raw = await _signed(request, world, terminal, timestamp, signature)
     capture: Capture = read_capture(terminal, timestamp, raw)
     pay, till = till_of(world)
     ip = request.client.host if request.client else ""
-    await counter.captured(world.db, pay, known, capture, till, ip)
+    await counter.captured(world.db, pay, world.ports.insurance, known, capture, till, ip)
     return Taken()
 
 

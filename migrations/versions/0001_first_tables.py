@@ -717,44 +717,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_capture_seen_at"), "capture_seen", ["at"], unique=False)
     op.create_table(
-        "code_wait",
-        sa.Column("terminal_id", sa.Uuid(), nullable=False),
-        sa.Column("visit_id", sa.Uuid(), nullable=False),
-        sa.Column("staff_id", sa.Uuid(), nullable=True),
-        sa.Column("idempotency_key", sa.String(), nullable=False),
-        sa.Column("out_trade_no", sa.String(), nullable=False),
-        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
-        sa.Column("share", sa.BigInteger(), nullable=True),
-        sa.Column("lines", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("said", sa.String(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["staff_id"],
-            ["staff.id"],
-            name=op.f("fk_code_wait_staff_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["terminal_id"],
-            ["terminal.id"],
-            name=op.f("fk_code_wait_terminal_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["visit_id"],
-            ["visit.id"],
-            name=op.f("fk_code_wait_visit_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.PrimaryKeyConstraint("terminal_id", name=op.f("pk_code_wait")),
-    )
-    op.create_table(
         "difference",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
@@ -1336,6 +1298,7 @@ def upgrade() -> None:
         sa.Column("consent_hash", sa.LargeBinary(), nullable=True),
         sa.Column("auth_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("auth_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("auth_by", sa.String(), nullable=True),
         sa.Column("credential_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("pay_order_id", sa.String(), nullable=True),
         sa.Column("fund_fen", sa.BigInteger(), nullable=True),
@@ -1347,6 +1310,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("reckoned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_by", sa.String(), nullable=True),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refund_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refund_tries", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -1717,6 +1681,53 @@ def upgrade() -> None:
     op.create_index("ix_charge_item_round", "charge_item", ["round_id"], unique=False)
     op.create_index(op.f("ix_charge_item_visit_id"), "charge_item", ["visit_id"], unique=False)
     op.create_table(
+        "code_wait",
+        sa.Column("terminal_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=True),
+        sa.Column("idempotency_key", sa.String(), nullable=False),
+        sa.Column("out_trade_no", sa.String(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("share", sa.BigInteger(), nullable=True),
+        sa.Column("lines", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("part_id", sa.Uuid(), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("said", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["part_id"],
+            ["insurance_part.id"],
+            name=op.f("fk_code_wait_part_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"],
+            ["staff.id"],
+            name=op.f("fk_code_wait_staff_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["terminal_id"],
+            ["terminal.id"],
+            name=op.f("fk_code_wait_terminal_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_code_wait_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("terminal_id", name=op.f("pk_code_wait")),
+    )
+    op.create_table(
         "sealed_document",
         sa.Column("contract_id", sa.Uuid(), nullable=False),
         sa.Column("bundle_sealed", sa.LargeBinary(), nullable=False),
@@ -2054,6 +2065,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_dispute_charge_id"), table_name="dispute")
     op.drop_table("dispute")
     op.drop_table("sealed_document")
+    op.drop_table("code_wait")
     op.drop_index(op.f("ix_charge_item_visit_id"), table_name="charge_item")
     op.drop_index("ix_charge_item_round", table_name="charge_item")
     op.drop_index(op.f("ix_charge_item_order_id"), table_name="charge_item")
@@ -2121,7 +2133,6 @@ def downgrade() -> None:
     op.drop_index("ix_difference_open", table_name="difference", postgresql_where=sa.text("state = 'open'"))
     op.drop_index("ix_difference_day", table_name="difference")
     op.drop_table("difference")
-    op.drop_table("code_wait")
     op.drop_index(op.f("ix_capture_seen_at"), table_name="capture_seen")
     op.drop_table("capture_seen")
     op.drop_index(op.f("ix_wechat_login_person_id"), table_name="wechat_login")

@@ -6,8 +6,16 @@ from uuid import UUID
 from kernel.db import Database, Tx
 from kernel.errors import HoufuError
 from payments.flows import codes as charging
-from payments.flows import make_room
-from payments.ports import Capture, CaptureKind, CashPay, FacePermit, FaceTerminal, check_value
+from payments.flows import insuring, make_room
+from payments.ports import (
+    Capture,
+    CaptureKind,
+    CashPay,
+    FacePermit,
+    FaceTerminal,
+    InsuranceCenter,
+    check_value,
+)
 from payments.rules import AttemptInProgressError, Till
 from payments.rules.counter import CodeUsedError, FaceNotHereError
 from payments.service import attempts, codes, counter
@@ -58,8 +66,18 @@ async def charge(db: Database, pay: CashPay, actor: Actor, wanted: Wanted, value
     return attempt.id
 
 
-async def captured(db: Database, pay: CashPay, terminal: Terminal, capture: Capture, till: Till, ip: str = "") -> UUID:
-    """A terminal has read something: it is charged for what was awaited there. Returns the attempt's id.
+async def captured(
+    db: Database,
+    pay: CashPay,
+    center: InsuranceCenter | None,
+    terminal: Terminal,
+    capture: Capture,
+    till: Till,
+    ip: str = "",
+) -> UUID:
+    """A terminal has read something: it is used for what was awaited there.
+
+    Returns: the attempt's id, or the insurance settlement's that was consented to, handed in and reckoned by it.
 
     Args:
         ip: the terminal's own address.
@@ -67,12 +85,17 @@ async def captured(db: Database, pay: CashPay, terminal: Terminal, capture: Capt
     Raises:
         CodeUsedError, NotAwaitedError: it was read before, or nobody waits for it; nothing was taken.
         FaceNotHereError, CaptureNotHereError: nothing can be done with it here.
-        HoufuError: as ``payments.service.attempts.begin`` does.
+        HoufuError: as ``payments.service.attempts.begin`` and ``payments.service.certificates.given`` do.
     """
     async with db.begin() as tx:
         begun = await codes.captured(tx, terminal, capture, till, faces=pay.face is not None)
     if isinstance(begun, HoufuError):
         raise begun
+    if isinstance(begun, UUID):
+        if center is not None:
+            await insuring.go_on(db, center, begun)  # handed in; no answer leaves it to the sweeper
+            await insuring.go_on(db, center, begun)  # reckoned
+        return begun
     attempt, fresh = begun
     if fresh and capture.kind is CaptureKind.FACE_CODE:
         where = charging.Place(terminal.name, ip)

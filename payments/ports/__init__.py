@@ -68,14 +68,17 @@ from payments.ports.notices import (
 from payments.ports.terminal import (
     CAPTURE_LIFE,
     CAPTURE_MOST,
+    CERTIFICATES,
     SIGNATURE_LIFE,
     BadCaptureError,
     Capture,
     CaptureKind,
+    Certificate,
     ForgedCaptureError,
     check_capture,
     check_value,
     read_capture,
+    read_certificate,
     read_look,
     sign_capture,
 )
@@ -83,6 +86,7 @@ from payments.ports.terminal import (
 __all__ = [
     "CAPTURE_LIFE",
     "CAPTURE_MOST",
+    "CERTIFICATES",
     "CODE_LOOK",
     "CODE_PATIENCE",
     "SIGNATURE_LIFE",
@@ -98,6 +102,7 @@ __all__ = [
     "CashOrder",
     "CashPay",
     "CashState",
+    "Certificate",
     "CodeCharge",
     "Conclusion",
     "Credential",
@@ -146,6 +151,7 @@ __all__ = [
     "check_capture",
     "check_value",
     "read_capture",
+    "read_certificate",
     "read_look",
     "sign_capture",
 ]

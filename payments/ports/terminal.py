@@ -31,6 +31,10 @@ class CaptureKind(StrEnum):
     EC_FACE = "EC_FACE"  # what a certified insurance terminal gave for a face (医保刷脸)
 
 
+CERTIFICATES = frozenset({CaptureKind.EC_QRCODE, CaptureKind.EC_FACE})
+"""What opens a patient's insurance; whether it was a code or a face makes no difference to what may be done with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """One thing read, by whom and when by the terminal's own clock; ``value`` goes nowhere but into one charge.
@@ -64,6 +68,22 @@ class BadCaptureError(HoufuError):
         self.why = why
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a certified terminal's library gave for an e-certificate or a face: an authorization, and whose it is.
+
+    ``auth_no`` is good for minutes and one order at the centre. ``id_number`` is upper case.
+    """
+
+    auth_no: str = field(repr=False)
+    id_number: str = field(repr=False)
+    ec_token: str | None = field(default=None, repr=False)
+
+
+_AUTH_NO = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_ID_NUMBER = re.compile(r"[A-Za-z0-9()-]{5,32}")
+_EC_TOKEN = re.compile(r"[!-~]{0,512}")
+_CERTIFICATE = {"authno", "idno", "ectoken"}
 _TERMINAL = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _OPERATOR = re.compile(r"[A-Za-z0-9._-]{0,40}")  # as a login in the hospital's file
 _VALUES = {
@@ -166,6 +186,28 @@ def read_look(terminal_id: str, raw: bytes) -> str:
     if not _RAWDATA.fullmatch(told["rawdata"]):
         raise BadCaptureError("rawdata")
     return told["rawdata"]
+
+
+def read_certificate(value: str) -> Certificate:
+    """Read what a certified terminal handed over: a JSON object of ``authno``, ``idno`` and, where given, ``ectoken``.
+
+    Raises:
+        BadCaptureError: ``value``; a plain scanner reads the code, but cannot know whose it is.
+    """
+    try:
+        told: Any = json.loads(value)
+    except (ValueError, RecursionError):
+        raise BadCaptureError("value") from None
+    if (
+        not isinstance(told, dict)
+        or not set(told) <= _CERTIFICATE
+        or not all(isinstance(v, str) for v in told.values())
+    ):
+        raise BadCaptureError("value")
+    auth_no, id_number, token = told.get("authno", ""), told.get("idno", ""), told.get("ectoken", "")
+    if not (_AUTH_NO.fullmatch(auth_no) and _ID_NUMBER.fullmatch(id_number) and _EC_TOKEN.fullmatch(token)):
+        raise BadCaptureError("value")
+    return Certificate(auth_no, id_number.upper(), token or None)
 
 
 def _object(raw: bytes) -> dict[str, str]:

@@ -117,6 +117,13 @@ class CaptureNotHereError(HoufuError):
     kind = Kind.CONFLICT
 
 
+class CertificateForeignError(HoufuError):
+    """The insurance certificate that was read is somebody else's than the patient's the hospital knows."""
+
+    code = "certificate_foreign"
+    kind = Kind.CONFLICT
+
+
 class TerminalBusyError(HoufuError):
     """Another desk waits for a code at this scanner."""
 

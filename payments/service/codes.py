@@ -12,7 +12,7 @@ from kernel.db import Tx
 from kernel.errors import ForbiddenError, HoufuError, NotFoundError
 from payments.models import CaptureSeen
 from payments.models import CodeWait as CodeWait
-from payments.ports import Capture, CaptureKind
+from payments.ports import CERTIFICATES, BadCaptureError, Capture, CaptureKind, read_certificate
 from payments.rules import Till
 from payments.rules.counter import (
     CODE_KEPT,
@@ -24,7 +24,7 @@ from payments.rules.counter import (
     NotAwaitedError,
     TerminalBusyError,
 )
-from payments.service import attempts, rounds
+from payments.service import attempts, certificates, rounds
 from payments.service.attempts import Attempt, Press
 from people.rules import Actor, ActorKind
 from people.service import access, hospitals, staff, terminals
@@ -34,13 +34,17 @@ from visits.service.reading import subject_of
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a code is to pay: this much of a visit, as was shown; ``share`` and ``lines`` as in a ``Press``."""
+    """What a code is to pay: this much of a visit, as was shown; ``share`` and ``lines`` as in a ``Press``.
+
+    ``part_id``: nothing is paid by it; it is the insurance certificate for that settlement.
+    """
 
     visit_id: UUID
     idempotency_key: str
     amount_fen: int
     share: int | None = None
     lines: frozenset[UUID] = frozenset()
+    part_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ async def await_code(
         "amount_fen": wanted.amount_fen,
         "share": wanted.share,
         "lines": sorted(str(line) for line in wanted.lines),
+        "part_id": wanted.part_id,
         "until": tx.now + waits,
         "said": None,
     }
@@ -106,9 +111,14 @@ async def waiting(tx: Tx, terminal_id: UUID, *, lock: bool = False) -> CodeWait 
 
 async def waits_of(tx: Tx, actor: Actor, visit_id: UUID) -> CodeWait | None:
     """Where this cashier waits for a code for this visit, if anywhere now."""
-    query = select(CodeWait).where(
-        CodeWait.staff_id == actor.id, CodeWait.visit_id == visit_id, CodeWait.until > tx.now
-    )
+    query = select(CodeWait).where(CodeWait.staff_id == actor.id, CodeWait.visit_id == visit_id)
+    query = query.where(CodeWait.until > tx.now, CodeWait.part_id.is_(None))
+    return (await tx.session.scalars(query.order_by(CodeWait.until.desc()).limit(1))).first()
+
+
+async def certificate_wait(tx: Tx, part_id: UUID) -> CodeWait | None:
+    """Where somebody waits for the certificate of a settlement, if anywhere now."""
+    query = select(CodeWait).where(CodeWait.part_id == part_id, CodeWait.until > tx.now)
     return (await tx.session.scalars(query.order_by(CodeWait.until.desc()).limit(1))).first()
 
 
@@ -133,19 +143,31 @@ async def forget_old(tx: Tx) -> None:
     await tx.session.execute(delete(CodeWait).where(CodeWait.until < tx.now - CODE_KEPT))
 
 
+async def await_certificate(tx: Tx, actor: Actor, terminal_id: UUID, visit_id: UUID) -> None:
+    """A desk waits at a terminal for the certificate of the next settlement of its visit; none waits: nothing happens.
+
+    Raises:
+        HoufuError: as ``await_code`` does.
+    """
+    await paying.locked_visit(tx, visit_id)
+    part = await certificates.wanted(tx, visit_id)
+    if part is not None:
+        await await_code(tx, actor, terminal_id, Wanted(visit_id, part.id.hex, part.total_fen, part_id=part.id))
+
+
 async def captured(
     tx: Tx, terminal: Terminal, capture: Capture, till: Till, *, faces: bool = False
-) -> tuple[Attempt, bool] | HoufuError:
-    """A genuine capture of a terminal: begins the attempt it was awaited for.
+) -> tuple[Attempt, bool] | UUID | HoufuError:
+    """A genuine capture of a terminal: begins the attempt it was awaited for, or is the consent to a settlement.
 
     What it was is burnt even when it is refused, so a refusal is returned and not raised: the caller commits first.
 
     Args:
         faces: whether a face can be charged here.
 
-    Returns: the attempt and whether it is new, or why nothing begins.
+    Returns: the attempt and whether it is new, or the settlement that goes on now, or why nothing begins.
     """
-    if not await burn(tx, capture.kind, capture.value, terminal.id):
+    if not await burn(tx, *_once(capture), terminal.id):
         return CodeUsedError()
     known = await waiting(tx, terminal.id)
     if known is None or known.until <= tx.now:
@@ -155,34 +177,56 @@ async def captured(
     wait = await waiting(tx, terminal.id, lock=True)
     if wait is None or wait.visit_id != visit_id or wait.until <= tx.now:
         return NotAwaitedError()
-    way = {CaptureKind.PAY_CODE: DeskWay.CODE, CaptureKind.FACE_CODE: DeskWay.FACE}.get(capture.kind)
-    if way is None or (way is DeskWay.FACE and not faces):
-        no: HoufuError = CaptureNotHereError() if way is None else FaceNotHereError()
+    no = _unfit(capture.kind, wait, faces=faces)
+    if no is not None:
         wait.said = no.code
         return no
-    if way is DeskWay.FACE and capture.out_trade_no != wait.out_trade_no:
+    if capture.kind is CaptureKind.FACE_CODE and capture.out_trade_no != wait.out_trade_no:
         return NotAwaitedError()  # it was looked at for something else; WeChat would not take it either
     actor = await _who(tx, terminal, wait, capture.operator)
     if actor is None:
         return NotAwaitedError()
+    begun: tuple[Attempt, bool] | UUID
     try:
         async with tx.savepoint():
-            number = wait.out_trade_no if way is DeskWay.FACE else None
-            attempt = await attempts.begin(tx, actor, visit_id, press_of(_wanted(wait), way, number), till)
-            fresh = attempt.state == attempts.S.CREATED
+            if wait.part_id is not None:
+                begun = wait.part_id
+                await certificates.given(tx, actor, begun, capture.value)
+            else:
+                way = DeskWay.FACE if capture.kind is CaptureKind.FACE_CODE else DeskWay.CODE
+                number = wait.out_trade_no if way is DeskWay.FACE else None
+                attempt = await attempts.begin(tx, actor, visit_id, press_of(_wanted(wait), way, number), till)
+                begun = attempt, attempt.state == attempts.S.CREATED
     except HoufuError as refusal:
         again = await waiting(tx, terminal.id, lock=True)  # what was read before the savepoint is forgotten
         if again is not None:
             again.said = refusal.code
         return refusal
     await tx.session.execute(delete(CodeWait).where(CodeWait.terminal_id == terminal.id))
-    return attempt, fresh
+    return begun
+
+
+def _unfit(kind: CaptureKind, wait: CodeWait, *, faces: bool) -> HoufuError | None:
+    """Why what was read is of no use for what the desk waits for."""
+    if kind is CaptureKind.FACE_CODE and not faces:
+        return FaceNotHereError()
+    return CaptureNotHereError() if (kind in CERTIFICATES) != (wait.part_id is not None) else None
+
+
+def _once(capture: Capture) -> tuple[CaptureKind, str]:
+    """What is good for one use: of a certificate its number, however it was read and whatever stands beside it."""
+    if capture.kind not in CERTIFICATES:
+        return capture.kind, capture.value
+    try:
+        return CaptureKind.EC_QRCODE, read_certificate(capture.value).auth_no
+    except BadCaptureError:
+        return CaptureKind.EC_QRCODE, capture.value
 
 
 async def awaited(tx: Tx, terminal: Terminal, *, faces: bool) -> Awaited | HoufuError:
     """What a face is looked at for at this terminal; or why not, which the desk is told: the caller commits first."""
     wait = await waiting(tx, terminal.id, lock=True)
-    if wait is None or wait.until <= tx.now:
+    if wait is None or wait.until <= tx.now or wait.part_id is not None:
         return NotAwaitedError()
     if not faces:
         wait.said = FaceNotHereError.code

@@ -15,7 +15,7 @@ from billing.service import lines as billing
 from billing.service import paying
 from billing.service.paying import ChargeItem, Round
 from kernel.db import Tx
-from kernel.errors import NotFoundError
+from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id, short_code
 from payments import rules
 from payments.models import InsurancePart as InsurancePart
@@ -42,13 +42,14 @@ from payments.service import anew, labels, parts, rounds
 from payments.service.moves import tell_round
 from payments.service.parts import move
 from payments.service.weighing import Verdict, weigh
-from people.rules import Action, Actor
+from people.rules import Actor, ActorKind
 from people.service import access
 from visits.service import reading
 from visits.service.encounters import Encounter
 from visits.service.reading import subject_of
 
 S = InsuranceState
+_at = datetime.fromisoformat
 Facts = Mapping[str, Any]
 
 
@@ -56,11 +57,11 @@ async def wanted(tx: Tx, actor: Actor, visit_id: UUID) -> list[str]:
     """The HIS's numbers of the encounters whose payable lines the insurance would be asked to settle.
 
     Raises:
-        NotFoundError, ForbiddenError: the insurance is the patient's side's to use.
+        NotFoundError, ForbiddenError: the insurance is the patient's side's to use, or the counter's for her.
         rules.NotInsuredError: nothing payable, or something is being paid already.
     """
     visit = await paying.locked_visit(tx, visit_id)
-    await access.require(tx, actor, Action.ASK_FAMILY, subject_of(visit))
+    await access.require(tx, actor, rounds.insures(actor), subject_of(visit))
     if await paying.live_round(tx, visit_id) is not None:
         raise rules.NotInsuredError
     found = await _by_encounter(tx, visit_id, await paying.payable(tx, visit))
@@ -125,12 +126,12 @@ async def begin(
 async def authorized(tx: Tx, actor: Actor, part_id: UUID, given: Authorized) -> None:
     """The patient's consent for one settlement, kept sealed; it is good for minutes and for this order only."""
     part, now = await locked(tx, part_id)
-    if part.actor != actor.viewer:
+    if not parts.theirs(part, now, actor):
         raise NotFoundError
     if part.state != S.CREATED or part.auth_sealed is not None or now.state != RoundState.INSURING:
         return
     part.auth_sealed = tx.vault.seal(json.dumps(asdict(given)), "insurance.auth", part.id.hex)
-    part.auth_until = tx.now + rules.AUTHORIZATION_LIFE
+    part.auth_until, part.auth_by = tx.now + rules.AUTHORIZATION_LIFE, actor.viewer
     part.next_look_at = tx.now
     await _tell(tx, now, "insuring")
 
@@ -260,10 +261,6 @@ async def _fees(tx: Tx, part: InsurancePart, auth: Authorized) -> FeeUpload:
     )
 
 
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
 # ------------------------------------------------------------------------------------------------ what the centre says
 
 
@@ -306,9 +303,11 @@ async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> l
         rules.NotShownError: not every settlement is reckoned, or another split was shown.
     """
     visit = await paying.locked_visit(tx, visit_id)
-    await access.require(tx, actor, Action.ASK_FAMILY, subject_of(visit))
+    await access.require(tx, actor, rounds.insures(actor), subject_of(visit))
     now = await paying.live_round(tx, visit_id)
     each = await parts.of_round(tx, now.id) if now is not None and now.state == RoundState.INSURING else []
+    if now is not None and parts.at_counter(now) != (actor.kind is ActorKind.STAFF):
+        raise ForbiddenError  # agreed to where it was begun: there the insurance asks the patient herself
     if any(p.state in (S.PAYING, S.PAID) for p in each):
         return [p.id for p in each]  # pressed twice
     if (
@@ -320,7 +319,7 @@ async def confirm(tx: Tx, actor: Actor, visit_id: UUID, seen_cash_fen: int) -> l
         raise rules.NotShownError
     for part in each:
         move(tx, part, S.PAYING)
-        part.confirmed_at = tx.now
+        part.confirmed_at, part.confirmed_by = tx.now, actor.viewer
     await tx.session.flush()
     await _tell(tx, now, "insuring")
     return [p.id for p in each]
@@ -488,4 +487,4 @@ async def by_order(tx: Tx, pay_order_id: str) -> UUID:
 
 
 async def _tell(tx: Tx, now: Round, state: str) -> None:
-    await tell_round(tx, now, state, labels.SELF)
+    await tell_round(tx, now, state, labels.DESK if parts.at_counter(now) else labels.SELF)

@@ -139,7 +139,7 @@ async def lapsed(tx: Tx, actor: Actor, visit_id: UUID) -> list[UUID]:
     now = await paying.live_round(tx, visit_id)
     each = await parts.of_round(tx, now.id) if now is not None and now.state == RoundState.INSURING else []
     waiting = [p for p in each if p.state == InsuranceState.PLACED]
-    if now is None or not any(p.auth_until is None or p.auth_until <= tx.now for p in waiting):
+    if now is None or parts.at_counter(now) or not any(p.auth_until is None or p.auth_until <= tx.now for p in waiting):
         return []
     await insurance.back(tx, now)
     return [p.id for p in each]

@@ -13,6 +13,7 @@ from kernel.db import Tx
 from payments.models import InsurancePart, MixedOrder
 from payments.ports import Split
 from payments.rules import INSURANCE, NO_MONEY, InsuranceState
+from people.rules import Actor, ActorKind
 
 S = InsuranceState
 
@@ -21,6 +22,17 @@ async def of_round(tx: Tx, round_id: UUID) -> list[InsurancePart]:
     """The settlements of a round, in order."""
     query = select(InsurancePart).where(InsurancePart.round_id == round_id)
     return list(await tx.session.scalars(query.order_by(InsurancePart.created_at, InsurancePart.encounter)))
+
+
+def at_counter(now: Round) -> bool:
+    """Whether a cashier uses the insurance for the patient: certified terminals ask her, and no mixed order pays."""
+    return now.opened_by.startswith(f"{ActorKind.STAFF}:")
+
+
+def theirs(part: InsurancePart, now: Round, actor: Actor) -> bool:
+    """Whether a settlement is the caller's to go on with: who began it, at the counter any cashier of the hospital."""
+    staff = actor.kind is ActorKind.STAFF and at_counter(now) and actor.hospital_id == part.hospital_id
+    return staff or part.actor == actor.viewer
 
 
 def asks(part: InsurancePart) -> int:

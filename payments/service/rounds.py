@@ -78,6 +78,11 @@ def pays(actor: Actor) -> Action:
     return Action.TAKE_PAYMENT if actor.kind is ActorKind.STAFF else Action.PAY
 
 
+def insures(actor: Actor) -> Action:
+    """What a caller has to be allowed who wants to use the insurance: the patient's side, or the counter for her."""
+    return Action.TAKE_PAYMENT if actor.kind is ActorKind.STAFF else Action.ASK_FAMILY
+
+
 async def over(tx: Tx, attempt: Attempt) -> None:
     """A try to pay has ended without money: its share is free again, and a round that was not cut ends with it."""
     now = await paying.round_by_id(tx, attempt.round_id, lock=True)

@@ -28,12 +28,13 @@ from payments.service.codes import Wanted
 from payments.service.counter import InHand
 from people.rules import Action, Actor
 from people.service import access, terminals
+from pwa import desk_insuring
 from pwa.answer import go, show, uuid_or_none
 from pwa.counter_views import DeskPay, DeskWait
 from pwa.pages.desk_counter import fen_of, sentence
 from pwa.rows import Line
 from pwa.urls import Urls
-from pwa.visit_pages import Seen, payment_of, seen
+from pwa.visit_pages import Seen, payment_of, receipt_of, seen
 from words import errors
 from words.counter import Take as Words
 
@@ -49,12 +50,29 @@ Lines = Annotated[list[UUID] | None, Form(max_length=200)]
 
 
 async def _view(
-    tx: Tx, caller: Actor, found: Seen, share: int | None, error: str | None = None, lines: Collection[UUID] = ()
+    world: World,
+    tx: Tx,
+    caller: Actor,
+    found: Seen,
+    share: int | None = None,
+    error: str | None = None,
+    lines: Collection[UUID] = (),
 ) -> DeskPay:
     made = await _state(tx, caller, found, share, lines)
+    insurable = why = None
+    if made.state in ("new", "closed", "settled") and not made.lines:
+        insurable, why = await desk_insuring.can_be(tx, found, line=world.ports.insurance is not None)
+        if insurable and made.state == "settled":  # of what is left the insurance may bear everything
+            made = replace(made, state="new", amount_fen=0, change=None)
     visit = str(found.visit.id)
+    insured = await desk_insuring.standing(tx, caller, found)
+    done = insured is not None and insured.step == "done"
     return replace(
         made,
+        insured=insured,
+        insurable=bool(insurable),
+        not_insurable=why,
+        slip_url=await receipt_of(tx, found.visit, found.view) if done else None,
         stream_url=found.stream("pay"),
         error=error,
         receipt_url=Urls.desk_visit(visit) if made.state in ("paid", "settled") else None,
@@ -68,7 +86,7 @@ async def _state(tx: Tx, caller: Actor, found: Seen, share: int | None, lines: C
     if here is not None:
         return await _under_way(tx, found, here)
     if await parts.settling(tx, found.visit.id):
-        return DeskPay(found.head, 0, None, "insuring")
+        return await _insuring(tx, found)
     last = every[-1] if every else None
     owed, own = await first.takes_now(tx, caller, found.visit)
     free = await paying.live_round(tx, found.visit.id) is None
@@ -83,6 +101,19 @@ async def _state(tx: Tx, caller: Actor, found: Seen, share: int | None, lines: C
     if under_way:
         return DeskPay(found.head, under_way[0].amount_fen, None, "other")
     return await _over(tx, found, every[-1] if every else None)
+
+
+async def _insuring(tx: Tx, found: Seen) -> DeskPay:
+    """The insurance has the turn: here, or on the patient's phone."""
+    now = await paying.live_round(tx, found.visit.id)
+    here = now is not None and parts.at_counter(now)
+    machines = await _machines(tx, found) if here else ()
+    return DeskPay(found.head, 0, None, "insured" if here else "insuring", scanners=machines)
+
+
+async def _machines(tx: Tx, found: Seen) -> list[tuple[str, str]]:
+    every = await terminals.of_hospital(tx, found.visit.hospital_id)
+    return [(str(t.id), t.place) for t in every if t.kind != "kiosk"]
 
 
 async def _under_way(tx: Tx, found: Seen, here: Attempt) -> DeskPay:
@@ -107,8 +138,8 @@ async def _open(tx: Tx, caller: Actor, found: Seen, owed: int, share: int | None
     wait = await codes.waits_of(tx, caller, found.visit.id)
     mine = last is not None and last.relation == labels.DESK
     state = "closed" if mine and last is not None and last.state in (S.CLOSED, S.FAILED) else "new"
-    scanners = [t for t in await terminals.of_hospital(tx, found.visit.hospital_id) if t.kind != "kiosk"]
-    at = next((t for t in scanners if wait is not None and t.id == wait.terminal_id), None)
+    scanners = await _machines(tx, found)
+    at = await terminals.by_id(tx, wait.terminal_id) if wait is not None else None
     said = errors.sentence(wait.said, "conflict") if wait is not None and wait.said else None
     return DeskPay(
         visit=found.head,
@@ -118,7 +149,7 @@ async def _open(tx: Tx, caller: Actor, found: Seen, owed: int, share: int | None
         shares=shares,
         share=share or None,
         shift=await shifts.current(tx, caller) is not None,
-        scanners=[(str(t.id), t.place) for t in scanners],
+        scanners=scanners,
         wait=DeskWait(at.place if at else "", said, at is not None and at.kind == "face") if wait else None,
         refusal=_refusal(last) if mine and last is not None and state == "closed" else None,
         change=await _change(tx, last) if mine else None,
@@ -143,20 +174,34 @@ async def _over(tx: Tx, found: Seen, last: Attempt | None) -> DeskPay:
     return replace(shown, change=await _change(tx, last))
 
 
-async def _allowed(world: World, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:
+async def allowed(world: World, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:
+    """The visit, if the caller may take money for it.
+
+    Raises:
+        NotFoundError, ForbiddenError: another hospital's, or no cashier.
+    """
     found = await seen(world, tx, caller, visit_id, None)
     await access.require(tx, caller, Action.TAKE_PAYMENT, found.subject)
     return found
 
 
+async def shown(request: Request, world: World, caller: Actor, visit_id: UUID, said: str, status: int) -> Response:
+    """The page as it is now, with a sentence above it."""
+    async with world.db.begin() as tx:
+        found = await allowed(world, tx, caller, visit_id)
+        return await show(
+            request, tx, "desk_pay.html", await _view(world, tx, caller, found, None, said), status=status
+        )
+
+
 async def _again(request: Request, world: World, caller: Actor, wanted: Wanted, error: HoufuError) -> Response:
     """The page as it is now, with what was refused; a share that is gone is no longer shown."""
     async with world.db.begin() as tx:
-        found = await _allowed(world, tx, caller, wanted.visit_id)
+        found = await allowed(world, tx, caller, wanted.visit_id)
         try:
-            view = await _view(tx, caller, found, wanted.share, sentence(error), wanted.lines)
+            view = await _view(world, tx, caller, found, wanted.share, sentence(error), wanted.lines)
         except ShareGoneError:
-            view = await _view(tx, caller, found, None, sentence(error))
+            view = await _view(world, tx, caller, found, None, sentence(error))
         return await show(request, tx, "desk_pay.html", view, status=STATUS[error.kind])
 
 
@@ -171,8 +216,10 @@ async def page(
     line: Annotated[list[UUID] | None, Query(max_length=200)] = None,
 ) -> Response:
     """What is owed, in which ways it can be taken, and how what was begun stands."""
-    found = await _allowed(world, tx, caller, visit_id)
-    return await show(request, tx, "desk_pay.html", await _view(tx, caller, found, share or None, None, line or ()))
+    found = await allowed(world, tx, caller, visit_id)
+    return await show(
+        request, tx, "desk_pay.html", await _view(world, tx, caller, found, share or None, None, line or ())
+    )
 
 
 @router.post("/desk/pay/{visit_id}")
@@ -188,7 +235,7 @@ async def begin(
     line: Lines = None,
 ) -> Response:
     """Make the QR."""
-    await _allowed(world, tx, caller, visit_id)
+    await allowed(world, tx, caller, visit_id)
     wish = await press_of(request, world, tx, caller, key, amount_fen, share=share or None, lines=line or ())
     pay, till = till_of(world)
     await tx.let_go()
@@ -199,7 +246,7 @@ async def begin(
 @router.post("/desk/pay/{visit_id}/stop")
 async def stop(visit_id: UUID, caller: StaffCaller, world: WorldDep, tx: TxDep) -> Response:
     """Wait for no code any more."""
-    await _allowed(world, tx, caller, visit_id)
+    await allowed(world, tx, caller, visit_id)
     await codes.stop_waiting(tx, caller)
     return go(Urls.desk_pay(str(visit_id)))
 
@@ -219,7 +266,7 @@ async def take(
     line: Lines = None,
 ) -> Response:
     """Take it. ``said``: yuan put down, the slip's number, the code that was read, or the scanner to wait for."""
-    await _allowed(world, tx, caller, visit_id)
+    await allowed(world, tx, caller, visit_id)
     wanted = Wanted(visit_id, key, amount_fen, share or None, frozenset(line or ()))
     await tx.let_go()
     try:
@@ -264,7 +311,7 @@ def _held(way: str, wanted: Wanted, said: str) -> InHand:
 @router.get("/desk/pay/{visit_id}/{payment_id}/qr.png")
 async def code(visit_id: UUID, payment_id: UUID, caller: StaffCaller, world: WorldDep, tx: TxDep) -> Response:
     """The code as a picture."""
-    await _allowed(world, tx, caller, visit_id)
+    await allowed(world, tx, caller, visit_id)
     attempt = await attempts.seen(tx, caller, payment_id)
     ready = attempts.prepared_of(tx, attempt)
     if attempt.visit_id != visit_id or attempt.state != S.OFFERED or ready is None or not ready.code_url:

@@ -220,6 +220,18 @@ def _said(error: HoufuError) -> str:
 async def ask_stop(request: Request, visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
     """What giving it up means: who gets what back."""
     await _mine(world, tx, caller, visit_id)
+    visit = str(visit_id)
+    return await show(
+        request, tx, "ask.html", await stopping(tx, caller, visit_id, Urls.insurance_stop(visit), Urls.insurance(visit))
+    )
+
+
+async def stopping(tx: Tx, caller: Actor, visit_id: UUID, action: str, back: str) -> Ask:
+    """What giving it up means.
+
+    Raises:
+        NothingSharedError: there is nothing to give up.
+    """
     now = await consents.latest_round(tx, visit_id)
     if now is None or not is_live(now):
         raise NothingSharedError
@@ -231,9 +243,7 @@ async def ask_stop(request: Request, visit_id: UUID, caller: PersonCaller, world
     if any(p.state == "paying" for p in each):
         said.append(Words.stop_cancels)
     lines = [*said, Words.stop_afterwards] if said else [Words.stop_nothing]
-    visit = str(visit_id)
-    ask = Ask(Words.stop_title, lines, Urls.insurance_stop(visit), Words.stop_button, Urls.insurance(visit))
-    return await show(request, tx, "ask.html", replace(ask, danger=bool(said)))
+    return Ask(Words.stop_title, lines, action, Words.stop_button, back, danger=bool(said))
 
 
 @router.post("/visits/{visit_id}/insurance/stop")

@@ -109,7 +109,7 @@ class Books:
         self.people = {p.id_number: p for p in people}
         self.rules, self.now = rules, now
         self.codes: dict[str, tuple[Auth, str, datetime]] = {}
-        self.consents: dict[str, Auth] = {}  # by the code each was given for, also when that is used up
+        self.consents: dict[str, Auth] = {}  # by the code, or the certificate's number, also when that is used up
         self.auths: dict[str, Auth] = {}
         self.tokens: dict[str, tuple[str, datetime]] = {}
         self.orders: dict[str, Order] = {}
@@ -132,6 +132,15 @@ class Books:
         self.codes[code] = (auth, openid, self.now() + CODE_LIFE)
         self.consents[code] = auth
         return code
+
+    def certificate(self, id_number: str) -> tuple[Auth, str]:
+        """A certified terminal reads somebody's e-certificate or face: an authorization for one order, and a token."""
+        whose = self.people[id_number]
+        auth = Auth("AUTH" + secrets.token_hex(16).upper(), id_number, id_number, self.now() + AUTH_LIFE)
+        self.auths[auth.number] = self.consents[auth.number] = auth
+        token = "EC" + secrets.token_hex(16)
+        self.tokens[token] = (whose.id_number, self.now() + TOKEN_LIFE)
+        return auth, token
 
     def join(self, person: Person) -> None:
         """Somebody more is insured; whoever is already stays as they are."""

@@ -1,21 +1,23 @@
 """The patient's side and the puppeteer's: consenting, agreeing to pay, misfortunes, notices, the books.
 
-======================== ====================================================================================
-POST /control/consent    ``{"openid", "patient"?: identity number}`` → ``{"auth_code"}``: somebody agrees in the
-                         insurance's mini-program, for themselves or (family account) for a relative
-POST /control/person     ``{"name", "id_number", "openid"?, "scheme"?, "account"?, "sharing"?, "family"?}`` (see
-                         ``books.Person``): somebody more is insured
-POST /control/order      ``{"payOrdId" | "medOrgOrd" | "auth_code" (of its consent), "do"}`` moves an order: ``pay``
-                         the patient agrees, the insurance pays; ``cash`` the cash part arrived; ``fail`` it fails, also
-                         after it was paid; ``inside`` settled at the window; ``reverse`` the insurer takes it back;
-                         ``settling`` 2; ``abnormal`` 14
-POST /control/refund     ``{"appRefdSn", "success": bool}`` decides a refund nobody knew about
-POST /control/behave     a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``
-POST /control/notify     ``{"payOrdId", "spoil"?, "overrides"?, "url"?}`` sends a 6302 now; ``{"replay": payOrdId}``
-                         sends the last genuine bytes again → ``{"status"}``
-GET  /control/books      the oracle: orders, refunds, sums in fen
-GET  /control/notifies   every try of every notice
-======================== ====================================================================================
+========================== ====================================================================================
+POST /control/consent      ``{"openid", "patient"?: identity number}`` → ``{"auth_code"}``: somebody agrees in the
+                           insurance's mini-program, for themselves or (family account) for a relative
+POST /control/certificate  ``{"id_number"}`` → ``{"authno", "ectoken", "idno", "username"}``: a certified terminal
+                           reads somebody's e-certificate or face; good for 15 minutes and one order
+POST /control/person       ``{"name", "id_number", "openid"?, "scheme"?, "account"?, "sharing"?, "family"?}`` (see
+                           ``books.Person``): somebody more is insured
+POST /control/order        ``{"payOrdId" | "medOrgOrd" | "auth_code" (of its consent, or ``authno``), "do"}`` moves an
+                           order: ``pay`` the patient agrees, the insurance pays; ``cash`` the cash part arrived;
+                           ``fail`` it fails, also after it was paid; ``inside`` settled at the window; ``reverse`` the
+                           insurer takes it back; ``settling`` 2; ``abnormal`` 14
+POST /control/refund       ``{"appRefdSn", "success": bool}`` decides a refund nobody knew about
+POST /control/behave       a list of rules (see ``behave``) or ``{"rules": […], "reset": true}``
+POST /control/notify       ``{"payOrdId", "spoil"?, "overrides"?, "url"?}`` sends a 6302 now; ``{"replay": payOrdId}``
+                           sends the last genuine bytes again → ``{"status"}``
+GET  /control/books        the oracle: orders, refunds, sums in fen
+GET  /control/notifies     every try of every notice
+========================== ====================================================================================
 """
 
 from collections.abc import Callable
@@ -36,6 +38,7 @@ def control_routes(world: World) -> list[BaseRoute]:
     control = Control(world)
     return [
         Route("/control/consent", control.consent, methods=["POST"]),
+        Route("/control/certificate", control.certificate, methods=["POST"]),
         Route("/control/person", control.person, methods=["POST"]),
         Route("/control/order", control.order, methods=["POST"]),
         Route("/control/refund", control.refund, methods=["POST"]),
@@ -60,6 +63,16 @@ class Control:
         except (Refusal, KeyError) as no:
             return JSONResponse({"code": no.code if isinstance(no, Refusal) else "NO_SUCH_PERSON"}, 400)
         return JSONResponse({"auth_code": code})
+
+    async def certificate(self, request: Request) -> Response:
+        """A person before a certified terminal."""
+        asked = await request.json()
+        whose = self.world.books.people.get(str(asked.get("id_number")))
+        if whose is None:
+            return JSONResponse({"code": "NO_SUCH_PERSON"}, 400)
+        auth, token = self.world.books.certificate(whose.id_number)
+        read = {"authno": auth.number, "ectoken": token, "idno": whose.id_number, "username": whose.name}
+        return JSONResponse(read)
 
     async def person(self, request: Request) -> Response:
         """Somebody takes out an insurance."""

@@ -130,6 +130,22 @@ def test_an_ec_token_lives_a_day(books: Books, clock: Clock) -> None:
         books.upload(ORG, data | {"medOrgOrd": "N2"})
 
 
+def test_a_certificate_is_good_for_one_order(books: Books, clock: Clock) -> None:
+    """A certified terminal's reading opens its person's insurance, for one order and a quarter of an hour."""
+    auth, token = books.certificate("ID1")
+    assert books.authorized({"ecToken": token}, lambda: None) == ("ID1", None)
+    order = books.upload(ORG, bill("N1", auth.number, ("A1", 1000)))
+    assert books.upload(ORG, bill("N1", auth.number, ("A1", 1000))) is order
+    late, stranger = books.certificate("ID1")[0].number, books.certificate("ID2")[0].number
+    for number, code in ((auth.number, "PAY_AUTH_NO_USED"), (stranger, "PERSON_MISMATCH")):
+        with pytest.raises(Refusal, match=code):
+            books.upload(ORG, bill("N2", number, ("A1", 1000)))
+    clock.at += timedelta(minutes=16)
+    with pytest.raises(Refusal, match="PAY_AUTH_NO_EXPIRED"):
+        books.upload(ORG, bill("N2", late, ("A1", 1000)))
+    assert list(books.orders.values()) == [order]
+
+
 ALLOWED = {
     "pay": {1, 2, 3},
     "cash": {1, 2, 4},

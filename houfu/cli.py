@@ -244,8 +244,8 @@ def rehearse(
     """Play whole visits with phones and a misbehaving outside world, and judge what is left of them.
 
     People pay by every way the house offers: on phones, at the window in cash, by card, a shown code or a face, at the
-    kiosk, together, by the insurance first; some want their money back. In the evening drawers are counted and the day's
-    books compared, to a difference of 0 fen.
+    kiosk, together, by the insurance first; some want their money back. In the evening drawers are counted and the
+    day's books compared, to a difference of 0 fen.
 
     Exit 0 only if everything is right in the end, 1 if something is wrong, 2 if it could not be played.
     """

@@ -231,8 +231,8 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
-    """One server on a socket that listens already, until the block ends."""
+async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[uvicorn.Server]:
+    """One server on a socket that listens already, until the block ends, or for several at once ``should_exit``."""
     config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
@@ -242,7 +242,7 @@ async def serving(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]
                 task.result()
                 raise RuntimeError("a sandbox server ended before it began")
             await asyncio.sleep(0.01)
-        yield
+        yield server
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)

@@ -11,15 +11,19 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import gmalg
 import psutil
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from playwright.sync_api import Browser
+from wechatpayv3.async_ import core
 
 from houfu import migrate
 from houfu.embedded import EmbeddedPostgres
 from people.service import hospitals
 from people.service.pins import hash_pin
+from sandbox.wechat_pay import wire
 from tests.databases import Databases, new_database
 from tests.pwa.browser import chromium
 
@@ -95,12 +99,18 @@ def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
 def _once() -> Iterator[None]:
     """What is slow and always comes out the same is done once, not by every test.
 
-    The certificate authorities of the world (read by every client, though it speaks plain loopback), and the hashes of
-    the PINs in a hospital's file; a PIN that somebody enters is hashed and compared as ever.
+    The certificate authorities of the world (read by every client, though it speaks plain loopback), the hashes of the
+    PINs in a hospital's file (one that somebody enters is hashed and compared as ever), and reading the keys of the
+    made-up world, which checks their primes or works out their other half.
     """
+    other_half = gmalg.SM2.generate_pk
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
         patch.setattr(hospitals, "hash_pin", cache(hash_pin))
+        patch.setattr(core, "load_private_key", cache(core.load_private_key))
+        patch.setattr(wire, "load_pem_private_key", cache(load_pem_private_key))
+        known = cache(lambda secret: other_half(gmalg.SM2(), secret))
+        patch.setattr(gmalg.SM2, "generate_pk", lambda _, secret: known(secret))
         yield
 
 

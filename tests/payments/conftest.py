@@ -35,9 +35,9 @@ from payments.ports import CashChannel, CashPay
 from payments.rules import Till
 from payments.service import attempts
 from payments.service.attempts import Press
-from people.models import Grant, Staff
+from people.models import Grant, Hospital, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
-from people.service import sessions
+from people.service import hospitals, sessions
 from sandbox import insurance
 from sandbox import town as towns
 from sandbox.his.catalogue import HOSPITAL_FILE
@@ -354,9 +354,7 @@ async def _running(
     world.ports.pay.line._guard = Guard("wechat_pay", deadline=3)  # type: ignore[union-attr]  # nobody waits here
     patient = Breaker(failures=1000)
     world.ports.mix._guard = Guard("wechat_mix", deadline=3, breaker=patient)  # type: ignore[union-attr]
-    document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
-    document["his"]["base_url"] = ports.url("his")
-    his_keys: tuple[Key, list[Key]] = await demo.open_hospital(world, document)
+    his_keys = await _moved(world, ports.url("his"))
     town = towns.build(world_keys, ports, f"http://127.0.0.1:{port}", his_keys, scale=0.001)
     town.pay.now = town.pay.notifier._now = clock
     # Her personal account is empty, so that every line leaves something to pay.
@@ -364,19 +362,33 @@ async def _running(
     async with AsyncExitStack() as stack:
         for name in set(towns.NAMES) - {"his", "wechat_pay", "insurance"}:
             stack.callback(ports.sockets[name].close)
-        await stack.enter_async_context(_served(world, listening))
+        servers = [await stack.enter_async_context(_served(world, listening))]
         apps: dict[str, Any] = {
             "his": his_app(town.his),
             "wechat_pay": town.register(),
             "insurance": insurance.build(town.insurance),
         }
         for name, app in apps.items():
-            await stack.enter_async_context(towns.serving(app, ports.sockets[name]))
+            servers.append(await stack.enter_async_context(towns.serving(app, ports.sockets[name])))
         made = await _house(world, town, f"http://127.0.0.1:{port}", clock)
         yield made
         await town.pay.notifier.stop()
         for client in made.clients:
             await client.aclose()
+        world.hub.close()
+        for server in servers:  # each takes its time to stop: all at once
+            server.should_exit = True
+
+
+async def _moved(world: World, address: str) -> tuple[Key, list[Key]]:
+    """Yesterday's hospital, whose own system has another address today; its keys."""
+    his = json.loads(HOSPITAL_FILE.read_text("utf-8"))["his"]
+    inbound, outbound = his["inbound_keys"][0]["id"], his["outbound_key"]["id"]
+    async with world.db.begin() as tx:
+        hospital = (await tx.session.scalars(select(Hospital))).one()
+        hospital.his_url = address
+        secrets = await hospitals.keys_of(tx, hospital.id)
+    return Key(inbound, secrets[inbound]), [Key(outbound, secrets[outbound])]
 
 
 class _served:
@@ -385,12 +397,13 @@ class _served:
         config = uvicorn.Config(self.app, http="httptools", log_config=None, timeout_graceful_shutdown=2)
         self.server = QuietServer(config)
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> uvicorn.Server:
         self.task = asyncio.create_task(self.server.serve(sockets=[self.listening]))
         while not self.server.started:
             if self.task.done():
                 self.task.result()
             await asyncio.sleep(0.01)
+        return self.server
 
     async def __aexit__(self, *_: object) -> None:
         self.app.state.world.hub.close()

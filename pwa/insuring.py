@@ -193,7 +193,8 @@ async def _settling(who: _Reader, tx: Tx, now: Round, each: Sequence[Standing]) 
     shown: dict[str, object] = {"settlings": [settling_of(one) for one in each], "may_stop": True}
     waits = [one.waits_for for one in each]
     if parts.at_counter(now):
-        return _step(found, "counter", **shown)
+        theirs = [Settling("at_counter" if s.waits_for is Waits.CONSENT else _state(s), s.total_fen) for s in each]
+        return _step(found, "counter", **shown | {"settlings": theirs})
     every = await parts.of_round(tx, now.id)
     shown["may_act"] = mine = all(p.actor == who.caller.viewer for p in every)
     if Waits.CONSENT in waits:

@@ -34,7 +34,7 @@ def _before() -> dict[str, Sample]:
         "insurance-consent-two": _at("consent", "placed", "waits", number=2, **consent),
         "insurance-refused": _at("consent", "waits", number=1, error=Words.said["refused"], **consent),
         "insurance-waits": _at("waits", "placed", "waits", number=2, may_stop=True),
-        "insurance-counter": _at("counter", "placed", "waits", may_stop=True),
+        "insurance-counter": _at("counter", "placed", "at_counter", may_stop=True),
         "insurance-reckoning": _at("reckoning", "placed", "reckoning", may_stop=True),
     }
 

@@ -59,6 +59,7 @@ class Insurance:
     reckoning_says = "一般几秒钟。算好了这里会自己变，现在不扣款。"
     states = {
         "waits": "等您授权",
+        "at_counter": "在窗口办",
         "reckoning": "医保正在算",
         "placed": "算好了",
         "paying": "等着医保付",

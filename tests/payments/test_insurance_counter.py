@@ -247,7 +247,7 @@ async def test_what_is_not_her_certificate(house: House) -> None:
         ("E1234567890", "EC_QRCODE", 422, "bad_capture", "没有读到医保凭证"),
         ('{"authno":"AUTH0123456789"}', "EC_QRCODE", 422, "bad_capture", "没有读到医保凭证"),
         ("131234567890123456", "PAY_CODE", 409, "capture_not_here", "刚才读的不是医保码"),
-        ("face-1", "FACE_CODE", 409, "face_not_here", "刚才读的是微信的脸"),
+        ("face-1", "FACE_CODE", 409, "capture_not_here", "刚才读的不是医保码"),
     ):
         answer = await machine.send(value, kind)
         assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -58,14 +58,13 @@ SLICE: Sequence[Job] = (
 # Nobody pays an order that was closed sixteen minutes ago: what our last look cannot see, the nightly books show.
 WHOLE: Sequence[Job] = (  # dealt out in turn, so that both workers have as much to do
     Job("one payer", 7, ("confirms early", "given up", "sweep", "16 minutes", "notice early")),
-    Job("two shares", 3, ("given up",)),
+    Job("two shares", 6, ("given up",)),
     Job("a settlement goes back", 4, ()),
     Job("two settlements, shares of the rest", 1, ()),
-    Job("one press pays both", 6, ()),
     Job("insured", 6, ()),
     Job("given up", 1, ("son confirms",)),
-    Job("one payer", 5, ("confirms early", "given up", "closed yet paid")),
     Job("one press pays both", 1, ("insurance fails", "cash fails")),
+    Job("one payer", 5, ("confirms early", "given up", "closed yet paid")),
 )
 
 

@@ -16,7 +16,6 @@ from payments import flows
 from payments.flows import mixing as presses
 from payments.flows.mixing import Lines
 from payments.ports import CashChannel, InsuranceCenter
-from payments.rules import Till
 from payments.rules.mixing import InsuranceInWeChatError, InsuranceNotHereError, Waits
 from payments.service import consents, mixing
 from payments.service.mixing import Payer, Standing
@@ -136,10 +135,8 @@ async def payer_of(request: Request, world: World, tx: Tx, caller: Actor, channe
         InsuranceInWeChatError: another browser, or WeChat does not know the caller under our app.
     """
     lines_of(world)
-    _, till = till_of(world)
     way = channel or (CashChannel.JSAPI if in_wechat(request, world) else CashChannel.H5)
-    if way is CashChannel.MINIPROG:
-        till = Till(till.mchid, world.settings.wechat_mini_appid)
+    _, till = till_of(world, way)
     openid = await sessions.openid_of(tx, caller.id, till.appid) if till.appid else None
     if way not in (CashChannel.JSAPI, CashChannel.MINIPROG) or openid is None:
         raise InsuranceInWeChatError

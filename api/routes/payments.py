@@ -15,6 +15,7 @@ from kernel.outside import NotConfigured
 from payments import flows
 from payments.ports import CashChannel, CashPay
 from payments.rules import PAYABLE, Piece, Till
+from payments.rules.counter import DeskWay
 from payments.service import attempts, moves, rounds
 from payments.service.attempts import Attempt, Press
 from people.rules import Actor, ActorKind
@@ -26,8 +27,8 @@ router = APIRouter(prefix="/api", tags=["payments"])
 # --------------------------------------------------------------------------- shared with the pages (pwa.pages.pay)
 
 
-def till_of(world: World) -> tuple[CashPay, Till]:
-    """The line to WeChat Pay, and whose till it is.
+def till_of(world: World, way: CashChannel | DeskWay | None = None) -> tuple[CashPay, Till]:
+    """The line to WeChat Pay, and whose till it is; who pays in the mini-program is known by another app.
 
     Raises:
         NotConfigured: there is none.
@@ -35,7 +36,9 @@ def till_of(world: World) -> tuple[CashPay, Till]:
     settings = world.settings
     if world.ports.pay is None:
         raise NotConfigured("wechat_pay")
-    return world.ports.pay, Till(settings.wechat_pay_mchid, settings.wechat_pay_appid or settings.wechat_appid)
+    account = settings.wechat_pay_appid or settings.wechat_appid
+    appid = settings.wechat_mini_appid if way is CashChannel.MINIPROG else account
+    return world.ports.pay, Till(settings.wechat_pay_mchid, appid)
 
 
 def in_wechat(request: Request, world: World) -> bool:
@@ -60,12 +63,13 @@ async def press_of(
     lines: Collection[UUID] = (),
 ) -> Press:
     """What the payer's page asks, in the way that works where it runs: bridge in WeChat, H5 elsewhere, QR at a desk."""
-    _, till = till_of(world)
     ip = request.client.host if request.client else None
     if caller.kind is ActorKind.STAFF:
         return Press(CashChannel.NATIVE, key, amount_fen, ip, share=share, lines=frozenset(lines))
     way = channel or (CashChannel.JSAPI if in_wechat(request, world) else CashChannel.H5)
-    openid = await sessions.openid_of(tx, caller.id, till.appid) if way is CashChannel.JSAPI else None
+    appid = till_of(world, way)[1].appid
+    inside = way in (CashChannel.JSAPI, CashChannel.MINIPROG) and bool(appid)
+    openid = await sessions.openid_of(tx, caller.id, appid) if inside else None
     return Press(way, key, amount_fen, ip, openid, share, frozenset(lines))
 
 
@@ -176,7 +180,7 @@ async def begin(
         share=body.share,
         lines=body.lines,
     )
-    pay, till = till_of(world)
+    pay, till = till_of(world, wish.channel)
     await tx.let_go()
     return await _now(world, caller, await flows.press(world.db, pay, caller, visit_id, wish, till))
 

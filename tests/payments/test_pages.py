@@ -11,6 +11,7 @@ from kernel.ids import new_id
 from kernel.money import yuan
 from payments import flows
 from payments.models import Attempt
+from people.service import patients, sessions
 from tests.payments.conftest import DAUGHTER, MOTHER, PAGE, Bill, House
 
 SAFARI = "Mozilla/5.0 (iPhone) Version/18.0 Safari/605"
@@ -201,3 +202,24 @@ async def test_for_programs(house: House) -> None:
     assert (busy.status_code, busy.json()["code"]) == (409, "attempt_in_progress")
     assert (await mother.post(f"{payment}/cancel")).json()["state"] == "closed"
     assert await house.count(Attempt) == 1
+
+
+async def test_in_the_mini_program(house: House) -> None:
+    """Programs say where they run: WeChat knows the payer by another app there, and its order is that app's."""
+    bill = await house.bill()
+    daughter, mini = house.phone(house.daughter), house.town.keys.wechat.mini_appid
+    body = {"amount_fen": bill.owed, "channel": "MINIPROG"}
+    key = {"Idempotency-Key": str(new_id())}
+    unknown = await daughter.post(f"/api/visits/{bill.visit}/payments", json=body, headers=key)
+    assert (unknown.status_code, unknown.json()["code"]) == (409, "pay_needs_wechat_login")
+    async with house.db.begin() as tx:
+        person = await patients.by_id(tx, house.daughter.id)
+        await sessions.link_wechat(tx, person, f"m{DAUGHTER}", mini)
+    made = await daughter.post(f"/api/visits/{bill.visit}/payments", json=body, headers=key)
+    params = made.json()["client_params"]
+    assert params["appId"] == mini
+    answer = await house.control("/control/pay", {"openid": f"m{DAUGHTER}", "params": params})
+    assert answer["err_msg"].endswith(":ok")
+    await house.until_state(UUID(made.json()["id"]), "paid")
+    await house.settle()
+    assert await house.states(bill.visit) == {"settled"}

@@ -127,13 +127,25 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The visit somebody wants to look at."""
+    """The visit somebody wants to look at.
+
+    ``stages``: sensitive category ("" for what is not sensitive) of its encounters → whether one is going on. Empty:
+    nothing in it is sensitive. For who may not know a category, a visit that is nothing but that was never there, and
+    one that goes on in that alone has ended.
+    """
 
     patient_id: UUID
     hospital_id: UUID
     visit_id: UUID
     ended: bool
     settled: bool
+    stages: tuple[tuple[str, bool], ...] = ()
+
+    def lasts_for(self, opened: frozenset[str]) -> bool:
+        """Whether something of it goes on that is known to whom these categories are open."""
+        if self.ended or not self.stages:
+            return not self.ended
+        return any(going and (not c or c in opened) for c, going in self.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +213,8 @@ class GrantFact:
 def view_from(grants: Iterable[GrantFact], subject: Subject, now: datetime) -> View:
     """Join the live grants of one relative on one patient into the view of one visit.
 
-    A watcher's grant shuts when the visit has ended; a payer keeps amount and hospital until it is settled, and a
-    guardian keeps everything. Each category is seen as deep as the deepest grant *that opened it* goes.
+    A watcher's grant shuts when all the visit that it opens has ended; a payer keeps amount and hospital until it is
+    settled, and a guardian keeps everything. Each category is seen as deep as the deepest grant *that opened it* goes.
     """
     depth, pays, owner = Depth.NOTHING, False, False
     opened: dict[str, Depth] = {}
@@ -214,7 +226,7 @@ def view_from(grants: Iterable[GrantFact], subject: Subject, now: datetime) -> V
         owner = owner or grant.kind is GrantKind.GUARD
         pays = pays or grant.kind is GrantKind.PAY
         if (grant.kind is GrantKind.PAY and not subject.settled) or (
-            grant.kind is GrantKind.WATCH and not subject.ended
+            grant.kind is GrantKind.WATCH and subject.lasts_for(grant.opened)
         ):
             reach = min(grant.depth, Depth.RESULTS)
             depth = max(depth, reach)

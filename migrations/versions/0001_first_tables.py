@@ -106,7 +106,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("patient_id", sa.Uuid(), nullable=False),
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
-        sa.Column("last_rank", sa.BigInteger(), nullable=False),
+        sa.Column("ranks", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_feed")),
     )
     op.create_table(
@@ -661,6 +661,7 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stages", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.CheckConstraint("mode IN ('UPFRONT', 'DEFERRED')", name=op.f("ck_visit_mode")),
         sa.ForeignKeyConstraint(
             ["hospital_id"],
@@ -772,6 +773,7 @@ def upgrade() -> None:
         sa.Column("doctor", sa.String(), nullable=True),
         sa.Column("insurance_status", sa.String(), nullable=False),
         sa.Column("insurance_scheme", sa.String(), nullable=True),
+        sa.Column("category", sa.String(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
@@ -1616,6 +1618,7 @@ def upgrade() -> None:
         sa.Column("estimate", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("insurance_class", sa.String(), nullable=True),
         sa.Column("category", sa.String(), nullable=True),
+        sa.Column("far", sa.String(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("pay_first", sa.Boolean(), nullable=False),
         sa.Column("ordered_by", sa.String(), nullable=True),

@@ -1,6 +1,6 @@
 """Who may see and do what: the patient herself, her hospital's staff, and relatives as far as she let them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -42,6 +42,7 @@ __all__ = [
     "relations_of",
     "require",
     "view_of",
+    "views_of",
     "watched",
 ]
 
@@ -63,7 +64,15 @@ async def view_of(tx: Tx, actor: Actor, subject: Subject) -> View:
         return KIOSK_VIEW if actor.hospital_id == subject.hospital_id else NOTHING
     if actor.id == subject.patient_id:
         return OWNER
-    return view_from(map(_fact, await _grants(tx, actor.id, subject.patient_id)), subject, tx.now)
+    return (await views_of(tx, actor, subject.patient_id, [subject]))[0]
+
+
+async def views_of(tx: Tx, actor: Actor, patient_id: UUID, subjects: Sequence[Subject]) -> list[View]:
+    """What a person sees of several visits of one patient."""
+    if actor.id == patient_id:
+        return [OWNER] * len(subjects)
+    facts = [_fact(g) for g in await _grants(tx, actor.id, patient_id)]
+    return [view_from(facts, subject, tx.now) for subject in subjects]
 
 
 async def can(tx: Tx, actor: Actor, action: Action, subject: Subject) -> bool:
@@ -154,9 +163,9 @@ async def patients_of(tx: Tx, actor: Actor) -> list[Person]:
 
 async def watched(tx: Tx, actor: Actor, subject: Subject) -> bool:
     """Whether the caller could watch this visit while it lasted, and holds the same grant still."""
-    if actor.kind is not ActorKind.PERSON or not subject.ended:
+    if actor.kind is not ActorKind.PERSON:
         return False
-    running = replace(subject, ended=False, settled=False)
+    running = replace(subject, ended=False, settled=False, stages=tuple((c, True) for c, _ in subject.stages))
     return view_from(map(_fact, await _grants(tx, actor.id, subject.patient_id)), running, tx.now).depth > Depth.NOTHING
 
 

@@ -55,7 +55,7 @@ async def _over(request: Request, tx: Tx, caller: Actor, visit_id: UUID, mark: s
         raise NotFoundError
     hospital = await hospitals.by_id(tx, visit.hospital_id)
     patient = await patients.by_id(tx, visit.patient_id)
-    head = VisitHead(str(visit.id), hospital.name, patient.name_masked, None, visit.opened_at)
+    head = VisitHead(str(visit.id), hospital.name, patient.name_masked, None, tx.now)
     who = await _name_of(tx, caller, patient)
     return await show(request, tx, "companion.html", Companion(head, who, "", (), news_url(mark), shared=False))
 

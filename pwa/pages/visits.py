@@ -25,7 +25,7 @@ async def visits(
     """One page of them."""
     patient = await chosen(request, tx, caller)
     people = await people_of(tx, caller)
-    found = await reading.visits_of_patient(tx, patient.id, limit=skip + PAGE + 1)
+    found = [visit for visit, _ in await reading.visits_seen(tx, caller, patient.id, limit=skip + PAGE + 1)]
     cards = [c for c in [await card_of(tx, caller, v) for v in found[skip : skip + PAGE]] if c]
     older = f"{Urls.visits}?skip={skip + PAGE}" if len(found) > skip + PAGE else None
     view = Visits(next(p for p in people if p.id == str(patient.id)), cards, older)

@@ -1,14 +1,20 @@
 """Looking visits up; the caller decides who may see what it finds."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 
 from kernel.db import Tx
+from people.rules import Actor, View
+from people.service import access
 from visits.models import Encounter, Visit
+from visits.rules import known_since
 from visits.service.subjects import subject_of
 
-__all__ = ["encounters_of", "subject_of", "visit_of", "visits_of_patient"]
+__all__ = ["encounters_of", "since", "subject_of", "visit_of", "visits_of_patient", "visits_seen"]
+
+MOST = 500
 
 
 async def visit_of(tx: Tx, visit_id: UUID) -> Visit | None:
@@ -20,6 +26,24 @@ async def visits_of_patient(tx: Tx, patient_id: UUID, limit: int = 100) -> list[
     """A patient's visits everywhere, newest first."""
     query = select(Visit).where(Visit.patient_id == patient_id).order_by(Visit.day.desc(), Visit.opened_at.desc())
     return list(await tx.session.scalars(query.limit(limit)))
+
+
+async def visits_seen(tx: Tx, actor: Actor, patient_id: UUID, limit: int = 100) -> list[tuple[Visit, View]]:
+    """Those of a patient's visits that exist for this person, with what they see of each, newest first.
+
+    What they may not know of takes no place in the list and does not order it.
+    """
+    found = await visits_of_patient(tx, patient_id, limit if actor.id == patient_id else MOST)
+    views = await access.views_of(tx, actor, patient_id, [subject_of(visit) for visit in found])
+    seen = [(visit, view) for visit, view in zip(found, views, strict=True) if not view.blind]
+    return sorted(seen, key=lambda one: (one[0].day, since(*one)), reverse=True)[:limit]
+
+
+def since(visit: Visit, view: View) -> datetime:
+    """When the visit began, as far as this view may know."""
+    if view.owner or view.pays or view.staff:
+        return visit.opened_at
+    return known_since(visit.stages, view) or visit.opened_at
 
 
 async def encounters_of(tx: Tx, visit_id: UUID) -> list[Encounter]:

@@ -4,7 +4,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.routes import books, consent, family, insurance, payments, session, terminals, visits
+from api.routes import books, consent, family, insurance, payments, session, terminals, visits, words
 from intake.rules import example as his_example
 
 VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
@@ -50,8 +50,8 @@ _ROUND = {
 }  # fmt: skip
 _STEP = {
     "id": ORDER, "kind": "lab", "name": "抽血", "department": "检验科", "place": "2 楼抽血处", "state": "checked_in",
-    "preparation": ["先别吃东西，可以喝几口水。"], "note": None, "ahead": 3, "room": None, "result_flag": None,
-    "at": AT, "rank": 17,
+    "preparation": ["先别吃东西，可以喝几口水。"], "note": None, "ahead": 3, "queue_at": AT, "room": None,
+    "result_flag": None, "at": AT, "rank": 17,
 }  # fmt: skip
 _CONTRACT = {
     "contract_id": CONTRACT, "hospital_id": HOSPITAL, "state": "signed", "role": "patient", "method": "strokes",
@@ -59,8 +59,11 @@ _CONTRACT = {
 }  # fmt: skip
 _GRANT: dict[str, Any] = {
     "id": BOND, "bond": BOND, "patient": "朱**", "relative": "示**", "kind": "pay", "relation": "daughter",
-    "depth": "none", "opened": [], "visit_id": None, "cap_fen": 50000, "ask_first": False, "until": None,
-    "state": "active",
+    "depth": "none", "opened": [], "calls": False, "visit_id": None, "cap_fen": 50000, "ask_first": False,
+    "until": None, "state": "active",
+}  # fmt: skip
+_WORD = {
+    "id": BOND, "code": "fine", "text": "我没事，别担心。", "to_patient": False, "relation": "", "at": AT,
 }  # fmt: skip
 _DIFFERENCE = {
     "id": LINE, "about": "settlement", "kind": "missing_at_his", "number": "HFS20261120…", "payment": "HFS20261120…",
@@ -91,14 +94,20 @@ MODELS: dict[type[BaseModel], Any] = {
     },
     consent.ContractOut: _CONTRACT,
     family.FamilyOut: {"given": [_GRANT], "held": []},
-    family.InviteBody: {**_OFFER, "patient_id": None, "visit_id": VISIT},
+    family.InviteBody: {**_OFFER, "patient_id": None, "visit_id": VISIT, "share": True},
+    family.WatchBody: {"depth": "results", "opened": ["gynaecology"], "calls": True},
+    family.ChoiceBody: {"kind": "share", "given": False},
+    family.ChoiceOut: {"kind": "share", "given": True, "version": "2026-1", "at": AT},
+    words.WordBody: {"code": "fine"},
+    words.WordOut: _WORD,
+    words.WordsOut: {"said": [_WORD], "can_say": {"fine": "我没事，别担心。"}},
     family.InvitedOut: {
         "id": BOND, "path": "/bind/k3v9…", "code": "482106", "code_expires_at": AT, "expires_at": LATER,
     },
     family.OfferOut: {**_OFFER, "patient": "朱**", "visit_id": VISIT, "expires_at": LATER},
     family.GrantOut: _GRANT,
     family.CodeBody: {"who": "19900000001", "code": "482106"},
-    family.LookOut: {"who": "示**", "page": "bill", "visit_id": VISIT, "at": AT},
+    family.LookOut: {"who": "示**", "relation": "daughter", "page": "bill", "visit_id": VISIT, "at": AT},
     family.GuardianBody: {"patient_number": "P0000003", "guardian_phone": "19900000004", "relation": "parent"},
     payments.PayBody: {"amount_fen": 3780, "channel": "JSAPI", "share": None},
     payments.ShareBody: {"amount_fen": 3000, "person_id": RELATIVE},

@@ -274,8 +274,8 @@ class NotDisputableError(HoufuError):
 # before it is done; ``prepaid``: paid, and not done yet. Both are the patient's own part, and neither is owed.
 _DONE = ("done_fen", "fund_fen", "account_fen", "hospital_fen", "self_fen")
 SUMS = (*_DONE, "payable_fen", "planned_fen", "paid_fen", "first_fen", "prepaid_fen")
-# What of it is told to who neither pays nor acts for the patient. A settlement of the insurance is spread over all lines,
-# hidden ones too, so such a viewer reads the hospital's own split, line by line.
+# What of it is told to who neither pays nor acts for the patient. A settlement of the insurance is spread over all
+# lines, hidden ones too, so such a viewer reads the hospital's own split, line by line.
 _FAR = {"fund_fen": "far_fund_fen", "account_fen": "far_account_fen", "self_fen": "far_self_fen"}
 PAYABLE_FIRST = frozenset({S.PLANNED, S.BILLABLE})
 """Where a line that is to be paid first can be paid: nobody has done it yet, or the department did not wait."""

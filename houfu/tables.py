@@ -26,6 +26,7 @@ from kernel.jobs import Job
 from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
+from people.service import access
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -148,6 +149,11 @@ async def _forget_codes(world: World) -> None:
         await codes.forget_old(tx)
 
 
+async def _forget_looks(world: World) -> None:
+    async with world.db.begin() as tx:
+        await access.forget_looks(tx)
+
+
 async def _end_forgotten(world: World) -> None:
     async with world.db.begin() as tx:
         await encounters.end_forgotten(tx)
@@ -206,6 +212,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("consent.lapsed", 600, _lift_lapsed),
     Sweep("billing.creditor", 300, _take_over),
     Sweep("visits.forgotten", 60, _end_forgotten),
+    Sweep("people.looks", 3600, _forget_looks),
     Sweep("visits.his", 1, _deliver_calls, woken=True),
     Sweep("intake.parked", 5, _parked),
     Sweep("houfu.audit", 300, _audit),

@@ -42,7 +42,7 @@ def next_rank(tx: Tx, feed: Feed, category: str | None) -> int:
 
     It is in microseconds. Two categories may use the same one: what is hidden must not push what is seen.
     """
-    rank = max(feed.ranks.get(category or "", 0) + 1, int(tx.now.timestamp() * 1_000_000))
+    rank: int = max(feed.ranks.get(category or "", 0) + 1, int(tx.now.timestamp() * 1_000_000))
     tx.count(feed, ranks={**feed.ranks, category or "": rank})
     return rank
 

@@ -1,8 +1,8 @@
 """Who may see what of whom, decided without asking anybody: grants in, a view out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
@@ -57,6 +57,60 @@ class Audience(IntEnum):
     RESULTS = 3
     PATIENT = 4  # the patient and her guardian only
     PAYERS = 5  # the patient's side and whoever may pay
+
+
+class ChoiceKind(StrEnum):
+    """What a person agrees to by itself, apart from all else; taking it back costs no care."""
+
+    SHARE = "share"  # relatives may see, as far as each was let
+    CREDIT = "credit"  # a debt may be reported to the city's credit platform, after notice
+    LOCATION = "location"  # the phone may say where in the hospital it is
+
+
+LOOKS_KEPT = timedelta(days=3 * 366)
+"""How long it is kept who looked: the three years for which the law wants processing recorded."""
+ONE_SITTING = timedelta(minutes=20)  # an open stream is begun anew every quarter of an hour
+
+
+@dataclass(frozen=True, slots=True)
+class LookFact:
+    """One look: the viewer's key, masked name and relation, at which page of which visit."""
+
+    viewer: str
+    who: str
+    relation: str
+    page: str
+    visit_id: UUID | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Looks of one sitting told as one; ``times`` looks from ``first`` to ``last``."""
+
+    who: str
+    relation: str
+    page: str
+    visit_id: UUID | None
+    first: datetime
+    last: datetime
+    times: int
+
+
+def sittings(looks: Iterable[LookFact]) -> list[Looked]:
+    """Looks of the same viewer at the same thing, each soon after the other, as one; newest first."""
+    found: list[Looked] = []
+    latest: dict[tuple[str, str, UUID | None], int] = {}
+    for one in sorted(looks, key=lambda look: look.at):
+        key = (one.viewer, one.page, one.visit_id)
+        place = latest.get(key)
+        if place is not None and one.at - found[place].last <= ONE_SITTING:
+            was = found[place]
+            found[place] = replace(was, last=one.at, times=was.times + 1)
+            continue
+        latest[key] = len(found)
+        found.append(Looked(one.who, one.relation, one.page, one.visit_id, one.at, one.at, 1))
+    return sorted(found, key=lambda sitting: sitting.last, reverse=True)
 
 
 class Creditor(StrEnum):
@@ -251,6 +305,7 @@ class Action(StrEnum):
     DISPUTE = "dispute"
     LEAVE = "leave"
     PAY = "pay"
+    SEND_WORD = "send_word"
     ASK_FAMILY = "ask_family"
     SIGN = "sign"
     WITHDRAW = "withdraw"
@@ -300,6 +355,8 @@ def may(action: Action, view: View, *, role: Role | None = None, signs: bool = F
         return role in _ROLES.get(action, frozenset())
     if action in _DEPTHS:
         return view.depth >= _DEPTHS[action]
+    if action is Action.SEND_WORD:
+        return view.owner or view.depth >= Depth.STEPS
     if action in (Action.PAY, Action.SEE_TOTAL):
         return view.pays or view.owner
     if action is Action.SIGN:

@@ -17,6 +17,7 @@ class Urls:
     login_enrol = "/login/enrol"
     login_wechat = "/login/wechat"
     settings = "/settings"
+    choices = "/choices"
     person = "/person"
     desk = "/desk"
     desk_login = "/desk/login"
@@ -119,6 +120,16 @@ class Urls:
     def companion(visit: str) -> str:
         """The companion's story of the visit."""
         return f"/visits/{visit}/story"
+
+    @staticmethod
+    def words(visit: str) -> str:
+        """Say a ready-made sentence to the other side (POST ``code``)."""
+        return f"/visits/{visit}/words"
+
+    @staticmethod
+    def watch(bond: str) -> str:
+        """Change what a relative sees (POST ``depth``, ``toggle``, ``calls``)."""
+        return f"/family/{bond}/watch"
 
     @staticmethod
     def pay(visit: str) -> str:

@@ -1,6 +1,7 @@
 """All page words under one name, the way templates reach them: ``w.bill.title``."""
 
 from words import books as books_words
+from words import choices as choices_words
 from words import companion as companion_words
 from words import counter as counter_words
 from words import desk as desk_words
@@ -28,6 +29,7 @@ class Pages:
     insurance = insurance_words.Insurance
     family = patient.Family
     companion = companion_words.Companion
+    choices = choices_words.Choices
     visits = patient.Visits
     settings = patient.Settings
     letter = letters.Letter

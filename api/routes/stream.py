@@ -17,6 +17,7 @@ from notices import service as notices
 from people.rules import Actor
 from people.service import access
 from visits.service import reading
+from visits.service.subjects import subject_of_visit
 
 router = APIRouter(tags=["stream"])
 
@@ -49,6 +50,7 @@ async def stream(
     if start is None or start > upto:
         # Forged, foreign, or from before a restore: the page must be drawn afresh.
         return Response(b"retry: 3000\n\n" + RELOAD, media_type="text/event-stream")
+    await access.look(tx, caller, await subject_of_visit(tx, visit_id), page if format == "html" else "live")
     line = world.hub.stream(caller, visit_id, patient, view, (format, page if format == "html" else None), start)
 
     async def serve(receive: Receive, send: Send) -> None:

@@ -153,6 +153,7 @@ class StepOut(BaseModel):
     preparation: list[str] = Field(description="sentences")
     note: str | None
     ahead: int | None
+    queue_at: datetime | None = Field(description="when the hospital last said how many are ahead")
     room: str | None
     result_flag: str | None
     at: datetime
@@ -248,7 +249,10 @@ async def visits(
     wanted = patient or caller.id
     if wanted not in known:
         raise NotFoundError
-    return [_visit(visit, view) for visit, view in await reading.visits_seen(tx, caller, wanted)]
+    found = await reading.visits_seen(tx, caller, wanted)
+    for visit, _ in found:
+        await access.look(tx, caller, reading.subject_of(visit), "list")
+    return [_visit(visit, view) for visit, view in found]
 
 
 @router.get("/visits/{visit_id}")

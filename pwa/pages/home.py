@@ -82,6 +82,8 @@ async def home(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDe
     all_visits = [visit for visit, _ in await reading.visits_seen(tx, caller, patient.id, limit=PAST + 10)]
     today = [v for v in all_visits if v.day == day or v.state == "open"]
     cards: list[VisitCard] = [c for c in [await card_of(tx, caller, v) for v in today] if c]
+    for visit in today:  # the card says where she is to go next
+        await access.look(tx, caller, reading.subject_of(visit), "home")
     past: list[VisitCard] = []
     for visit in all_visits:
         if visit not in today and len(past) < PAST:

@@ -49,6 +49,7 @@ WATCHERS = {
     "knows": Terms(GrantKind.WATCH, Depth.RESULTS, ("gynaecology",)),
 }
 CURIOUS = "results"  # sees most of what is not hidden
+TOMORROW = NOW + timedelta(days=1)
 # They end the session, or answer with nothing but chance.
 LEFT_OUT = {"/logout", "/api/session", "/login/wechat/back"}
 # What makes itself anew each time, of one length: positions of feeds and keys of forms.
@@ -177,7 +178,7 @@ def probes(day: Day, *, wide: bool) -> Iterator[tuple[str, str, Json]]:
     seen = {
         "line_id": [str(lines.charge_id(day.hospital, c)) for c in ("CV", "CH", "RH")],
         "order_id": [str(orders.order_id(day.hospital, o)) for o in ("OV", "OH")],
-        "visit_id": [visit, str(encounters.visit_id_on(day.hospital, day.patient, NOW + timedelta(days=1)))][: 1 + wide],
+        "visit_id": [visit, str(encounters.visit_id_on(day.hospital, day.patient, TOMORROW))][: 1 + wide],
         "hospital_id": [str(day.hospital)],
         "patient_id": [str(day.patient)],
     }
@@ -209,7 +210,10 @@ def probes(day: Day, *, wide: bool) -> Iterator[tuple[str, str, Json]]:
 async def a_day(url: str, folder: Path, patch: pytest.MonkeyPatch, *, secret: bool) -> AsyncIterator[Day]:
     """A world with one hospital, one patient, and four companions who do not pay."""
     count = iter(range(10_000))
-    same = lambda: uuid5(NAMESPACE_URL, str(next(count)))  # noqa: E731 - whoever is made in one order is the same twice
+
+    def same() -> UUID:  # whoever is made in one order is the same twice
+        return uuid5(NAMESPACE_URL, str(next(count)))
+
     for module in ("people.service.patients", "people.service.grants", "people.service.hospitals"):
         if "new_id" in vars(__import__(module, fromlist=["new_id"])):
             patch.setattr(f"{module}.new_id", same)
@@ -312,7 +316,7 @@ def differs(one: Any, other: Any) -> tuple[str, str]:
 async def test_a_hidden_department_leaves_no_trace(
     databases: Databases, template_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All routes, all pages, all streams of three companions: equal in both worlds; who was let in sees the difference."""
+    """All routes and streams of three companions: equal in both worlds; who was let in sees the difference."""
     days = []
     for secret in (True, False):
         with databases.lent(template_database) as url:

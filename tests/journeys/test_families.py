@@ -23,6 +23,7 @@ def test_the_husband_signs_ahead_and_pays_from_work(stage: Stage) -> None:
     wife.locator("[name=cap_yuan]").fill("")
     wife.locator("[name=signs]").check()
     wife.locator("[name=depth][value=bill]").check()
+    wife.locator("[name=share]").check()
     wife.get_by_role("button", name="做好二维码").click()
     husband.goto(stage.url("husband", scanned(wife.locator(".qr img"))))
     expect(husband.locator("main")).to_contain_text("周**")

@@ -315,7 +315,10 @@ async def end_forgotten(tx: Tx, limit: int = 100) -> int:
         )
         for encounter_id_, visit_id_ in (await tx.session.execute(query)).all():
             await lock(tx, visit_id_)
-            visit, encounter = await tx.get(Visit, visit_id_, lock=True), await tx.get(Encounter, encounter_id_, lock=True)
+            visit, encounter = (
+                await tx.get(Visit, visit_id_, lock=True),
+                await tx.get(Encounter, encounter_id_, lock=True),
+            )
             if visit is not None and encounter is not None and encounter.finished_at is None:
                 await _over(tx, hospital, visit, encounter, tx.now)
                 ended += 1

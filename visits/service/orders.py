@@ -217,6 +217,7 @@ def step_payload(order: Order) -> dict[str, Any]:
             "preparation": list(order.preparation),
             "note": order.note,
             "ahead": order.ahead,
+            "queue_at": order.queue_at.isoformat() if order.queue_at else None,
             "room": order.room,
             "result_flag": order.result_flag,
             "at": _last_moment(order).isoformat(),

@@ -150,17 +150,6 @@ def _on_the_way() -> dict[str, Sample]:
 
 
 def _family() -> dict[str, Sample]:
-    entries = [
-        v.StoryEntry("s2-checked_in", 5, at(10, 18), "到了，等叫号：抽血", "2 楼抽血处"),
-        v.StoryEntry("c4-billable", 4, at(9, 40), "心电图已做完，记入账单", None, 3000),
-        v.StoryEntry("s4-result", 3, at(9, 38), "结果出来了：心电图"),
-        v.StoryEntry("s1-performed", 2, at(9, 12), "做完了：看医生"),
-        v.StoryEntry("v-open", 1, at(9, 0), "到了医院，开始看病"),
-    ]
-    said = (
-        v.Word("w2", 7, at(10, 19), "女儿", messages.TO_PATIENT["here"]),
-        v.Word("w1", 6, at(10, 16), "您", messages.TO_FAMILY["waiting"]),
-    )
     return {
         "family": Sample(
             "family.html",
@@ -197,6 +186,23 @@ def _family() -> dict[str, Sample]:
         ),
         "invite-qr": Sample("invite.html", v.Invite(ME, "http://127.0.0.1/bind/k3v9", "/qr.png", at(10, 24, 1))),
         "bind": Sample("bind.html", v.Bind("k3v9", "示例甲", "女儿", True, True, "bill", 50000, None, True)),
+        **_companion(),
+    }
+
+
+def _companion() -> dict[str, Sample]:
+    entries = [
+        v.StoryEntry("s2-checked_in", 5, at(10, 18), "到了，等叫号：抽血", "2 楼抽血处"),
+        v.StoryEntry("c4-billable", 4, at(9, 40), "心电图已做完，记入账单", None, 3000),
+        v.StoryEntry("s4-result", 3, at(9, 38), "结果出来了：心电图"),
+        v.StoryEntry("s1-performed", 2, at(9, 12), "做完了：看医生"),
+        v.StoryEntry("v-open", 1, at(9, 0), "到了医院，开始看病"),
+    ]
+    said = (
+        v.Word("w2", 7, at(10, 19), "女儿", messages.TO_PATIENT["here"]),
+        v.Word("w1", 6, at(10, 16), "您", messages.TO_FAMILY["waiting"]),
+    )
+    return {
         "companion": Sample(
             "companion.html",
             v.Companion(

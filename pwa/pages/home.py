@@ -102,7 +102,8 @@ async def home(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDe
         stream_url=await _stream(world, tx, caller, cards, mark),
     )
     mine = next((c for c in cards if not c.watched), None)
-    response = await show(request, tx, "home.html", view, Nav("home", mine.id if mine else None))
+    watched = any(c.watched for c in (*cards, *past))
+    response = await show(request, tx, "home.html", view, Nav("home", mine.id if mine else None), private=watched)
     if patient.id != caller.id and PERSON not in request.cookies:
         keep(response, PERSON, str(patient.id))
     return response

@@ -174,6 +174,12 @@ async def test_sharing_is_a_switch_of_its_own(web: AsyncClient, ward: Ward) -> N
         ("share", True, "2026-1"), ("share", False, "2026-1"), ("share", True, "2026-1"),
     ]  # fmt: skip
     mother = str(ward.actors["mother"].id)
+    for who, kept in (("mother", True), ("daughter", False)):  # no copy of somebody else's visit stays on a phone
+        for path in (f"/visits/{ward.visit}/bill", f"/person?id={mother}", "/"):
+            answer = await ask(web, ward, who, path)
+            if answer.status_code == 200 and who == "daughter" and path == "/":
+                answer = await web.get("/", headers={"Cookie": f"{COOKIE}={ward.tokens[who]}; person={mother}"})
+            assert answer.status_code != 200 or ("x-keep" not in answer.headers) is kept, (who, path)
     foreign = await ask(web, ward, "daughter", "/api/family/choices", kind="share", given=False, patient_id=mother)
     assert foreign.status_code == 404
 

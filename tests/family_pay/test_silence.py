@@ -23,6 +23,7 @@ from api.deps import COOKIE
 from api.stream import KEEP_ALIVE
 from api.world import Ports, World
 from billing.service import lines, paying
+from family_pay.service import messages
 from houfu import wiring
 from houfu.app import create_app, routers
 from intake.rules import Item, read
@@ -267,6 +268,8 @@ async def morning(day: Day) -> None:
         said = [t.item("queue.moved", {**moved, "order_no": f"O{t.mark}"}) for t in (v, h)]
         await day.at(minute, said[0], hidden=(said[1],))
     await day.look("queue", CURIOUS)
+    async with day.world.db.begin() as tx:
+        await messages.send(tx, Actor(ActorKind.PERSON, day.patient), day.visit, "waiting")
     await day.at(9, hidden=(h.confirmed(), h.cancelled("Q")))
     await day.at(10, v.confirmed())
     free = {"split": {"fund_fen": 700, "account_fen": 0, "self_fen": 0}, "amount_fen": 700, "unit_price_fen": 700}

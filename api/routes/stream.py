@@ -50,7 +50,8 @@ async def stream(
     if start is None or start > upto:
         # Forged, foreign, or from before a restore: the page must be drawn afresh.
         return Response(b"retry: 3000\n\n" + RELOAD, media_type="text/event-stream")
-    await access.look(tx, caller, await subject_of_visit(tx, visit_id), page if format == "html" else "live")
+    looked = "live" if format == "json" else "home" if page == "guide" and not view.owner else page
+    await access.look(tx, caller, await subject_of_visit(tx, visit_id), looked)
     line = world.hub.stream(caller, visit_id, patient, view, (format, page if format == "html" else None), start)
 
     async def serve(receive: Receive, send: Send) -> None:

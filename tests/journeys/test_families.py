@@ -65,7 +65,7 @@ def test_the_husband_signs_ahead_and_pays_from_work(stage: Stage) -> None:
     expect(wife.locator("#payment")).to_contain_text("付好了", timeout=15_000)
     expect(wife.locator("#paybar")).to_contain_text("都付清了")
     wife.goto(stage.url("expectant", "/family"))
-    expect(wife.locator("main")).to_contain_text("吴* · 看了要付的钱")
+    expect(wife.locator("main")).to_contain_text("爱人 吴* 看了要付的钱")
 
 
 def test_a_child_with_her_father(stage: Stage) -> None:

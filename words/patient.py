@@ -285,7 +285,7 @@ class Guide:
     ready = "要先准备"
     place = "在"
     sheet = "打印指引单"
-    family_go = "家里人在看，对他们说一句"
+    family_go = "看谁在陪着，对家人说一句"
     step_free = "这条路没有台阶"
     states = {
         "placed": "还没做",

@@ -146,6 +146,15 @@ class WeChatClaim(Base):
     at: Mapped[datetime] = column(2)
 
 
+class WeChatToken(Base):
+    """What WeChat lets one of our apps call with (access token, page ticket): fetched by one process, used by all."""
+
+    __tablename__ = "wechat_token"
+    name: Mapped[str] = column(2, primary_key=True)
+    value_sealed: Mapped[bytes] = column(5)
+    expires_at: Mapped[datetime] = column(2)
+
+
 class Session(Base):
     """A login of a person, a member of staff or a kiosk; the cookie holds the token, we hold its digest."""
 

@@ -175,6 +175,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("state_digest", name=op.f("pk_wechat_claim")),
     )
     op.create_table(
+        "wechat_token",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_wechat_token")),
+    )
+    op.create_table(
         "book_day",
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -2174,6 +2181,7 @@ def downgrade() -> None:
     op.drop_index("ix_book_row_day", table_name="book_row")
     op.drop_table("book_row")
     op.drop_table("book_day")
+    op.drop_table("wechat_token")
     op.drop_table("wechat_claim")
     op.drop_index("ix_person_phone_index", table_name="person")
     op.drop_index(op.f("ix_person_claimed_index"), table_name="person")

@@ -1,8 +1,8 @@
-"""Our line to WeChat itself: who is logging in, a signed page, a message to somebody's WeChat."""
+"""Our line to WeChat itself: who logs in, signed pages, codes that lead on, the menu, messages to somebody."""
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ class WeChatSettings:
 
 
 class WeChat:
-    """``people.ports.WeChatIdentity`` and ``notices.ports.WeChatMessages`` over WeChat.
+    """``people.ports.WeChatIdentity``, ``people.ports.WeChatAccount`` and ``notices.ports.WeChatMessages`` over WeChat.
 
     Args:
         timeout: seconds to connect and to wait for an answer.
@@ -95,6 +95,28 @@ class WeChat:
 
         signature = self.account.local(sign)
         return {"appId": self.account.appid, "timestamp": stamp, "nonceStr": nonce, "signature": signature}
+
+    async def scene_qr(self, scene: str, seconds: int) -> str:
+        """A code that brings ``scene`` to us. See ``WeChatAccount.scene_qr``."""
+        asked = {
+            "expire_seconds": seconds,
+            "action_name": "QR_STR_SCENE",
+            "action_info": {"scene": {"scene_str": scene}},
+        }
+        return await self.account.call(lambda client: str(client.qrcode.create(asked)["url"]))
+
+    async def menu(self) -> Sequence[Mapping[str, Any]]:
+        """The buttons shown now. See ``WeChatAccount.menu``."""
+
+        def ask(client: WeChatClient) -> list[dict[str, Any]]:
+            found = client.menu.get()
+            return [] if found is None else list(found["menu"]["button"])
+
+        return await self.account.call(ask)
+
+    async def set_menu(self, buttons: Sequence[Mapping[str, Any]]) -> None:
+        """Show these buttons. See ``WeChatAccount.set_menu``."""
+        await self.account.call(lambda client: client.menu.create({"button": list(buttons)}))
 
     async def push(self, openid: str, template_id: str, data: Mapping[str, str], link: str | None = None) -> str:
         """Send a template message. See ``WeChatMessages.push``."""

@@ -99,6 +99,8 @@ def lay(settings: Settings, db: Database) -> Ports:
     return Ports(
         his=HisLines(db),
         wechat=wechat,
+        wechat_account=wechat,
+        wechat_desk=wechat_desk(settings),
         messages=wechat,
         pay=pay,
         mix=wechat_mix(settings, pay),
@@ -141,6 +143,16 @@ def _wechat(settings: Settings, keep: Any = None) -> Any:
         ),
         keep=keep,
     )
+
+
+def wechat_desk(settings: Settings) -> Any:
+    """What reads and answers the messages of the official account."""
+    given = settings.group("wechat")
+    if not given["callback_token"] and not given["callback_aes_key"]:
+        return None
+    from adapters.wechat_callback import CallbackDesk
+
+    return CallbackDesk(given["appid"], given["callback_token"], given["callback_aes_key"])
 
 
 def _wechat_pay(settings: Settings) -> Any:

@@ -26,6 +26,7 @@ from kernel.jobs import Job
 from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
+from people.service import wechat_account
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -86,6 +87,8 @@ SILENT: frozenset[str] = frozenset(
         "ReadingOpened",
         "ResultReady",
         "ViewsChanged",
+        "WeChatFollowChanged",
+        "WeChatMessageReported",
     }
 )
 """Events nobody reacts to yet, on purpose (``ViewsChanged`` is rung, not emitted)."""
@@ -148,6 +151,11 @@ async def _forget_codes(world: World) -> None:
         await codes.forget_old(tx)
 
 
+async def _forget_wechat(world: World) -> None:
+    async with world.db.begin() as tx:
+        await wechat_account.forget_old(tx)
+
+
 async def _end_forgotten(world: World) -> None:
     async with world.db.begin() as tx:
         await encounters.end_forgotten(tx)
@@ -201,6 +209,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("payments.shares", 60, _release_shares),
     Sweep("payments.reconcile", 300, _reconcile),
     Sweep("payments.codes", 600, _forget_codes),
+    Sweep("people.wechat", 3600, _forget_wechat),
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),

@@ -39,6 +39,13 @@ def origin_of(request: Request) -> str:
     return world.settings.base_url
 
 
+def in_wechat(request: Request) -> bool:
+    """Whether the page is shown by WeChat; where the demo's bridge stands in for it, it is."""
+    return "micromessenger" in request.headers.get("user-agent", "").lower() or bool(
+        world_of(request).settings.wechat_script
+    )
+
+
 async def prefs_of(request: Request, tx: Tx, *, worker: bool = True) -> Prefs:
     """What this reader wishes, by their cookies; a name or value we do not know is as good as none."""
     cookies, settings = request.cookies, world_of(request).settings

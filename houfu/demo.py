@@ -21,6 +21,7 @@ from houfu.app import create_app
 from houfu.server import database, is_free
 from houfu.server import run as run_loop
 from houfu.server import server as make_server
+from houfu.wechat import bring_menu
 from kernel.db import Tx
 from kernel.settings import Settings, SettingsError
 from people.service import hospitals, patients, sessions
@@ -86,6 +87,8 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
     play, mother = Stage(town.his.player), town.wechat.at_home[MOTHER]
     app.include_router(stage.router(play, mother, _desk(document), _outside(ports)))
     async with towns.running(town):
+        if world.ports.wechat_account is not None:
+            await bring_menu(world.ports.wechat_account, settings.base_url)
         console.print(
             "[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, insurance, SMS, timestamps, credit"
         )

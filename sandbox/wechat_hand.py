@@ -3,7 +3,7 @@
 import html
 from collections.abc import Mapping
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -26,6 +26,7 @@ class Place(Protocol):
     """The world as far as a hand needs it."""
 
     talk: Account
+    at_home: dict[str, str]
 
     def person(self, openid: str) -> Any:
         """Somebody by their openid, or None."""
@@ -95,14 +96,16 @@ class _Hand:
         person: Holder | None = self.world.person(request.query_params.get("person", ""))
         if person is None:
             return HTMLResponse(page(words.ACCOUNT, f"<p>{words.NOBODY}</p>"), 404)
-        talk = "".join(_bubble(one) for one in self.world.talk.talks.get(person.openid, []))
+        said = self.world.talk.talks.get(person.openid, [])
+        talk = "".join(_bubble(one, self._own(person, str(one.get("url") or ""))) for one in said)
         follow = _form(
             "follow", words.UNFOLLOW if person.follows else words.FOLLOW, "" if person.follows else "1", "quiet"
         )
         buttons = "".join(
             _form("tap", html.escape(str(b["name"])), str(n)) for n, b in enumerate(self.world.talk.menu or [])
         )
-        scan = _field("scan", words.SCAN, words.SCAN_SAYS)
+        newest = next((u for u in reversed(self.world.talk.codes) if self.world.talk.code_of(u)), "")
+        scan = _field("scan", words.SCAN, words.SCAN_SAYS, newest)
         say = _field("say", words.SAY, words.SAY_SAYS)
         inner = f"{talk}{buttons if person.follows else ''}{scan}{say if person.follows else ''}{follow}"
         title = words.ACCOUNT_OF.format(name=person.name)
@@ -124,15 +127,22 @@ class _Hand:
         elif do == "say" and value:
             seen = await self.world.talk.say(person.openid, value)
         to = str(seen["open"]) if str(seen.get("open", "")).startswith("http") else None
-        return RedirectResponse(to or f"/account?{urlencode({'person': person.openid})}", 303)
+        return RedirectResponse(self._own(person, to or f"/account?{urlencode({'person': person.openid})}"), 303)
+
+    def _own(self, person: Holder, url: str) -> str:
+        """A page of the hospital, on the host of this person's phone where each has one (the stage)."""
+        parts = urlsplit(url)
+        home = next((host for host, openid in self.world.at_home.items() if openid == person.openid), None)
+        if home is None or parts.hostname != "127.0.0.1":
+            return url
+        return urlunsplit(parts._replace(netloc=f"{home}:{parts.port}"))
 
 
-def _bubble(one: Mapping[str, Any]) -> str:
+def _bubble(one: Mapping[str, Any], url: str) -> str:
     text = html.escape(str(one["text"])).replace("\n", "<br>")
     if one.get("title"):
         text = f"<b>{html.escape(str(one['title']))}</b><br>{text}"
-    for url in (str(one["url"]),) if one.get("url") else ():
-        # The account's own links inside a text are shown as the button below it.
+    if url:  # the account's own links inside a text are shown as the button below it
         text += f'<a class="button" href="{html.escape(url)}">{words.OPEN}</a>'
     text = text.replace(html.escape("</a>"), "")
     while (at := text.find(html.escape("<a href="))) >= 0:
@@ -148,8 +158,9 @@ def _form(do: str, label: str, value: str, kind: str = "") -> str:
     )
 
 
-def _field(do: str, label: str, says: str) -> str:
+def _field(do: str, label: str, says: str, value: str = "") -> str:
+    box = f'<input name="value" size="34" value="{html.escape(value)}">'
     return (
         f'<form method="post"><input type="hidden" name="do" value="{do}">'
-        f'<label>{says}<br><input name="value" size="34"></label><button class="quiet">{label}</button></form>'
+        f'<label>{says}<br>{box}</label><button class="quiet">{label}</button></form>'
     )

@@ -171,6 +171,8 @@ PLAIN: dict[tuple[str, str], Any] = {
             {"id": his_example("execution.confirmed")["id"], "status": "parked", "waits_for": "charge"},
         ]
     },
+    ("get", "/api/callbacks/wechat"): None,
+    ("post", "/api/callbacks/wechat"): None,
     ("get", "/livez"): {"status": "ok"},
     ("get", "/readyz"): {"status": "ok"},
 }

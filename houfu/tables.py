@@ -86,12 +86,13 @@ SILENT: frozenset[str] = frozenset(
         "ReadingAbandoned",
         "ReadingOpened",
         "ResultReady",
+        "SessionsEnded",
         "ViewsChanged",
         "WeChatFollowChanged",
         "WeChatMessageReported",
     }
 )
-"""Events nobody reacts to yet, on purpose (``ViewsChanged`` is rung, not emitted)."""
+"""Events nobody reacts to yet, on purpose (``ViewsChanged`` and ``SessionsEnded`` are rung, not emitted)."""
 
 
 async def _seal(world: World, contract_id: str) -> None:

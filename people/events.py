@@ -32,6 +32,13 @@ class ViewsChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionsEnded(Event):
+    """Rung, not emitted: somebody's session has ended, and no stream of theirs may go on under it."""
+
+    viewer: str
+
+
+@dataclass(frozen=True, slots=True)
 class WeChatFollowChanged(Event):
     """Somebody begins or ceases to follow an official account; ``person_id`` when we know them."""
 

@@ -27,6 +27,7 @@ from kernel.settings import Settings, SettingsError
 from people.service import hospitals, patients, sessions
 from people.service.patients import PatientFact
 from sandbox import town as towns
+from sandbox import wechat, wechat_hand
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.wire import Key
 from sandbox.stage import Stage
@@ -39,6 +40,7 @@ INSURER = "insurance.houfu.localhost"
 OUTSIDE_FROM = 91  # the outside world's ports: 8000 → 8091 …
 _OUTSIDE = ("wechat_", "sms_", "timestamp_", "credit_")
 BRIDGE, REGISTER = "/sandbox/bridge.js", "/sandbox/pay"
+PAGE_SCRIPT, WECHAT = "/sandbox/wx.js", "/sandbox/wechat"
 
 
 def run(settings: Settings, console: Console) -> None:
@@ -115,7 +117,7 @@ def settings_for(ready: Settings, client: Mapping[str, str]) -> Settings:
     }
     own["frame_ancestors"] = (f"http://{stage.HOST}:{port}",)
     own["public_url"] = ready.public_url or f"http://127.0.0.1:{port}"
-    own.update(client, wechat_script=BRIDGE)
+    own.update(client, wechat_script=BRIDGE, wechat_js=PAGE_SCRIPT, wechat_scan_follows=True)
     # Whatever the public address is: WeChat Pay on this machine calls without https to this machine only.
     own["wechat_mix_callback_url"] = f"http://127.0.0.1:{port}/api/callbacks/wechat-pay/insurance"
     return Settings(**own)
@@ -180,6 +182,13 @@ def bridges(town: towns.Town) -> APIRouter:
         script = bridge_script(REGISTER, openid) if openid else ""
         return Response(script, media_type="text/javascript; charset=utf-8")
 
+    @router.get(PAGE_SCRIPT, dependencies=[Public])
+    async def page_script(request: Request) -> Response:
+        openid = town.wechat.at_home.get(request.url.hostname or "", "")
+        account = f"{town.ports.url('wechat')}/account?person={openid}"
+        script = wechat_hand.page_script(WECHAT, account) if openid else ""
+        return Response(script, media_type="text/javascript; charset=utf-8")
+
     return router
 
 
@@ -187,3 +196,4 @@ def attach(app: FastAPI, town: towns.Town) -> None:
     """Put the made-up WeChat into an app's pages (the demo, journeys)."""
     app.include_router(bridges(town))
     app.mount(REGISTER, town.register())
+    app.mount(WECHAT, wechat.build(town.wechat))

@@ -153,6 +153,9 @@ def _account_desk(settings: Settings) -> object:
     """What reads the account's messages; WeChat brings them to https only, and to no address with a port."""
     from houfu import lines
 
+    script = urlsplit(settings.wechat_js)
+    if settings.wechat_js and not settings.wechat_js.startswith("/") and script.scheme != "https":
+        raise ValueError(f"HOUFU_WECHAT_JS is {settings.wechat_js}: a page loads it by https only")
     desk = lines.wechat_desk(settings)
     if desk is not None and not settings.wechat_appid:
         raise NotConfigured("wechat.appid")

@@ -70,8 +70,8 @@ class Settings(BaseSettings):
     wechat_scan_follows: bool = Field(
         False, description="QR codes for relatives lead through the account, so that who scans follows it too"
     )
-    wechat_js: bool = Field(
-        False, description="inside WeChat, pages load its script (scanning, no sharing of private pages)"
+    wechat_js: str = Field(
+        "", description="WeChat's page script, `https://res.wx.qq.com/open/js/jweixin-1.6.0.js`; empty: never loaded"
     )
     wechat_mini_appid: str = Field("", description="mini-program, where there is one")
     wechat_mini_secret: SecretStr = Field(NONE, description="its secret")

@@ -1,7 +1,9 @@
 """The hand that holds a phone with WeChat in it: follows the account, scans, taps its menu, writes to it."""
 
 import html
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -12,6 +14,20 @@ from starlette.routing import BaseRoute, Route
 from sandbox.page import page
 from sandbox.wechat_account import Account
 from words import sandbox_wechat as words
+
+_SCRIPT = Path(__file__).with_name("wx.js")
+
+
+def page_script(base: str, account: str) -> str:
+    """The page script of one person's WeChat.
+
+    Args:
+        base: where the page reaches our ``/control``; account: the person's conversation with the account.
+    """
+    script = _SCRIPT.read_text("utf-8")
+    for place, value in {"{{base}}": base, "{{account}}": account}.items():
+        script = script.replace(place, json.dumps(value))
+    return script
 
 
 class Holder(Protocol):

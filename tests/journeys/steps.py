@@ -48,7 +48,7 @@ def scanned(shown: Locator, by: str = "husband") -> str:
         wechat = (urlsplit(shown.page.url).port or 0) + OUTSIDE_FROM + town.NAMES.index("wechat")
         asked = {"openid": openid, "text": text}
         seen = httpx.post(f"http://127.0.0.1:{wechat}/control/scan", json=asked, trust_env=False, timeout=20).json()
-        (path,) = parse_qs(urlsplit(seen["reply"]["url"]).query)["to"]
+        (path,) = parse_qs(urlsplit(str(seen["reply"]["url"])).query)["to"]
         return path
     return urlsplit(text).path
 

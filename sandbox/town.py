@@ -148,6 +148,11 @@ def cabinet(folder: Path) -> SandboxKeys:
     return make(folder)
 
 
+def _account_server(keys: SandboxKeys, houfu_url: str) -> Server:
+    mine = keys.wechat
+    return Server(f"{houfu_url}/api/callbacks/wechat", mine.callback_token, mine.callback_aes_key)
+
+
 def build(
     keys: SandboxKeys,
     ports: Ports,
@@ -207,9 +212,7 @@ def build(
             persons,
             now,
             at_home=homes,
-            server=Server(
-                f"{houfu_url}/api/callbacks/wechat", keys.wechat.callback_token, keys.wechat.callback_aes_key
-            ),
+            server=_account_server(keys, houfu_url),
         ),
         pay=pay,
         mixed=wechat_pay.MixDesk(pay, wechat_pay.MedIns(centre, frozenset({MIX_CITY}), registered, loopback_http=True)),
@@ -238,6 +241,7 @@ async def running(town: Town) -> AsyncIterator[Town]:
         for name, app in apps.items():
             await stack.enter_async_context(serving(app, town.ports.sockets[name]))
         await stack.enter_async_context(town.faces())
+        stack.push_async_callback(town.wechat.talk.stop)
         yield town
 
 

@@ -160,6 +160,12 @@ class Account:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
+    async def stop(self) -> None:
+        """Drop what is still to be told."""
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
     async def _tell(self, openid: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         whole = {"ToUserName": NAME, "FromUserName": openid, "CreateTime": int(self.now().timestamp()), **fields}
         if self.server is None:

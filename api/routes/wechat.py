@@ -37,9 +37,9 @@ class ForeignPageError(HoufuError):
 class PageOut(BaseModel):
     """For ``wx.config`` of exactly this page."""
 
-    app_id: Annotated[str, Field(serialization_alias="appId")]
+    app_id: Annotated[str, Field(alias="appId")]
     timestamp: int
-    nonce_str: Annotated[str, Field(serialization_alias="nonceStr")]
+    nonce_str: Annotated[str, Field(alias="nonceStr")]
     signature: str
 
 
@@ -88,10 +88,7 @@ async def page(
     if not _is_ours(world, url):
         raise ForeignPageError
     await tx.let_go()
-    return PageOut.model_validate({_SNAKE.get(k, k): v for k, v in (await wechat.jssdk_config(url)).items()})
-
-
-_SNAKE = {"appId": "app_id", "nonceStr": "nonce_str"}
+    return PageOut.model_validate(await wechat.jssdk_config(url))
 
 
 @router.post("/codes")

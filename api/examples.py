@@ -129,8 +129,8 @@ MODELS: dict[type[BaseModel], Any] = {
     wechat.CodeOut: {"url": "http://weixin.qq.com/q/02x…", "purpose": "order"},
     visits.VisitOut: _VISIT,
     visits.BillOut: {
-        "visit": _VISIT, "hospital": "后付演示医院", "patient": "朱桂芳", "sums": SUMS, "lines": [_LINE],
-        "round": _ROUND, "after": AFTER,
+        "visit": _VISIT, "hospital": "后付演示医院", "phone": "0519-0000000", "patient": "朱桂芳", "sums": SUMS,
+        "lines": [_LINE], "round": _ROUND, "after": AFTER,
     },
     visits.ShareOut: _SHARE,
     visits.PartOut: _PART,

@@ -11,6 +11,7 @@ AWAY = "正在连上医院"
 TO_PAY = "去付款"
 TO_BILL = "看账单"
 PAY_NOW = "用微信付"
+ORDERED = "还没做，不收钱。"  # nothing can be cancelled in the program
 
 
 def tree() -> dict[str, Any]:
@@ -18,6 +19,7 @@ def tree() -> dict[str, Any]:
     return {
         "elder": Common.elder,
         "standard": Common.standard,
+        "call": Common.call,
         "none": Home.none,
         "offline": OFFLINE,
         "unavailable": errors.KINDS["unavailable"],
@@ -46,7 +48,7 @@ def tree() -> dict[str, Any]:
             "away": AWAY,
             "pay": TO_PAY,
             "piles": Bill.piles,
-            "says": Bill.pile_says,
+            "says": {**Bill.pile_says, "ordered": ORDERED},
             "tags": Bill.tags,
         },
         "pass": {

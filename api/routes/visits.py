@@ -136,6 +136,7 @@ class BillOut(BaseModel):
 
     visit: VisitOut
     hospital: str
+    phone: Annotated[str, Field(description="where somebody answers")]
     patient: str
     sums: SumsOut
     lines: list[LineOut]
@@ -266,10 +267,11 @@ async def bill(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) ->
         raise ForbiddenError
     after = world.hub.token(caller, visit.id, await notices.position(tx, visit.id))
     shown = await billing.bill_of(tx, visit, view)
-    patient = await patients.by_id(tx, visit.patient_id)
+    patient, hospital = await patients.by_id(tx, visit.patient_id), await hospitals.by_id(tx, visit.hospital_id)
     return BillOut(
         visit=_visit(visit, view),
-        hospital=(await hospitals.by_id(tx, visit.hospital_id)).name,
+        hospital=hospital.name,
+        phone=hospitals.helpline_of(hospital),
         patient=patients.name_of(tx, patient) if view.owner or view.staff else patient.name_masked,
         sums=shown["sums"],
         lines=shown["lines"],

@@ -10,7 +10,7 @@ const say = (what, more = {}) => console.log(JSON.stringify({ what, ...more }));
 const VISIT = { id: 'v1', state: 'open', mode: 'DEFERRED', due_at: null, owner: true };
 const SUMS = { payable_fen: 7760, paid_fen: 0 };
 const LINE = { id: 'c1', name: '血常规', department: '检验科', amount_fen: 7760, pile: 'done', state: 'billable', rank: 2 };
-const BILL = { visit: VISIT, hospital: '演示医院', patient: '朱桂芳', sums: SUMS, lines: [LINE], after: 'p0' };
+const BILL = { visit: VISIT, hospital: '演示医院', phone: '0519-8888', patient: '朱桂芳', sums: SUMS, lines: [LINE], after: 'p0' };
 
 // Answers by "METHOD path"; a number is a refusal of that status, a function is called.
 function house(answers, log = []) {
@@ -78,8 +78,8 @@ async function billGrows() {
   made[0].say({ id: 'p2', data: { kind: 'visit', at: '', data: { visit: { state: 'ended', due_at: '2026-11-22T08:20:00+00:00' } } } });
   await wait();
   assert.ok(text(page).includes(words.bill.total) && text(page).includes('前付'));
-  tap(page, '.pay'); tap(page, '.large'); await wait();
-  assert.deepEqual(asked, [['navigateTo', { url: '/pages/pay/pay?visit=v1' }]]);
+  tap(page, '.pay'); tap(page, '.call'); tap(page, '.large'); await wait();
+  assert.deepEqual(asked, [['navigateTo', { url: '/pages/pay/pay?visit=v1' }], ['makePhoneCall', { phoneNumber: '0519-8888' }]]);
   assert.ok(page.querySelector('.elder') && kept.get('elder') === true);
   page.instance.onHide();
   assert.ok(made[0].closed && made.length === 1);

@@ -22,7 +22,7 @@ function phone(given = {}) {
     removeStorageSync: (key) => kept.delete(key),
     arrayBufferToBase64: (bytes) => Buffer.from(bytes).toString('base64'),
     login: ({ success }) => success({ code: 'a-code' }),
-    navigateTo: note('navigateTo'), redirectTo: note('redirectTo'), reLaunch: note('reLaunch'),
+    navigateTo: note('navigateTo'), redirectTo: note('redirectTo'), reLaunch: note('reLaunch'), makePhoneCall: note('makePhoneCall'),
     ...given,
   };
   return { kept, asked };

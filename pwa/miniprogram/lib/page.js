@@ -2,7 +2,7 @@
 const { words } = require('../words');
 
 module.exports = Behavior({
-  data: { words, elder: false, note: '', busy: false },
+  data: { words, elder: false, note: '', busy: false, phone: '' },
   methods: {
     begin() { this.setData({ elder: wx.getStorageSync('elder') === true }); },
     largeType() {
@@ -10,6 +10,7 @@ module.exports = Behavior({
       wx.setStorageSync('elder', elder);
       this.setData({ elder });
     },
+    call() { wx.makePhoneCall({ phoneNumber: this.data.phone }); },
     // Do something once, and say what is in the way if it cannot be done.
     async work(what) {
       if (this.data.busy) return;

@@ -16,7 +16,7 @@ class Account:
     def help(pay: str, phone: str | None) -> str:
         """Somebody wrote or said something; nobody reads it here, and the menu is near."""
         return (
-            "您的话收到了，不过这里没有人值班。\n"
+            "您好，收到了。这里是自动回话，要办的事点一下就行。\n"
             f'看账单、付款，点<a href="{pay}">缴费</a>。\n'
             "签“看完病再付”，点下面的“诊后付”。\n"
             f"陪家人看病，点下面的“云伴诊”。{_call(phone)}"

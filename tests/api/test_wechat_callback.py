@@ -208,7 +208,7 @@ async def test_wechat_does_not_make_a_code(post: Post) -> None:
 async def test_what_is_written_gets_a_warm_answer(post: Post) -> None:
     """Nobody reads here: what to tap, and the number where somebody answers. A tapped key gets the same."""
     said = await post.account.say("oMother", "医生在吗")
-    assert said["seen"].startswith("您的话收到了，不过这里没有人值班。")
+    assert said["seen"].startswith("您好，收到了。这里是自动回话，要办的事点一下就行。")
     assert said["seen"].endswith("有事打电话 0519-8888。")
     assert said["reply"]["url"] == "https://houfu.test/go/pay"
     assert (await post.account.event("oMother", "CLICK", EventKey="help"))["seen"] == said["seen"]

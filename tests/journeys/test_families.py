@@ -29,6 +29,8 @@ def test_the_husband_signs_ahead_and_pays_from_work(stage: Stage) -> None:
     expect(husband.locator("main")).to_contain_text("替对方签“看完病再付”")
     husband.get_by_role("button", name="同意").click()
     expect(husband.locator("main")).to_contain_text("能替签")
+    # WeChat has signed the page for its script, and there is nothing to share it by.
+    expect(husband.locator("html")).to_have_attribute("data-unshared", "")
 
     # From work he reads and signs in her name; the pen comes when the server's clock says so, not before.
     husband.goto(stage.url("husband"))

@@ -81,6 +81,8 @@ async def test_the_program_in_a_hand(house: House) -> None:
         owed = await house.owed(bill.visit)
         assert owed > bill.owed
         assert grown == f"¥{owed // 100}.{owed % 100:02}"
+        door = await house.phone(house.mother).get("/go/pay")
+        assert door.headers["location"] == f"/visits/{bill.visit}/bill"
         shown_pass = await program.until("pass")
         assert (shown_pass["live"], shown_pass["image"][:22]) == (True, "data:image/png;base64,")
         assert (await program.until("paid"))["bill"] == "都付清了"

@@ -115,8 +115,8 @@ class CallbackDesk:
         name = str(data.get("Event", "")).lower() if data["MsgType"] == "event" else ""
         kind = ToldKind.SAID if data["MsgType"] in _SPOKEN else _KINDS.get(name, ToldKind.OTHER)
         number = data.get("MsgId") or data.get("MsgID")
-        # WeChat's own advice: by number where there is one, else by who and when.
-        mark = f"{number}/{name}" if number else f"{openid}/{data['CreateTime']}/{name}"
+        # WeChat's own advice: by number where there is one, else by who and when; two codes in one second are two.
+        mark = f"{number}/{name}" if number else f"{openid}/{data['CreateTime']}/{name}/{data.get('EventKey')}"
         scanned = name in {"subscribe_scan", "scan"}
         return Told(
             kind,

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import structlog
 from fastapi import WebSocket
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.responses import Response
 from starlette.types import Message, Receive, Send
 from starlette.websockets import WebSocketDisconnect
@@ -24,6 +27,8 @@ from api.world import World
 from kernel.db import Tx
 from kernel.errors import HoufuError, Kind, NotFoundError, UnauthenticatedError
 from people.rules import Actor
+
+log = structlog.get_logger()
 
 FIRST_WORD = 5.0  # seconds a phone has to say who it is
 WORDS = 200  # messages a phone may send on one line; it has nothing to say after the first
@@ -86,6 +91,9 @@ async def talk(socket: WebSocket, open_: Open) -> None:
         await wire.close(POLICY, "hello")
     except WebSocketDisconnect:
         pass
+    except (DBAPIError, PoolTimeout) as error:
+        log.error("database", error=type(error).__name__)
+        await wire.close(LATER, "unavailable")
 
 
 async def only_reload(receive: Receive, send: Send) -> None:
@@ -104,8 +112,10 @@ async def _hello(socket: WebSocket, own: bool) -> Hello:
     if cookie:
         return Hello(token=cookie, after=after)
     async with asyncio.timeout(FIRST_WORD):
-        first = await socket.receive_text()
-    found = Hello.model_validate_json(first)
+        message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message["code"])
+    found = Hello.model_validate_json(message.get("text") or "")
     return found if found.after is not None else found.model_copy(update={"after": after})
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -17,10 +18,11 @@ from api import live, stream
 from api.hub import STREAMS_PER_VIEWER
 from api.live import as_message
 from api.stream import KEEP_ALIVE, RELOAD
+from kernel.crypto import digest
 from kernel.ids import new_id
 from kernel.settings import Settings
 from people.events import ViewsChanged
-from people.models import Grant
+from people.models import Grant, Session
 from people.rules import Audience, Depth, GrantKind, GrantState
 from people.service import sessions
 from tests.api.conftest import House, a_house
@@ -168,6 +170,9 @@ async def test_silence_and_chatter_are_ended(house: House, monkeypatch: pytest.M
     async with line(at(house, visit)) as socket:
         assert await ending(socket) == ([], 4408)
     monkeypatch.setattr(live, "FIRST_WORD", 5)
+    async with line(at(house, visit)) as socket:
+        await socket.send(b"\x00")
+        assert await ending(socket) == ([], 1008)
     async with line(at(house, visit), {"token": token}) as socket:
         await hear(socket, 1)
         with contextlib.suppress(ConnectionClosed):
@@ -231,6 +236,22 @@ async def test_a_session_that_ends_ends_its_lines_in_every_process(settings: Set
             assert (await ending(his_own))[1] == 1000
 
 
+async def test_a_session_runs_out(house: House) -> None:
+    """Her thirty days are over: neither a call nor a line is answered, whichever way the token comes."""
+    mother, token = await house.person()
+    visit = await house.visit(mother.id)
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert (await house.client.get("/api/visits", headers=bearer)).status_code == 200
+    async with house.world.db.begin() as tx:
+        row = await tx.get(Session, digest(token))
+        assert row is not None
+        row.expires_at = tx.now
+    for path in ("/api/visits", "/api/session", f"/api/visits/{visit}", f"/visits/{visit}/pass/live.png"):
+        assert (await house.client.get(path, headers=bearer)).status_code == 401
+    async with line(at(house, visit), Authorization=bearer["Authorization"]) as socket:
+        assert await ending(socket) == ([], 4401)
+
+
 async def test_one_viewer_has_six_lines_of_either_kind(house: House) -> None:
     """A seventh waits, whichever way it comes."""
     mother, token = await house.person()
@@ -266,6 +287,20 @@ async def test_a_slow_reader_is_let_go_and_resumes(house: House, monkeypatch: py
                 while len(got) < 40:
                     got += await hear(socket, 1)
     assert [text.split()[0] for text in texts(got)] == [str(n) for n in range(40)]
+
+
+async def test_a_database_that_is_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can be looked up: the phone is told to come back later, and nothing of ours is said."""
+
+    async def away(*_: object) -> None:
+        raise PoolTimeout
+
+    mother, token = await house.person()
+    visit = await house.visit(mother.id)
+    monkeypatch.setattr(live, "caller_by", away)
+    async with line(at(house, visit), {"token": token}) as socket:
+        got, code = await ending(socket)
+        assert (got, code, socket.close_reason) == ([], 1013, "unavailable")
 
 
 async def test_news_of_visits(house: House) -> None:

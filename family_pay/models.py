@@ -41,7 +41,10 @@ class Invitation(Base):
 
 
 class Message(Base):
-    """One ready-made sentence between a patient and her companions; ``slot`` lets one through in a few seconds."""
+    """One ready-made sentence between a patient and her companions; ``slot`` lets one through in a few seconds.
+
+    ``rank`` orders those of a visit.
+    """
 
     __tablename__ = "message"
     __table_args__ = (UniqueConstraint("visit_id", "sender_id", "slot"),)
@@ -52,6 +55,7 @@ class Message(Base):
     relation: Mapped[str] = column(3)
     code: Mapped[str] = column(3)
     slot: Mapped[int] = column(2)
+    rank: Mapped[int] = column(2)
     at: Mapped[datetime] = column(3)
 
 

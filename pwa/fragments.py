@@ -153,7 +153,7 @@ def _word(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list
 def word_of(data: Row) -> Word:
     """A sentence of a ``word`` feed row, as its reader reads it."""
     at = datetime.fromisoformat(data["at"])
-    return Word(data["id"], int(at.timestamp() * 1000), at, data["who"] or "", data["text"])
+    return Word(data["id"], data["rank"], at, data["who"] or "", data["text"])
 
 
 def status_line(step: Step) -> str | None:

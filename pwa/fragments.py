@@ -178,6 +178,8 @@ def story_entry(row: Mapping[str, Any], show: Show) -> StoryEntry | None:
         step = Step.of(data["step"])
         at = step.at or _row_at(row, show)
         detail = None if step.state not in {"placed", "checked_in"} else step.place
+        if step.state == "result" and step.result_flag:
+            detail = Pages.guide.flags.get(step.result_flag)
         return _entry(f"s{step.id}-{step.state}", at, words.events[step.state].format(name=step.name), detail)
     if row["kind"] == "bill.line":
         if "line" not in data:

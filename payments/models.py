@@ -101,6 +101,30 @@ class Attempt(Base):
     refusal: Mapped[str | None] = column(2)
 
 
+class PayerLimit(Base):
+    """What somebody lets herself pay for one patient, fen; empty: no limit. ``after_visit`` is the rules' word.
+
+    Of the pair, not of one bond: ending a bond and making it anew neither lifts a limit nor forgets what was paid.
+    """
+
+    __tablename__ = "payer_limit"
+    __table_args__ = (
+        CheckConstraint("person_id <> patient_id", name="not_oneself"),
+        CheckConstraint("per_payment_fen > 0 AND per_day_fen > 0 AND per_month_fen > 0 AND ready_fen > 0", name="money"),
+        CheckConstraint("after_visit IN ('nothing', 'ask', 'ready')", name="after_visit"),
+        CheckConstraint("(after_visit = 'ready') = (ready_fen IS NOT NULL)", name="ready"),
+        Index("ix_payer_limit_after", "patient_id", postgresql_where=text("after_visit <> 'nothing'")),
+    )
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
+    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
+    per_payment_fen: Mapped[int | None] = column(4)
+    per_day_fen: Mapped[int | None] = column(4)
+    per_month_fen: Mapped[int | None] = column(4)
+    after_visit: Mapped[str] = column(3)
+    ready_fen: Mapped[int | None] = column(4)
+    changed_at: Mapped[datetime] = column(3)
+
+
 class InsurancePart(Base):
     """One settlement of the insurance, for one encounter of a round; its lines, its split, how it stands.
 

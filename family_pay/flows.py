@@ -59,3 +59,14 @@ async def withdraw_link(db: Database, pay: CashPay | None, actor: Actor, link_id
         under_way = await links.withdraw(tx, actor, link_id)
     if pay is not None:
         await each(under_way, lambda one: payments.close(db, pay, one))
+
+
+async def stop_links(db: Database, pay: CashPay, actor: Actor, visit_id: UUID) -> None:
+    """Close what is being paid by links of a visit, so that the family can pay; paid meanwhile is paid.
+
+    Raises:
+        NotFoundError, ForbiddenError: not the caller's to pay.
+    """
+    async with db.begin() as tx:
+        under_way = await links.under_way(tx, actor, visit_id)
+    await each(under_way, lambda one: payments.close(db, pay, one))

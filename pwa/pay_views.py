@@ -27,6 +27,79 @@ class PayChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Whom:
+    """Somebody the reader may turn to by one tap: ``label`` as the reader calls them, ``name`` masked if not one's own."""
+
+    id: str
+    label: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsForm:
+    """What a payer lets herself pay for ``whom``: as typed in yuan, by span; ``left`` is what they leave now."""
+
+    patient_id: str
+    whom: str
+    yuan: Mapping[str, str]
+    after_visit: str = "nothing"
+    ready_yuan: str = ""
+    left: str | None = None
+    saved: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """A pay link as its giver sees it; ``state`` is a key of ``words.pay.Link.states``."""
+
+    id: str
+    amount_fen: int
+    made_at: datetime
+    state: str
+    paid_at: datetime | None = None
+    from_where: str | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSheet:
+    """Making a pay link; ``url`` and ``qr`` (a data address) are there once, when it was just made."""
+
+    visit: VisitHead
+    amount_fen: int
+    share: int | None
+    links: Sequence[LinkRow]
+    url: str | None = None
+    qr: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPage:
+    """What a stranger sees of a pay link. ``state``: ``family_pay.rules.PayLinkState``, or how their payment stands.
+
+    ``token`` is in the addresses already; ``need_browser``: this WeChat cannot pay it here.
+    """
+
+    token: str
+    hospital: str
+    patient: str
+    amount_fen: int
+    state: str
+    until: datetime | None = None
+    invoke: Mapping[str, str] | None = None
+    h5_url: str | None = None
+    check_url: str | None = None
+    cancel_url: str | None = None
+    paid_at: datetime | None = None
+    number: str | None = None
+    once: str | None = None
+    need_browser: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PaySheet:
     """What will be taken from where, before anything is taken.
 
@@ -35,6 +108,9 @@ class PaySheet:
     ``items`` their names and fen.
     the reader. ``share_url`` leads to cutting it. ``open_in_wechat``: the insurance is a way, but not in this browser;
     ``no_insurance``: why it is none. ``estimated``: what the insurance bears is the hospital's estimate.
+    ``patient_id`` goes with the press, so that nobody else is paid for than was named; ``whom`` is what the reader
+    calls them, ``people`` all whom the reader may turn to. ``left`` says what the reader's own limits leave, ``over``
+    that this is more. ``decline_url``: the reader was asked whether to pay, and may say no.
     """
 
     visit: VisitHead
@@ -55,6 +131,14 @@ class PaySheet:
     error: str | None = None
     first: Sequence[str] = ()
     items: Sequence[tuple[str, int]] = ()
+    patient_id: str = ""
+    whom: str | None = None
+    people: Sequence[Whom] = ()
+    left: str | None = None
+    over: bool = False
+    limits_url: str | None = None
+    link_url: str | None = None
+    decline_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +229,7 @@ class Receipt:
     insurance_numbers: Sequence[str] = ()
     anew: bool = False
     whole_url: str | None = None
+    from_where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

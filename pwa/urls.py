@@ -126,6 +126,36 @@ class Urls:
         return f"/visits/{visit}/pay"
 
     @staticmethod
+    def pay_instead(visit: str) -> str:
+        """Stop what is being paid by a link, to pay oneself (POST)."""
+        return f"/visits/{visit}/pay/instead"
+
+    @staticmethod
+    def decline(visit: str) -> str:
+        """Asked to pay, and not this time (POST)."""
+        return f"/visits/{visit}/pay/decline"
+
+    @staticmethod
+    def links(visit: str) -> str:
+        """The visit's pay links; POST makes one."""
+        return f"/visits/{visit}/links"
+
+    @staticmethod
+    def withdraw_link(visit: str, link: str) -> str:
+        """Take a pay link back: what that means, and (POST) do it."""
+        return f"/visits/{visit}/links/{link}/withdraw"
+
+    @staticmethod
+    def pay_link(token: str) -> str:
+        """What a pay link leads to; POST under ``/pay`` pays."""
+        return f"/l/{token}"
+
+    @staticmethod
+    def limits(patient: str) -> str:
+        """What one lets oneself pay for somebody; POST sets it."""
+        return f"/family/limits/{patient}"
+
+    @staticmethod
     def first(visit: str) -> str:
         """Choose what to pay before it is done (``?line=…``)."""
         return f"/visits/{visit}/first"

@@ -149,9 +149,12 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """Something a relative asked: pay a bill (``pay``), be bound (``bind``), watch a visit (``watch``)."""
+    """Something that is asked of one: be bound (``bind``), watch a visit (``watch``), pay a bill (``pay``).
 
-    kind: Literal["pay", "bind", "watch"]
+    ``ask`` and ``ready``: a visit has ended, as the payer wished to hear; ``ready`` is within what one tap may pay.
+    """
+
+    kind: Literal["pay", "ask", "ready", "bind", "watch"]
     href: str
     who: str
     amount_fen: int | None = None
@@ -307,6 +310,7 @@ class GrantCard:
     state: str = "active"
     signs: bool = False
     guards: bool = False
+    limits_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +399,7 @@ class Visits:
     person: Person
     visits: Sequence[VisitCard]
     older_url: str | None = None
+    people: Sequence[Person] = ()
 
 
 @dataclass(frozen=True, slots=True)

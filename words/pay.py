@@ -50,6 +50,7 @@ class Receipt:
     transaction = "微信支付单号"
     insurance_number = "医保单号"
     way = "付款方式"
+    from_where = "在哪里付的"
     ways = {
         "INSURANCE": "医保",
         "JSAPI": "微信支付",
@@ -174,6 +175,10 @@ class Pay:
     share_mine = "这次付"
     share_rest = "剩下的都由您付"
     share = "一起分摊"
+    link = "发链接，请别人付"
+    decline = "这次我不付"
+    declined = "好的，已经告诉对方。"
+    to = "换一个人"
     open_wechat = "打开微信付款"
     i_paid = "我付过了，看结果"
     try_again = "回账单"
@@ -184,6 +189,7 @@ class Pay:
     receipt_no = "收据号"
     paid_at = "付款时间"
     payer = "谁付的"
+    from_where = "在哪里付的"
     pdf = "下载收据"
     merged = "全部收据"
     merged_says = "这次就诊付过的都在这里。"

@@ -61,16 +61,19 @@ async def press_of(
     *,
     share: int | None = None,
     lines: Collection[UUID] = (),
+    patient: UUID | None = None,
 ) -> Press:
     """What the payer's page asks, in the way that works where it runs: bridge in WeChat, H5 elsewhere, QR at a desk."""
     ip = request.client.host if request.client else None
     if caller.kind is ActorKind.STAFF:
-        return Press(CashChannel.NATIVE, key, amount_fen, ip, share=share, lines=frozenset(lines))
+        return Press(
+            CashChannel.NATIVE, key, amount_fen, ip, share=share, lines=frozenset(lines), seen_patient=patient
+        )
     way = channel or (CashChannel.JSAPI if in_wechat(request, world) else CashChannel.H5)
     appid = till_of(world, way)[1].appid
     inside = way in (CashChannel.JSAPI, CashChannel.MINIPROG) and bool(appid)
     openid = await sessions.openid_of(tx, caller.id, appid) if inside else None
-    return Press(way, key, amount_fen, ip, openid, share, frozenset(lines))
+    return Press(way, key, amount_fen, ip, openid, share, frozenset(lines), seen_patient=patient)
 
 
 async def look_now(world: World, attempt_id: UUID) -> None:
@@ -93,6 +96,7 @@ class PayBody(BaseModel):
     )
     amount_fen: Annotated[int, Field(ge=1, description="the amount that was shown, fen")]
     channel: CashChannel | None = None
+    patient_id: Annotated[UUID | None, Field(description="whom the payer was shown; refused if it is not hers")] = None
     share: Annotated[int | None, Field(ge=1, description="number of one share; empty: all that is payable now")] = None
     lines: Annotated[list[UUID], Field(max_length=200, description="instead just these lines with `pay_first`")] = []
 
@@ -179,6 +183,7 @@ async def begin(
         body.channel,
         share=body.share,
         lines=body.lines,
+        patient=body.patient_id,
     )
     pay, till = till_of(world, wish.channel)
     await tx.let_go()

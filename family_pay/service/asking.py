@@ -63,6 +63,12 @@ async def waiting(tx: Tx, actor: Actor) -> list[Asked]:
     return [found for found in [await _asked(tx, ask) for ask in rows] if found is not None]
 
 
+async def is_asked(tx: Tx, actor: Actor, visit_id: UUID) -> bool:
+    """Whether somebody was asked to pay this visit, and has not said no."""
+    ask = await tx.get(PayAsk, (visit_id, actor.id))
+    return ask is not None and ask.told_at is not None and ask.declined_at is None
+
+
 async def decline(tx: Tx, actor: Actor, visit_id: UUID) -> None:
     """Not this time: the patient is told, and can pay herself or ask somebody else.
 

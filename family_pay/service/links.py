@@ -24,7 +24,7 @@ from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id, token
 from payments.rules import OURS, PAYABLE, AlreadyPaidError, AmountChangedError, ShareGoneError, Till
-from payments.service import attempts, shares
+from payments.service import attempts, labels, shares
 from payments.service.attempts import Attempt, Press
 from people.rules import Action, Actor, ActorKind
 from people.service import access, hospitals, patients
@@ -146,6 +146,31 @@ async def withdraw(tx: Tx, actor: Actor, link_id: UUID) -> list[UUID]:
     if locked is not None and locked.withdrawn_at is None:
         locked.withdrawn_at = tx.now
     return [a.id for a in await _attempts(tx, link) if a.state in PAYABLE]
+
+
+async def under_way(tx: Tx, actor: Actor, visit_id: UUID) -> list[UUID]:
+    """What is being paid by links now; somebody who may pay herself may stop it, and pay.
+
+    Raises:
+        NotFoundError, ForbiddenError: not the caller's to pay.
+    """
+    visit = await paying.locked_visit(tx, visit_id)
+    await access.require(tx, actor, Action.PAY, subject_of(visit))
+    every = await attempts.of_visit(tx, visit_id)
+    return [a.id for a in every if a.relation == labels.LINK and a.state in PAYABLE]
+
+
+async def asks(tx: Tx, actor: Actor, visit_id: UUID, share: int | None) -> int:
+    """What a link made now would be for; 0: there is nothing a link could be made for.
+
+    Raises:
+        NotFoundError, ForbiddenError: not the caller's to pay.
+    """
+    visit = await visit_of(tx, visit_id)
+    if visit is None:
+        raise NotFoundError
+    await access.require(tx, actor, Action.PAY, subject_of(visit))
+    return await _asks(tx, visit, share) or 0
 
 
 async def find(tx: Tx, secret: str) -> PayLink:

@@ -19,7 +19,7 @@ from payments import rules
 from payments.events import AttemptClosed, AttemptPaid
 from payments.models import Attempt as Attempt
 from payments.ports import CODE_LOOK, CODE_PATIENCE, CashChannel, CashOrder, CashState, Prepared, TradeState
-from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, OVER, PAYABLE, AttemptState, Till
+from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, LINK_LIFE, OVER, PAYABLE, AttemptState, Till
 from payments.rules.counter import READ, DeskWay, next_code_look
 from payments.rules.limits import OtherPatientError
 from payments.service import first, labels, limits, refunds, rounds, shares
@@ -166,7 +166,7 @@ async def _made(
         payer_ip=press.ip,
         state=S.CREATED,
         created_at=tx.now,
-        expires_at=tx.now + (CODE_PATIENCE if shown else ATTEMPT_LIFE),
+        expires_at=tx.now + (CODE_PATIENCE if shown else LINK_LIFE if actor.kind is ActorKind.LINK else ATTEMPT_LIFE),
         next_look_at=tx.now + (CODE_LOOK if shown else timedelta(seconds=10)),
         looks=0,
     )

@@ -1,0 +1,184 @@
+"""What a payer lets herself pay: held at the press, to the fen, at two places at once; and a right that ends."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from family_pay.service import bonds
+from kernel.errors import HoufuError, NotFoundError
+from payments import flows
+from payments.models import Attempt, PayerLimit
+from payments.rules.limits import Limits, OtherPatientError, OverLimitError, WrongLimitsError
+from payments.service import limits
+from payments.rules import Piece
+from people.models import Grant
+from people.rules import Actor
+from people.service import sessions
+from tests.adapters.conftest import until
+from tests.payments.conftest import DAUGHTER, SON, Bill, House
+from tests.payments.test_shares import at_once, cut, money_back, pays, presses, sound
+from visits.models import Visit
+
+
+async def allow(house: House, actor: Actor, **fen: int) -> None:
+    """Set one's limits for the mother."""
+    async with house.db.begin() as tx:
+        await limits.set_for(tx, actor, house.mother.id, Limits(**fen))
+
+
+async def left(house: House, actor: Actor) -> int | None:
+    """What the limits leave now."""
+    async with house.db.begin() as tx:
+        return (await limits.left(tx, actor.id, house.mother.id)).fen
+
+
+async def refused(house: House, actor: Actor, openid: str, bill: Bill, share: int | None, amount: int) -> OverLimitError:
+    """A press over the limit: nothing is begun, here or at WeChat."""
+    before, orders = await house.snapshot(), len(house.town.pay.books.orders)
+    with pytest.raises(OverLimitError) as found:
+        await presses(house, actor, openid, bill, share, amount)
+    assert await house.snapshot() == before
+    assert len(house.town.pay.books.orders) == orders
+    return found.value
+
+
+async def another(house: House, item: str = "CONS2") -> Bill:
+    """A second visit of the mother's on the same day: registered for another at first, and put right."""
+    clinic = house.town.his.clinic
+    card = house.town.his.catalogue.patients["P0000002"]
+    house.town.his.books.account_used["P0000002"] = card.account_fen
+    encounter = clinic.register(card, "CARD")
+    order = clinic.order(encounter, item)
+    clinic.confirm(order)
+    await until(house._heard)
+    async with house.db.begin() as tx:
+        other = (await tx.session.scalars(select(Visit).where(Visit.patient_id != house.mother.id))).one()
+        other.patient_id, other.mode = house.mother.id, "DEFERRED"
+        other.day -= timedelta(days=1)  # one visit of a patient and day
+        visit = other.id
+    return Bill(visit, encounter, [order], await house.owed(visit))
+
+
+async def test_each_limit_holds_and_says_what_is_left(house: House) -> None:
+    """Once, a day, a month: one fen too much is refused kindly; what fits is paid; her limits bind nobody else."""
+    bill = await house.bill()
+    await cut(house, house.mother, bill, Piece(400), Piece(200))
+    await allow(house, house.daughter, per_payment_fen=399)
+    said = (await refused(house, house.daughter, DAUGHTER, bill, 1, 400)).params["says"]
+    assert said == "您给自己定了一次最多付 ¥3.99，现在还能付 ¥3.99。"
+    await allow(house, house.daughter, per_day_fen=599)
+    await pays(house, house.daughter, DAUGHTER, bill, 1, 400)
+    said = (await refused(house, house.daughter, DAUGHTER, bill, 2, 200)).params["says"]
+    assert said == "您给自己定了一天最多付 ¥5.99，现在还能付 ¥1.99。"
+    await allow(house, house.daughter, per_day_fen=600, per_month_fen=400)
+    said = (await refused(house, house.daughter, DAUGHTER, bill, 2, 200)).params["says"]
+    assert said == "您给自己定了一个月最多付 ¥4.00，现在不能再付。"
+    await allow(house, house.daughter, per_day_fen=600, per_month_fen=600)
+    await pays(house, house.daughter, DAUGHTER, bill, 2, 200)
+    assert await left(house, house.daughter) == 0
+    await pays(house, house.son, SON, bill, None, bill.owed - 600)
+    await sound(house)
+
+
+async def test_what_comes_back_can_be_paid_again(house: House) -> None:
+    """A live order counts, a closed one does not; money given back counts until it has arrived."""
+    bill = await house.bill()
+    await cut(house, house.mother, bill, Piece(400), Piece(200))
+    await allow(house, house.daughter, per_day_fen=500)
+    live = await presses(house, house.daughter, DAUGHTER, bill, 1, 400)
+    said = (await refused(house, house.daughter, DAUGHTER, bill, 2, 200)).params["says"]
+    assert said == "您给自己定了一天最多付 ¥5.00，正在付的 ¥4.00 也算在内，现在还能付 ¥1.00。"
+    await flows.close(house.db, house.pay, live)
+    assert await left(house, house.daughter) == 500
+    await pays(house, house.daughter, DAUGHTER, bill, 1, 400)
+    await flows.give_up(house.db, house.pay, house.mother, bill.visit)
+    assert await left(house, house.daughter) == 100
+    await money_back(house, bill.visit, 1)
+    assert await left(house, house.daughter) == 500
+    await sound(house)
+
+
+async def test_two_places_at_once(house: House) -> None:
+    """She presses for two visits in one moment, six times over: her day's limit lets one of them through, never both."""
+    bill, other = await house.bill(), await another(house)
+    for n in range(6):
+        await allow(house, house.daughter, per_day_fen=bill.owed + other.owed - 1)
+        found = await at_once(
+            lambda: presses(house, house.daughter, DAUGHTER, bill, None, bill.owed),
+            lambda: presses(house, house.daughter, DAUGHTER, other, None, other.owed),
+        )
+        won = [f for f in found if isinstance(f, UUID)]
+        assert (len(won), sum(isinstance(f, OverLimitError) for f in found)) == (1, 1), (n, found)
+        await flows.close(house.db, house.pay, won[0])
+    assert house.payments == 0
+    await sound(house)
+
+
+async def test_who_sets_what(house: House) -> None:
+    """Only somebody who pays for her sets limits, and only sound ones; a right made anew forgets nothing."""
+    for actor, error in ((house.mother, NotFoundError), (house.counter, NotFoundError)):
+        with pytest.raises(error):
+            await allow(house, actor, per_day_fen=100)
+    with pytest.raises(WrongLimitsError):
+        await allow(house, house.daughter, per_day_fen=0)
+    assert await house.count(PayerLimit) == 0
+    await allow(house, house.daughter, per_day_fen=100)
+    async with house.db.begin() as tx:
+        await bonds.withdraw(tx, house.daughter, (await tx.session.scalars(_held(house.daughter))).one().bond)
+    with pytest.raises(NotFoundError):
+        await allow(house, house.daughter, per_day_fen=10_000)
+    assert await left(house, house.daughter) == 100
+
+
+def _held(actor: Actor):  # type: ignore[no-untyped-def]
+    return select(Grant).where(Grant.person_id == actor.id, Grant.state == "active")
+
+
+async def test_the_right_ends_while_she_pays(house: House) -> None:
+    """Her mother ends it: nothing new can be begun, what is under way may come and stands, its receipt stays hers."""
+    bill = await house.bill()
+    await cut(house, house.mother, bill, Piece(400), Piece(200))
+    live = await presses(house, house.daughter, DAUGHTER, bill, 1, 400)
+    async with house.db.begin() as tx:
+        await bonds.withdraw(tx, house.mother, (await tx.session.scalars(_held(house.daughter))).one().bond)
+    before = await house.snapshot()
+    with pytest.raises(HoufuError) as no:
+        await presses(house, house.daughter, DAUGHTER, bill, 2, 200)
+    assert no.value.code == "not_found"
+    with pytest.raises(NotFoundError):
+        await flows.give_up(house.db, house.pay, house.daughter, bill.visit)
+    assert await house.snapshot() == before
+    phone = house.phone(house.daughter)
+    assert (await phone.get(f"/payments/{live}")).status_code == 200
+    assert await house.bridge(live, DAUGHTER) == "ok"
+    await house.until_state(live, "paid")
+    await pays(house, house.son, SON, bill, None, bill.owed - 400)
+    await house.settle()
+    receipt = await phone.get(f"/payments/{live}/receipt")
+    assert receipt.status_code == 200
+    assert ("朱**" in receipt.text, "朱桂芳" in receipt.text, "¥4.00" in receipt.text) == (True, False, True)
+    assert (await phone.get(f"/visits/{bill.visit}/bill")).status_code == 404
+    assert (await house.attempt(live)).relation == "daughter"
+    await sound(house)
+
+
+async def test_the_sheet_named_somebody_else(house: House) -> None:
+    """The visit turns out to be somebody else's between sheet and press: refused, nothing is begun; then it goes."""
+    bill = await house.bill()
+    before = await house.snapshot()
+    for client, seen in ((house.phone(house.daughter), house.daughter.id), (house.phone(house.mother), house.son.id)):
+        form = {"_idem": "a-key-of-a-page", "amount_fen": str(bill.owed), "patient": str(seen)}
+        answer = await client.post(f"/visits/{bill.visit}/pay", data=form, headers={"Accept": "text/html"})
+        assert (answer.status_code, "已经不是刚才那个人的了" in answer.text) == (409, True)
+        asked = await client.post(
+            f"/api/visits/{bill.visit}/payments",
+            json={"amount_fen": bill.owed, "patient_id": str(seen)},
+            headers={"Idempotency-Key": "a-key-of-a-page"},
+        )
+        assert (asked.status_code, asked.json()["code"]) == (409, "other_patient")
+    assert await house.snapshot() == before
+    form = {"_idem": "another-key", "amount_fen": str(bill.owed), "patient": str(house.mother.id)}
+    answer = await house.phone(house.daughter).post(f"/visits/{bill.visit}/pay", data=form)
+    assert answer.status_code == 303

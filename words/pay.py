@@ -205,9 +205,9 @@ class Pay:
     items_of = "付的是这些"
 
     @staticmethod
-    def go(fen: int) -> str:
-        """The one green button."""
-        return f"付 {rmb(fen)}"
+    def go(fen: int, whom: str | None = None) -> str:
+        """The one green button; ``whom`` as the payer calls them, so that nobody else is paid for by a slip."""
+        return f"替{whom}付 {rmb(fen)}" if whom else f"付 {rmb(fen)}"
 
     next = "下一步"
 

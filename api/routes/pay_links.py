@@ -152,7 +152,7 @@ async def read_limits(patient_id: UUID, caller: PersonCaller, tx: TxDep) -> Limi
     return await _limits(tx, caller, patient_id)
 
 
-@router.put("/family/limits/{patient_id}")
+@router.post("/family/limits/{patient_id}")
 async def set_limits(patient_id: UUID, body: LimitsBody, caller: PersonCaller, tx: TxDep) -> LimitsOut:
     """Set all limits anew; payments under way go on, the next press is held against these."""
     wanted = Limits(

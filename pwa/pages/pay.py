@@ -163,7 +163,7 @@ async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: S
         items=[(c.name, c.self_fen) for c in lines] if first and known else (),
         estimated=estimated,
         patient_id=str(visit.patient_id),
-        whom=next((who.label for who in people if who.id == str(visit.patient_id) and not view.owner), None),
+        whom=next((who.label for who in people if who.id == str(visit.patient_id) != str(caller.id)), None),
         people=[Whom(who.id, who.label, who.name) for who in people],
         left=limits.says(room) if room.fen is not None and cash > room.fen else _left(room),
         over=room.fen is not None and cash > room.fen,

@@ -59,7 +59,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(caps, caps, caps, steps)
 def test_no_limit_is_ever_passed(once: int | None, day: int | None, month: int | None, done: list[tuple[str, int]]) -> None:
     """Begun before midnight and paid after it, in the next month, closed, returned in part: every day and month holds."""

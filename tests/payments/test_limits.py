@@ -1,23 +1,26 @@
 """What a payer lets herself pay: held at the press, to the fen, at two places at once; and a right that ends."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
-from family_pay.service import bonds
+from family_pay.service import asking, bonds
 from kernel.errors import HoufuError, NotFoundError
+from kernel.money import yuan
+from notices import service as notices
 from payments import flows
-from payments.models import Attempt, PayerLimit
-from payments.rules.limits import Limits, OtherPatientError, OverLimitError, WrongLimitsError
-from payments.service import limits
+from payments.models import PayerLimit
 from payments.rules import Piece
+from payments.rules.limits import AfterVisit, Limits, OverLimitError, WrongLimitsError
+from payments.service import limits
 from people.models import Grant
 from people.rules import Actor
-from people.service import sessions
 from tests.adapters.conftest import until
-from tests.payments.conftest import DAUGHTER, SON, Bill, House
+from tests.payments.conftest import DAUGHTER, PAGE, SON, Bill, House
+from tests.payments.test_pages import read
 from tests.payments.test_shares import at_once, cut, money_back, pays, presses, sound
 from visits.models import Visit
 
@@ -132,7 +135,7 @@ async def test_who_sets_what(house: House) -> None:
     assert await left(house, house.daughter) == 100
 
 
-def _held(actor: Actor):  # type: ignore[no-untyped-def]
+def _held(actor: Actor) -> Select[tuple[Grant]]:
     return select(Grant).where(Grant.person_id == actor.id, Grant.state == "active")
 
 
@@ -182,3 +185,91 @@ async def test_the_sheet_named_somebody_else(house: House) -> None:
     form = {"_idem": "another-key", "amount_fen": str(bill.owed), "patient": str(house.mother.id)}
     answer = await house.phone(house.daughter).post(f"/visits/{bill.visit}/pay", data=form)
     assert answer.status_code == 303
+
+
+async def test_after_the_visit_she_is_asked_or_finds_it_ready(house: House) -> None:
+    """The daughter wishes it ready up to an amount, the son to be asked: told once, no order made, no money moved."""
+    bill = await house.bill()
+    async with house.db.begin() as tx:
+        ready = Limits(after_visit=AfterVisit.READY, ready_fen=bill.owed)
+        await limits.set_for(tx, house.daughter, house.mother.id, ready)
+        await limits.set_for(tx, house.son, house.mother.id, Limits(after_visit=AfterVisit.ASK))
+    phones = {who: house.phone(who) for who in (house.daughter, house.son, house.mother)}
+    assert "给您备好了" not in await read(phones[house.daughter], "/")
+    house.town.his.clinic.finish(bill.encounter)
+    await until(lambda: _ended(house, bill.visit))
+    assert await told(house) == 2
+    assert await told(house) == 0
+    assert house.town.pay.books.orders == {}
+    assert await house.attempts(bill.visit) == []
+    assert "妈妈 朱** 看完了，给您备好了，点一下就付" in await read(phones[house.daughter], "/")
+    assert "妈妈 朱** 看完了，这笔由您付吗" in await read(phones[house.son], "/")
+    for who, ready_ in ((house.daughter, True), (house.son, False)):
+        [row] = [n for n in await _news(house, who) if n["what"] == "to_pay"]
+        assert (row["amount_fen"], row["ready"], row["who"]) == (bill.owed, ready_, "朱**")
+    await allow(house, house.daughter, per_payment_fen=bill.owed)  # her wishes are set anew as a whole
+    assert "备好" not in await read(phones[house.daughter], "/")
+    page = await read(phones[house.son], f"/visits/{bill.visit}/pay")
+    assert "这次我不付" in page
+    assert (await phones[house.mother].post(f"/visits/{bill.visit}/pay/decline", headers=PAGE)).status_code == 404
+    assert (await phones[house.son].post(f"/visits/{bill.visit}/pay/decline", headers=PAGE)).status_code == 303
+    assert "由您付吗" not in await read(phones[house.son], "/")
+    assert [n["what"] for n in await _news(house, house.mother)] == ["bound", "bound", "declined"]
+    assert "这次我不付" not in await read(phones[house.son], f"/visits/{bill.visit}/pay")
+    await pays(house, house.son, SON, bill, None, bill.owed)
+
+
+async def told(house: House) -> int:
+    """The sweep that tells payers."""
+    async with house.db.begin() as tx:
+        return await asking.tell_due(tx)
+
+
+async def _ended(house: House, visit: UUID) -> bool:
+    async with house.db.begin() as tx:
+        row = await tx.get(Visit, visit)
+        return row is not None and row.state == "ended"
+
+
+async def _news(house: House, who: Actor) -> list[dict[str, Any]]:
+    async with house.db.begin() as tx:
+        try:
+            rows = await notices.since(tx, who.id, 0)
+        except LookupError:
+            return []
+        return [row.payload["family"] for row in rows if row.kind == "family"]
+
+
+async def test_her_pages(house: House) -> None:
+    """Limits as she types them; the sheet says whom she pays for, what is left, and over the limit offers a part."""
+    bill = await house.bill()
+    phone, path = house.phone(house.daughter), f"/family/limits/{house.mother.id}"
+    assert path in await read(phone, "/family")
+    assert (await house.phone(house.mother).get(path, headers=PAGE)).status_code == 404
+    form = {"payment": "", "day": "¥4", "month": "1,000", "after": "ready", "ready": "3"}
+    for wrong in ({"day": "四块"}, {"day": "0"}, {"ready": ""}, {"month": "1.001"}):
+        answer = await phone.post(path, data={**form, **wrong}, headers=PAGE)
+        assert (answer.status_code, "金额要写成数字" in answer.text) == (422, True), wrong
+    assert await house.count(PayerLimit) == 0
+    assert "存好了" in (await phone.post(path, data=form, headers=PAGE)).text
+    asked = (await phone.get(f"/api{path}")).json()
+    assert asked == {
+        "per_payment_fen": None, "per_day_fen": 400, "per_month_fen": 100_000, "after_visit": "ready", "ready_fen": 300,
+        "left_fen": 400,
+    }  # fmt: skip
+    sheet = await read(phone, f"/visits/{bill.visit}/pay")
+    assert "您给自己定了一天最多付 ¥4.00，现在还能付 ¥4.00。" in sheet
+    assert "先付一部分" in sheet
+    assert 'form="pay"' not in sheet
+    press = {"_idem": "a-key-of-a-page", "amount_fen": str(bill.owed), "patient": str(house.mother.id)}
+    answer = await phone.post(f"/visits/{bill.visit}/pay", data=press, headers=PAGE)
+    assert (answer.status_code, "可以先分摊付一部分" in answer.text) == (403, True)
+    raised = {"per_day_fen": bill.owed}
+    assert (await phone.post(f"/api{path}", json=raised)).json()["left_fen"] == bill.owed
+    sheet = await read(phone, f"/visits/{bill.visit}/pay")
+    assert f"替妈妈付 ¥{yuan(bill.owed)}" in sheet
+    assert f'name="patient" value="{house.mother.id}"' in sheet
+    for where in ("/", "/visits", f"/visits/{bill.visit}/pay"):
+        page = await read(phone, where)
+        assert f"/person?id={house.mother.id}&back=" in page, where
+        assert "妈妈 朱**" in page, where

@@ -110,7 +110,9 @@ class PayerLimit(Base):
     __tablename__ = "payer_limit"
     __table_args__ = (
         CheckConstraint("person_id <> patient_id", name="not_oneself"),
-        CheckConstraint("per_payment_fen > 0 AND per_day_fen > 0 AND per_month_fen > 0 AND ready_fen > 0", name="money"),
+        CheckConstraint(
+            "per_payment_fen > 0 AND per_day_fen > 0 AND per_month_fen > 0 AND ready_fen > 0", name="money"
+        ),
         CheckConstraint("after_visit IN ('nothing', 'ask', 'ready')", name="after_visit"),
         CheckConstraint("(after_visit = 'ready') = (ready_fen IS NOT NULL)", name="ready"),
         Index("ix_payer_limit_after", "patient_id", postgresql_where=text("after_visit <> 'nothing'")),

@@ -1,4 +1,4 @@
-"""What the first page and the list of visits show, of whom, and whom else the reader may turn to; like ``pwa.views``."""
+"""What the first page and the list of visits show, of whom and whom else one may turn to; like ``pwa.views``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

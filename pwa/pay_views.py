@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from pwa.home_views import Person
 from pwa.rows import Line, Shares, VisitHead
 
 
@@ -24,15 +25,6 @@ class PayChoice:
     code: str
     chosen: bool = False
     why_not: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Whom:
-    """Somebody the reader may turn to by one tap: ``label`` as the reader calls them, ``name`` masked if not one's own."""
-
-    id: str
-    label: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +125,7 @@ class PaySheet:
     items: Sequence[tuple[str, int]] = ()
     patient_id: str = ""
     whom: str | None = None
-    people: Sequence[Whom] = ()
+    people: Sequence[Person] = ()
     left: str | None = None
     over: bool = False
     limits_url: str | None = None

@@ -3,11 +3,16 @@
 from dataclasses import replace
 
 from pwa import views as v
-from pwa.pay_views import LimitsForm, LinkPage, LinkRow, LinkSheet, Whom
+from pwa.pay_views import LimitsForm, LinkPage, LinkRow, LinkSheet
 from pwa.sample_morning import CARDS, HEAD, HEAD_MASKED, HOSPITAL, ME, MOTHER, Sample, at
 from words.pay import Limits as Words
 
-_PEOPLE = (Whom("p0", "本人", "示例乙"), Whom("p1", "妈妈", "示**"), Whom("p2", "爸爸", "示*"), Whom("p3", "孩子", "示**"))
+_PEOPLE = (
+    v.Person("p0", "本人", "示例乙"),
+    v.Person("p1", "妈妈", "示**"),
+    v.Person("p2", "爸爸", "示*"),
+    v.Person("p3", "孩子", "示**"),
+)
 _OTHERS = (v.Person("p2", "爸爸", "示*"), v.Person("p3", "孩子", "示**"))
 _SHEET = v.PaySheet(
     HEAD_MASKED,

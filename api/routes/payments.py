@@ -66,9 +66,7 @@ async def press_of(
     """What the payer's page asks, in the way that works where it runs: bridge in WeChat, H5 elsewhere, QR at a desk."""
     ip = request.client.host if request.client else None
     if caller.kind is ActorKind.STAFF:
-        return Press(
-            CashChannel.NATIVE, key, amount_fen, ip, share=share, lines=frozenset(lines), seen_patient=patient
-        )
+        return Press(CashChannel.NATIVE, key, amount_fen, ip, share=share, lines=frozenset(lines), seen_patient=patient)
     way = channel or (CashChannel.JSAPI if in_wechat(request, world) else CashChannel.H5)
     appid = till_of(world, way)[1].appid
     inside = way in (CashChannel.JSAPI, CashChannel.MINIPROG) and bool(appid)

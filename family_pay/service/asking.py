@@ -59,7 +59,9 @@ async def tell_due(tx: Tx, limit: int = 50) -> int:
 async def waiting(tx: Tx, actor: Actor) -> list[Asked]:
     """What somebody is asked to pay now, newest first: still owed, still hers to pay, not declined."""
     query = select(PayAsk).where(PayAsk.person_id == actor.id, PayAsk.told_at.is_not(None))
-    rows = await tx.session.scalars(query.where(PayAsk.declined_at.is_(None)).order_by(PayAsk.asked_at.desc()).limit(20))
+    rows = await tx.session.scalars(
+        query.where(PayAsk.declined_at.is_(None)).order_by(PayAsk.asked_at.desc()).limit(20)
+    )
     return [found for found in [await _asked(tx, ask) for ask in rows] if found is not None]
 
 

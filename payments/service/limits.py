@@ -11,7 +11,7 @@ from kernel.db import Tx
 from kernel.errors import NotFoundError
 from payments.models import Attempt, PayerLimit, Refund
 from payments.rules import OVER, PAYABLE
-from payments.rules.limits import AfterVisit, Limits, OverLimitError, Out, Room, first_of_month, room
+from payments.rules.limits import AfterVisit, Limits, Out, OverLimitError, Room, first_of_month, room
 from people.rules import Actor, ActorKind, GrantKind
 from people.service import grants
 from words import pay as words
@@ -87,9 +87,7 @@ def says(found: Room) -> str:
 
 
 def _limits(row: PayerLimit) -> Limits:
-    return Limits(
-        row.per_payment_fen, row.per_day_fen, row.per_month_fen, AfterVisit(row.after_visit), row.ready_fen
-    )
+    return Limits(row.per_payment_fen, row.per_day_fen, row.per_month_fen, AfterVisit(row.after_visit), row.ready_fen)
 
 
 async def _out(tx: Tx, payer_id: UUID, patient_id: UUID) -> list[Out]:

@@ -65,7 +65,9 @@ async def _invitations(tx: Tx, caller: Actor, people: list[Person]) -> list[Invi
     """Visits that have ended with money to pay, of those for whom the reader wished to hear of it."""
     made = []
     for asked in await asking.waiting(tx, caller):
-        who = next((f"{p.label} {p.name} " for p in people if p.id == str(asked.visit.patient_id)), family_words.SOMEBODY)
+        who = next(
+            (f"{p.label} {p.name} " for p in people if p.id == str(asked.visit.patient_id)), family_words.SOMEBODY
+        )
         hospital = await hospitals.by_id(tx, asked.visit.hospital_id)
         kind: Literal["ready", "ask"] = "ready" if asked.ready else "ask"
         made.append(Invitation(kind, Urls.pay(str(asked.visit.id)), who, asked.amount_fen, hospital.name))

@@ -38,7 +38,7 @@ from people.rules import Action, Actor, Audience
 from people.service import access
 from pwa.answer import go, origin_of, people_of, show
 from pwa.insuring import estimated_of, is_here, split_of, why_not
-from pwa.pay_views import FirstSheet, Whom
+from pwa.pay_views import FirstSheet
 from pwa.urls import Urls
 from pwa.views import Ask, PayChoice, Paying, PayPart, PaySheet
 from pwa.visit_pages import Seen, lines_shown, payment_of, seen, seen_by_payer
@@ -164,7 +164,7 @@ async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: S
         estimated=estimated,
         patient_id=str(visit.patient_id),
         whom=next((who.label for who in people if who.id == str(visit.patient_id) != str(caller.id)), None),
-        people=[Whom(who.id, who.label, who.name) for who in people],
+        people=people,
         left=limits.says(room) if room.fen is not None and cash > room.fen else _left(room),
         over=room.fen is not None and cash > room.fen,
         limits_url=None if room.fen is None else Urls.limits(str(visit.patient_id)),

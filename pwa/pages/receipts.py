@@ -1,4 +1,4 @@
-"""The receipt of one payment: for the patient's side, staff, and always for whoever paid it; on the page and on paper."""
+"""The receipt of one payment: for the patient's side, staff, and whoever paid it; on the page and on paper."""
 
 import asyncio
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_husband_signs_ahead_and_sends_a_pay_link(stage: Stage) -> None:
-    """He signs from afar before she leaves home; his pay link is forwarded to a stranger, who pays; her phone says so."""
+    """He signs from afar before she leaves home; his pay link is forwarded to a stranger, who pays; she is told."""
     hospital = stage.hospital
     wife, husband = stage.phone("expectant"), stage.phone("husband")
 

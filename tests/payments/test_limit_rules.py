@@ -61,8 +61,10 @@ steps = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(caps, caps, caps, steps)
-def test_no_limit_is_ever_passed(once: int | None, day: int | None, month: int | None, done: list[tuple[str, int]]) -> None:
-    """Begun before midnight and paid after it, in the next month, closed, returned in part: every day and month holds."""
+def test_no_limit_is_ever_passed(
+    once: int | None, day: int | None, month: int | None, done: list[tuple[str, int]]
+) -> None:
+    """Begun before midnight and paid after it, in the next month, closed, returned: every day and month holds."""
     limits, today = Limits(once, day, month), TODAY
     tries: list[_Try] = []
     for what, n in done:

@@ -25,7 +25,7 @@ from tests.payments.test_shares import at_once, cut, money_back, pays, presses, 
 from visits.models import Visit
 
 
-async def allow(house: House, actor: Actor, **fen: int) -> None:
+async def allow(house: House, actor: Actor, **fen: Any) -> None:
     """Set one's limits for the mother."""
     async with house.db.begin() as tx:
         await limits.set_for(tx, actor, house.mother.id, Limits(**fen))
@@ -37,7 +37,9 @@ async def left(house: House, actor: Actor) -> int | None:
         return (await limits.left(tx, actor.id, house.mother.id)).fen
 
 
-async def refused(house: House, actor: Actor, openid: str, bill: Bill, share: int | None, amount: int) -> OverLimitError:
+async def refused(
+    house: House, actor: Actor, openid: str, bill: Bill, share: int | None, amount: int
+) -> OverLimitError:
     """A press over the limit: nothing is begun, here or at WeChat."""
     before, orders = await house.snapshot(), len(house.town.pay.books.orders)
     with pytest.raises(OverLimitError) as found:
@@ -104,7 +106,7 @@ async def test_what_comes_back_can_be_paid_again(house: House) -> None:
 
 
 async def test_two_places_at_once(house: House) -> None:
-    """She presses for two visits in one moment, six times over: her day's limit lets one of them through, never both."""
+    """She presses for two visits in one moment, six times: her day's limit lets one of them through, never both."""
     bill, other = await house.bill(), await another(house)
     for n in range(6):
         await allow(house, house.daughter, per_day_fen=bill.owed + other.owed - 1)
@@ -135,7 +137,7 @@ async def test_who_sets_what(house: House) -> None:
     assert await left(house, house.daughter) == 100
 
 
-def _held(actor: Actor) -> Select[tuple[Grant]]:
+def _held(actor: Actor) -> Select[Grant]:
     return select(Grant).where(Grant.person_id == actor.id, Grant.state == "active")
 
 

@@ -65,7 +65,7 @@ def nobody(house: House, agent: str = SAFARI) -> httpx.AsyncClient:
 
 
 async def test_a_stranger_in_a_browser(house: House) -> None:
-    """Hospital, amount, masked name, and nothing else; paid by H5; receipt for him, the giver reads that it was paid."""
+    """Hospital, amount, masked name, nothing else; paid by H5; receipt for him, the giver reads that it was paid."""
     bill = await house.bill()
     items = [c["name"] for c in house.town.his.books.encounters[bill.encounter].charges.values()]
     items += [d["name"] for d in json.loads(HOSPITAL_FILE.read_text("utf-8"))["departments"]]
@@ -174,7 +174,7 @@ async def test_many_hands_in_the_same_second(house: House) -> None:
 
 
 async def test_the_family_need_not_wait(house: House) -> None:
-    """A stranger holds the order open: the daughter stops it and pays; the stranger's page says 没有扣款, then 不用付了."""
+    """A stranger holds the order open: the daughter stops it and pays; he reads 没有付成, and then 不用付了."""
     bill = await house.bill()
     link = await made(house, house.mother, bill)
     stranger = await by_link(house, link)
@@ -195,7 +195,7 @@ async def test_the_family_need_not_wait(house: House) -> None:
 
 
 async def test_a_link_nobody_finishes(house: House) -> None:
-    """Another who holds it waits two minutes, then his press closes the first; after five minutes it closes by itself."""
+    """Another who holds it waits two minutes, then his press closes the first; after five it closes by itself."""
     bill = await house.bill()
     link = await made(house, house.mother, bill)
     first = await by_link(house, link)

@@ -74,12 +74,15 @@ class PayLink(Base):
 
 
 class PayAsk(Base):
-    """A visit has ended and a payer wished to hear of it; ``told_at`` empty: not told yet. One of a visit and payer."""
+    """A visit has ended and a payer wished to hear of it; ``told_at`` empty: not told yet.
+
+    One of a visit and payer. ``over_at``: all is paid.
+    """
 
     __tablename__ = "pay_ask"
     __table_args__ = (
-        Index("ix_pay_ask_person", "person_id"),
-        Index("ix_pay_ask_due", "asked_at", postgresql_where=text("told_at IS NULL")),
+        Index("ix_pay_ask_person", "person_id", postgresql_where=text("over_at IS NULL")),
+        Index("ix_pay_ask_due", "asked_at", postgresql_where=text("told_at IS NULL AND over_at IS NULL")),
         CheckConstraint("declined_at IS NULL OR told_at IS NOT NULL", name="heard_first"),
     )
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
@@ -87,3 +90,4 @@ class PayAsk(Base):
     asked_at: Mapped[datetime] = column(3)
     told_at: Mapped[datetime | None] = column(3)
     declined_at: Mapped[datetime | None] = column(3)
+    over_at: Mapped[datetime | None] = column(3)

@@ -17,6 +17,7 @@ OPEN_AT_MOST = 10
 PAY_LINK_LIVES = timedelta(hours=24)
 PAY_LINK_READ = timedelta(days=7)  # how long its page shows the receipt after it was paid
 PAY_LINKS_AT_MOST = 5  # waiting at once, of one visit
+ASK_PATIENCE = timedelta(days=1)  # how long after a visit's end something owed still makes a payer hear of it
 PAY_LINK_TRIES = 20  # a link that many began to pay and did not is no longer an honest one
 
 

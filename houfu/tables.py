@@ -64,7 +64,7 @@ SUBSCRIBERS: Subscribers = {
     VisitOpened: [bonds.visit_moved],
     VisitEnded: [bonds.visit_moved, reacting.visit_ended, asking.visit_ended],
     VisitReopened: [bonds.visit_moved],
-    VisitSettled: [bonds.visit_settled],
+    VisitSettled: [bonds.visit_settled, asking.visit_settled],
 }
 
 SILENT: frozenset[str] = frozenset(

@@ -51,6 +51,8 @@ class Attempt(Base):
         UniqueConstraint("actor", "idempotency_key"),
         # Whoever presses when, on whichever screen: one live attempt of a share, or the database says no.
         Index("uq_attempt_live", "allocation_id", unique=True, postgresql_where=text(_LIVE)),
+        # And one of a pay link, in however many hands it is.
+        Index("uq_attempt_link", "actor", unique=True, postgresql_where=text(f"relation = 'link' AND {_LIVE}")),
         # It asks for its share's money, to the fen.
         ForeignKeyConstraint(
             ["allocation_id", "round_id", "amount_fen"],

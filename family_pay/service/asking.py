@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from billing.service import paying
 from family_pay.models import PayAsk
+from family_pay.rules import ASK_PATIENCE
 from family_pay.service.news import tell
 from kernel.db import Tx
 from kernel.errors import NotFoundError
@@ -15,7 +16,7 @@ from payments.rules.limits import AfterVisit
 from payments.service import labels, limits
 from people.rules import Action, Actor, ActorKind
 from people.service import access, patients
-from visits.events import VisitEnded
+from visits.events import VisitEnded, VisitSettled
 from visits.service.encounters import Visit
 from visits.service.reading import subject_of, visit_of
 
@@ -30,45 +31,56 @@ class Asked:
 
 
 async def visit_ended(tx: Tx, event: VisitEnded) -> None:
-    """Write down who is to hear of it (subscriber); telling them is for the sweep, which holds nobody up."""
+    """Write down who is to hear of it (subscriber); telling them is for the sweep, which holds nobody up.
+
+    A visit that ended, opened again and ended again is asked about again.
+    """
     visit = await visit_of(tx, event.visit_id)
     if visit is None:
         return
     for person_id in await limits.waiting_for(tx, visit.patient_id):
-        row = insert(PayAsk).values(visit_id=visit.id, person_id=person_id, asked_at=tx.now)
-        await tx.session.execute(row.on_conflict_do_nothing())
+        anew = {"asked_at": tx.now, "told_at": None, "declined_at": None, "over_at": None}
+        row = insert(PayAsk).values(visit_id=visit.id, person_id=person_id, **anew)
+        await tx.session.execute(row.on_conflict_do_update(index_elements=["visit_id", "person_id"], set_=anew))
+
+
+async def visit_settled(tx: Tx, event: VisitSettled) -> None:
+    """All is paid: nobody has to be asked any more (subscriber)."""
+    done = update(PayAsk).where(PayAsk.visit_id == event.visit_id, PayAsk.over_at.is_(None)).values(over_at=tx.now)
+    await tx.session.execute(done.execution_options(synchronize_session=False))
 
 
 async def tell_due(tx: Tx, limit: int = 50) -> int:
-    """Tell those who are to hear; each is told once of a visit. Returns how many were due."""
-    query = select(PayAsk).where(PayAsk.told_at.is_(None)).order_by(PayAsk.asked_at, PayAsk.person_id).limit(limit)
-    due = (await tx.session.scalars(query.with_for_update(skip_locked=True))).all()
-    for ask in due:
-        ask.told_at = tx.now
-    await tx.session.flush()
-    for ask in sorted(due, key=lambda one: one.person_id):
+    """Tell those who are to hear, each once of a visit's end; what is owed may come a little later than the end does.
+
+    Returns: how many were told.
+    """
+    waits = (PayAsk.told_at.is_(None), PayAsk.over_at.is_(None), PayAsk.asked_at > tx.now - ASK_PATIENCE)
+    query = select(PayAsk).where(*waits).order_by(PayAsk.person_id, PayAsk.visit_id).limit(limit)
+    told = 0
+    for ask in (await tx.session.scalars(query.with_for_update(skip_locked=True))).all():
         found = await _asked(tx, ask)
         if found is None:
             continue
+        ask.told_at, told = tx.now, told + 1
         patient = await patients.by_id(tx, found.visit.patient_id)
         news = {"what": "to_pay", "visit": str(ask.visit_id), "amount_fen": found.amount_fen, "ready": found.ready}
         await tell(tx, {ask.person_id: {"family": {**news, "who": patient.name_masked}}})
-    return len(due)
+    return told
 
 
 async def waiting(tx: Tx, actor: Actor) -> list[Asked]:
     """What somebody is asked to pay now, newest first: still owed, still hers to pay, not declined."""
-    query = select(PayAsk).where(PayAsk.person_id == actor.id, PayAsk.told_at.is_not(None))
-    rows = await tx.session.scalars(
-        query.where(PayAsk.declined_at.is_(None)).order_by(PayAsk.asked_at.desc()).limit(20)
-    )
+    open_ = (PayAsk.told_at.is_not(None), PayAsk.declined_at.is_(None), PayAsk.over_at.is_(None))
+    query = select(PayAsk).where(PayAsk.person_id == actor.id, *open_).order_by(PayAsk.asked_at.desc()).limit(10)
+    rows = await tx.session.scalars(query)
     return [found for found in [await _asked(tx, ask) for ask in rows] if found is not None]
 
 
 async def is_asked(tx: Tx, actor: Actor, visit_id: UUID) -> bool:
     """Whether somebody was asked to pay this visit, and has not said no."""
     ask = await tx.get(PayAsk, (visit_id, actor.id))
-    return ask is not None and ask.told_at is not None and ask.declined_at is None
+    return ask is not None and ask.told_at is not None and ask.declined_at is None and ask.over_at is None
 
 
 async def decline(tx: Tx, actor: Actor, visit_id: UUID) -> None:

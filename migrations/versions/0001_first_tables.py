@@ -971,6 +971,7 @@ def upgrade() -> None:
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("declined_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("over_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("declined_at IS NULL OR told_at IS NOT NULL", name=op.f("ck_pay_ask_heard_first")),
         sa.ForeignKeyConstraint(
             ["person_id"],
@@ -991,9 +992,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("visit_id", "person_id", name=op.f("pk_pay_ask")),
     )
     op.create_index(
-        "ix_pay_ask_due", "pay_ask", ["asked_at"], unique=False, postgresql_where=sa.text("told_at IS NULL")
+        "ix_pay_ask_due",
+        "pay_ask",
+        ["asked_at"],
+        unique=False,
+        postgresql_where=sa.text("told_at IS NULL AND over_at IS NULL"),
     )
-    op.create_index("ix_pay_ask_person", "pay_ask", ["person_id"], unique=False)
+    op.create_index(
+        "ix_pay_ask_person", "pay_ask", ["person_id"], unique=False, postgresql_where=sa.text("over_at IS NULL")
+    )
     op.create_table(
         "pay_link",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1703,6 +1710,15 @@ def upgrade() -> None:
     op.create_index(op.f("ix_attempt_round_id"), "attempt", ["round_id"], unique=False)
     op.create_index(op.f("ix_attempt_visit_id"), "attempt", ["visit_id"], unique=False)
     op.create_index(
+        "uq_attempt_link",
+        "attempt",
+        ["actor"],
+        unique=True,
+        postgresql_where=sa.text(
+            "relation = 'link' AND state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"
+        ),
+    )
+    op.create_index(
         "uq_attempt_live",
         "attempt",
         ["allocation_id"],
@@ -2188,6 +2204,13 @@ def downgrade() -> None:
         table_name="attempt",
         postgresql_where=sa.text("state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"),
     )
+    op.drop_index(
+        "uq_attempt_link",
+        table_name="attempt",
+        postgresql_where=sa.text(
+            "relation = 'link' AND state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"
+        ),
+    )
     op.drop_index(op.f("ix_attempt_visit_id"), table_name="attempt")
     op.drop_index(op.f("ix_attempt_round_id"), table_name="attempt")
     op.drop_index(op.f("ix_attempt_payer_id"), table_name="attempt")
@@ -2231,8 +2254,10 @@ def downgrade() -> None:
     op.drop_table("reading")
     op.drop_index("ix_pay_link_visit", table_name="pay_link")
     op.drop_table("pay_link")
-    op.drop_index("ix_pay_ask_person", table_name="pay_ask")
-    op.drop_index("ix_pay_ask_due", table_name="pay_ask", postgresql_where=sa.text("told_at IS NULL"))
+    op.drop_index("ix_pay_ask_person", table_name="pay_ask", postgresql_where=sa.text("over_at IS NULL"))
+    op.drop_index(
+        "ix_pay_ask_due", table_name="pay_ask", postgresql_where=sa.text("told_at IS NULL AND over_at IS NULL")
+    )
     op.drop_table("pay_ask")
     op.drop_table("pass_use")
     op.drop_index("ix_parked_wait", table_name="parked")

@@ -218,7 +218,14 @@ async def test_after_the_visit_she_is_asked_or_finds_it_ready(house: House) -> N
     assert "由您付吗" not in await read(phones[house.son], "/")
     assert [n["what"] for n in await _news(house, house.mother)] == ["bound", "bound", "declined"]
     assert "这次我不付" not in await read(phones[house.son], f"/visits/{bill.visit}/pay")
+    await allow(house, house.daughter, after_visit=AfterVisit.ASK)
+    assert "由您付吗" in await read(phones[house.daughter], "/")
     await pays(house, house.son, SON, bill, None, bill.owed)
+    assert "由您付吗" not in await read(phones[house.daughter], "/")
+    await house.settle()
+    async with house.db.begin() as tx:
+        asks = (await tx.session.scalars(select(asking.PayAsk))).all()
+        assert [ask.over_at is not None for ask in asks] == [True, True]
 
 
 async def told(house: House) -> int:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from api.pace import WRONG_AT_MOST
 from billing.rules import NothingPayableError
@@ -21,7 +21,14 @@ from kernel.ids import new_id
 from kernel.money import yuan
 from payments import flows as payments
 from payments.ports import CashChannel
-from payments.rules import AlreadyPaidError, AmountChangedError, AttemptInProgressError, Piece, ShareGoneError
+from payments.rules import (
+    AlreadyPaidError,
+    AmountChangedError,
+    AttemptInProgressError,
+    OverCapError,
+    Piece,
+    ShareGoneError,
+)
 from payments.service import labels
 from payments.service.attempts import Press
 from people.models import Grant
@@ -259,6 +266,10 @@ async def test_what_a_link_can_be_made_for(house: House) -> None:
         await made(house, house.mother, bill, 1)
     with pytest.raises(ShareGoneError):
         await made(house, house.mother, bill, 400, share=1)
+    async with house.db.begin() as tx:
+        await tx.session.execute(update(Grant).where(Grant.person_id == house.son.id).values(cap_fen=bill.owed - 1))
+    with pytest.raises(OverCapError):
+        await made(house, house.son, bill)
     whole = await made(house, house.mother, bill)
     await cut(house, house.mother, bill, Piece(400))
     one = await made(house, house.daughter, bill, 400, share=1)

@@ -129,6 +129,28 @@ class PayerLimit(Base):
     changed_at: Mapped[datetime] = column(3)
 
 
+class PayConsent(Base):
+    """A relative wishes to pay up to ``amount_fen`` of one visit, and the patient wanted to be asked first.
+
+    ``agreed`` empty: not answered yet.
+    """
+
+    __tablename__ = "pay_consent"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="something"),
+        CheckConstraint("num_nonnulls(agreed, answered_at, answered_by) IN (0, 3)", name="answered"),
+        Index("ix_pay_consent_open", "patient_id", postgresql_where=text("agreed IS NULL")),
+    )
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
+    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    amount_fen: Mapped[int] = column(4)
+    asked_at: Mapped[datetime] = column(3)
+    agreed: Mapped[bool | None] = column(3)
+    answered_at: Mapped[datetime | None] = column(3)
+    answered_by: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+
+
 class InsurancePart(Base):
     """One settlement of the insurance, for one encounter of a round; its lines, its split, how it stands.
 

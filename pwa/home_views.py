@@ -39,10 +39,11 @@ class VisitCard:
 class Invitation:
     """Something that is asked of one: be bound (``bind``), watch a visit (``watch``), pay a bill (``pay``).
 
-    ``ask`` and ``ready``: a visit has ended, as the payer wished to hear; ``ready`` is within what one tap may pay.
+    ``consent``: a relative wishes to pay, and the reader wanted to be asked. ``ask`` and ``ready``: a visit has ended,
+    as the payer wished to hear; ``ready`` is within what one tap may pay.
     """
 
-    kind: Literal["pay", "ask", "ready", "bind", "watch"]
+    kind: Literal["pay", "ask", "ready", "consent", "bind", "watch"]
     href: str
     who: str
     amount_fen: int | None = None

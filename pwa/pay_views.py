@@ -102,7 +102,8 @@ class PaySheet:
     ``no_insurance``: why it is none. ``estimated``: what the insurance bears is the hospital's estimate.
     ``patient_id`` goes with the press, so that nobody else is paid for than was named; ``whom`` is what the reader
     calls them, ``people`` all whom the reader may turn to. ``left`` says what the reader's own limits leave, ``over``
-    that this is more. ``decline_url``: the reader was asked whether to pay, and may say no.
+    that this is more. ``decline_url``: the reader was asked whether to pay, and may say no. ``ask_first``: the patient
+    wants to be asked before the reader pays, and how that stands; ``ask_url``: ask.
     """
 
     visit: VisitHead
@@ -131,6 +132,8 @@ class PaySheet:
     limits_url: str | None = None
     link_url: str | None = None
     decline_url: str | None = None
+    ask_first: str | None = None
+    ask_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

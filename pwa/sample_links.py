@@ -5,6 +5,7 @@ from dataclasses import replace
 from pwa import views as v
 from pwa.pay_views import LimitsForm, LinkPage, LinkRow, LinkSheet
 from pwa.sample_morning import CARDS, HEAD, HEAD_MASKED, HOSPITAL, ME, MOTHER, Sample, at
+from words.pay import AskFirst
 from words.pay import Limits as Words
 
 _PEOPLE = (
@@ -51,6 +52,7 @@ def samples() -> dict[str, Sample]:
         CARDS,
         HOSPITAL,
         invitations=(
+            v.Invitation("consent", "/c", "您女儿 示** ", 7760, HOSPITAL),
             v.Invitation("ready", "/a", "妈妈 示** ", 7760, HOSPITAL),
             v.Invitation("ask", "/b", "爸爸 示* ", 41760, HOSPITAL),
         ),
@@ -60,6 +62,22 @@ def samples() -> dict[str, Sample]:
         "visits-several": Sample("visits.html", v.Visits(MOTHER, CARDS, people=(ME, MOTHER, *_OTHERS))),
         "pay-asked": Sample("pay.html", replace(_SHEET, left=Words.now(12220), decline_url="/no")),
         "pay-over": Sample("pay.html", replace(_SHEET, over=True, left=Words.left("day", 50000, 4000, 3000))),
+        "pay-ask-first": Sample(
+            "pay.html", replace(_SHEET, ask_first=AskFirst.says("must", "妈妈"), ask_url="/ask", link_url=None)
+        ),
+        "pay-ask-waiting": Sample("pay.html", replace(_SHEET, ask_first=AskFirst.says("waiting", "妈妈"))),
+        "pay-answer": Sample(
+            "ask.html",
+            v.Ask(
+                AskFirst.title,
+                (AskFirst.wishes("您女儿 示**", 7760, HOSPITAL), AskFirst.after),
+                "/x",
+                AskFirst.answer,
+                "/",
+                AskFirst.choices,
+                AskFirst.look,
+            ),
+        ),
         "limits": Sample("limits.html", _LIMITS),
         "limits-wrong": Sample("limits.html", replace(_LIMITS, left=None, error=Words.wrong)),
         "limits-saved": Sample("limits.html", replace(_LIMITS, saved=True)),

@@ -131,6 +131,16 @@ class Urls:
         return f"/visits/{visit}/pay/instead"
 
     @staticmethod
+    def pay_ask(visit: str) -> str:
+        """Ask the patient whether one may pay (POST)."""
+        return f"/visits/{visit}/pay/ask"
+
+    @staticmethod
+    def pay_answer(visit: str, person: str) -> str:
+        """The patient's yes or no to somebody who wishes to pay."""
+        return f"/visits/{visit}/pay/answer/{person}"
+
+    @staticmethod
     def decline(visit: str) -> str:
         """Asked to pay, and not this time (POST)."""
         return f"/visits/{visit}/pay/decline"

@@ -249,6 +249,32 @@ class Share:
         return (*back, "全部项目会重新合在一起付。") if back else ("还没有人付，不用退钱。全部项目重新合在一起付。",)
 
 
+class AskFirst:
+    """A patient wants to be asked before a relative pays."""
+
+    title = "让对方付吗"
+    somebody = "对方"
+    ask = "先问一声"
+    look = "您看呢"
+    answer = "就这样"
+    choices = (("yes", "同意，让对方付"), ("no", "这次不用，我自己来"))
+    after = "同意以后，对方才能付。改主意了，也可以再改。"
+
+    @staticmethod
+    def says(standing: str, whom: str) -> str:
+        """What the payer has to wait for; ``whom`` as the payer calls the patient."""
+        return {
+            "must": f"{whom}想每次先知道。先问一声，同意了再付。",
+            "waiting": f"已经问了。等{whom}同意，同意了会告诉您。",
+            "refused": f"{whom}说这次不用您付。有变化可以再问一声。",
+        }[standing]
+
+    @staticmethod
+    def wishes(who: str, fen: int, hospital: str) -> str:
+        """What the patient is asked."""
+        return f"{who} 想替您付 {rmb(fen)}，{hospital}。"
+
+
 class Limits:
     """What a payer lets herself pay for one patient, and what happens after a visit."""
 

@@ -11,7 +11,7 @@ from api.deps import PersonCaller, Public, TxDep, WorldDep
 from api.pace import slow_down
 from family_pay import flows
 from family_pay.rules import PayLinkState
-from family_pay.service import links
+from family_pay.service import asking, links
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from payments.rules.limits import MOST_FEN, AfterVisit, Limits
@@ -130,6 +130,52 @@ async def read(request: Request, token: str, tx: TxDep) -> LinkSeenOut:
         expires_at=found.expires_at,
         paid_at=found.attempt.paid_at if paid and found.attempt else None,
     )
+
+
+class AskBody(BaseModel):
+    """The amount that was shown."""
+
+    model_config = ConfigDict(extra="forbid")
+    amount_fen: Annotated[int, Field(ge=1, description="fen")]
+
+
+class RequestOut(BaseModel):
+    """Somebody wishes to pay, and the patient wants to be asked."""
+
+    visit_id: UUID
+    person_id: UUID
+    who: Annotated[str, Field(description="as the patient calls them, masked")]
+    amount_fen: int
+
+
+class AnswerBody(BaseModel):
+    """The patient's word."""
+
+    model_config = ConfigDict(extra="forbid")
+    visit_id: UUID
+    person_id: UUID
+    agreed: bool
+
+
+@router.post("/visits/{visit_id}/pay-requests", status_code=204)
+async def ask(visit_id: UUID, body: AskBody, caller: PersonCaller, tx: TxDep) -> None:
+    """Ask a patient who wants to be asked first; until she agrees a payment is refused (`ask_first`)."""
+    await asking.ask_patient(tx, caller, visit_id, body.amount_fen)
+
+
+@router.get("/pay-requests")
+async def requests(caller: PersonCaller, tx: TxDep) -> list[RequestOut]:
+    """Who waits for the caller's word, as the patient or as who stands for her."""
+    return [
+        RequestOut(visit_id=x.visit.id, person_id=x.person_id, who=x.who, amount_fen=x.amount_fen)
+        for x in await asking.requests(tx, caller)
+    ]
+
+
+@router.post("/pay-requests/answer", status_code=204)
+async def answer(body: AnswerBody, caller: PersonCaller, tx: TxDep) -> None:
+    """Say yes or no; the last word counts for what is begun from now on."""
+    await asking.answer(tx, caller, body.visit_id, body.person_id, agreed=body.agreed)
 
 
 async def _limits(tx: Tx, caller: Actor, patient_id: UUID) -> LimitsOut:

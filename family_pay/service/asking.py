@@ -12,13 +12,15 @@ from family_pay.rules import ASK_PATIENCE
 from family_pay.service.news import tell
 from kernel.db import Tx
 from kernel.errors import NotFoundError
+from payments.rules import AmountChangedError
 from payments.rules.limits import AfterVisit
-from payments.service import labels, limits
-from people.rules import Action, Actor, ActorKind
-from people.service import access, patients
+from payments.service import agreeing, labels, limits
+from people.rules import Action, Actor, ActorKind, GrantKind
+from people.service import access, grants, patients
 from visits.events import VisitEnded, VisitSettled
 from visits.service.encounters import Visit
 from visits.service.reading import subject_of, visit_of
+from words import pay as pay_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +117,79 @@ async def _asked(tx: Tx, ask: PayAsk) -> Asked | None:
     if not amount or own.after_visit is AfterVisit.NOTHING:
         return None
     return Asked(visit, amount, own.ready_fen is not None and amount <= own.ready_fen)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A relative wishes to pay, and the patient wants to be asked: ``who`` as she hears it."""
+
+    visit: Visit
+    person_id: UUID
+    who: str
+    amount_fen: int
+
+
+async def ask_patient(tx: Tx, actor: Actor, visit_id: UUID, seen_amount_fen: int) -> None:
+    """Ask the patient whether the caller may pay so much; asked twice is asked once.
+
+    Raises:
+        NotFoundError, ForbiddenError: not the caller's to pay.
+        AmountChangedError: more than is owed now.
+    """
+    visit = await paying.locked_visit(tx, visit_id)
+    subject = subject_of(visit)
+    await access.require(tx, actor, Action.PAY, subject)
+    due = await paying.due_now(tx, visit)
+    if seen_amount_fen > due:
+        raise AmountChangedError(due, pay_words.amount(due))
+    if not await agreeing.ask(tx, actor, subject, seen_amount_fen):
+        return
+    payer = await patients.by_id(tx, actor.id)
+    relation = await labels.relation_of(tx, actor, visit.patient_id, visit_id)
+    news = {"what": "wishes_to_pay", "visit": str(visit_id), "amount_fen": seen_amount_fen, "relation": relation}
+    await tell(tx, {visit.patient_id: {"family": {**news, "who": payer.name_masked}}})
+
+
+async def requests(tx: Tx, actor: Actor) -> list[Request]:
+    """Who waits for the caller's word: as the patient, or as who stands for her."""
+    held = await grants.of_relative(tx, actor.id)
+    whose = {actor.id, *(g.patient_id for g in held if g.kind == GrantKind.GUARD)}
+    found = [await _request(tx, actor, row.visit_id, row.person_id) for row in await agreeing.waiting(tx, whose)]
+    return [one for one in found if one is not None]
+
+
+async def request_of(tx: Tx, actor: Actor, visit_id: UUID, person_id: UUID) -> Request:
+    """One of them.
+
+    Raises:
+        NotFoundError: nobody asked, it is not the caller's to answer, or who asked may no longer pay.
+    """
+    found = await _request(tx, actor, visit_id, person_id)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def answer(tx: Tx, actor: Actor, visit_id: UUID, person_id: UUID, *, agreed: bool) -> None:
+    """The patient's side says yes or no; who asked is told.
+
+    Raises:
+        NotFoundError: as ``request_of`` does.
+    """
+    found = await request_of(tx, actor, visit_id, person_id)
+    row = await agreeing.answer(tx, actor, visit_id, person_id, agreed=agreed)
+    patient = await patients.by_id(tx, found.visit.patient_id)
+    news = {"what": "agreed" if agreed else "refused", "visit": str(visit_id), "amount_fen": row.amount_fen}
+    await tell(tx, {person_id: {"family": {**news, "who": patient.name_masked}}})
+
+
+async def _request(tx: Tx, actor: Actor, visit_id: UUID, person_id: UUID) -> Request | None:
+    visit, row = await visit_of(tx, visit_id), await tx.get(agreeing.PayConsent, (visit_id, person_id))
+    if visit is None or row is None or row.patient_id != visit.patient_id:
+        return None
+    payer, subject = Actor(ActorKind.PERSON, person_id), subject_of(visit)
+    if not (await access.view_of(tx, actor, subject)).owner or not await access.can(tx, payer, Action.PAY, subject):
+        return None
+    relation = await labels.relation_of(tx, payer, visit.patient_id, visit_id)
+    who = f"{labels.owner_label(relation)} {(await patients.by_id(tx, person_id)).name_masked}"
+    return Request(visit, person_id, who, row.amount_fen)

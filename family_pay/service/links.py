@@ -23,8 +23,8 @@ from kernel.crypto import digest
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id, token
-from payments.rules import OURS, PAYABLE, AlreadyPaidError, AmountChangedError, OverCapError, ShareGoneError, Till
-from payments.service import attempts, labels, shares
+from payments.rules import OURS, PAYABLE, AlreadyPaidError, AmountChangedError, ShareGoneError, Till
+from payments.service import agreeing, attempts, labels, shares
 from payments.service.attempts import Attempt, Press
 from people.rules import Action, Actor, ActorKind
 from people.service import access, hospitals, patients
@@ -79,16 +79,14 @@ async def make(tx: Tx, actor: Actor, visit_id: UUID, seen_amount_fen: int, share
         billing.rules.NothingPayableError: there is nothing to pay.
         payments.rules.AmountChangedError: it is no longer what the giver saw.
         payments.rules.ShareGoneError: there is no such share.
-        payments.rules.OverCapError: more than the patient lets this relative pay at once.
+        payments.rules.OverCapError, payments.rules.limits.AskFirstError: more than the patient lets this relative pay.
         TooManyLinksError: five are waiting.
     """
     visit = await paying.locked_visit(tx, visit_id)
     await access.require(tx, actor, Action.PAY, subject_of(visit))
-    terms = await access.pay_terms(tx, actor, subject_of(visit))
-    if actor.kind is not ActorKind.PERSON or terms is None:
+    if actor.kind is not ActorKind.PERSON:
         raise ForbiddenError
-    if terms.cap_fen is not None and seen_amount_fen > terms.cap_fen:
-        raise OverCapError
+    await agreeing.hold(tx, actor, subject_of(visit), seen_amount_fen)
     amount = await _asks(tx, visit, share)
     if amount is None:
         raise ShareGoneError

@@ -1002,6 +1002,57 @@ def upgrade() -> None:
         "ix_pay_ask_person", "pay_ask", ["person_id"], unique=False, postgresql_where=sa.text("over_at IS NULL")
     )
     op.create_table(
+        "pay_consent",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("agreed", sa.Boolean(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.Uuid(), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_pay_consent_something")),
+        sa.CheckConstraint(
+            "num_nonnulls(agreed, answered_at, answered_by) IN (0, 3)", name=op.f("ck_pay_consent_answered")
+        ),
+        sa.ForeignKeyConstraint(
+            ["answered_by"],
+            ["person.id"],
+            name=op.f("fk_pay_consent_answered_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_pay_consent_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_pay_consent_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_pay_consent_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("visit_id", "person_id", name=op.f("pk_pay_consent")),
+    )
+    op.create_index(
+        "ix_pay_consent_open", "pay_consent", ["patient_id"], unique=False, postgresql_where=sa.text("agreed IS NULL")
+    )
+    op.create_table(
         "pay_link",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("token_digest", sa.LargeBinary(), nullable=False),
@@ -2254,6 +2305,8 @@ def downgrade() -> None:
     op.drop_table("reading")
     op.drop_index("ix_pay_link_visit", table_name="pay_link")
     op.drop_table("pay_link")
+    op.drop_index("ix_pay_consent_open", table_name="pay_consent", postgresql_where=sa.text("agreed IS NULL"))
+    op.drop_table("pay_consent")
     op.drop_index("ix_pay_ask_person", table_name="pay_ask", postgresql_where=sa.text("over_at IS NULL"))
     op.drop_index(
         "ix_pay_ask_due", table_name="pay_ask", postgresql_where=sa.text("told_at IS NULL AND over_at IS NULL")

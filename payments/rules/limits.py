@@ -127,6 +127,13 @@ class OverLimitError(HoufuError):
         self.left = left
 
 
+class AskFirstError(HoufuError):
+    """The patient wants to be asked before this relative pays, and has not agreed to so much."""
+
+    code = "ask_first"
+    kind = Kind.FORBIDDEN
+
+
 class OtherPatientError(HoufuError):
     """The visit is no longer of the person whom the pay sheet named."""
 

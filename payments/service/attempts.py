@@ -22,7 +22,7 @@ from payments.ports import CODE_LOOK, CODE_PATIENCE, CashChannel, CashOrder, Cas
 from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, LINK_LIFE, OVER, PAYABLE, AttemptState, Till
 from payments.rules.counter import READ, DeskWay, next_code_look
 from payments.rules.limits import OtherPatientError
-from payments.service import first, labels, limits, refunds, rounds, shares
+from payments.service import agreeing, first, labels, limits, refunds, rounds, shares
 from payments.service.moves import move, tell
 from payments.service.shares import Allocation
 from people.rules import Actor, ActorKind
@@ -78,7 +78,8 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
         rules.OtherRoundError: others things are being paid together; the chosen lines have to wait.
         rules.AmountChangedError: it is no longer what the payer saw.
         rules.OverCapError: more than the patient lets this relative pay at once.
-        rules.limits.OverLimitError: more than the payer lets herself pay.
+        rules.limits.OverLimitError, rules.limits.AskFirstError: more than the payer lets herself pay, or than the
+            patient, who wants to be asked, has agreed to.
         rules.limits.OtherPatientError: it is no longer whom the payer saw.
         rules.NotInWeChatError: WeChat does not know the payer under our app.
         billing.rules.NothingPayableError: there is nothing to pay.
@@ -108,10 +109,8 @@ async def _begin(tx: Tx, actor: Actor, visit: Visit, press: Press, till: Till) -
     now, share = await _share(tx, actor, visit, press)
     if share.amount_fen != press.seen_amount_fen:
         raise rules.AmountChangedError(share.amount_fen, words.amount(share.amount_fen))
-    person = actor.kind is ActorKind.PERSON
-    terms = await access.pay_terms(tx, actor, subject_of(visit)) if person else None
-    if terms is not None and terms.cap_fen is not None and share.amount_fen > terms.cap_fen:
-        raise rules.OverCapError
+    if actor.kind is ActorKind.PERSON:
+        await agreeing.hold(tx, actor, subject_of(visit), share.amount_fen)
     if press.channel in (CashChannel.JSAPI, CashChannel.MINIPROG) and not press.openid:
         raise rules.NotInWeChatError
     return await _made(tx, actor, visit, now, share, press, till)

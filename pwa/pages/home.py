@@ -62,8 +62,12 @@ async def _hospital(tx: Tx, today: list[Visit]) -> Hospital | None:
 
 
 async def _invitations(tx: Tx, caller: Actor, people: list[Person]) -> list[Invitation]:
-    """Visits that have ended with money to pay, of those for whom the reader wished to hear of it."""
+    """Who wishes to pay and needs the reader's yes; and visits with money to pay that the reader wished to hear of."""
     made = []
+    for one in await asking.requests(tx, caller):
+        hospital = await hospitals.by_id(tx, one.visit.hospital_id)
+        there = Urls.pay_answer(str(one.visit.id), str(one.person_id))
+        made.append(Invitation("consent", there, f"{one.who} ", one.amount_fen, hospital.name))
     for asked in await asking.waiting(tx, caller):
         who = next(
             (f"{p.label} {p.name} " for p in people if p.id == str(asked.visit.patient_id)), family_words.SOMEBODY

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from uuid import UUID
 
@@ -30,20 +30,20 @@ from payments.rules import (
     ShareGoneError,
 )
 from payments.rules.limits import Room
-from payments.service import attempts, labels, limits, moves, shares
+from payments.service import agreeing, attempts, labels, limits, moves, shares
 from payments.service.attempts import Attempt, S
 from payments.service.first import may_choose, offered
 from payments.service.shares import Share
 from people.rules import Action, Actor, Audience
-from people.service import access
+from people.service import access, hospitals
 from pwa.answer import go, origin_of, people_of, show
 from pwa.insuring import estimated_of, is_here, split_of, why_not
 from pwa.pay_views import FirstSheet
 from pwa.urls import Urls
 from pwa.views import Ask, PayChoice, Paying, PayPart, PaySheet
 from pwa.visit_pages import Seen, lines_shown, payment_of, seen, seen_by_payer
-from visits.service.encounters import Visit
 from words.insurance import Insurance
+from words.pay import AskFirst as AskWords
 from words.pay import Limits as LimitWords
 from words.pay import Link as LinkWords
 
@@ -87,7 +87,7 @@ def _mark(lines: Collection[object]) -> str:
 
 async def _insurance(
     request: Request, world: World, tx: Tx, found: Seen, wish: str
-) -> tuple[list[PayChoice], dict[str, str]]:
+) -> tuple[list[PayChoice], dict[str, Any]]:
     """(the insurance as a way to pay, where it is one here; what the sheet says of it where it is none)."""
     why = await why_not(world, tx, found, await paying.payable(tx, found.visit))
     if why is not None:
@@ -122,7 +122,7 @@ class Wanted:
 async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: Seen, wanted: Wanted) -> PaySheet:
     visit, view, first = found.visit, found.view, wanted.first
     now, chosen, own = await paying.live_round(tx, visit.id), None, list[int]()
-    insured, said = list[PayChoice](), dict[str, str]()
+    insured, said = list[PayChoice](), dict[str, Any]()
     if first:
         await may_choose(tx, caller, visit, first)
     if now is None:
@@ -142,7 +142,7 @@ async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: S
         raise NothingPayableError
     # Whoever may not see every line is told the amount and the hospital, and nothing that could be added up.
     known = all(view.shows(Audience.BILL, c.category) for c in lines)
-    people, room = await people_of(tx, caller), await _room(tx, caller, visit)
+    payer = await _payer(tx, caller, found, cash)
     parts, estimated = await _parts(tx, now, lines, cash) if known else ([], False)
     by_insurance = any(way.chosen for way in insured)
     ways = [*insured, PayChoice("wechat", chosen=not by_insurance)] + ([PayChoice("family")] if view.owner else [])
@@ -162,21 +162,32 @@ async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: S
         first=[str(line) for line in first],
         items=[(c.name, c.self_fen) for c in lines] if first and known else (),
         estimated=estimated,
-        patient_id=str(visit.patient_id),
-        whom=next((who.label for who in people if who.id == str(visit.patient_id) != str(caller.id)), None),
-        people=people,
-        left=limits.says(room) if room.fen is not None and cash > room.fen else _left(room),
-        over=room.fen is not None and cash > room.fen,
-        limits_url=None if room.fen is None else Urls.limits(str(visit.patient_id)),
         link_url=None if first else Urls.links(str(visit.id)) + (f"?share={wanted.share}" if wanted.share else ""),
-        decline_url=Urls.decline(str(visit.id)) if await asking.is_asked(tx, caller, visit.id) else None,
         **said,
+        **payer,
     )
 
 
-async def _room(tx: Tx, caller: Actor, visit: Visit) -> Room:
-    """What the reader's own limits leave; one's own bill has none."""
-    return NO_LIMIT if caller.id == visit.patient_id else await limits.left(tx, caller.id, visit.patient_id)
+async def _payer(tx: Tx, caller: Actor, found: Seen, cash: int) -> dict[str, Any]:
+    """What the sheet says of its reader: for whom they pay, whom else they may turn to, and what holds them up."""
+    visit, people = found.visit, await people_of(tx, caller)
+    mine = caller.id == visit.patient_id
+    whom = next((who.label for who in people if who.id == str(visit.patient_id) and not mine), None)
+    room = NO_LIMIT if mine else await limits.left(tx, caller.id, visit.patient_id)
+    standing = await agreeing.stands(tx, caller, found.subject, cash)
+    over = room.fen is not None and cash > room.fen
+    here = str(visit.id)
+    return {
+        "patient_id": str(visit.patient_id),
+        "whom": whom,
+        "people": people,
+        "left": limits.says(room) if over else _left(room),
+        "over": over,
+        "limits_url": None if room.fen is None else Urls.limits(str(visit.patient_id)),
+        "ask_first": None if standing == "free" else AskWords.says(standing, whom or AskWords.somebody),
+        "ask_url": Urls.pay_ask(here) if standing in ("must", "refused") else None,
+        "decline_url": Urls.decline(here) if await asking.is_asked(tx, caller, visit.id) else None,
+    }
 
 
 def _left(room: Room) -> str | None:
@@ -226,6 +237,33 @@ async def instead(visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxD
     await tx.let_go()
     await stop_links(world.db, till_of(world)[0], caller, visit_id)
     return go(Urls.pay(str(visit_id)))
+
+
+@router.post("/visits/{visit_id}/pay/ask")
+async def ask(visit_id: UUID, caller: PersonCaller, tx: TxDep, amount_fen: Annotated[int, Form(ge=1)]) -> Response:
+    """Ask the patient, who wants to be asked first."""
+    await asking.ask_patient(tx, caller, visit_id, amount_fen)
+    return go(Urls.pay(str(visit_id)))
+
+
+@router.get("/visits/{visit_id}/pay/answer/{person_id}")
+async def ask_answer(request: Request, visit_id: UUID, person_id: UUID, caller: PersonCaller, tx: TxDep) -> Response:
+    """Who wishes to pay how much."""
+    found = await asking.request_of(tx, caller, visit_id, person_id)
+    hospital = await hospitals.by_id(tx, found.visit.hospital_id)
+    lines = (AskWords.wishes(found.who, found.amount_fen, hospital.name), AskWords.after)
+    action = Urls.pay_answer(str(visit_id), str(person_id))
+    view = Ask(AskWords.title, lines, action, AskWords.answer, Urls.home, AskWords.choices, AskWords.look)
+    return await show(request, tx, "ask.html", view)
+
+
+@router.post("/visits/{visit_id}/pay/answer/{person_id}")
+async def answer(
+    visit_id: UUID, person_id: UUID, caller: PersonCaller, tx: TxDep, reason: Literal["yes", "no"] = Form("no")
+) -> Response:
+    """The patient's word."""
+    await asking.answer(tx, caller, visit_id, person_id, agreed=reason == "yes")
+    return go(Urls.home)
 
 
 @router.post("/visits/{visit_id}/pay/decline")

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Select, select
 
+from family_pay.models import PayAsk
 from family_pay.service import asking, bonds
 from kernel.errors import HoufuError, NotFoundError
 from kernel.money import yuan
@@ -14,7 +15,7 @@ from notices import service as notices
 from payments import flows
 from payments.models import PayerLimit
 from payments.rules import Piece
-from payments.rules.limits import AfterVisit, Limits, OverLimitError, WrongLimitsError
+from payments.rules.limits import AfterVisit, AskFirstError, Limits, OverLimitError, WrongLimitsError
 from payments.service import limits
 from people.models import Grant
 from people.rules import Actor
@@ -224,7 +225,7 @@ async def test_after_the_visit_she_is_asked_or_finds_it_ready(house: House) -> N
     assert "由您付吗" not in await read(phones[house.daughter], "/")
     await house.settle()
     async with house.db.begin() as tx:
-        asks = (await tx.session.scalars(select(asking.PayAsk))).all()
+        asks = (await tx.session.scalars(select(PayAsk))).all()
         assert [ask.over_at is not None for ask in asks] == [True, True]
 
 
@@ -282,3 +283,44 @@ async def test_her_pages(house: House) -> None:
         page = await read(phone, where)
         assert f"/person?id={house.mother.id}&back=" in page, where
         assert "妈妈 朱**" in page, where
+
+
+async def test_the_mother_wants_to_be_asked_first(house: House) -> None:
+    """每次先问我 holds: no payment and no link before her yes, for no more than she said yes to; her no counts, too."""
+    bill = await house.bill()
+    async with house.db.begin() as tx:
+        for grant in await tx.session.scalars(_held(house.daughter)):
+            grant.ask_first = True
+    daughter, mother = house.phone(house.daughter), house.phone(house.mother)
+    sheet = await read(daughter, f"/visits/{bill.visit}/pay")
+    assert "妈妈想每次先知道" in sheet
+    assert 'form="pay"' not in sheet
+    before = await house.snapshot()
+    with pytest.raises(AskFirstError):
+        await presses(house, house.daughter, DAUGHTER, bill, None, bill.owed)
+    made = await daughter.post(f"/api/visits/{bill.visit}/pay-links", json={"amount_fen": bill.owed})
+    assert (made.status_code, made.json()["code"]) == (403, "ask_first")
+    assert await house.snapshot() == before
+    asked = f"/visits/{bill.visit}/pay/ask"
+    assert (await daughter.post(asked, data={"amount_fen": str(bill.owed + 1)}, headers=PAGE)).status_code == 409
+    for _ in range(2):
+        answer = await daughter.post(asked, data={"amount_fen": "400"}, headers=PAGE)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/visits/{bill.visit}/pay")
+    assert [n["what"] for n in await _news(house, house.mother)][2:] == ["wishes_to_pay"]
+    there = f"/visits/{bill.visit}/pay/answer/{house.daughter.id}"
+    assert there in await read(mother, "/")
+    assert "您女儿 陈* 想替您付 ¥4.00" in await read(mother, there)
+    for other in (daughter, house.phone(house.son)):
+        assert (await other.get(there, headers=PAGE)).status_code == 404
+        assert (await other.post(there, data={"reason": "yes"}, headers=PAGE)).status_code == 404
+    await cut(house, house.mother, bill, Piece(400), Piece(500))
+    assert (await mother.post(there, data={"reason": "no"}, headers=PAGE)).status_code == 303
+    assert "妈妈说这次不用您付" in await read(daughter, f"/visits/{bill.visit}/pay?share=1")
+    assert (await mother.post(there, data={"reason": "yes"}, headers=PAGE)).status_code == 303
+    assert there not in await read(mother, "/")
+    assert [n["what"] for n in await _news(house, house.daughter)][-2:] == ["refused", "agreed"]
+    with pytest.raises(AskFirstError):
+        await presses(house, house.daughter, DAUGHTER, bill, 2, 500)
+    await pays(house, house.daughter, DAUGHTER, bill, 1, 400)
+    await pays(house, house.son, SON, bill, None, bill.owed - 400)
+    await sound(house)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pwa import views as v
 from pwa.pay_views import LimitsForm, LinkPage, LinkRow, LinkSheet
-from pwa.sample_morning import CARDS, HEAD, HEAD_MASKED, HOSPITAL, ME, MOTHER, Sample, at
+from pwa.sample_morning import CARDS, GRANTS, HEAD, HEAD_MASKED, HOSPITAL, ME, MOTHER, Sample, at
 from words.pay import AskFirst
 from words.pay import Limits as Words
 
@@ -14,7 +14,7 @@ _PEOPLE = (
     v.Person("p2", "爸爸", "示*"),
     v.Person("p3", "孩子", "示**"),
 )
-_OTHERS = (v.Person("p2", "爸爸", "示*"), v.Person("p3", "孩子", "示**"))
+_OTHERS = (v.Person("p8", "爸爸", "示*"), v.Person("p9", "孩子", "示**"))
 _SHEET = v.PaySheet(
     HEAD_MASKED,
     7760,
@@ -57,7 +57,22 @@ def samples() -> dict[str, Sample]:
             v.Invitation("ask", "/b", "爸爸 示* ", 41760, HOSPITAL),
         ),
     )
+    held = replace(GRANTS[0], who="示**", relation="妈妈", limits_url="/m")
     return {
+        "family-payer": Sample("family.html", v.Family(ME, (), (held,), ()), v.Nav("family")),
+        "receipt-link": Sample(
+            "receipt.html",
+            v.Receipt(
+                HEAD,
+                7760,
+                (v.PayPart("wechat", 7760),),
+                (),
+                at(10, 23),
+                "收到链接的人",
+                "R20261120-0007",
+                from_where="收到的链接，手机浏览器",
+            ),
+        ),
         "home-asked": Sample("home.html", home, v.Nav("home")),
         "visits-several": Sample("visits.html", v.Visits(MOTHER, CARDS, people=(ME, MOTHER, *_OTHERS))),
         "pay-asked": Sample("pay.html", replace(_SHEET, left=Words.now(12220), decline_url="/no")),

@@ -40,11 +40,10 @@ _LIMITS = LimitsForm(
 
 def samples() -> dict[str, Sample]:
     """These pages by name."""
-    rows = (
-        LinkRow("l1", 7760, at(10, 2), "open", open=True),
-        LinkRow("l2", 3000, at(9, 50), "paid", at(9, 58), "微信里"),
-        LinkRow("l3", 7760, at(9, 30), "gone"),
-    )
+    return {**_family(), **_links()}
+
+
+def _family() -> dict[str, Sample]:
     home = v.Home(
         ME,
         (ME, MOTHER, *_OTHERS),
@@ -93,6 +92,16 @@ def samples() -> dict[str, Sample]:
                 AskFirst.look,
             ),
         ),
+    }
+
+
+def _links() -> dict[str, Sample]:
+    rows = (
+        LinkRow("l1", 7760, at(10, 2), "open", open=True),
+        LinkRow("l2", 3000, at(9, 50), "paid", at(9, 58), "微信里"),
+        LinkRow("l3", 7760, at(9, 30), "gone"),
+    )
+    return {
         "limits": Sample("limits.html", _LIMITS),
         "limits-wrong": Sample("limits.html", replace(_LIMITS, left=None, error=Words.wrong)),
         "limits-saved": Sample("limits.html", replace(_LIMITS, saved=True)),

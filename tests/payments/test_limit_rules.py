@@ -59,7 +59,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(caps, caps, caps, steps)
 def test_no_limit_is_ever_passed(
     once: int | None, day: int | None, month: int | None, done: list[tuple[str, int]]

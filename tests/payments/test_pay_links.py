@@ -2,13 +2,14 @@
 
 import json
 import re
+import time
 from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import select, update
 
-from api.pace import WRONG_AT_MOST
+from api.pace import WITHIN, WRONG_AT_MOST
 from billing.rules import NothingPayableError
 from family_pay import flows
 from family_pay.models import PayLink
@@ -217,16 +218,31 @@ async def test_a_link_nobody_finishes(house: House) -> None:
     await sound(house)
 
 
-async def test_withdrawn_or_out_of_time(house: House) -> None:
-    """Taken back while somebody pays: the order is closed, nothing comes; an old one is over; all answered alike."""
+async def test_it_ends(house: House) -> None:
+    """Its giver's right ends; it is taken back while somebody pays; its day is over: nothing comes, all told alike."""
     bill = await house.bill()
+    sons = await made(house, house.son, bill)
+    async with house.db.begin() as tx:
+        grant = (await tx.session.scalars(select(Grant).where(Grant.person_id == house.son.id))).one()
+        await bonds.withdraw(tx, house.mother, grant.bond)
+    before = await house.snapshot()
+    with pytest.raises(PayLinkGoneError):
+        await by_link(house, sons)
+    with pytest.raises(NotFoundError):
+        await made(house, house.son, bill)
+    assert await house.snapshot() == before
     mothers, daughters = await made(house, house.mother, bill), await made(house, house.daughter, bill)
     attempt = await by_link(house, daughters)
     for actor in (house.son, house.counter):
         with pytest.raises(NotFoundError):
             await flows.withdraw_link(house.db, house.pay, actor, daughters.id)
     assert (await house.attempt(attempt)).state == "offered"
-    await flows.withdraw_link(house.db, house.pay, house.mother, daughters.id)
+    mother = house.phone(house.mother)
+    listed = (await mother.get(f"/api/visits/{bill.visit}/pay-links")).json()
+    assert [(x["id"], x["state"]) for x in listed] == [
+        (str(daughters.id), "paying"), (str(mothers.id), "busy"), (str(sons.id), "gone"),
+    ]  # fmt: skip
+    assert (await mother.delete(f"/api/pay-links/{daughters.id}")).status_code == 204
     assert (await house.attempt(attempt)).state == "closed"
     with pytest.raises(PayLinkGoneError):
         await by_link(house, daughters)
@@ -234,29 +250,13 @@ async def test_withdrawn_or_out_of_time(house: House) -> None:
     with pytest.raises(PayLinkGoneError):
         await by_link(house, mothers)
     phone = nobody(house)
-    told = [await read(phone, f"/l/{secret}", 404) for secret in (mothers.token, daughters.token, "A" * 32)]
+    told = [await read(phone, f"/l/{secret}", 404) for secret in (mothers.token, daughters.token, sons.token, "A" * 32)]
     assert len({re.sub(r'value="[^"]*"', "", text) for text in told}) == 1
     assert house.payments == 0
     async with house.db.begin() as tx:
         kept = (await tx.session.scalars(select(PayLink))).all()
-    assert {row.token_digest for row in kept} == {digest(mothers.token), digest(daughters.token)}
+    assert {row.token_digest for row in kept} == {digest(x.token) for x in (mothers, daughters, sons)}
     await sound(house)
-
-
-async def test_it_ends_with_the_right_of_who_gave_it(house: House) -> None:
-    """Her mother ends the daughter's right: the daughter's link is worth nothing, the mother's goes on."""
-    bill = await house.bill()
-    mothers, daughters = await made(house, house.mother, bill), await made(house, house.daughter, bill)
-    async with house.db.begin() as tx:
-        grant = (await tx.session.scalars(select(Grant).where(Grant.person_id == house.daughter.id))).one()
-        await bonds.withdraw(tx, house.mother, grant.bond)
-    before = await house.snapshot()
-    with pytest.raises(PayLinkGoneError):
-        await by_link(house, daughters)
-    with pytest.raises(NotFoundError):
-        await made(house, house.daughter, bill)
-    assert await house.snapshot() == before
-    assert [await state(house, link) for link in (daughters, mothers)] == ["gone", "open"]
 
 
 async def test_what_a_link_can_be_made_for(house: House) -> None:
@@ -291,28 +291,24 @@ async def test_what_a_link_can_be_made_for(house: House) -> None:
     await sound(house)
 
 
-async def test_guessing(house: House) -> None:
-    """Thirty addresses of nothing from one place, and it has to wait; also for a right one, in every way of asking."""
+async def test_guessing_and_family(house: House) -> None:
+    """Thirty addresses of nothing from one place, and it waits, even for a right one; family goes to its own sheet."""
     bill = await house.bill()
     link = await made(house, house.mother, bill)
-    phone = nobody(house)
-    answers = [(await phone.get(f"/api/pay-links/{new_id().hex}")).status_code for _ in range(WRONG_AT_MOST + 1)]
-    assert answers == [404] * WRONG_AT_MOST + [429]
-    assert (await phone.get(f"/l/{link.token}", headers=PAGE)).status_code == 429
+    daughter, phone = house.phone(house.daughter), nobody(house)
     form = {"_idem": str(new_id()), "amount_fen": str(bill.owed)}
-    assert (await phone.post(f"/l/{link.token}/pay", data=form, headers=PAGE)).status_code == 429
-    assert house.town.pay.books.orders == {}
-
-
-async def test_whoever_may_pay_anyway_pays_as_themselves(house: House) -> None:
-    """The daughter opens her mother's link: her own sheet, her own limits, her own receipt."""
-    bill = await house.bill()
-    link = await made(house, house.mother, bill)
-    daughter = house.phone(house.daughter)
     for answer in (
         await daughter.get(f"/l/{link.token}", headers=PAGE),
-        await daughter.post(f"/l/{link.token}/pay", data={"_idem": str(new_id()), "amount_fen": "1"}, headers=PAGE),
+        await daughter.post(f"/l/{link.token}/pay", data=form, headers=PAGE),
     ):
         assert (answer.status_code, answer.headers["location"]) == (303, f"/visits/{bill.visit}/pay")
-    assert await house.count(links.PayLink) == 1
+    pace = house.world.extras["pace"]
+    for _ in range(WRONG_AT_MOST - 1):
+        pace.wrong("127.0.0.1", time.monotonic())
+    answers = [(await phone.get(f"/api/pay-links/{new_id().hex}")).status_code for _ in range(2)]
+    assert answers == [404, 429]
+    assert (await phone.get(f"/l/{link.token}", headers=PAGE)).status_code == 429
+    assert (await phone.post(f"/l/{link.token}/pay", data=form, headers=PAGE)).status_code == 429
+    pace.check("127.0.0.2", time.monotonic())
+    pace.check("127.0.0.1", time.monotonic() + WITHIN)
     assert house.town.pay.books.orders == {}

@@ -1,7 +1,6 @@
 """Paying where it touches WeChat: claim, ask, record; what is unknown is looked up there before anything is decided."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -19,7 +18,7 @@ from payments.flows.insuring import insure as insure
 from payments.ports import CashPay, CashState
 from payments.rules import LINK_TURN, OVER, PAYABLE, AttemptInProgressError, AttemptState, Till
 from payments.rules.counter import READ
-from payments.service import attempts, refunds, returns, rounds
+from payments.service import attempts, labels, refunds, returns, rounds
 from payments.service.attempts import Attempt, Press
 from people.rules import Actor, ActorKind
 
@@ -63,12 +62,15 @@ async def pressed(db: Database, pay: CashPay, actor: Actor, begin: Callable[[Tx]
 async def make_room(db: Database, pay: CashPay, actor: Actor, attempt_id: UUID) -> bool:
     """Close an attempt that is in the way, if it is the caller's own or its time is over. Whether it is gone.
 
-    A pay link is in many hands, so its own older attempt is somebody else's perhaps, and is given some time.
+    A pay link is in many hands, so its own older attempt is somebody else's perhaps, and is given some time. Everybody
+    else goes before a link: strangers keep neither the family nor the counter waiting.
     """
     async with db.begin() as tx:
         live = await attempts.by_id(tx, attempt_id)
-        turn = LINK_TURN if actor.kind is ActorKind.LINK else timedelta(0)
-        mine = live.actor == actor.viewer and tx.now - live.created_at >= turn
+        if actor.kind is ActorKind.LINK:
+            mine = live.actor == actor.viewer and tx.now - live.created_at >= LINK_TURN
+        else:
+            mine = live.actor == actor.viewer or live.relation == labels.LINK
         late = live.expires_at <= tx.now and live.state in PAYABLE
     if not (mine or late):
         return False

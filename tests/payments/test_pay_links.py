@@ -170,13 +170,12 @@ async def test_many_hands_in_the_same_second(house: House) -> None:
     found = await at_once(
         *[lambda: by_link(house, link)] * 5, lambda: pays(house, house.son, SON, bill, None, bill.owed)
     )
-    won = [f for f in found if isinstance(f, UUID)]
-    assert len(won) == 1, found
     assert all(isinstance(f, UUID | HoufuError) for f in found), found
-    attempt = await house.attempt(won[0])
-    if attempt.relation == labels.LINK:
-        assert await house.bridge(attempt.id, STRANGER) == "ok"
-        await house.until_state(attempt.id, "paid")
+    alive = [a for a in await house.attempts(bill.visit) if a.state not in ("closed", "failed")]
+    assert len(alive) == 1, found
+    if alive[0].relation == labels.LINK:  # unless the son was last, and went before it
+        assert await house.bridge(alive[0].id, STRANGER) == "ok"
+        await house.until_state(alive[0].id, "paid")
     assert (house.payments, house.taken) == (1, bill.owed)
     await sound(house)
 
@@ -195,6 +194,13 @@ async def test_the_family_need_not_wait(house: House) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, f"/visits/{bill.visit}/pay")
     assert (await house.attempt(stranger)).state == "closed"
     assert "这次没有付成" in await read(away, f"/l/{link.token}/p/{stranger}")
+    again = await by_link(house, link)
+    shown = await house.press(house.counter, bill, None, channel=CashChannel.NATIVE)  # he has put his phone away
+    assert [(await house.attempt(a)).state for a in (again, shown)] == ["closed", "offered"]
+    with pytest.raises(AttemptInProgressError):
+        await by_link(house, link)
+    assert await state(house, link) == "busy"
+    await payments.close(house.db, house.pay, shown)
     await pays(house, house.daughter, DAUGHTER, bill, None, bill.owed)
     assert await state(house, link) == "settled"
     assert "不用再付" in await read(away, f"/l/{link.token}")

@@ -126,6 +126,10 @@ MODELS: dict[type[BaseModel], Any] = {
         "expires_at": LATER, "paid_at": None, "client_params": {"appId": "wx…", "package": "prepay_id=wx…"},
         "h5_url": None, "code_url": None,
     },
+    payments.PaidOut: {
+        "id": PAYMENT, "visit_id": VISIT, "patient": "朱**", "hospital": "示例市第一人民医院", "amount_fen": 3780,
+        "refunded_fen": 0, "channel": "JSAPI", "paid_at": AT,
+    },
     session.AskCode: {"phone": "19900000001"},
     session.PhoneLogin: {"phone": "19900000001", "code": "204816", "ticket": None},
     session.Choice: {"ticket": TICKET, "person_id": PATIENT},

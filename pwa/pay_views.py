@@ -228,6 +228,25 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class PaidRow:
+    """One payment of the reader's, for ``whom``; ``url`` its receipt, where it stands. ``back_fen`` has gone back."""
+
+    whom: str
+    hospital: str
+    amount_fen: int
+    at: datetime
+    url: str | None = None
+    back_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PaidList:
+    """All that the reader has paid, for whomever, newest first."""
+
+    rows: Sequence[PaidRow]
+
+
+@dataclass(frozen=True, slots=True)
 class MergedPayment:
     """One payment of a merged receipt; ``transaction`` and ``url`` where the reader may know them."""
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pwa import views as v
-from pwa.pay_views import LimitsForm, LinkPage, LinkRow, LinkSheet
+from pwa.pay_views import LimitsForm, LinkPage, LinkRow, LinkSheet, PaidList, PaidRow
 from pwa.sample_morning import CARDS, GRANTS, HEAD, HEAD_MASKED, HOSPITAL, ME, MOTHER, Sample, at
 from words.pay import AskFirst
 from words.pay import Limits as Words
@@ -72,6 +72,17 @@ def _family() -> dict[str, Sample]:
                 from_where="收到的链接，手机浏览器",
             ),
         ),
+        "payments": Sample(
+            "payments.html",
+            PaidList(
+                (
+                    PaidRow("妈妈 示**", HOSPITAL, 7760, at(10, 23), "/r"),
+                    PaidRow("爸爸 示*", HOSPITAL, 41760, at(9, 0, -20), "/r", 2000),
+                    PaidRow("家人 示**", HOSPITAL, 3000, at(9, 0, -30), None, 3000),
+                )
+            ),
+        ),
+        "payments-none": Sample("payments.html", PaidList(())),
         "home-asked": Sample("home.html", home, v.Nav("home")),
         "visits-several": Sample("visits.html", v.Visits(MOTHER, CARDS, people=(ME, MOTHER, *_OTHERS))),
         "pay-asked": Sample("pay.html", replace(_SHEET, left=Words.now(12220), decline_url="/no")),

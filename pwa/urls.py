@@ -17,6 +17,7 @@ class Urls:
     login_enrol = "/login/enrol"
     login_wechat = "/login/wechat"
     settings = "/settings"
+    payments = "/payments"
     person = "/person"
     desk = "/desk"
     desk_login = "/desk/login"

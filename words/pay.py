@@ -176,6 +176,8 @@ class Pay:
     share_rest = "剩下的都由您付"
     share = "一起分摊"
     link = "发链接，请别人付"
+    mine = "我付过的"
+    mine_none = "还没有付过。付过的都会在这里，替谁付的、收据也在。"
     decline = "这次我不付"
     declined = "好的，已经告诉对方。"
     to = "换一个人"

@@ -16,10 +16,10 @@ from payments import flows
 from payments.ports import CashChannel, CashPay
 from payments.rules import PAYABLE, Piece, Till
 from payments.rules.counter import DeskWay
-from payments.service import attempts, moves, rounds
+from payments.service import attempts, moves, receipts, rounds
 from payments.service.attempts import Attempt, Press
 from people.rules import Actor, ActorKind
-from people.service import sessions
+from people.service import hospitals, patients, sessions
 
 router = APIRouter(prefix="/api", tags=["payments"])
 
@@ -186,6 +186,40 @@ async def begin(
     pay, till = till_of(world, wish.channel)
     await tx.let_go()
     return await _now(world, caller, await flows.press(world.db, pay, caller, visit_id, wish, till))
+
+
+class PaidOut(BaseModel):
+    """One payment of the caller's, for whomever; ``refunded_fen`` has gone back, or is going."""
+
+    id: UUID
+    visit_id: UUID
+    patient: Annotated[str, Field(description="masked, unless oneself")]
+    hospital: str
+    amount_fen: int
+    refunded_fen: int
+    channel: str
+    paid_at: datetime | None
+
+
+@router.get("/payments")
+async def paid(caller: PersonCaller, tx: TxDep) -> list[PaidOut]:
+    """What the caller has paid, newest first, at most fifty; also where the right to pay has ended since."""
+    made = []
+    for attempt in await receipts.paid_by(tx, caller.id):
+        patient = await patients.by_id(tx, attempt.patient_id)
+        made.append(
+            PaidOut(
+                id=attempt.id,
+                visit_id=attempt.visit_id,
+                patient=patients.name_of(tx, patient) if patient.id == caller.id else patient.name_masked,
+                hospital=(await hospitals.by_id(tx, attempt.hospital_id)).name,
+                amount_fen=attempt.amount_fen,
+                refunded_fen=attempt.refunded_fen,
+                channel=attempt.channel,
+                paid_at=attempt.paid_at,
+            )
+        )
+    return made
 
 
 @router.get("/payments/{payment_id}")

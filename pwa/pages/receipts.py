@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.deps import AnyCaller, TxDep, WorldDep
+from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep
 from api.world import World
 from billing.rules import RoundState
 from billing.service import paying
@@ -16,17 +16,20 @@ from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from payments.rules import OURS
-from payments.service import attempts, labels, moves, refunds
+from payments.service import attempts, labels, moves, receipts, refunds
 from payments.service import parts as insurance_parts
 from payments.service.attempts import Attempt, S
 from people.rules import Actor, Audience
+from people.service import access, hospitals, patients
 from pwa.answer import show
 from pwa.insuring import estimated_of, split_of
 from pwa.pages.pay import once_of
+from pwa.pay_views import PaidList, PaidRow
 from pwa.receipt import Paper, receipt_pdf
 from pwa.urls import Urls
 from pwa.views import PayPart, Receipt, Returned
 from pwa.visit_pages import lines_shown, receipt_of, seen, seen_by_payer
+from words import family as family_words
 from words import pay as words
 from words.insurance import Insurance
 
@@ -126,6 +129,22 @@ async def _returned(tx: Tx, attempt: Attempt) -> list[Returned]:
     """What of this payment has gone back, or is going."""
     mine = [r for r in await refunds.of_visit(tx, attempt.visit_id) if r.attempt_id == attempt.id]
     return [Returned(r.amount_fen, r.done_at or r.created_at, r.done_at is not None) for r in mine]
+
+
+@router.get(Urls.payments)
+async def mine(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
+    """What the reader has paid, for whomever; whatever became of the right to pay."""
+    labels_ = await access.relations_of(tx, caller.id)
+    rows = []
+    for attempt in await receipts.paid_by(tx, caller.id):
+        patient = await patients.by_id(tx, attempt.patient_id)
+        label = family_words.label(labels_.get(patient.id, ""), patient.sex)
+        whom = family_words.ME if patient.id == caller.id else f"{label} {patient.name_masked}"
+        hospital = await hospitals.by_id(tx, attempt.hospital_id)
+        url = Urls.receipt(str(attempt.id)) if attempt.state in OURS else None
+        at = attempt.paid_at or attempt.created_at
+        rows.append(PaidRow(whom, hospital.name, attempt.amount_fen, at, url, attempt.refunded_fen))
+    return await show(request, tx, "payments.html", PaidList(rows))
 
 
 @router.get("/payments/{payment_id}/receipt")

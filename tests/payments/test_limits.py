@@ -166,6 +166,11 @@ async def test_the_right_ends_while_she_pays(house: House) -> None:
     assert receipt.status_code == 200
     assert ("朱**" in receipt.text, "朱桂芳" in receipt.text, "¥4.00" in receipt.text) == (True, False, True)
     assert (await phone.get(f"/visits/{bill.visit}/bill")).status_code == 404
+    paid = await read(phone, "/payments")
+    assert all(text in paid for text in ("家人 朱**", "¥4.00", f"/payments/{live}/receipt")), paid
+    [one] = (await phone.get("/api/payments")).json()
+    assert (one["id"], one["patient"], one["amount_fen"]) == (str(live), "朱**", 400)
+    assert "还没有付过" in await read(house.phone(house.mother), "/payments")
     assert (await house.attempt(live)).relation == "daughter"
     await sound(house)
 

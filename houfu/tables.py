@@ -26,6 +26,7 @@ from kernel.jobs import Job
 from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
+from people.service import wechat_account
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -85,10 +86,13 @@ SILENT: frozenset[str] = frozenset(
         "ReadingAbandoned",
         "ReadingOpened",
         "ResultReady",
+        "SessionsEnded",
         "ViewsChanged",
+        "WeChatFollowChanged",
+        "WeChatMessageReported",
     }
 )
-"""Events nobody reacts to yet, on purpose (``ViewsChanged`` is rung, not emitted)."""
+"""Events nobody reacts to yet, on purpose (``ViewsChanged`` and ``SessionsEnded`` are rung, not emitted)."""
 
 
 async def _seal(world: World, contract_id: str) -> None:
@@ -153,6 +157,11 @@ async def _forget_codes(world: World) -> None:
         await codes.forget_old(tx)
 
 
+async def _forget_wechat(world: World) -> None:
+    async with world.db.begin() as tx:
+        await wechat_account.forget_old(tx)
+
+
 async def _end_forgotten(world: World) -> None:
     async with world.db.begin() as tx:
         await encounters.end_forgotten(tx)
@@ -207,6 +216,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("family_pay.asks", 5, _ask_payers),
     Sweep("payments.reconcile", 300, _reconcile),
     Sweep("payments.codes", 600, _forget_codes),
+    Sweep("people.wechat", 3600, _forget_wechat),
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),

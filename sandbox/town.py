@@ -27,6 +27,7 @@ from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
 from sandbox.insurance import cast
 from sandbox.keys import SandboxKeys, make
+from sandbox.wechat_letters import Server
 from words import sandbox_sms
 
 Now = Callable[[], datetime]
@@ -114,7 +115,7 @@ def _clean(folk: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
     """The production side's settings for this town, by their names (without prefix)."""
     groups = {
-        "wechat": keys.client_wechat(ports.url("wechat")),
+        "wechat": {**keys.client_wechat(ports.url("wechat")), **keys.client_wechat_callback()},
         "wechat_pay": keys.client_wechat_pay(ports.url("wechat_pay"), "", ""),
         "wechat_face": keys.client_wechat_face(ports.url("wechat_face")),
         "wechat_mix": {
@@ -145,6 +146,11 @@ def people(file: Path = PEOPLE_FILE) -> list[dict[str, Any]]:
 def cabinet(folder: Path) -> SandboxKeys:
     """The town's keys, made on first use."""
     return make(folder)
+
+
+def _account_server(keys: SandboxKeys, houfu_url: str) -> Server:
+    mine = keys.wechat
+    return Server(f"{houfu_url}/api/callbacks/wechat", mine.callback_token, mine.callback_aes_key)
 
 
 def build(
@@ -206,6 +212,7 @@ def build(
             persons,
             now,
             at_home=homes,
+            server=_account_server(keys, houfu_url),
         ),
         pay=pay,
         mixed=wechat_pay.MixDesk(pay, wechat_pay.MedIns(centre, frozenset({MIX_CITY}), registered, loopback_http=True)),
@@ -234,6 +241,7 @@ async def running(town: Town) -> AsyncIterator[Town]:
         for name, app in apps.items():
             await stack.enter_async_context(serving(app, town.ports.sockets[name]))
         await stack.enter_async_context(town.faces())
+        stack.push_async_callback(town.wechat.talk.stop)
         yield town
 
 

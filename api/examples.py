@@ -4,7 +4,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.routes import books, consent, family, insurance, payments, session, terminals, visits, wechat
+from api.routes import books, consent, family, insurance, pay_links, payments, session, terminals, visits, wechat
 from intake.rules import example as his_example
 
 VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
@@ -67,6 +67,9 @@ _DIFFERENCE = {
     "reference": "4200…", "amount_fen": 7760, "here_fen": 7760, "there_fen": None, "cause": "on_its_way",
     "state": "open", "found_at": LATER, "closed_at": None, "closed_reason": None,
 }  # fmt: skip
+_LIMITS = {
+    "per_payment_fen": 30000, "per_day_fen": 50000, "per_month_fen": 200000, "after_visit": "ready", "ready_fen": 10000,
+}  # fmt: skip
 _OFFER = {"relation": "daughter", "pays": True, "cap_fen": 50000, "ask_first": False, "depth": "bill", "opened": []}
 _IN = {"state": "in", "token": "hf_3q…", "expires": LATER, "proven": True, "ticket": None, "people": []}
 
@@ -100,13 +103,32 @@ MODELS: dict[type[BaseModel], Any] = {
     family.CodeBody: {"who": "19900000001", "code": "482106"},
     family.LookOut: {"who": "示**", "page": "bill", "visit_id": VISIT, "at": AT},
     family.GuardianBody: {"patient_number": "P0000003", "guardian_phone": "19900000004", "relation": "parent"},
-    payments.PayBody: {"amount_fen": 3780, "channel": "JSAPI", "share": None},
+    pay_links.LinkBody: {"amount_fen": 3780, "share": None},
+    pay_links.LinkMadeOut: {"id": BOND, "path": "/l/q7Jt…", "amount_fen": 3780, "expires_at": LATER},
+    pay_links.LinkOut: {
+        "id": BOND, "state": "paid", "amount_fen": 3780, "share": None, "created_at": AT, "expires_at": LATER,
+        "paid_at": AT, "channel": "JSAPI",
+    },
+    pay_links.LinkSeenOut: {
+        "hospital": "示例市第一人民医院", "patient": "朱**", "amount_fen": 3780, "state": "open", "expires_at": LATER,
+        "paid_at": None,
+    },
+    pay_links.LimitsBody: _LIMITS,
+    pay_links.AskBody: {"amount_fen": 3780},
+    pay_links.RequestOut: {"visit_id": VISIT, "person_id": RELATIVE, "who": "您女儿 示**", "amount_fen": 3780},
+    pay_links.AnswerBody: {"visit_id": VISIT, "person_id": RELATIVE, "agreed": True},
+    pay_links.LimitsOut: {**_LIMITS, "left_fen": 12220},
+    payments.PayBody: {"amount_fen": 3780, "channel": "JSAPI", "patient_id": PATIENT, "share": None},
     payments.ShareBody: {"amount_fen": 3000, "person_id": RELATIVE},
     payments.CutBody: {"left_fen": 3780, "shares": [{"amount_fen": 3000, "person_id": RELATIVE}]},
     payments.Payment: {
         "id": PAYMENT, "visit_id": VISIT, "state": "offered", "amount_fen": 3780, "channel": "JSAPI",
         "expires_at": LATER, "paid_at": None, "client_params": {"appId": "wx…", "package": "prepay_id=wx…"},
         "h5_url": None, "code_url": None,
+    },
+    payments.PaidOut: {
+        "id": PAYMENT, "visit_id": VISIT, "patient": "朱**", "hospital": "示例市第一人民医院", "amount_fen": 3780,
+        "refunded_fen": 0, "channel": "JSAPI", "paid_at": AT,
     },
     session.AskCode: {"phone": "19900000001"},
     session.PhoneLogin: {"phone": "19900000001", "code": "204816", "ticket": None},

@@ -18,7 +18,7 @@ from billing.service import refunds as refund_requests
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
 from consent.service.contracts import SEAL_JOB
-from family_pay.service import bonds
+from family_pay.service import asking, bonds
 from houfu.audit import CHECKS, audit
 from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
@@ -63,9 +63,9 @@ SUBSCRIBERS: Subscribers = {
     VisitMarked: [reacting.visit_marked],
     VisitUnmarked: [reacting.visit_mode_changed],
     VisitOpened: [bonds.visit_moved],
-    VisitEnded: [bonds.visit_moved, reacting.visit_ended],
+    VisitEnded: [bonds.visit_moved, reacting.visit_ended, asking.visit_ended],
     VisitReopened: [bonds.visit_moved],
-    VisitSettled: [bonds.visit_settled],
+    VisitSettled: [bonds.visit_settled, asking.visit_settled],
 }
 
 SILENT: frozenset[str] = frozenset(
@@ -132,6 +132,11 @@ async def _insurance(world: World) -> None:
 
 async def _release_shares(world: World) -> None:
     await payments.release_idle(world.db)
+
+
+async def _ask_payers(world: World) -> None:
+    async with world.db.begin() as tx:
+        await asking.tell_due(tx)
 
 
 async def _return_money(world: World) -> None:
@@ -208,6 +213,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("payments.refunds", 2, _return_money),
     Sweep("payments.insurance", 2, _insurance),
     Sweep("payments.shares", 60, _release_shares),
+    Sweep("family_pay.asks", 5, _ask_payers),
     Sweep("payments.reconcile", 300, _reconcile),
     Sweep("payments.codes", 600, _forget_codes),
     Sweep("people.wechat", 3600, _forget_wechat),

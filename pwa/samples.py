@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pwa import sample_counter, sample_first, sample_insurance, sample_receipts
+from pwa import sample_counter, sample_first, sample_insurance, sample_links, sample_receipts
 from pwa import views as v
 from pwa.sample_books import books
 from pwa.sample_morning import (
@@ -248,4 +248,5 @@ def samples() -> Mapping[str, Sample]:
         **sample_first.samples(),
         **sample_receipts.samples(),
         **sample_insurance.samples(),
+        **sample_links.samples(),
     }

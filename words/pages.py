@@ -25,6 +25,9 @@ class Pages:
     receipt = pay_words.Receipt
     first = first_words.First
     share = pay_words.Share
+    ask_first = pay_words.AskFirst
+    limits = pay_words.Limits
+    link = pay_words.Link
     insurance = insurance_words.Insurance
     family = patient.Family
     companion = companion_words.Companion

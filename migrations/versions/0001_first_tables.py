@@ -604,6 +604,48 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_patient_number_person_id"), "patient_number", ["person_id"], unique=False)
     op.create_table(
+        "payer_limit",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("per_payment_fen", sa.BigInteger(), nullable=True),
+        sa.Column("per_day_fen", sa.BigInteger(), nullable=True),
+        sa.Column("per_month_fen", sa.BigInteger(), nullable=True),
+        sa.Column("after_visit", sa.String(), nullable=False),
+        sa.Column("ready_fen", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(after_visit = 'ready') = (ready_fen IS NOT NULL)", name=op.f("ck_payer_limit_ready")),
+        sa.CheckConstraint("after_visit IN ('nothing', 'ask', 'ready')", name=op.f("ck_payer_limit_after_visit")),
+        sa.CheckConstraint(
+            "per_payment_fen > 0 AND per_day_fen > 0 AND per_month_fen > 0 AND ready_fen > 0",
+            name=op.f("ck_payer_limit_money"),
+        ),
+        sa.CheckConstraint("person_id <> patient_id", name=op.f("ck_payer_limit_not_oneself")),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_payer_limit_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_payer_limit_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("person_id", "patient_id", name=op.f("pk_payer_limit")),
+    )
+    op.create_index(
+        "ix_payer_limit_after",
+        "payer_limit",
+        ["patient_id"],
+        unique=False,
+        postgresql_where=sa.text("after_visit <> 'nothing'"),
+    )
+    op.create_table(
         "staff",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
@@ -957,6 +999,135 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("visit_id", "desk", "grade", "time", name=op.f("pk_pass_use")),
     )
+    op.create_table(
+        "pay_ask",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("declined_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("over_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("declined_at IS NULL OR told_at IS NOT NULL", name=op.f("ck_pay_ask_heard_first")),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_pay_ask_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_pay_ask_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("visit_id", "person_id", name=op.f("pk_pay_ask")),
+    )
+    op.create_index(
+        "ix_pay_ask_due",
+        "pay_ask",
+        ["asked_at"],
+        unique=False,
+        postgresql_where=sa.text("told_at IS NULL AND over_at IS NULL"),
+    )
+    op.create_index(
+        "ix_pay_ask_person", "pay_ask", ["person_id"], unique=False, postgresql_where=sa.text("over_at IS NULL")
+    )
+    op.create_table(
+        "pay_consent",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("agreed", sa.Boolean(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.Uuid(), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_pay_consent_something")),
+        sa.CheckConstraint(
+            "num_nonnulls(agreed, answered_at, answered_by) IN (0, 3)", name=op.f("ck_pay_consent_answered")
+        ),
+        sa.ForeignKeyConstraint(
+            ["answered_by"],
+            ["person.id"],
+            name=op.f("fk_pay_consent_answered_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_pay_consent_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_pay_consent_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_pay_consent_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("visit_id", "person_id", name=op.f("pk_pay_consent")),
+    )
+    op.create_index(
+        "ix_pay_consent_open", "pay_consent", ["patient_id"], unique=False, postgresql_where=sa.text("agreed IS NULL")
+    )
+    op.create_table(
+        "pay_link",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("made_by", sa.Uuid(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("share", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_pay_link_something")),
+        sa.ForeignKeyConstraint(
+            ["made_by"],
+            ["person.id"],
+            name=op.f("fk_pay_link_made_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_pay_link_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_pay_link_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pay_link")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_pay_link_token_digest")),
+    )
+    op.create_index("ix_pay_link_visit", "pay_link", ["visit_id"], unique=False)
     op.create_table(
         "reading",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1625,6 +1796,15 @@ def upgrade() -> None:
     op.create_index(op.f("ix_attempt_round_id"), "attempt", ["round_id"], unique=False)
     op.create_index(op.f("ix_attempt_visit_id"), "attempt", ["visit_id"], unique=False)
     op.create_index(
+        "uq_attempt_link",
+        "attempt",
+        ["actor"],
+        unique=True,
+        postgresql_where=sa.text(
+            "relation = 'link' AND state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"
+        ),
+    )
+    op.create_index(
         "uq_attempt_live",
         "attempt",
         ["allocation_id"],
@@ -2110,6 +2290,13 @@ def downgrade() -> None:
         table_name="attempt",
         postgresql_where=sa.text("state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"),
     )
+    op.drop_index(
+        "uq_attempt_link",
+        table_name="attempt",
+        postgresql_where=sa.text(
+            "relation = 'link' AND state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"
+        ),
+    )
     op.drop_index(op.f("ix_attempt_visit_id"), table_name="attempt")
     op.drop_index(op.f("ix_attempt_round_id"), table_name="attempt")
     op.drop_index(op.f("ix_attempt_payer_id"), table_name="attempt")
@@ -2151,6 +2338,15 @@ def downgrade() -> None:
     op.drop_table("refund_request")
     op.drop_index("ix_reading_patient", table_name="reading")
     op.drop_table("reading")
+    op.drop_index("ix_pay_link_visit", table_name="pay_link")
+    op.drop_table("pay_link")
+    op.drop_index("ix_pay_consent_open", table_name="pay_consent", postgresql_where=sa.text("agreed IS NULL"))
+    op.drop_table("pay_consent")
+    op.drop_index("ix_pay_ask_person", table_name="pay_ask", postgresql_where=sa.text("over_at IS NULL"))
+    op.drop_index(
+        "ix_pay_ask_due", table_name="pay_ask", postgresql_where=sa.text("told_at IS NULL AND over_at IS NULL")
+    )
+    op.drop_table("pay_ask")
     op.drop_table("pass_use")
     op.drop_index("ix_parked_wait", table_name="parked")
     op.drop_index("ix_parked_since", table_name="parked")
@@ -2180,6 +2376,10 @@ def downgrade() -> None:
     op.drop_index("ix_suspension_patient", table_name="suspension", postgresql_where=sa.text("lifted_at IS NULL"))
     op.drop_table("suspension")
     op.drop_table("staff")
+    op.drop_index(
+        "ix_payer_limit_after", table_name="payer_limit", postgresql_where=sa.text("after_visit <> 'nothing'")
+    )
+    op.drop_table("payer_limit")
     op.drop_index(op.f("ix_patient_number_person_id"), table_name="patient_number")
     op.drop_table("patient_number")
     op.drop_index("ix_look_patient", table_name="look")

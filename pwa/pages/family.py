@@ -102,7 +102,9 @@ async def _held(tx: Tx, person_id: UUID) -> list[GrantCard]:
     cards = []
     for rights in _bonds(await grants.of_relative(tx, person_id)):
         patient = await patients.by_id(tx, rights[0].patient_id)
-        cards.append(_card(rights, patient.name_masked, words.label(rights[0].relation, patient.sex)))
+        card = _card(rights, patient.name_masked, words.label(rights[0].relation, patient.sex))
+        pays = card.pays or card.guards
+        cards.append(replace(card, limits_url=Urls.limits(str(patient.id))) if pays else card)
     return cards
 
 

@@ -1,4 +1,4 @@
-"""Our line to WeChat itself: who is logging in, a signed page, a message to somebody's WeChat.
+"""Our line to WeChat itself: who is logging in, a signed page, and the token by which everything else is asked.
 
 ``wechatpy`` 1.8.18 does the protocol, in threads. This module adds what it lacks (measured): timeouts on every call,
 the stable token (a hospital's account is usually driven by other systems too, and plain tokens invalidate each other),
@@ -47,7 +47,7 @@ class WeChatSettings:
 
 
 class WeChat:
-    """``people.ports.WeChatIdentity`` and ``notices.ports.WeChatMessages`` over WeChat.
+    """``people.ports.WeChatIdentity`` over WeChat; ``adapters.wechat_messages`` writes to people on the same line.
 
     Args:
         timeout: seconds to connect and to wait for an answer.
@@ -114,16 +114,10 @@ class WeChat:
 
         return await self._ask(ask)
 
-    async def push(self, openid: str, template_id: str, data: Mapping[str, str], link: str | None = None) -> str:
-        """Send a template message. See ``WeChatMessages.push``."""
+    async def with_account(self, call: Callable[[Any], T]) -> T:
+        """Have the official account's client called in a thread, with a token in force; errors as everywhere here."""
         client = self._account
-        filled = {name: {"value": value} for name, value in data.items()}
-
-        def ask() -> str:
-            answer = client.fresh(lambda: client.message.send_template(openid, template_id, filled, url=link))
-            return str(answer["msgid"])
-
-        return await self._ask(ask)
+        return await self._ask(lambda: client.fresh(lambda: call(client)))
 
     def _oauth(self, redirect_uri: str, state: str, scope: str) -> WeChatOAuth:
         oauth = WeChatOAuth(self._settings.appid, self._settings.secret, redirect_uri, scope, state)

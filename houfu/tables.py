@@ -20,9 +20,11 @@ from consent.events import ContractRestored, ContractSigned, ContractSuspended, 
 from consent.service.contracts import SEAL_JOB
 from family_pay.service import bonds
 from houfu.audit import CHECKS, audit
+from houfu.pushes import House
 from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
+from notices import flows as reaching
 from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
@@ -40,6 +42,8 @@ from visits.events import (
 from visits.flows import deliver_calls
 from visits.rules import ModeChange
 from visits.service import encounters
+
+HOUSE = House()
 
 
 async def _mark_today(tx: Tx, event: ContractSigned | ContractRestored) -> None:
@@ -143,6 +147,16 @@ async def _reconcile(world: World) -> None:
             world.metrics.reconcile.set(await worklist.open_fen(tx))
 
 
+async def _push(world: World) -> None:
+    if world.ports.reach is not None:
+        await reaching.run_due(world.db, HOUSE, world.ports.reach)
+
+
+async def _ask_carriers(world: World) -> None:
+    if world.ports.reach is not None:
+        await reaching.ask_due(world.db, world.ports.reach)
+
+
 async def _forget_codes(world: World) -> None:
     async with world.db.begin() as tx:
         await codes.forget_old(tx)
@@ -195,6 +209,8 @@ class Sweep:
 
 
 SWEEPS: tuple[Sweep, ...] = (
+    Sweep("notices.push", 2, _push),
+    Sweep("notices.receipts", 30, _ask_carriers),
     Sweep("payments.look", 2, _look_at_payments),
     Sweep("payments.refunds", 2, _return_money),
     Sweep("payments.insurance", 2, _insurance),

@@ -1,0 +1,304 @@
+"""From a fact to a notice for each person who is told of it, and from the notice to the next thing to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from kernel.clock import CHINA
+from kernel.db import Tx, one_of
+from kernel.ids import new_id
+from notices.models import Delivery, Notice, Presence, PushFact
+from notices.ports import Lines, Said, Subscription, Tell, Truth
+from notices.rules.delivery import (
+    DELIVERY,
+    LEASE,
+    NOTICE,
+    DeliveryState,
+    Doubt,
+    NoticeState,
+    Send,
+    Spent,
+    Tried,
+    Wait,
+    next_act,
+)
+from notices.rules.messages import Message, compose
+from notices.rules.reach import REACH, Channel, Kind, Rule, Urgency
+from notices.service import codes, wishes
+from people.service import patients, sessions
+
+__all__ = ["Call", "claim", "expand", "present", "seen", "tell_person"]
+
+ONE_AT_A_TIME = 0x6E6F7469  # advisory lock: two expanders would not see each other's merging
+N, D = NoticeState, DeliveryState
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One message to be sent by one channel, outside any transaction.
+
+    Attributes:
+        address: the openid or the phone.
+        subscriptions: the browsers to ring, by the digest of their endpoint.
+    """
+
+    notice_id: UUID
+    channel: Channel
+    message: Message
+    address: str = field(default="", repr=False)
+    subscriptions: Mapping[bytes, Subscription] = field(default_factory=dict, repr=False)
+    urgent: bool = False
+    ttl: int = 0
+
+    @property
+    def client_id(self) -> str:
+        """Our id of the message, the same at every try: 32 characters."""
+        return self.notice_id.hex
+
+
+# --------------------------------------------------------------------------------------------------- fact → notices
+
+
+async def expand(tx: Tx, truth: Truth, limit: int = 200) -> int:
+    """Make a notice for everybody who is told of the waiting facts. Returns how many facts were looked at."""
+    if not await tx.session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME}):
+        return 0
+    query = select(PushFact).order_by(PushFact.at, PushFact.subject, PushFact.seq).limit(limit)
+    facts = list(await tx.session.scalars(query.with_for_update(skip_locked=True)))
+    for fact in facts:
+        tell = Tell(Kind(fact.kind), fact.subject, fact.patient_id, (fact.ref,))
+        for person_id in await truth.readers(tx, tell, fact.audience, fact.category):
+            await _notice(tx, fact, person_id)
+        await tx.session.delete(fact)
+    return len(facts)
+
+
+async def _notice(tx: Tx, fact: PushFact, person_id: UUID) -> None:
+    rule = REACH[Kind(fact.kind)]
+    if rule.merge is not None and await _merged(tx, fact, person_id, rule.merge):
+        return
+    wait = max(rule.grace, rule.merge or timedelta())
+    NOTICE.move(None, N.WAITING)
+    made = {
+        "id": new_id(),
+        "person_id": person_id,
+        "patient_id": fact.patient_id,
+        "subject": fact.subject,
+        "key": fact.key,
+        "kind": fact.kind,
+        "refs": [fact.ref],
+        "state": N.WAITING,
+        "at": fact.at,
+        "last_at": fact.at,
+        "step_at": fact.at + wait,
+    }
+    await tx.session.execute(insert(Notice).values(made).on_conflict_do_nothing())
+
+
+async def _merged(tx: Tx, fact: PushFact, person_id: UUID, merge: timedelta) -> bool:
+    """Add the fact to a message of this person's that has not left; True too where it has been told before."""
+    # Only what this person sees counts: a hidden charge neither opens nor shuts the two minutes.
+    query = select(Notice).where(
+        Notice.person_id == person_id, Notice.subject == fact.subject, Notice.kind == fact.kind
+    )
+    own = list(await tx.session.scalars(query.order_by(Notice.at)))
+    if any(fact.ref in notice.refs for notice in own):
+        return True
+    for notice in own:
+        if notice.state == N.WAITING and fact.at < notice.at + merge and tx.now < notice.step_at:
+            notice.refs, notice.last_at = [*notice.refs, fact.ref], max(notice.last_at, fact.at)
+            await tx.session.flush()
+            return True
+    return False
+
+
+async def tell_person(tx: Tx, person_id: UUID, kind: Kind) -> UUID:
+    """Tell a person something that is no feed's fact (the message by which she tries it out)."""
+    NOTICE.move(None, N.WAITING)
+    made = Notice(
+        id=new_id(),
+        person_id=person_id,
+        patient_id=person_id,
+        subject=person_id,
+        key=f"{kind}:{new_id().hex}",
+        kind=kind,
+        refs=[],
+        state=N.WAITING,
+        at=tx.now,
+        last_at=tx.now,
+        step_at=tx.now,
+    )
+    return tx.add(made).id
+
+
+# ------------------------------------------------------------------------------------------------------------- read
+
+
+async def seen(tx: Tx, person_id: UUID, subject: UUID) -> int:
+    """The person has this before their eyes: what was told of it is read. Returns how many notices that were."""
+    mine = update(Notice).where(
+        Notice.person_id == person_id,
+        Notice.subject == subject,
+        Notice.read_at.is_(None),
+        Notice.state.in_([N.WAITING, N.SPENT]),
+    )
+    done = list(await tx.session.scalars(mine.values(state=N.READ, read_at=tx.now).returning(Notice.id)))
+    if done:
+        before = [a for (a, b) in DELIVERY.edges if b is D.READ]
+        open_ = update(Delivery).where(one_of(Delivery.notice_id, done), Delivery.state.in_(before))
+        await tx.session.execute(open_.values(state=D.READ, ended_at=tx.now, ask_at=None))
+    return len(done)
+
+
+async def present(tx: Tx, watching: Sequence[tuple[UUID, UUID]], until: datetime) -> None:
+    """These people have these feeds open, at least until then: (person, subject)."""
+    rows = [{"person_id": p, "subject": s, "until": until} for p, s in sorted(set(watching))]
+    if rows:
+        query = insert(Presence).values(rows)
+        await tx.session.execute(
+            query.on_conflict_do_update(index_elements=["person_id", "subject"], set_={"until": query.excluded.until})
+        )
+
+
+async def _is_present(tx: Tx, person_id: UUID, subject: UUID) -> bool:
+    query = select(Presence.until).where(Presence.person_id == person_id, Presence.subject == subject)
+    until = await tx.session.scalar(query)
+    return until is not None and until > tx.now
+
+
+# ---------------------------------------------------------------------------------------------- notice → next thing
+
+
+async def claim(tx: Tx, truth: Truth, lines: Lines, limit: int = 50) -> list[Call]:
+    """Look at the notices whose moment has come; those that are to be sent now are claimed, and nobody else's.
+
+    A claim that is not recorded within ``LEASE`` counts as a try of which nobody knows the outcome.
+    """
+    query = (
+        select(Notice)
+        .where(Notice.state == N.WAITING, Notice.step_at <= tx.now)
+        .order_by(Notice.step_at, Notice.id)
+        .limit(limit)
+    )
+    calls = []
+    for notice in list(await tx.session.scalars(query.with_for_update(skip_locked=True))):
+        call = await _step(tx, truth, lines, notice)
+        if call is not None:
+            calls.append(call)
+        await tx.session.flush()
+    return calls
+
+
+async def _step(tx: Tx, truth: Truth, lines: Lines, notice: Notice) -> Call | None:
+    kind = Kind(notice.kind)
+    rule = REACH[kind]
+    if await _is_present(tx, notice.person_id, notice.subject):
+        await seen(tx, notice.person_id, notice.subject)
+        await tx.session.refresh(notice)
+        return None
+    wish = await wishes.of(tx, notice.person_id)
+    tell = Tell(kind, notice.subject, notice.patient_id, tuple(notice.refs))
+    said = await truth.still(tx, tell, notice.person_id) if tx.now < notice.last_at + rule.lives else None
+    if said is None or (rule.topic in wish.off_topics and kind is not Kind.TEST):
+        await _drop(tx, notice)
+        return None
+    quiet = wish.quiet_until(tx.now, tx.now.astimezone(CHINA))
+    if quiet is not None and rule.urgency is not Urgency.NOW:
+        notice.step_at = quiet
+        return None
+    tried = {Channel(d.channel): d for d in await _deliveries(tx, notice.id)}
+    ways = await _ways(tx, lines, notice)
+    repeatable = {Channel.WEB_PUSH} | (
+        {Channel.WECHAT} if lines.wechat is not None and lines.wechat.repeatable(kind) else set()
+    )
+    known = {c: Tried(D(d.state), d.tries, d.first_at, d.next_at) for c, d in tried.items()}
+    act = next_act(rule, wish, frozenset(ways), frozenset(repeatable), known, notice.at, tx.now)
+    match act:
+        case Wait(until):
+            notice.step_at = until
+        case Spent():
+            _move(notice, N.SPENT)
+        case Doubt(channel):
+            _doubt(tx, tried[channel])
+        case Send(channel):
+            return _send(tx, notice, said, channel, tried.get(channel), ways[channel], rule)
+    return None
+
+
+def _send(
+    tx: Tx,
+    notice: Notice,
+    said: Said,
+    channel: Channel,
+    before: Delivery | None,
+    way: "str | Mapping[bytes, Subscription]",
+    rule: Rule,
+) -> Call:
+    delivery = before or tx.add(_queued(tx, notice.id, channel))
+    if delivery.state == D.SENDING:  # that try left no trace; the channel shows a second one only once
+        DELIVERY.move(D.SENDING, D.UNKNOWN)
+        delivery.state = D.UNKNOWN
+    DELIVERY.move(D(delivery.state), D.SENDING)
+    delivery.state, delivery.tries = D.SENDING, delivery.tries + 1
+    code = ""
+    if channel is Channel.SMS:
+        code = codes.of_message(tx, notice.id)
+        delivery.code_index = codes.index_of(tx, notice.person_id, code)
+    notice.step_at = tx.now + LEASE
+    message = compose(Kind(notice.kind), said.slots, said.path, tx.now, code)
+    left = int((notice.last_at + rule.lives - tx.now).total_seconds())
+    if isinstance(way, str):
+        return Call(notice.id, channel, message, address=way)
+    urgent = rule.urgency is Urgency.NOW
+    return Call(notice.id, channel, message, subscriptions=way, urgent=urgent, ttl=max(left, 0))
+
+
+def _queued(tx: Tx, notice_id: UUID, channel: Channel) -> Delivery:
+    DELIVERY.move(None, D.QUEUED)
+    return Delivery(notice_id=notice_id, channel=channel, state=D.QUEUED, tries=0, first_at=tx.now, next_at=tx.now)
+
+
+def _doubt(tx: Tx, delivery: Delivery) -> None:
+    DELIVERY.move(D(delivery.state), D.UNKNOWN)
+    delivery.state = D.UNKNOWN
+    if delivery.channel == Channel.SMS:
+        delivery.ask_at = tx.now  # the gateway can be asked by our own id
+
+
+async def _drop(tx: Tx, notice: Notice) -> None:
+    _move(notice, N.DROPPED)
+    for delivery in await _deliveries(tx, notice.id):
+        if delivery.state == D.QUEUED:
+            DELIVERY.move(D.QUEUED, D.DROPPED)
+            delivery.state, delivery.ended_at = D.DROPPED, tx.now
+
+
+def _move(notice: Notice, after: NoticeState) -> None:
+    NOTICE.move(N(notice.state), after)
+    notice.state = after
+
+
+async def _deliveries(tx: Tx, notice_id: UUID) -> list[Delivery]:
+    return list(await tx.session.scalars(select(Delivery).where(Delivery.notice_id == notice_id)))
+
+
+async def _ways(tx: Tx, lines: Lines, notice: Notice) -> dict[Channel, "str | Mapping[bytes, Subscription]"]:
+    """How this person can be reached with this kind of message."""
+    found: dict[Channel, str | Mapping[bytes, Subscription]] = {}
+    if lines.wechat is not None and lines.wechat.speaks(notice.kind):
+        openid = await sessions.openid_of(tx, notice.person_id, lines.appid)
+        if openid is not None:
+            found[Channel.WECHAT] = openid
+    if lines.web_push is not None:
+        browsers = await wishes.browsers(tx, notice.person_id)
+        if browsers:
+            found[Channel.WEB_PUSH] = browsers
+    if lines.sms is not None and notice.kind in lines.sms_kinds:
+        phone = patients.phone_of(tx, await patients.by_id(tx, notice.person_id))
+        if phone is not None:
+            found[Channel.SMS] = phone
+    return found

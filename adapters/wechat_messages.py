@@ -1,9 +1,9 @@
 """Messages in WeChat: template messages to those who follow the account, subscription notices to those who asked.
 
 ``wechatpy`` carries them on the line of ``adapters.wechat``: one stable token for all processes (repeated calls do not
-rotate it, and a new one is taken before the old ends), one retry when WeChat calls it stale, timeouts, and one closed set
-of errors. A template message carries ``client_msg_id``, by which WeChat shows it once however often it is sent within
-ten minutes; subscription notices know no such thing.
+rotate it, and a new one is taken before the old ends), one retry when WeChat calls it stale, timeouts, and one closed
+set of errors. A template message carries ``client_msg_id``, by which WeChat shows it once however often it is sent
+within ten minutes; subscription notices know no such thing.
 """
 
 import json
@@ -26,7 +26,7 @@ class TemplatesError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """An approved template: WeChat's keyword (``thing1``) → one of our fields. ``subscribe``: sent only if asked for."""
+    """An approved template: WeChat's keyword (``thing1``) → one of our fields. ``subscribe``: only if asked for."""
 
     id: str
     data: Mapping[str, str]

@@ -8,7 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from billing.rules import ChargeState
-from billing.service.lines import bill_of, line_of
+from billing.service.lines import bill_of
+from billing.service.paying import line_of
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices import service as feeds
@@ -173,10 +174,10 @@ async def _paid(tx: Tx, tell: Tell, view: View, person_id: UUID) -> Slots | None
 async def _news(tx: Tx, tell: Tell) -> Said | None:
     """Family news: the row of the person's feed says who; what has been taken back since is not told."""
     seq = int(tell.refs[0])
-    first, *later = await feeds.since(tx, tell.subject, seq - 1) or [None]
-    if first is None or first.seq != seq:
+    rows = await feeds.since(tx, tell.subject, seq - 1)
+    if not rows or rows[0].seq != seq:
         return None
-    news = first.payload["family"]
+    news, later = rows[0].payload["family"], rows[1:]
     over = [row for row in later if row.kind == "family" and row.payload["family"].get("bond") == news.get("bond")]
     if tell.kind is Kind.BOUND and any(row.payload["family"].get("what") == "ended" for row in over):
         return None

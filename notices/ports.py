@@ -49,6 +49,10 @@ class Sms(Protocol):
             Unknown: it may have been sent; sending again may disturb twice.
         """
 
+
+class ReportingSms(Sms, Protocol):
+    """Text messages of which one can ask what became of them."""
+
     async def reports(self, phone: str, since: datetime, until: datetime) -> Sequence[SmsReport]:
         """What became of the messages to a phone in this time, as far as the carriers have said."""
 
@@ -121,7 +125,7 @@ class Lines:
     appid: str = ""
     wechat: WeChatMessages | None = None
     web_push: WebPush | None = None
-    sms: Sms | None = None
+    sms: ReportingSms | None = None
     sms_kinds: Mapping[str, SmsKind] = field(default_factory=dict)
 
 
@@ -155,6 +159,7 @@ class Truth(Protocol):
 
 __all__ = [
     "Lines",
+    "ReportingSms",
     "Said",
     "Sms",
     "SmsKind",

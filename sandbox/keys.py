@@ -80,7 +80,10 @@ class TimestampKeys:
 
 @dataclass(frozen=True, slots=True)
 class SandboxKeys:
-    """Everything; ``client_*`` give the production side's half as plain values, addresses to be added there."""
+    """Everything; ``client_*`` give the production side's half as plain values, addresses to be added there.
+
+    ``vapid`` is the house's own key for push services (PEM).
+    """
 
     wechat: WeChatKeys
     wechat_pay: WeChatPayKeys
@@ -88,6 +91,7 @@ class SandboxKeys:
     timestamp: TimestampKeys
     insurance: InsuranceKeys
     wechat_face: WeChatFaceKeys
+    vapid: str
 
     def client_insurance(self, base_url: str) -> dict[str, str]:
         """The production side's settings of the payment centre and the city host."""
@@ -156,8 +160,9 @@ def make(directory: Path) -> SandboxKeys:
             TimestampKeys(**read["timestamp"]),
             InsuranceKeys(**read["insurance"]) if "insurance" in read else insurance_keys.make(directory),
             WeChatFaceKeys(**read["wechat_face"]) if "wechat_face" in read else wechat_face_keys(pay),
+            read.get("vapid") or _private_pem(ec.generate_private_key(ec.SECP256R1())),
         )
-        if "wechat_face" not in read:
+        if "wechat_face" not in read or "vapid" not in read:
             _keep(keys, directory)
         return keys
     keys = fresh()
@@ -185,6 +190,7 @@ def fresh() -> SandboxKeys:
         _timestamp_keys(),
         insurance_keys.fresh(),
         wechat_face_keys(pay),
+        _private_pem(ec.generate_private_key(ec.SECP256R1())),
     )
 
 

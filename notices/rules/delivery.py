@@ -51,6 +51,7 @@ NOTICE = Lifecycle[NoticeState](
         (_N.WAITING, _N.SPENT): "NoticeSpent",
         (_N.WAITING, _N.DROPPED): "NoticeDropped",
         (_N.SPENT, _N.READ): "NoticeRead",
+        (_N.SPENT, _N.WAITING): "NoticeGoesOn",  # a receipt says that what was sent did not arrive
     },
 )
 

@@ -88,29 +88,40 @@ class Rule:
     guidance: bool = False
 
 
-_S, _M, _H = (lambda n: timedelta(seconds=n)), (lambda n: timedelta(minutes=n)), (lambda n: timedelta(hours=n))
+def _s(seconds: int) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+def _m(minutes: int) -> timedelta:
+    return timedelta(minutes=minutes)
+
+
+def _h(hours: int) -> timedelta:
+    return timedelta(hours=hours)
+
+
 _OWNER, _MONEY = frozenset({To.OWNER}), frozenset({To.OWNER, To.PAYER})
 _NEAR, _SELF = frozenset({To.OWNER, To.WATCHER}), frozenset({To.SELF})
 T, U = Topic, Urgency
 
 REACH: Mapping[Kind, Rule] = {
     Kind.STEP: Rule(
-        T.VISIT, _OWNER, U.DAY, _S(20), _H(4), "she walks there; relatives follow the page", merge=MERGE, guidance=True
+        T.VISIT, _OWNER, U.DAY, _s(20), _h(4), "she walks there; relatives follow the page", merge=MERGE, guidance=True
     ),
     Kind.TURN: Rule(
-        T.VISIT, _OWNER, U.NOW, _S(5), _M(20), "a missed call costs her the place; later it is noise", guidance=True
+        T.VISIT, _OWNER, U.NOW, _s(5), _m(20), "a missed call costs her the place; later it is noise", guidance=True
     ),
-    Kind.CALLED: Rule(T.VISIT, _OWNER, U.NOW, _S(3), _M(10), "somebody waits for her at the door", guidance=True),
-    Kind.RESULT: Rule(T.VISIT, _NEAR, U.DAY, _S(30), _H(24), "never the value: only that it is there", guidance=True),
-    Kind.BILL: Rule(T.BILL, _MONEY, U.DAY, _S(0), _H(4), "told, not asked for: never by SMS", merge=MERGE),
+    Kind.CALLED: Rule(T.VISIT, _OWNER, U.NOW, _s(3), _m(10), "somebody waits for her at the door", guidance=True),
+    Kind.RESULT: Rule(T.VISIT, _NEAR, U.DAY, _s(30), _h(24), "never the value: only that it is there", guidance=True),
+    Kind.BILL: Rule(T.BILL, _MONEY, U.DAY, _s(0), _h(4), "told, not asked for: never by SMS", merge=MERGE),
     Kind.DUE: Rule(
-        T.BILL, _MONEY, U.DAY, _M(10), _H(24), "she may pay on the way out; SMS only if unread", sms_after=_H(4)
+        T.BILL, _MONEY, U.DAY, _m(10), _h(24), "she may pay on the way out; SMS only if unread", sms_after=_h(4)
     ),
-    Kind.PAID: Rule(T.BILL, _MONEY, U.DAY, _S(20), _H(24), "so that nobody pays again; not to who paid"),
-    Kind.ASKED: Rule(T.FAMILY, _SELF, U.NOW, _S(10), _H(24), "somebody waits for the answer", sms_after=_M(30)),
-    Kind.BOUND: Rule(T.FAMILY, _SELF, U.DAY, _S(60), _H(72), "both sides know who is let in"),
-    Kind.ENDED: Rule(T.FAMILY, _SELF, U.DAY, _S(60), _H(72), "both sides know who is let in no more"),
-    Kind.TEST: Rule(T.VISIT, _SELF, U.NOW, _S(0), _M(10), "she pressed the button and waits for it"),
+    Kind.PAID: Rule(T.BILL, _MONEY, U.DAY, _s(20), _h(24), "so that nobody pays again; not to who paid"),
+    Kind.ASKED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "somebody waits for the answer", sms_after=_m(30)),
+    Kind.BOUND: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in"),
+    Kind.ENDED: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in no more"),
+    Kind.TEST: Rule(T.VISIT, _SELF, U.NOW, _s(0), _m(10), "she pressed the button and waits for it"),
 }
 """Kind of fact → to whom, how urgent, when. The order of channels is that of ``Channel`` for all of them."""
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kernel.db import Tx
 from notices.models import Delivery, EarlyReceipt, Notice
-from notices.rules.delivery import DELIVERY, DeliveryState, NoticeState, pause
+from notices.rules.delivery import DELIVERY, NOTICE, DeliveryState, NoticeState, pause
 from notices.rules.reach import Channel
 from notices.service import wishes
 from people.service import patients
@@ -118,8 +118,10 @@ async def _receive(tx: Tx, delivery: Delivery, arrived: bool, trouble: str | Non
     if notice is None or not DELIVERY.allows(D(delivery.state), after):
         return
     _settle(tx, delivery, after, trouble)
-    if after is D.FAILED and notice.state == N.WAITING:
-        notice.step_at = tx.now
+    if after is D.FAILED and notice.state in (N.WAITING, N.SPENT):
+        if notice.state == N.SPENT:
+            NOTICE.move(N.SPENT, N.WAITING)
+        notice.state, notice.step_at = N.WAITING, tx.now
 
 
 def _settle(tx: Tx, delivery: Delivery, after: DeliveryState, trouble: str | None) -> None:

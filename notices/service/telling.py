@@ -105,11 +105,13 @@ async def _merged(tx: Tx, fact: PushFact, person_id: UUID, merge: timedelta) -> 
     query = select(Notice).where(
         Notice.person_id == person_id, Notice.subject == fact.subject, Notice.kind == fact.kind
     )
-    own = list(await tx.session.scalars(query.order_by(Notice.at)))
+    locked = query.order_by(Notice.at).with_for_update().execution_options(populate_existing=True)
+    own = list(await tx.session.scalars(locked))
     if any(fact.ref in notice.refs for notice in own):
         return True
     for notice in own:
-        if notice.state == N.WAITING and fact.at < notice.at + merge and tx.now < notice.step_at:
+        open_ = notice.state == N.WAITING and fact.at < notice.at + merge
+        if open_ and not await _deliveries(tx, notice.id):  # late hands find the same message still here
             notice.refs, notice.last_at = [*notice.refs, fact.ref], max(notice.last_at, fact.at)
             await tx.session.flush()
             return True

@@ -96,6 +96,13 @@ class TencentSms:
 
         return await self._guard.call(once)
 
+    def decode_status(self, raw: bytes) -> Sequence[SmsReport]:
+        """A JSON array, unsigned: who calls must have proved itself otherwise. See ``ReportingSms.decode_status``."""
+        given = json.loads(raw)
+        if not isinstance(given, list) or not all(isinstance(one, dict) and one.get("sid") for one in given):
+            raise ValueError("no status report")
+        return [report(r["sid"], r.get("session_context"), r.get("report_status"), r.get("description")) for r in given]
+
     def _reports(self, asked: dict[str, Any]) -> Sequence[SmsReport]:
         from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
         from tencentcloud.sms.v20210111 import models
@@ -148,18 +155,6 @@ def report(serial_no: object, context: object, status: object, words: object) ->
     arrived = status == "SUCCESS"
     said = re.sub(r"\d{7,}", "…", str(words or ""))[:60]
     return SmsReport(str(serial_no), str(context or ""), arrived, "" if arrived else said or "FAIL")
-
-
-def decode_status(raw: bytes) -> list[SmsReport]:
-    """The body of the gateway's status callback: a JSON array, unsigned; who calls must have proved itself otherwise.
-
-    Raises:
-        ValueError: not such a body.
-    """
-    given = json.loads(raw)
-    if not isinstance(given, list) or not all(isinstance(one, dict) and one.get("sid") for one in given):
-        raise ValueError("no status report")
-    return [report(r["sid"], r.get("session_context"), r.get("report_status"), r.get("description")) for r in given]
 
 
 def _refusal(code: str, message: str) -> Rejected | Unknown | Throttled:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.wechat import WeChat
+from notices.ports import SmsKind
 from notices.rules.messages import FIELDS
 from notices.rules.reach import Kind
 
@@ -46,6 +47,22 @@ def read_templates(text: str) -> dict[str, Template]:
             raise TemplatesError(f"{kind}: wants id and data")
         check_fields(kind, data.values())
         found[kind] = Template(str(given["id"]), data, bool(given.get("subscribe")))
+    return found
+
+
+def read_sms_kinds(text: str) -> dict[str, SmsKind]:
+    """The other setting, for text messages: JSON, kind → ``{"id", "params": [field, …]}``.
+
+    Raises:
+        TemplatesError: not JSON, or a kind, member or field nobody knows.
+    """
+    found = {}
+    for kind, given in read_kinds(text).items():
+        params = given.get("params", [])
+        if not isinstance(params, list) or set(given) - {"id", "params"} or not given.get("id"):
+            raise TemplatesError(f"{kind}: wants id and params")
+        check_fields(kind, params)
+        found[kind] = SmsKind(str(given["id"]), tuple(params))
     return found
 
 

@@ -206,22 +206,28 @@ def _sms(settings: Settings) -> Any:
 
 def reach(settings: Settings, wechat: Any, sms: Any) -> Lines:
     """The lines by which people are told."""
-    from adapters.wechat_messages import WeChatPusher, check_fields, read_kinds, read_templates
+    from adapters.wechat_messages import WeChatPusher
 
-    templates = read_templates(settings.wechat_templates)
-    kinds = {}
-    for kind, given in read_kinds(settings.sms_templates).items():
-        fields = tuple(map(str, given.get("params", ())))
-        check_fields(kind, fields)
-        kinds[kind] = SmsKind(str(given["id"]), fields)
+    in_wechat, kinds = templates(settings)
     return Lines(
         settings.base_url,
         settings.wechat_appid,
-        WeChatPusher(wechat, templates) if wechat is not None and templates else None,
+        WeChatPusher(wechat, in_wechat) if wechat is not None and in_wechat else None,
         web_push(settings),
         sms,
         kinds,
     )
+
+
+def templates(settings: Settings) -> tuple[dict[str, Any], dict[str, SmsKind]]:
+    """The hospital's approved templates by kind of message: in WeChat, and of text messages.
+
+    Raises:
+        adapters.wechat_messages.TemplatesError: a setting cannot be used.
+    """
+    from adapters.wechat_messages import read_sms_kinds, read_templates
+
+    return read_templates(settings.wechat_templates), read_sms_kinds(settings.sms_templates)
 
 
 def web_push(settings: Settings) -> Any:

@@ -56,6 +56,13 @@ class ReportingSms(Sms, Protocol):
     async def reports(self, phone: str, since: datetime, until: datetime) -> Sequence[SmsReport]:
         """What became of the messages to a phone in this time, as far as the carriers have said."""
 
+    def decode_status(self, raw: bytes) -> Sequence[SmsReport]:
+        """The body of the gateway's callback.
+
+        Raises:
+            ValueError: it is none.
+        """
+
 
 class WeChatMessages(Protocol):
     """Messages of the official account. Raises ``kernel.outside`` errors."""

@@ -404,6 +404,7 @@ class Settings:
     phone: str
     contracts: Sequence[tuple[str, str, datetime]] = ()
     people: Sequence[Person] = ()
+    reminders: Reminders | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from kernel.clock import CHINA
 from kernel.db import Tx, one_of
+from kernel.errors import HoufuError
+from kernel.errors import Kind as ErrorKind
 from kernel.ids import new_id
 from notices.models import Delivery, Notice, Presence, PushFact
 from notices.ports import Lines, Said, Subscription, Tell, Truth
@@ -31,7 +33,7 @@ from notices.rules.reach import REACH, Channel, Kind, Rule, Urgency
 from notices.service import codes, wishes
 from people.service import patients, sessions
 
-__all__ = ["Call", "claim", "expand", "present", "seen", "tell_person"]
+__all__ = ["Call", "claim", "expand", "present", "seen", "try_out"]
 
 ONE_AT_A_TIME = 0x6E6F7469  # advisory lock: two expanders would not see each other's merging
 N, D = NoticeState, DeliveryState
@@ -118,15 +120,33 @@ async def _merged(tx: Tx, fact: PushFact, person_id: UUID, merge: timedelta) -> 
     return False
 
 
-async def tell_person(tx: Tx, person_id: UUID, kind: Kind) -> UUID:
-    """Tell a person something that is no feed's fact (the message by which she tries it out)."""
+class TriedAlreadyError(HoufuError):
+    """One message to try it out is on its way; a second within the minute is not sent."""
+
+    code = "tried_already"
+    kind = ErrorKind.TOO_MANY
+
+
+async def try_out(tx: Tx, person_id: UUID) -> UUID:
+    """Send a person the message by which she sees whether reminders reach her; no feed tells of it.
+
+    Raises:
+        TriedAlreadyError: one was sent within the minute.
+    """
+    kind = Kind.TEST
+    minute = int(tx.now.timestamp()) // 60
+    known = select(Notice.id).where(
+        Notice.person_id == person_id, Notice.subject == person_id, Notice.key == f"{kind}:{minute}"
+    )
+    if await tx.session.scalar(known) is not None:
+        raise TriedAlreadyError
     NOTICE.move(None, N.WAITING)
     made = Notice(
         id=new_id(),
         person_id=person_id,
         patient_id=person_id,
         subject=person_id,
-        key=f"{kind}:{new_id().hex}",
+        key=f"{kind}:{minute}",
         kind=kind,
         refs=[],
         state=N.WAITING,

@@ -109,6 +109,9 @@ class Texts:
                 self.outside.texts[phone] = SmsReport(f"sms-{session_context}", session_context, True)
         return SmsReceipt(number, 1)
 
+    def decode_status(self, raw: bytes) -> Sequence[SmsReport]:
+        raise ValueError
+
     async def reports(self, phone: str, since: datetime, until: datetime) -> Sequence[SmsReport]:
         return [self.outside.texts[phone]] if phone in self.outside.texts else []
 

@@ -31,6 +31,7 @@ from pwa.desk_views import (
     TroubledCall,
 )
 from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
+from pwa.reminder_views import Reminders
 from pwa.rows import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
 
 __all__ = [

@@ -47,6 +47,7 @@ _BODIES: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "paid": (
         (("who", "amount"), "{who}付了 {amount}，您不用再付。"),
         (("amount",), "付好了，{amount}。收据在账单里。"),
+        ((), "付好了，收据在账单里。"),
     ),
     "asked": ((("amount",), "{who}请您付 {amount}。点开看清楚再付。"), ((), "{who}请您付一笔医药费。点开看清楚再付。")),
     "bound": (((), "您和{who}绑定好了。不是您同意的，请在“家人”里停掉。"),),

@@ -18,6 +18,7 @@ from notices.service import codes, telling, wishes
 from notices.service.wishes import NotAPushServiceError
 from people.rules import Actor
 from people.service import hospitals, patients
+from people.service.hospitals import Hospital
 from visits.service import reading
 
 router = APIRouter(prefix="/api", tags=["reminders"])
@@ -125,11 +126,12 @@ async def codes_of(tx: Tx, person_id: UUID) -> list[CallerCodeOut]:
     found = []
     for hospital_id in await patients.hospitals_of(tx, person_id):
         hospital = await hospitals.by_id(tx, hospital_id)
-        code = await codes.caller_code(tx, hospital_id, person_id)
-        found.append(
-            CallerCodeOut(hospital_id=hospital_id, hospital=hospital.name, digits=code.digits, until=code.until)
-        )
+        found.append(_shown(hospital, await codes.caller_code(tx, hospital_id, person_id)))
     return found
+
+
+def _shown(hospital: Hospital, code: codes.CallerCode) -> CallerCodeOut:
+    return CallerCodeOut(hospital_id=hospital.id, hospital=hospital.name, digits=code.digits, until=code.until)
 
 
 async def checked(tx: Tx, caller: Actor, digits: str) -> MessageOut:

@@ -73,11 +73,11 @@ class VapidPush:
         return self._public
 
     def accepts(self, endpoint: str) -> bool:
-        """See ``WebPush.accepts``: https (or this machine, for the sandbox) and a service of the setting."""
+        """See ``WebPush.accepts``: https and a service of the setting; on this machine the sandbox, by its port."""
         parts = urlsplit(endpoint)
-        host, here = parts.hostname or "", parts.netloc in self._settings.services
-        if here:
-            return parts.scheme in ("http", "https") and parts.username is None
+        host = parts.hostname or ""
+        if host == "127.0.0.1":
+            return parts.scheme == "http" and parts.netloc in self._settings.services
         known = any(host.endswith(s) if s.startswith(".") else host == s for s in self._settings.services)
         return parts.scheme == "https" and known and parts.port in (None, 443) and parts.username is None
 

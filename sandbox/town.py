@@ -218,6 +218,7 @@ def build(
             wechat.App(mini, keys.wechat.mini_secret),
             persons,
             now,
+            templates=frozenset(str(t["id"]) for t in sandbox_wechat.TEMPLATES.values()),
             at_home=homes,
         ),
         pay=pay,

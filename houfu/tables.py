@@ -25,6 +25,7 @@ from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from notices import flows as reaching
+from notices.service import telling
 from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
@@ -160,6 +161,7 @@ async def _ask_carriers(world: World) -> None:
 async def _forget_codes(world: World) -> None:
     async with world.db.begin() as tx:
         await codes.forget_old(tx)
+        await telling.forget(tx)
 
 
 async def _end_forgotten(world: World) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Hashable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,8 +32,7 @@ from visits.service.subjects import subject_of_visit
 log = structlog.get_logger()
 
 NOBODY = UUID(int=0)
-PRESENCE_SECONDS = 3.0
-PRESENT = timedelta(seconds=10)
+PRESENCE_SECONDS = 2.0  # less than any fact waits to be seen
 
 
 def build(settings: Settings, *, clock: Clock | None = None, ports: Ports | None = None) -> World:
@@ -95,13 +93,13 @@ async def running(world: World) -> AsyncIterator[World]:
 
 
 async def _say_who_watches(world: World) -> None:
-    """Whoever has a page open is not rung for what it shows: every process says so, before its last word runs out."""
+    """Whoever has a page open is not rung for what it shows: every process says so again and again."""
     while True:
         watching = world.hub.watching()
         try:
             if watching:
                 async with world.db.begin() as tx:
-                    await telling.present(tx, watching, tx.now + PRESENT)
+                    await telling.present(tx, watching)
         except Exception as error:
             log.warning("presence", error=type(error).__name__)
         await asyncio.sleep(PRESENCE_SECONDS)

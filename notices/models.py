@@ -141,12 +141,12 @@ class PushSubscription(Base):
 
 
 class Presence(Base):
-    """Somebody has this open on a screen now: what happens there is read, and nothing is sent."""
+    """Somebody had this open on a screen at this moment: what happened there until then is read."""
 
     __tablename__ = "presence"
     person_id: Mapped[UUID] = column(3, primary_key=True)
     subject: Mapped[UUID] = column(3, primary_key=True)
-    until: Mapped[datetime] = column(3)
+    at: Mapped[datetime] = column(3, index=True)
 
 
 class CallerLook(Base):

@@ -223,14 +223,17 @@ def build(
         ),
         pay=pay,
         mixed=wechat_pay.MixDesk(pay, wechat_pay.MedIns(centre, frozenset({MIX_CITY}), registered, loopback_http=True)),
-        sms=sms.World(
-            keys.sms.secret_id, keys.sms.secret_key, keys.sms.sdk_app_id, keys.sms.sign_name, now, sandbox_sms.TEMPLATES
-        ),
+        sms=_texts(keys, now),
         timestamp=timestamp.World(keys.timestamp, now),
         credit=credit.World(CREDIT_KEY, _credit_secret(keys), now, _clean(folk)),
         insurance=centre,
         push=push.World(),
     )
+
+
+def _texts(keys: SandboxKeys, now: Now) -> sms.World:
+    mine = keys.sms
+    return sms.World(mine.secret_id, mine.secret_key, mine.sdk_app_id, mine.sign_name, now, sandbox_sms.TEMPLATES)
 
 
 @asynccontextmanager

@@ -181,9 +181,10 @@ def upgrade() -> None:
         "presence",
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("subject", sa.Uuid(), nullable=False),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("person_id", "subject", name=op.f("pk_presence")),
     )
+    op.create_index(op.f("ix_presence_at"), "presence", ["at"], unique=False)
     op.create_table(
         "wechat_claim",
         sa.Column("state_digest", sa.LargeBinary(), nullable=False),
@@ -2399,6 +2400,7 @@ def downgrade() -> None:
     op.drop_table("book_row")
     op.drop_table("book_day")
     op.drop_table("wechat_claim")
+    op.drop_index(op.f("ix_presence_at"), table_name="presence")
     op.drop_table("presence")
     op.drop_index("ix_person_phone_index", table_name="person")
     op.drop_index(op.f("ix_person_claimed_index"), table_name="person")

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+import structlog
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kernel.clock import CHINA
@@ -13,7 +14,7 @@ from kernel.db import Tx, one_of
 from kernel.errors import HoufuError
 from kernel.errors import Kind as ErrorKind
 from kernel.ids import new_id
-from notices.models import Delivery, Notice, Presence, PushFact
+from notices.models import CallerTry, Delivery, EarlyReceipt, Notice, Presence, PushFact
 from notices.ports import Lines, Said, Subscription, Tell, Truth
 from notices.rules.delivery import (
     DELIVERY,
@@ -33,8 +34,11 @@ from notices.rules.reach import REACH, Channel, Kind, Rule, Urgency
 from notices.service import codes, wishes
 from people.service import patients, sessions
 
-__all__ = ["Call", "claim", "expand", "present", "seen", "try_out"]
+__all__ = ["Call", "claim", "expand", "forget", "present", "seen", "try_out"]
 
+log = structlog.get_logger()
+
+LATER, OLDEST = timedelta(minutes=5), timedelta(hours=1)
 ONE_AT_A_TIME = 0x6E6F7469  # advisory lock: two expanders would not see each other's merging
 N, D = NoticeState, DeliveryState
 
@@ -69,14 +73,27 @@ async def expand(tx: Tx, truth: Truth, limit: int = 200) -> int:
     """Make a notice for everybody who is told of the waiting facts. Returns how many facts were looked at."""
     if not await tx.session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME}):
         return 0
-    query = select(PushFact).order_by(PushFact.at, PushFact.subject, PushFact.seq).limit(limit)
-    facts = list(await tx.session.scalars(query.with_for_update(skip_locked=True)))
-    for fact in facts:
-        tell = Tell(Kind(fact.kind), fact.subject, fact.patient_id, (fact.ref,))
-        for person_id in await truth.readers(tx, tell, fact.audience, fact.category):
-            await _notice(tx, fact, person_id)
-        await tx.session.delete(fact)
+    query = select(PushFact.subject, PushFact.seq).order_by(PushFact.at, PushFact.subject, PushFact.seq).limit(limit)
+    facts = [(row.subject, row.seq) for row in await tx.session.execute(query)]
+    for place in facts:
+        try:
+            async with tx.savepoint():
+                await _expand(tx, truth, place)
+        except Exception as error:  # looked at again, until it is too old to be news
+            log.error("push_fact", kind=type(error).__name__, exc_info=error)
+            this = (PushFact.subject == place[0]) & (PushFact.seq == place[1])
+            await tx.session.execute(delete(PushFact).where(this, PushFact.at < tx.now - OLDEST))
     return len(facts)
+
+
+async def _expand(tx: Tx, truth: Truth, place: tuple[UUID, int]) -> None:
+    fact = await tx.session.get(PushFact, place)
+    if fact is None:
+        return
+    tell = Tell(Kind(fact.kind), fact.subject, fact.patient_id, (fact.ref,))
+    for person_id in await truth.readers(tx, tell, fact.audience, fact.category):
+        await _notice(tx, fact, person_id)
+    await tx.session.delete(fact)
 
 
 async def _notice(tx: Tx, fact: PushFact, person_id: UUID) -> None:
@@ -176,20 +193,30 @@ async def seen(tx: Tx, person_id: UUID, subject: UUID) -> int:
     return len(done)
 
 
-async def present(tx: Tx, watching: Sequence[tuple[UUID, UUID]], until: datetime) -> None:
-    """These people have these feeds open, at least until then: (person, subject)."""
-    rows = [{"person_id": p, "subject": s, "until": until} for p, s in sorted(set(watching))]
+async def present(tx: Tx, watching: Sequence[tuple[UUID, UUID]]) -> None:
+    """These people have these feeds open now: (person, subject)."""
+    rows = [{"person_id": p, "subject": s, "at": tx.now} for p, s in sorted(set(watching))]
     if rows:
         query = insert(Presence).values(rows)
-        await tx.session.execute(
-            query.on_conflict_do_update(index_elements=["person_id", "subject"], set_={"until": query.excluded.until})
-        )
+        changed = query.on_conflict_do_update(index_elements=["person_id", "subject"], set_={"at": query.excluded.at})
+        await tx.session.execute(changed)
 
 
-async def _is_present(tx: Tx, person_id: UUID, subject: UUID) -> bool:
-    query = select(Presence.until).where(Presence.person_id == person_id, Presence.subject == subject)
-    until = await tx.session.scalar(query)
-    return until is not None and until > tx.now
+async def _was_present(tx: Tx, notice: Notice) -> bool:
+    # After the fact, not merely a moment before it: the phone may just have gone into the pocket.
+    query = select(Presence.at).where(Presence.person_id == notice.person_id, Presence.subject == notice.subject)
+    at = await tx.session.scalar(query)
+    return at is not None and at >= notice.last_at
+
+
+async def forget(tx: Tx) -> None:
+    """What served its purpose goes: who watched when, tries of digits, receipts of messages that are none of ours."""
+    for row, column, kept in (
+        (Presence, Presence.at, timedelta(hours=1)),
+        (CallerTry, CallerTry.at, timedelta(days=1)),
+        (EarlyReceipt, EarlyReceipt.at, timedelta(days=7)),
+    ):
+        await tx.session.execute(delete(row).where(column < tx.now - kept))
 
 
 # ---------------------------------------------------------------------------------------------- notice → next thing
@@ -201,24 +228,36 @@ async def claim(tx: Tx, truth: Truth, lines: Lines, limit: int = 50) -> list[Cal
     A claim that is not recorded within ``LEASE`` counts as a try of which nobody knows the outcome.
     """
     query = (
-        select(Notice)
+        select(Notice.id)
         .where(Notice.state == N.WAITING, Notice.step_at <= tx.now)
         .order_by(Notice.step_at, Notice.id)
         .limit(limit)
     )
     calls = []
-    for notice in list(await tx.session.scalars(query.with_for_update(skip_locked=True))):
-        call = await _step(tx, truth, lines, notice)
+    for identity in list(await tx.session.scalars(query.with_for_update(skip_locked=True))):
+        try:
+            async with tx.savepoint():
+                call = await _step(tx, truth, lines, await _found(tx, identity))
+        except Exception as error:  # one that cannot be told must not keep all others from being told
+            log.error("notice", kind=type(error).__name__, exc_info=error)
+            await tx.session.execute(update(Notice).where(Notice.id == identity).values(step_at=tx.now + LATER))
+            continue
         if call is not None:
             calls.append(call)
-        await tx.session.flush()
     return calls
+
+
+async def _found(tx: Tx, identity: UUID) -> Notice:
+    found = await tx.session.get(Notice, identity)
+    if found is None:
+        raise LookupError("a notice that is not")
+    return found
 
 
 async def _step(tx: Tx, truth: Truth, lines: Lines, notice: Notice) -> Call | None:
     kind = Kind(notice.kind)
     rule = REACH[kind]
-    if await _is_present(tx, notice.person_id, notice.subject):
+    if await _was_present(tx, notice):
         await seen(tx, notice.person_id, notice.subject)
         await tx.session.refresh(notice)
         return None

@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +20,7 @@ from notices.service import wishes
 from people.service import patients, sessions
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.adapters.conftest import Servers
-from tests.visits.ward import Ward, open_ward
+from tests.visits.ward import Ward, next_day, open_ward
 
 APPID = "wx-test"
 
@@ -159,19 +158,36 @@ class Reach:
             return await change(tx)
 
 
+@pytest.fixture(scope="module")
+async def ward(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ward]:
+    """The ward of one file: opening one takes longer than most of what happens in it."""
+    document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
+    async with open_ward(module_database_url, tmp_path_factory.mktemp("ward"), document) as opened:
+        yield opened
+
+
+TABLES = (
+    "delivery", "notice", "push_fact", "early_receipt", "reach_wish", "push_subscription", "presence", "caller_look",
+    "caller_try",
+)  # fmt: skip
+
+
 @pytest.fixture
-async def reach(database_url: str, tmp_path: Path) -> AsyncIterator[Reach]:
-    """The mother and her daughter follow the account; what has happened before is told and forgotten."""
-    async with open_ward(database_url, tmp_path, json.loads(HOSPITAL_FILE.read_text("utf-8"))) as ward:
-        outside = Outside()
-        kinds = {k.value: SmsKind(k.value, ("title", "who", "amount", "until", "place", "code")) for k in Kind}
-        lines = Lines("https://houfu.test", APPID, WeChat(outside), Push(outside), Texts(outside), kinds)
-        made = Reach(ward, outside, lines)
-        async with ward.world.db.begin() as tx:
-            await tx.session.execute(text("DELETE FROM push_fact"))
-            for who in ("mother", "daughter"):
-                await sessions.link_wechat(tx, await patients.by_id(tx, made.person(who)), f"o-{who}", APPID)
-        yield made
+async def reach(ward: Ward) -> Reach:
+    """A day of its own. The mother and her daughter follow the account; what happened before is told and forgotten."""
+    await next_day(ward)
+    outside = Outside()
+    kinds = {k.value: SmsKind(k.value, ("title", "who", "amount", "until", "place", "code")) for k in Kind}
+    lines = Lines("https://houfu.test", APPID, WeChat(outside), Push(outside), Texts(outside), kinds)
+    made = Reach(ward, outside, lines)
+    async with ward.world.db.begin() as tx:
+        for table in TABLES:
+            await tx.session.execute(text(f"DELETE FROM {table}"))
+        for who in ("mother", "daughter"):
+            person = await patients.by_id(tx, made.person(who))
+            await sessions.link_wechat(tx, person, f"o-{who}", APPID)
+        patients.set_phone(tx, await patients.by_id(tx, made.person("mother")), "19900000001")
+    return made
 
 
 @pytest.fixture(scope="session")

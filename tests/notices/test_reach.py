@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from houfu.pushes import House
 from kernel.db import Tx
@@ -405,12 +406,14 @@ async def test_one_that_cannot_be_told_keeps_nobody_waiting(reach: Reach, monkey
     monkeypatch.setattr(House, "readers", broken(readers))
     await queue(reach, "blood", 1)
     await queue(reach, "ecg", 1)
-    await reach.run(seconds=6)
-    assert len(reach.outside.log) == 1
-    monkeypatch.setattr(House, "readers", readers)
-    monkeypatch.setattr(House, "still", broken(still))
-    await reach.run(seconds=6)
-    assert len(reach.outside.log) == 1
+    with capture_logs() as logged:
+        await reach.run(seconds=6)
+        assert len(reach.outside.log) == 1
+        monkeypatch.setattr(House, "readers", readers)
+        monkeypatch.setattr(House, "still", broken(still))
+        await reach.run(seconds=6)
+        assert len(reach.outside.log) == 1
+    assert {entry["event"] for entry in logged} == {"push_fact", "notice"}
     monkeypatch.setattr(House, "still", still)
     await reach.run(minutes=5)
     assert reach.outside.kinds == [("wechat", "turn")] * 2

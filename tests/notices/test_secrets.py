@@ -31,7 +31,7 @@ async def full_of_secrets(reach: Reach, tx: Tx, number: int, department: str, ca
     """An order, its queue, charge, execution and result, all whose texts are secrets."""
     hospital = await hospitals.by_id(tx, reach.ward.hospital)
     visit = await visit_row(tx, reach.ward)
-    encounter = encounters.encounter_id(hospital.id, "E1")
+    encounter = encounters.encounter_id(hospital.id, f"E{reach.ward.day}")
     fact = OrderFact(
         number=f"S{number}",
         encounter_id=encounter,

@@ -54,7 +54,7 @@ class House:
         if tell.kind is Kind.TEST:
             return Said(Slots(), "/settings")
         if To.SELF in REACH[tell.kind].to:
-            return await _news(tx, tell)
+            return await _news(tx, tell, person_id)
         visit = await reading.visit_of(tx, tell.subject)
         if visit is None:
             return None
@@ -171,7 +171,7 @@ async def _paid(tx: Tx, tell: Tell, view: View, person_id: UUID) -> Slots | None
 # ------------------------------------------------------------------------------------------------- a person's own news
 
 
-async def _news(tx: Tx, tell: Tell) -> Said | None:
+async def _news(tx: Tx, tell: Tell, person_id: UUID) -> Said | None:
     """Family news: the row of the person's feed says who; what has been taken back since is not told."""
     seq = int(tell.refs[0])
     rows = await feeds.since(tx, tell.subject, seq - 1)
@@ -181,5 +181,11 @@ async def _news(tx: Tx, tell: Tell) -> Said | None:
     over = [row for row in later if row.kind == "family" and row.payload["family"].get("bond") == news.get("bond")]
     if tell.kind is Kind.BOUND and any(row.payload["family"].get("what") == "ended" for row in over):
         return None
+    visit = await reading.visit_of(tx, UUID(news["visit"])) if news.get("visit") else None
+    if visit is not None and tell.kind in (Kind.ASKED, Kind.OFFERED):
+        view = await _view(tx, visit, person_id)
+        if not (view.owner or view.pays) or not (await bill_of(tx, visit, view))["sums"]["payable_fen"]:
+            return None  # paid meanwhile, or no longer theirs to pay
     fen = news.get("amount_fen")
-    return Said(Slots(who=Masked(news["who"]), amount_fen=fen if isinstance(fen, int) else None), "/family")
+    page = "/family" if visit is None else f"/visits/{visit.id}/bill"
+    return Said(Slots(who=Masked(news["who"]), amount_fen=fen if isinstance(fen, int) else None), page)

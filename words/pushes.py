@@ -14,6 +14,8 @@ TITLES = {
     "due": "看完了，记得付款",
     "paid": "付好了",
     "asked": "家人请您付款",
+    "offered": "家人想替您付款",
+    "answered": "家人回话了",
     "bound": "家人绑定好了",
     "ended": "家人绑定结束了",
     "test": "试一试",
@@ -50,13 +52,12 @@ _BODIES: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
         ((), "付好了，收据在账单里。"),
     ),
     "asked": ((("amount",), "{who}请您付 {amount}。点开看清楚再付。"), ((), "{who}请您付一笔医药费。点开看清楚再付。")),
+    "offered": ((("amount",), "{who}想替您付 {amount}，等您点头。"), ((), "{who}想替您付款，等您点头。")),
+    "answered": (((), "{who}回话了，点开看。"),),
     "bound": (((), "您和{who}绑定好了。不是您同意的，请在“家人”里停掉。"),),
     "ended": (((), "您和{who}的绑定结束了。以前的事不变。"),),
     "test": (((), "收到这一条，说明提醒能用。"),),
 }
-HOSPITAL = "{hospital}："
-
-SMS_CODE = "查询码 {code}"
 
 
 def say(kind: str, parts: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ TEMPLATES = {
     "2400014": "检查有一项结果出来了，请到自助机取，或给医生看。查询码 {1}",
     "2400015": "就诊费 {1}，请在{2} 前付。可在公众号“缴费”里付，或请家人付。查询码 {3}",
     "2400016": "{1}请您付一笔医药费，请打开公众号看清楚再付。查询码 {2}",
+    "2400018": "{1}想替您付一笔医药费，请打开公众号看，同意了再付。查询码 {2}",
     "2400017": "收到这一条，说明提醒能用。查询码 {1}",
 }
 KINDS = {
@@ -18,6 +19,7 @@ KINDS = {
     "result": {"id": "2400014", "params": ["code"]},
     "due": {"id": "2400015", "params": ["amount", "until", "code"]},
     "asked": {"id": "2400016", "params": ["who", "code"]},
+    "offered": {"id": "2400018", "params": ["who", "code"]},
     "test": {"id": "2400017", "params": ["code"]},
 }
 """Kind of message → its template and what fills it: the setting ``HOUFU_SMS_TEMPLATES`` of the demo."""

@@ -31,6 +31,8 @@ TEMPLATES = {
     "due": {"id": "TM-DUE", "data": {"thing1": "hospital", "thing2": "who", "amount3": "amount", "time4": "until"}},
     "paid": {"id": "TM-PAID", "data": {"thing1": "hospital", "thing2": "who", "amount3": "amount"}},
     "asked": {"id": "TM-ASKED", "data": {"thing1": "who", "amount2": "amount", "thing3": "title"}},
+    "offered": {"id": "TM-ASKED", "data": {"thing1": "who", "amount2": "amount", "thing3": "title"}},
+    "answered": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "bound": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "ended": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "test": {"id": "TM-TEST", "data": {"thing1": "title", "thing2": "body"}},

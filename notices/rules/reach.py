@@ -35,6 +35,8 @@ class Kind(StrEnum):
     DUE = "due"
     PAID = "paid"
     ASKED = "asked"
+    OFFERED = "offered"
+    ANSWERED = "answered"
     BOUND = "bound"
     ENDED = "ended"
     TEST = "test"
@@ -119,6 +121,8 @@ REACH: Mapping[Kind, Rule] = {
     ),
     Kind.PAID: Rule(T.BILL, _MONEY, U.DAY, _s(20), _h(24), "so that nobody pays again; not to who paid"),
     Kind.ASKED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "somebody waits for the answer", sms_after=_m(30)),
+    Kind.OFFERED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "a relative waits for her yes", sms_after=_m(30)),
+    Kind.ANSWERED: Rule(T.FAMILY, _SELF, U.DAY, _s(10), _h(24), "who asked goes on with it, or need not wait"),
     Kind.BOUND: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in"),
     Kind.ENDED: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in no more"),
     Kind.TEST: Rule(T.VISIT, _SELF, U.NOW, _s(0), _m(10), "she pressed the button and waits for it"),
@@ -127,7 +131,18 @@ REACH: Mapping[Kind, Rule] = {
 
 AHEAD = 2  # so many before her is "soon"
 _STEP_KINDS = {"called": Kind.CALLED, "placed": Kind.STEP, "result": Kind.RESULT}
-_FAMILY_KINDS = {"asked": Kind.ASKED, "bound": Kind.BOUND, "guardian": Kind.BOUND, "ended": Kind.ENDED}
+_FAMILY_KINDS = {
+    "asked": Kind.ASKED,
+    "to_pay": Kind.ASKED,
+    "wishes_to_pay": Kind.OFFERED,
+    "agreed": Kind.ANSWERED,
+    "refused": Kind.ANSWERED,
+    "declined": Kind.ANSWERED,
+    "bound": Kind.BOUND,
+    "guardian": Kind.BOUND,
+    "ended": Kind.ENDED,
+}
+"""What a row of family news says (``what``) → the kind of message; other news stays in the pages."""
 
 
 @dataclass(frozen=True, slots=True)

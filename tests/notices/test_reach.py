@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from family_pay.service import news
 from houfu.pushes import House
 from kernel.db import Tx
 from kernel.outside import Rejected, Throttled, Unknown
@@ -425,6 +426,26 @@ async def test_the_test_message(reach: Reach) -> None:
     await reach.do(lambda tx: telling.try_out(tx, reach.person("mother")))
     await reach.run()
     assert reach.outside.kinds == [("wechat", "test")]
+
+
+async def test_a_request_to_pay(reach: Reach) -> None:
+    """The daughter is asked to pay: at once, at night too, by SMS after half an hour; paid meanwhile, it is dropped."""
+    await reach.wish("daughter", quiet_from=0, quiet_to=1439)
+    ask = {"what": "to_pay", "visit": str(reach.ward.visit), "amount_fen": 1100, "relation": "daughter", "who": "朱**"}
+    await reach.do(lambda tx: news.tell(tx, {reach.person("daughter"): {"family": ask}}))
+    await reach.run(seconds=11)
+    assert reach.outside.log == []  # nothing is owed
+    await reach.ward.perform("ecg")
+    await reach.do(lambda tx: news.tell(tx, {reach.person("daughter"): {"family": ask}}))
+    await reach.run(seconds=11)
+    await reach.run(minutes=30)
+    told = [
+        (c, to, "朱**请您付 ¥11.00。点开看清楚再付。" in texts)
+        for c, kind, to, texts in reach.outside.log
+        if kind == "asked"
+    ]
+    assert told == [("wechat", "o-daughter", True), ("sms", "19900000002", False)]
+    assert reach.outside.links[0] == f"https://houfu.test/visits/{reach.ward.visit}/bill"
 
 
 @pytest.mark.parametrize("who", ["mother", "daughter"])

@@ -10,6 +10,7 @@ from uuid import UUID
 from billing.rules import ChargeState
 from billing.service.lines import bill_of
 from billing.service.paying import line_of
+from family_pay.service import bonds
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices import service as feeds
@@ -38,7 +39,8 @@ class House:
         visit = await reading.visit_of(tx, tell.subject)
         if visit is None:
             return []
-        people = {visit.patient_id: None}
+        # A child's news goes to whoever stands for the child, whose phone it often is.
+        people = {} if await bonds.is_child(tx, visit.patient_id) else {visit.patient_id: None}
         for grant in await grants.of_patient(tx, visit.patient_id):
             if grant.state == GrantState.ACTIVE:
                 people[grant.person_id] = None

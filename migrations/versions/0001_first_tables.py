@@ -186,6 +186,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_presence_at"), "presence", ["at"], unique=False)
     op.create_table(
+        "push_fact",
+        sa.Column("subject", sa.Uuid(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("audience", sa.BigInteger(), nullable=False),
+        sa.Column("category", sa.String(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "seq", name=op.f("pk_push_fact")),
+    )
+    op.create_index("ix_push_fact_at", "push_fact", ["at"], unique=False)
+    op.create_table(
         "wechat_claim",
         sa.Column("state_digest", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -643,28 +657,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_number")),
     )
     op.create_index(op.f("ix_patient_number_person_id"), "patient_number", ["person_id"], unique=False)
-    op.create_table(
-        "push_fact",
-        sa.Column("subject", sa.Uuid(), nullable=False),
-        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("patient_id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("key", sa.String(), nullable=False),
-        sa.Column("ref", sa.String(), nullable=False),
-        sa.Column("audience", sa.BigInteger(), nullable=False),
-        sa.Column("category", sa.String(), nullable=True),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["subject"],
-            ["feed.subject"],
-            name=op.f("fk_push_fact_subject"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.PrimaryKeyConstraint("subject", "seq", name=op.f("pk_push_fact")),
-    )
-    op.create_index("ix_push_fact_at", "push_fact", ["at"], unique=False)
     op.create_table(
         "push_subscription",
         sa.Column("endpoint_digest", sa.LargeBinary(), nullable=False),
@@ -2363,8 +2355,6 @@ def downgrade() -> None:
     op.drop_table("reach_wish")
     op.drop_index(op.f("ix_push_subscription_person_id"), table_name="push_subscription")
     op.drop_table("push_subscription")
-    op.drop_index("ix_push_fact_at", table_name="push_fact")
-    op.drop_table("push_fact")
     op.drop_index(op.f("ix_patient_number_person_id"), table_name="patient_number")
     op.drop_table("patient_number")
     op.drop_index("ix_notice_unread", table_name="notice", postgresql_where=sa.text("read_at IS NULL"))
@@ -2400,6 +2390,8 @@ def downgrade() -> None:
     op.drop_table("book_row")
     op.drop_table("book_day")
     op.drop_table("wechat_claim")
+    op.drop_index("ix_push_fact_at", table_name="push_fact")
+    op.drop_table("push_fact")
     op.drop_index(op.f("ix_presence_at"), table_name="presence")
     op.drop_table("presence")
     op.drop_index("ix_person_phone_index", table_name="person")

@@ -1,7 +1,8 @@
 """A fact is told to each person once, by the right channel in the right order, and only while it is true."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,16 +10,18 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from family_pay.service import news
+from family_pay.rules import Relation
+from family_pay.service import bonds, news
 from houfu.pushes import House
 from kernel.db import Tx
 from kernel.outside import Rejected, Throttled, Unknown
 from notices import flows
 from notices.ports import Tell
 from notices.rules.reach import Channel, Topic
-from notices.service import lock, recording, telling
+from notices.service import append, lock, recording, telling
 from notices.service.recording import Outcome
-from people.service import grants, hospitals, sessions
+from people.rules import Audience
+from people.service import grants, hospitals, patients, sessions
 from tests.notices.conftest import Reach
 from tests.visits.ward import visit_row
 from visits.rules import ResultState
@@ -106,6 +109,17 @@ async def test_charges_within_two_minutes_are_one_message(reach: Reach) -> None:
     assert [(to, "¥50.00" in texts) for _, kind, to, texts in reach.outside.log if kind == "bill"] == [
         ("o-mother", True)
     ]
+
+
+async def test_a_charge_that_comes_back_is_not_told_again(reach: Reach) -> None:
+    """Disputed, and the hospital was right: the line is owed again, and she has been told of it before."""
+    await reach.ward.perform("blood")
+    await reach.ward.perform("ecg")
+    await reach.run(minutes=2, seconds=1)
+    again = {"line": {"id": str(reach.ward.charges["ecg"]), "state": "billable", "pay_first": False}, "sums": {}}
+    await reach.do(lambda tx: append(tx, reach.ward.visit, "bill.line", again, audience=Audience.BILL))
+    await reach.run(minutes=3)
+    assert sorted(to for _, kind, to, _ in reach.outside.log if kind == "bill") == ["o-daughter", "o-mother"]
 
 
 async def test_a_hidden_charge_neither_opens_nor_shuts_the_two_minutes(reach: Reach) -> None:
@@ -428,6 +442,24 @@ async def test_the_test_message(reach: Reach) -> None:
     assert reach.outside.kinds == [("wechat", "test")]
 
 
+async def test_a_childs_news_goes_to_the_guardian(reach: Reach) -> None:
+    """Seven years old: nothing goes to the child's own number, which is the mother's; the guardian is told of whom."""
+
+    async def born(tx: Tx, day: date) -> None:
+        (await patients.by_id(tx, reach.person("mother"))).birth_date = day
+
+    await reach.do(partial(born, day=date(2019, 5, 1)))
+    clerk, child, guardian = reach.ward.actors["c.cash"], reach.person("mother"), reach.person("stranger")
+    await reach.do(lambda tx: bonds.set_guardian(tx, clerk, child, guardian, Relation.PARENT, cannot_act=False))
+    await reach.wish("stranger", basic=True)
+    await queue(reach, "blood", 1)
+    await reach.run(seconds=6)
+    await reach.do(partial(born, day=date(1955, 3, 8)))
+    assert [(c, to, texts[1]) for c, kind, to, texts in reach.outside.log if kind == "turn"] == [
+        ("sms", "19900000009", "朱**")
+    ]
+
+
 async def test_a_request_to_pay(reach: Reach) -> None:
     """The daughter is asked to pay: at once, at night too, by SMS after half an hour; paid meanwhile, it is dropped."""
     await reach.wish("daughter", quiet_from=0, quiet_to=1439)
@@ -454,8 +486,6 @@ async def test_binding_and_its_end(reach: Reach, who: str) -> None:
     others = {"mother": "陈*", "daughter": "朱**"}
 
     async def end(tx: Tx) -> UUID:
-        from family_pay.service import bonds
-
         (first, *_) = await grants.of_relative(tx, reach.person("daughter"))
         await bonds.withdraw(tx, reach.ward.actors["mother"], first.bond)
         return first.bond

@@ -40,8 +40,8 @@ async def status(secret: str, request: Request, world: WorldDep) -> Response:
     except ValueError:
         log.error("sms.status", refused="unreadable")
         return JSONResponse({"result": 1, "errmsg": "unreadable"}, 422)
-    async with world.db.begin() as tx:
-        for one in sorted(reports, key=lambda r: r.serial_no):
+    for one in reports:
+        async with world.db.begin() as tx:
             await recording.record_receipt(
                 tx, Channel.SMS, one.serial_no, arrived=one.arrived, trouble=one.trouble or None
             )

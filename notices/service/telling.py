@@ -178,19 +178,29 @@ async def try_out(tx: Tx, person_id: UUID) -> UUID:
 
 
 async def seen(tx: Tx, person_id: UUID, subject: UUID) -> int:
-    """The person has this before their eyes: what was told of it is read. Returns how many notices that were."""
-    mine = update(Notice).where(
+    """The person has this before their eyes: what was told of it is read. Returns how many notices that were.
+
+    One that is being sent in this very moment is passed over: a page waits for no message.
+    """
+    mine = select(Notice.id).where(
         Notice.person_id == person_id,
         Notice.subject == subject,
         Notice.read_at.is_(None),
         Notice.state.in_([N.WAITING, N.SPENT]),
     )
-    done = list(await tx.session.scalars(mine.values(state=N.READ, read_at=tx.now).returning(Notice.id)))
-    if done:
-        before = [a for (a, b) in DELIVERY.edges if b is D.READ]
-        open_ = update(Delivery).where(one_of(Delivery.notice_id, done), Delivery.state.in_(before))
-        await tx.session.execute(open_.values(state=D.READ, ended_at=tx.now, ask_at=None))
-    return len(done)
+    found = list(await tx.session.scalars(mine.with_for_update(skip_locked=True)))
+    if found:
+        await _read(tx, found)
+    return len(found)
+
+
+async def _read(tx: Tx, notices: Sequence[UUID]) -> None:
+    """These are read; the caller has their turn."""
+    now = {"state": N.READ, "read_at": tx.now}
+    await tx.session.execute(update(Notice).where(one_of(Notice.id, notices)).values(now))
+    before = [a for (a, b) in DELIVERY.edges if b is D.READ]
+    sent = update(Delivery).where(one_of(Delivery.notice_id, notices), Delivery.state.in_(before))
+    await tx.session.execute(sent.values(state=D.READ, ended_at=tx.now, ask_at=None))
 
 
 async def present(tx: Tx, watching: Sequence[tuple[UUID, UUID]]) -> None:
@@ -258,8 +268,7 @@ async def _step(tx: Tx, truth: Truth, lines: Lines, notice: Notice) -> Call | No
     kind = Kind(notice.kind)
     rule = REACH[kind]
     if await _was_present(tx, notice):
-        await seen(tx, notice.person_id, notice.subject)
-        await tx.session.refresh(notice)
+        await _read(tx, [notice.id])
         return None
     wish = await wishes.of(tx, notice.person_id)
     tell = Tell(kind, notice.subject, notice.patient_id, tuple(notice.refs))

@@ -133,7 +133,7 @@ class WeChatPusher:
             # The library's own call has no place for client_msg_id.
             return str(client.post("message/template/send", data=asked)["msgid"])
 
-        return await self._line.with_account(ask)
+        return await self._line.account.call(ask)
 
 
 def _fit(keyword: str, value: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.routes import books, consent, family, insurance, payments, reminders, session, terminals, visits
+from api.routes import books, consent, family, insurance, payments, reminders, session, terminals, visits, wechat
 from intake.rules import example as his_example
 
 VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
@@ -127,8 +127,14 @@ MODELS: dict[type[BaseModel], Any] = {
         "authinfo": "q0hvB1…", "expires_in": 3600, "appid": "wx8888888888888888", "mch_id": "1900000100",
         "store_id": "HF01", "out_trade_no": "HF20261122K7M2Q9X4W8R5T3", "total_fee": 7760,
     },
+    wechat.PageOut: {"appId": "wx8888888888888888", "timestamp": 1795219200, "nonceStr": "5f…", "signature": "0f9d…"},
+    wechat.CodeBody: {"path": "/o/K7Q2M9"},
+    wechat.CodeOut: {"url": "http://weixin.qq.com/q/02x…", "purpose": "order"},
     visits.VisitOut: _VISIT,
-    visits.BillOut: {"visit": _VISIT, "sums": SUMS, "lines": [_LINE], "round": _ROUND, "after": AFTER},
+    visits.BillOut: {
+        "visit": _VISIT, "hospital": "后付演示医院", "phone": "0519-0000000", "patient": "朱桂芳", "sums": SUMS,
+        "lines": [_LINE], "round": _ROUND, "after": AFTER,
+    },
     visits.ShareOut: _SHARE,
     visits.PartOut: _PART,
     insurance.InsureBody: {"account_used": True},
@@ -188,6 +194,8 @@ PLAIN: dict[tuple[str, str], Any] = {
             {"id": his_example("execution.confirmed")["id"], "status": "parked", "waits_for": "charge"},
         ]
     },
+    ("get", "/api/callbacks/wechat"): None,
+    ("post", "/api/callbacks/wechat"): None,
     ("get", "/livez"): {"status": "ok"},
     ("get", "/readyz"): {"status": "ok"},
 }

@@ -19,7 +19,7 @@ from kernel.settings import Settings
 from notices.ports import Lines, Sms
 from payments.ports import CashPay, InsuranceCenter, MedInsMix
 from payments.ports.statements import InsuranceStatements
-from people.ports import WeChatIdentity
+from people.ports import WeChatAccount, WeChatDesk, WeChatIdentity
 from people.rules import Actor
 
 
@@ -37,6 +37,8 @@ class Ports:
 
     his: HisClients
     wechat: WeChatIdentity | None = None
+    wechat_account: WeChatAccount | None = None
+    wechat_desk: WeChatDesk | None = None
     reach: Lines | None = None
     pay: CashPay | None = None
     mix: MedInsMix | None = None

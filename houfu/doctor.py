@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
 from typing import Literal
+from urllib.parse import urlsplit
 
 import psycopg
 from sqlalchemy.engine import make_url
@@ -124,6 +125,8 @@ def _lines(settings: Settings) -> Iterator[Finding]:
 
     tries: list[tuple[str, str, Callable[[Settings], object]]] = [
         ("WeChat", "HOUFU_WECHAT_APPID", lines._wechat),
+        ("WeChat's messages", "HOUFU_WECHAT_CALLBACK_TOKEN", _account_desk),
+        ("WeChat mini-program", "HOUFU_WECHAT_MINI_APPID", _mini_program),
         ("WeChat Pay", "HOUFU_WECHAT_PAY_MCHID", lines._wechat_pay),
         ("WeChat faces", "HOUFU_WECHAT_FACE_APIV2_KEY", _faces),
         ("insurance", "HOUFU_INSURANCE_BASE_URL", lines._insurance),
@@ -174,6 +177,34 @@ def _reminders(settings: Settings) -> Iterator[Finding]:
     if settings.sms_secret_id and settings.keys.exists():
         path = f"{settings.base_url}/api/callbacks/sms/{secret_of(load_vault(settings.keys))}"
         yield Finding("SMS reports", "note", path, "give Tencent Cloud this address for status reports; it is a secret")
+
+
+def _account_desk(settings: Settings) -> object:
+    """What reads the account's messages; WeChat brings them to https only, and to no address with a port."""
+    from houfu import lines
+
+    script = urlsplit(settings.wechat_js)
+    if settings.wechat_js and not settings.wechat_js.startswith("/") and script.scheme != "https":
+        raise ValueError(f"HOUFU_WECHAT_JS is {settings.wechat_js}: a page loads it by https only")
+    desk = lines.wechat_desk(settings)
+    if desk is not None and not settings.wechat_appid:
+        raise NotConfigured("wechat.appid")
+    if desk is not None and settings.wechat_api_base_url.startswith("https://"):
+        where = urlsplit(settings.base_url)
+        if where.scheme != "https" or where.port not in (None, 443):
+            raise ValueError(f"{settings.base_url}: WeChat needs https on the ordinary port")
+    return desk
+
+
+def _mini_program(settings: Settings) -> object:
+    """The mini-program; its calls and its WebSocket go to https addresses registered with it."""
+    if not settings.wechat_mini_appid:
+        return None
+    if not settings.wechat_mini_secret.get_secret_value():
+        raise NotConfigured("wechat.mini_secret")
+    if not settings.wechat_appid:
+        raise NotConfigured("wechat.appid")
+    return settings.wechat_mini_appid
 
 
 def _faces(settings: Settings) -> object:

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.his import HisAccess, HisClient
 from api.world import Ports
@@ -13,7 +15,7 @@ from kernel.clock import wall_clock
 from kernel.db import Database
 from kernel.settings import Settings
 from notices.ports import Lines, SmsKind
-from people.service import hospitals
+from people.service import hospitals, wechat_tokens
 
 LOOK_SECONDS = 1.0
 
@@ -63,15 +65,43 @@ class HisLines:
         self._kept.clear()
 
 
+class KeptTokens:
+    """``adapters.wechat_token.TokenKeep`` in the database; while that is away every process fetches for itself."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def read(self, name: str) -> tuple[str, float] | None:
+        """See ``TokenKeep``."""
+        with suppress(SQLAlchemyError, OSError):
+            async with self._db.begin() as tx:
+                return await wechat_tokens.read(tx, name)
+        return None
+
+    async def write(self, name: str, value: str, seconds: float) -> None:
+        """See ``TokenKeep``."""
+        with suppress(SQLAlchemyError, OSError):
+            async with self._db.begin() as tx:
+                await wechat_tokens.write(tx, name, value, seconds)
+
+    async def drop(self, name: str, value: str) -> None:
+        """See ``TokenKeep``."""
+        with suppress(SQLAlchemyError, OSError):
+            async with self._db.begin() as tx:
+                await wechat_tokens.drop(tx, name, value)
+
+
 def lay(settings: Settings, db: Database) -> Ports:
     """Make the clients of everything that is configured; heavy libraries are imported only then."""
     from pwa.paper import Paper
 
-    wechat, timestamps, pay = _wechat(settings), _timestamps(settings), _wechat_pay(settings)
+    wechat, timestamps, pay = _wechat(settings, KeptTokens(db)), _timestamps(settings), _wechat_pay(settings)
     insurance, sms = _insurance(settings), _sms(settings)
     return Ports(
         his=HisLines(db),
         wechat=wechat,
+        wechat_account=wechat,
+        wechat_desk=wechat_desk(settings),
         reach=reach(settings, wechat, sms),
         pay=pay,
         mix=wechat_mix(settings, pay),
@@ -98,7 +128,7 @@ async def open_lines(ports: Ports, stack: AsyncExitStack) -> None:
                 stack.push_async_callback(close)
 
 
-def _wechat(settings: Settings) -> Any:
+def _wechat(settings: Settings, keep: Any = None) -> Any:
     given = settings.group("wechat")
     if not given["appid"]:
         return None
@@ -112,8 +142,19 @@ def _wechat(settings: Settings) -> Any:
             given["mini_secret"] or None,
             given["api_base_url"],
             given["open_base_url"],
-        )
+        ),
+        keep=keep,
     )
+
+
+def wechat_desk(settings: Settings) -> Any:
+    """What reads and answers the messages of the official account."""
+    given = settings.group("wechat")
+    if not given["callback_token"] and not given["callback_aes_key"]:
+        return None
+    from adapters.wechat_callback import CallbackDesk
+
+    return CallbackDesk(given["appid"], given["callback_token"], given["callback_aes_key"])
 
 
 def _wechat_pay(settings: Settings) -> Any:

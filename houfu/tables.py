@@ -25,10 +25,12 @@ from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
 from notices import flows as reaching
-from notices.service import telling
+from notices.service import recording, telling
 from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
+from people.events import WeChatMessageReported
+from people.service import wechat_account
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -55,7 +57,12 @@ async def _unmark_today(tx: Tx, event: ContractWithdrawn | ContractSuspended) ->
     await encounters.unmark_open_visits(tx, event.hospital_id, event.patient_id, ModeChange.WITHDRAWN)
 
 
+async def _message_reported(tx: Tx, event: WeChatMessageReported) -> None:
+    await recording.record_wechat_job(tx, event.message_id, event.status)
+
+
 SUBSCRIBERS: Subscribers = {
+    WeChatMessageReported: [_message_reported],
     HisAnswered: [rounds.his_answered],
     PaidChargeReversed: [refunds.line_reversed, refund_requests.overtaken],
     ContractSigned: [_mark_today],
@@ -90,10 +97,12 @@ SILENT: frozenset[str] = frozenset(
         "ReadingAbandoned",
         "ReadingOpened",
         "ResultReady",
+        "SessionsEnded",
         "ViewsChanged",
+        "WeChatFollowChanged",
     }
 )
-"""Events nobody reacts to yet, on purpose (``ViewsChanged`` is rung, not emitted)."""
+"""Events nobody reacts to yet, on purpose (``ViewsChanged`` and ``SessionsEnded`` are rung, not emitted)."""
 
 
 async def _seal(world: World, contract_id: str) -> None:
@@ -164,6 +173,11 @@ async def _forget_codes(world: World) -> None:
         await telling.forget(tx)
 
 
+async def _forget_wechat(world: World) -> None:
+    async with world.db.begin() as tx:
+        await wechat_account.forget_old(tx)
+
+
 async def _end_forgotten(world: World) -> None:
     async with world.db.begin() as tx:
         await encounters.end_forgotten(tx)
@@ -219,6 +233,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("payments.shares", 60, _release_shares),
     Sweep("payments.reconcile", 300, _reconcile),
     Sweep("payments.codes", 600, _forget_codes),
+    Sweep("people.wechat", 3600, _forget_wechat),
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),

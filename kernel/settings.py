@@ -63,6 +63,16 @@ class Settings(BaseSettings):
 
     wechat_appid: str = Field("", description="official account; empty: no login by WeChat")
     wechat_secret: SecretStr = Field(NONE, description="its secret")
+    wechat_callback_token: str = Field(
+        "", description="Token of the account's server configuration; empty: the account does not answer"
+    )
+    wechat_callback_aes_key: SecretStr = Field(NONE, description="its EncodingAESKey, 43 characters")
+    wechat_scan_follows: bool = Field(
+        False, description="QR codes for relatives lead through the account, so that who scans follows it too"
+    )
+    wechat_js: str = Field(
+        "", description="WeChat's page script, `https://res.wx.qq.com/open/js/jweixin-1.6.0.js`; empty: never loaded"
+    )
     wechat_mini_appid: str = Field("", description="mini-program, where there is one")
     wechat_mini_secret: SecretStr = Field(NONE, description="its secret")
     wechat_api_base_url: str = Field("https://api.weixin.qq.com", description="WeChat's API")

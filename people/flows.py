@@ -8,9 +8,9 @@ from uuid import UUID
 from kernel.db import Database
 from kernel.ids import token
 from kernel.outside import Rejected
-from people.ports import CodeSender, WeChatIdentity
+from people.ports import CodeSender, WeChatAccount, WeChatIdentity
 from people.rules import mask_name
-from people.service import codes, pins, sessions
+from people.service import codes, pins, sessions, wechat_account
 from people.service.codes import Purpose
 from people.service.patients import name_of
 from people.service.sessions import LoggedIn, LoginExpiredError, Ticket, WrongPinError
@@ -187,3 +187,20 @@ async def staff_log_in(db: Database, hospital_code: str | None, login: str, pin:
         raise WrongPinError
     async with db.begin() as tx:
         return await sessions.begin_staff(tx, staff_id)
+
+
+async def code_to(db: Database, account: WeChatAccount, path: str, purpose: wechat_account.Purpose) -> str:
+    """The text of a QR code of the official account that leads whoever scans it to one path of ours.
+
+    Raises:
+        Throttled, Unknown, Rejected: WeChat made none; show the path's own address instead.
+    """
+    async with db.begin() as tx:
+        known = await wechat_account.shown_code(tx, path)
+        scene = "" if known else await wechat_account.new_scene(tx, path, purpose)
+    if known:
+        return known
+    url = await account.scene_qr(scene, int(wechat_account.SCENE_LIVES.total_seconds()))
+    async with db.begin() as tx:
+        await wechat_account.code_made(tx, scene, url)
+    return url

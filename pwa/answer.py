@@ -16,6 +16,7 @@ from people.service import access, hospitals
 from people.service.patients import Person as PersonRow
 from people.service.patients import name_of
 from pwa.render import Prefs, renderer
+from pwa.urls import Urls
 from pwa.views import Person
 from words import family as family_words
 
@@ -39,6 +40,17 @@ def origin_of(request: Request) -> str:
     return world.settings.base_url
 
 
+def _of_staff(request: Request) -> bool:
+    return request.url.path.startswith((Urls.desk, Urls.kiosk))
+
+
+def in_wechat(request: Request) -> bool:
+    """Whether the page is shown by WeChat; where the demo's bridge stands in for it, it is."""
+    return "micromessenger" in request.headers.get("user-agent", "").lower() or bool(
+        world_of(request).settings.wechat_script
+    )
+
+
 async def prefs_of(request: Request, tx: Tx, *, worker: bool = True) -> Prefs:
     """What this reader wishes, by their cookies; a name or value we do not know is as good as none."""
     cookies, settings = request.cookies, world_of(request).settings
@@ -54,6 +66,7 @@ async def prefs_of(request: Request, tx: Tx, *, worker: bool = True) -> Prefs:
         help_phone=hospitals.helpline_of(known[0]) if len(known) == 1 else None,
         worker=worker,
         script=settings.wechat_script or None,
+        jssdk=settings.wechat_js if settings.wechat_js and in_wechat(request) and not _of_staff(request) else None,
         frame_ancestors=settings.frame_ancestors,
     )
 

@@ -1,5 +1,7 @@
 """Where each page lives; the one list that templates and routes share."""
 
+from api.doors import DOOR
+
 
 class Urls:
     """Paths of the PWA. Ids are opaque and never name a person."""
@@ -37,6 +39,7 @@ class Urls:
     kiosk_quit = "/kiosk/quit"
     kiosk_code = "/kiosk/code"
     demo = "/demo"
+    door = DOOR
 
     @staticmethod
     def bill(visit: str) -> str:

@@ -27,6 +27,7 @@ from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
 from sandbox.insurance import cast
 from sandbox.keys import SandboxKeys, make
+from sandbox.wechat_letters import Server
 from words import sandbox_sms, sandbox_wechat
 
 Now = Callable[[], datetime]
@@ -117,6 +118,7 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
     groups = {
         "wechat": {
             **keys.client_wechat(ports.url("wechat")),
+            **keys.client_wechat_callback(),
             "templates": json.dumps(sandbox_wechat.TEMPLATES, ensure_ascii=False),
         },
         "wechat_pay": keys.client_wechat_pay(ports.url("wechat_pay"), "", ""),
@@ -158,6 +160,11 @@ def people(file: Path = PEOPLE_FILE) -> list[dict[str, Any]]:
 def cabinet(folder: Path) -> SandboxKeys:
     """The town's keys, made on first use."""
     return make(folder)
+
+
+def _account_server(keys: SandboxKeys, houfu_url: str) -> Server:
+    mine = keys.wechat
+    return Server(f"{houfu_url}/api/callbacks/wechat", mine.callback_token, mine.callback_aes_key)
 
 
 def build(
@@ -220,6 +227,7 @@ def build(
             now,
             templates=frozenset(str(t["id"]) for t in sandbox_wechat.TEMPLATES.values()),
             at_home=homes,
+            server=_account_server(keys, houfu_url),
         ),
         pay=pay,
         mixed=wechat_pay.MixDesk(pay, wechat_pay.MedIns(centre, frozenset({MIX_CITY}), registered, loopback_http=True)),
@@ -253,6 +261,7 @@ async def running(town: Town) -> AsyncIterator[Town]:
         for name, app in apps.items():
             await stack.enter_async_context(serving(app, town.ports.sockets[name]))
         await stack.enter_async_context(town.faces())
+        stack.push_async_callback(town.wechat.talk.stop)
         yield town
 
 

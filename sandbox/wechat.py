@@ -13,8 +13,13 @@ POST /control/jssdk          ``{"url", "timestamp", "nonceStr", "signature"}`` �
 POST /control/behave         ``{"kill_tokens": true}`` all tokens die now; ``{"stale_always": bool}``;
                              ``{"fail_next": n, "status": 500}``; ``{"errcode_next": 45009}``; ``{"slow": seconds}``
                              for the next call; ``{"slow_after": seconds}`` takes it first; ``{"quota": n}`` messages
-                             a day; ``{"lose_next": n}`` messages are taken and never reach the phone
-POST /control/follow         ``{"openid", "follows": bool}``
+                             a day; ``{"lose_next": n}`` messages are taken and never reach the phone;
+                             ``{"push": how}`` spoils the next message (``wechat_account``)
+POST /control/follow         ``{"openid", "follows": bool}``; the account's server is told
+POST /control/scan           ``{"openid", "text"}``: what a code says → ``{"open": url}`` or ``{"seen", "reply"}``
+POST /control/say            ``{"openid", "text"}``; POST /control/tap ``{"openid", "button": 0}``: of the menu
+GET  /control/talk/{openid}  the conversation with the account
+GET  /account                the same for people: follow, scan, tap, write (``?person=``)
 POST /control/person         ``{"name", "openid"}``: somebody more has WeChat
 ============================ ==================================================================================
 """
@@ -22,6 +27,7 @@ POST /control/person         ``{"name", "openid"}``: somebody more has WeChat
 import asyncio
 import hashlib
 import html
+import io
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
@@ -30,6 +36,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import qrcode
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -37,7 +44,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sandbox import wechat_hand as hand
 from sandbox.page import page
+from sandbox.wechat_account import Account, Refused
+from sandbox.wechat_letters import Server
 from words import sandbox_wechat as words
 
 CODE_LIFE = timedelta(minutes=5)
@@ -89,14 +99,6 @@ class Token:
     until: datetime
 
 
-class Refused(Exception):
-    """An answer with ``errcode``; WeChat says it with HTTP 200."""
-
-    def __init__(self, errcode: int, errmsg: str) -> None:
-        super().__init__(errmsg)
-        self.errcode, self.errmsg = errcode, errmsg
-
-
 @dataclass(slots=True)
 class World:
     """The state behind one server.
@@ -107,6 +109,7 @@ class World:
         now: the world's clock, for the life of codes and tokens.
         redirect_hosts: hosts registered for web login (``host`` or ``host:port``); None lets every host pass.
         templates: approved template ids; None approves all.
+        server: where the account's messages go.
         at_home: who is holding the phone, by the host the login returns to (``mother.houfu.localhost`` → openid), so
             that frames of several people on one stage do not share a WeChat.
     """
@@ -136,6 +139,11 @@ class World:
     errcode_next: int | None = None
     slow: float = 0.0
     stale_always: bool = False
+    server: Server | None = None
+    talk: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.talk = Account(self.account.appid, lambda: self.now(), self.server)
 
     def app(self, appid: object, secret: object) -> App:
         """Find an app by its papers."""
@@ -209,13 +217,18 @@ def build(world: World) -> Starlette:
         route("/cgi-bin/ticket/getticket", "GET", api.js_ticket),
         route("/cgi-bin/message/template/send", "POST", api.send_template),
         route("/cgi-bin/message/subscribe/bizsend", "POST", api.send_subscribed),
+        route("/cgi-bin/qrcode/create", "POST", api.create_code),
+        route("/cgi-bin/menu/create", "POST", api.create_menu),
+        route("/cgi-bin/menu/get", "GET", api.get_menu),
+        route("/cgi-bin/menu/delete", "GET", api.delete_menu),
+        Route("/cgi-bin/showqrcode", control.show_code, methods=["GET"]),
+        *hand.routes(world),
         Route("/control/inbox/{openid}", control.inbox, methods=["GET"]),
         Route("/control/ask", control.ask, methods=["POST"]),
         Route("/control/receipts", control.receipts, methods=["POST"]),
         Route("/control/js_code", control.js_code, methods=["POST"]),
         Route("/control/jssdk", control.jssdk, methods=["POST"]),
         Route("/control/behave", control.behave, methods=["POST"]),
-        Route("/control/follow", control.follow, methods=["POST"]),
         Route("/control/person", control.join, methods=["POST"]),
     ]
     cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
@@ -347,7 +360,26 @@ class _Api:
         status = "failed: system failed" if lost else "success"
         stamp = int(world.now().timestamp())
         world.receipts.append({"openid": person.openid, "xml": RECEIPT.format(person.openid, stamp, msgid, status)})
+        if world.server is not None:
+            done = {"MsgID": msgid, "Status": status}
+            world.talk.soon(world.talk.event(person.openid, "TEMPLATESENDJOBFINISH", **done))
         return {"errcode": 0, "errmsg": "ok", "msgid": msgid}
+
+    async def create_code(self, request: Request) -> dict[str, Any]:
+        self._account(request)
+        return self.world.talk.create_code(json.loads(await request.body()))
+
+    async def create_menu(self, request: Request) -> dict[str, Any]:
+        self._account(request)
+        return self.world.talk.create_menu(json.loads(await request.body()))
+
+    async def get_menu(self, request: Request) -> dict[str, Any]:
+        self._account(request)
+        return self.world.talk.get_menu()
+
+    async def delete_menu(self, request: Request) -> dict[str, Any]:
+        self._account(request)
+        return self.world.talk.delete_menu()
 
     def _account(self, request: Request) -> None:
         if self.world.authorised(request.query_params.get("access_token")) != self.world.account.appid:
@@ -403,6 +435,14 @@ class _Control:
         told, self.world.receipts = self.world.receipts, []
         return JSONResponse(told)
 
+    async def show_code(self, request: Request) -> Response:
+        code = next((u for u, c in self.world.talk.codes.items() if c.ticket == request.query_params.get("ticket")), "")
+        if not code:
+            return Response("", 404)
+        picture = io.BytesIO()
+        qrcode.make(code).save(picture)
+        return Response(picture.getvalue(), media_type="image/png")
+
     async def js_code(self, request: Request) -> Response:
         openid = (await request.json()).get("openid")
         if self.world.mini is None or not any(p.mini_openid == openid for p in self.world.persons):
@@ -433,15 +473,8 @@ class _Control:
         self.world.slow_after = float(asked.get("slow_after", self.world.slow_after))
         self.world.quota = int(asked.get("quota", self.world.quota))
         self.world.lose_next = int(asked.get("lose_next", self.world.lose_next))
+        self.world.talk.spoil = asked.get("push", self.world.talk.spoil)
         return JSONResponse({})
-
-    async def follow(self, request: Request) -> Response:
-        asked = await request.json()
-        person = self.world.person(str(asked.get("openid")))
-        if person is None:
-            return JSONResponse({"error": "no such person"}, 404)
-        person.follows = bool(asked.get("follows"))
-        return JSONResponse({"follows": person.follows})
 
     async def join(self, request: Request) -> Response:
         asked = await request.json()

@@ -65,6 +65,8 @@ CODES = {
     "too_many_tries": "试得太多了。请歇一会儿再试，或到窗口办。",
     "bad_phone": "手机号要 11 位数字。请看一下再填。",
     "patient_not_proven": "姓名和证件号对不上。请看一下再填，或到窗口办。",
+    "foreign_page": "这个地址不是本服务的页面，没有做成。",
+    "wechat_forged": "这条消息不是微信送来的，没有收。",
     # consent
     "read_delay": "请再看 {seconds} 秒。这一页说的是要在什么时候付钱。",
     "reading_expired": "这份同意书放得太久了。请从头再看一遍。",

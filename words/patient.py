@@ -52,6 +52,7 @@ class Home:
     next = "下一步"
     pay_go = "去付款"
     story_go = "看今天的经过"
+    scan = "扫一扫"
     invited = {
         "pay": "请您付一笔医药费",
         "bind": "想把您加为家人",

@@ -106,6 +106,7 @@ class Receipt:
 class Pay:
     """The pay sheet and what follows."""
 
+    to_chat = "回到微信"
     title = "付款"
     check = "付之前，先看清楚"
     for_whom = "替谁付"

@@ -206,6 +206,41 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("state_digest", name=op.f("pk_wechat_claim")),
     )
     op.create_table(
+        "wechat_follower",
+        sa.Column("openid_index", sa.LargeBinary(), nullable=False),
+        sa.Column("appid", sa.String(), nullable=False),
+        sa.Column("follows", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("openid_index", name=op.f("pk_wechat_follower")),
+    )
+    op.create_table(
+        "wechat_message",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answer_sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_wechat_message")),
+    )
+    op.create_index(op.f("ix_wechat_message_at"), "wechat_message", ["at"], unique=False)
+    op.create_table(
+        "wechat_scene",
+        sa.Column("scene_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("path_index", sa.LargeBinary(), nullable=False),
+        sa.Column("path_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("url_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("scene_digest", name=op.f("pk_wechat_scene")),
+    )
+    op.create_index(op.f("ix_wechat_scene_expires_at"), "wechat_scene", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_wechat_scene_path_index"), "wechat_scene", ["path_index"], unique=False)
+    op.create_table(
+        "wechat_token",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_wechat_token")),
+    )
+    op.create_table(
         "book_day",
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -2389,6 +2424,13 @@ def downgrade() -> None:
     op.drop_index("ix_book_row_day", table_name="book_row")
     op.drop_table("book_row")
     op.drop_table("book_day")
+    op.drop_table("wechat_token")
+    op.drop_index(op.f("ix_wechat_scene_path_index"), table_name="wechat_scene")
+    op.drop_index(op.f("ix_wechat_scene_expires_at"), table_name="wechat_scene")
+    op.drop_table("wechat_scene")
+    op.drop_index(op.f("ix_wechat_message_at"), table_name="wechat_message")
+    op.drop_table("wechat_message")
+    op.drop_table("wechat_follower")
     op.drop_table("wechat_claim")
     op.drop_index("ix_push_fact_at", table_name="push_fact")
     op.drop_table("push_fact")

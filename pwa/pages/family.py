@@ -23,7 +23,9 @@ from notices.service import telling
 from people.rules import Action, Actor, Depth, GrantKind, GrantState
 from people.service import access, grants, patients
 from people.service.grants import Grant
+from people.service.wechat_account import Purpose
 from pwa.answer import chosen, go, show, uuid_or_none, world_of
+from pwa.codes import code_text
 from pwa.urls import Urls
 from pwa.views import Ask, Bind, Family, GrantCard, Invite, InviteCode, Look, Nav, Person
 from words import errors
@@ -202,8 +204,9 @@ def _link(request: Request, token: str) -> str:
 async def qr(request: Request, invitation: UUID, caller: PersonCaller, tx: TxDep) -> Response:
     """The link as a QR picture, for its maker only."""
     token = await invitations.token_of(tx, caller, invitation)
+    await tx.let_go()
     picture = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=8, border=4)
-    picture.add_data(_link(request, token))
+    picture.add_data(await code_text(world_of(request), Urls.bind(token), Purpose.BIND))
     out = io.BytesIO()
     picture.make_image().save(out, "PNG")
     return Response(out.getvalue(), media_type="image/png", headers={"Cache-Control": "private, no-store"})

@@ -12,6 +12,8 @@ import pytest
 
 from adapters.wechat import WeChat, WeChatSettings
 from adapters.wechat_messages import Template, WeChatPusher
+from api.doors import menu
+from houfu.wechat import bring_menu
 from kernel.ids import new_id
 from kernel.outside import Guard, NotConfigured, Rejected, Throttled, Unknown
 from notices.rules.messages import FIELDS
@@ -190,6 +192,56 @@ async def test_a_killed_token_is_replaced_once(line: Line) -> None:
         await push(line.wechat, "oMother", "TM1", {"n": "3"})
     assert line.world.calls["/cgi-bin/message/template/send"] == asked + 2
     assert len(line.world.inbox["oMother"]) == 2
+
+
+async def test_a_code_of_the_account_carries_its_scene(line: Line) -> None:
+    """A temporary code is made: it lives as long as asked, brings the scene, and can be drawn by WeChat or by us."""
+    url = await line.wechat.scene_qr("a-scene_nobody-guesses", 1800)
+    assert url.startswith("http://weixin.qq.com/q/")
+    code = line.world.talk.code_of(url)
+    assert code is not None
+    assert code.scene == "a-scene_nobody-guesses"
+    drawn = await line.http.get("/cgi-bin/showqrcode", params={"ticket": code.ticket})
+    assert drawn.content.startswith(b"\x89PNG")
+    for bad in ("x" * 65, ""):
+        with pytest.raises(Rejected, match="40066"):
+            await line.wechat.scene_qr(bad, 1800)
+
+
+async def test_the_menu_is_brought_once(line: Line) -> None:
+    """No menu, then ours, then another system's: what differs is said and mended; a right menu is left alone."""
+    wanted = menu("https://houfu.example")
+    first = await bring_menu(line.wechat, "https://houfu.example")
+    assert [text.split()[:2] for text in first] == [["+", b["name"]] for b in wanted]
+    assert await bring_menu(line.wechat, "https://houfu.example") == []
+    assert line.world.calls["/cgi-bin/menu/create"] == 1
+    await line.wechat.set_menu([{"type": "click", "name": "旧", "key": "old"}])
+    looked = await bring_menu(line.wechat, "https://houfu.example", change=False)
+    assert looked[0] == "- 旧 old"
+    assert [b["name"] for b in await line.wechat.menu()] == ["旧"]
+    await bring_menu(line.wechat, "https://houfu.example")
+    assert [b["url"] for b in await line.wechat.menu()] == [b["url"] for b in wanted]
+    with pytest.raises(Rejected, match="40018"):
+        await line.wechat.set_menu([{"type": "view", "name": "六个字的按钮", "url": "https://x"}])
+
+
+async def test_each_new_call_survives_a_dead_token(line: Line) -> None:
+    """Codes, menu and the page's ticket: a token WeChat calls expired is replaced once; busy and the limit are told."""
+    await line.wechat.menu()
+    for call in (
+        lambda: line.wechat.scene_qr("s", 60),
+        line.wechat.menu,
+        lambda: line.wechat.jssdk_config("https://x"),
+    ):
+        await line.behave(kill_tokens=True)
+        await call()
+    assert line.world.calls["/cgi-bin/stable_token"] == 4
+    await line.behave(errcode_next=-1)
+    with pytest.raises(Unknown):
+        await line.wechat.menu()
+    await line.behave(errcode_next=45009)
+    with pytest.raises(Throttled):
+        await line.wechat.scene_qr("s", 60)
 
 
 async def test_wrong_secret_is_a_definite_no(line: Line) -> None:

@@ -20,6 +20,7 @@ from notices.ports import Tell
 from notices.rules.reach import Channel, Topic
 from notices.service import append, lock, recording, telling
 from notices.service.recording import Outcome
+from people.events import WeChatMessageReported
 from people.rules import Audience
 from people.service import grants, hospitals, patients, sessions
 from tests.notices.conftest import Reach
@@ -176,7 +177,7 @@ async def test_a_receipt_that_says_no_leads_to_the_next_channel(reach: Reach) ->
     await queue(reach, "blood", 1)
     await reach.run(seconds=6)
     (number,) = (await reach.rows("SELECT number FROM delivery"))[0]
-    await reach.do(lambda tx: recording.record_wechat_job(tx, number, "failed:user block"))
+    await reach.do(lambda tx: tx.emit(WeChatMessageReported("wx", number, "failed:user block")))
     await reach.run(seconds=2)
     assert [c for c, _ in reach.outside.kinds] == ["wechat", "web_push"]
     # Said again, or said otherwise later, it changes nothing.

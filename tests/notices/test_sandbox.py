@@ -168,10 +168,10 @@ async def test_an_answer_that_was_lost(reach: Reach, town: Town) -> None:
     pusher = town.lines.wechat
     assert isinstance(pusher, WeChatPusher)
     fields = dict.fromkeys(("title", "body", "hospital", "who", "amount", "until", "place", "count", "code"), "甲")
-    pusher._line._guard._deadline = 0.3
+    pusher._line.account._guard._deadline = 0.3
     with pytest.raises(Unknown):
         await pusher.push("o-mother", "turn", fields, BASE, "a" * 32)
-    pusher._line._guard._deadline = 8
+    pusher._line.account._guard._deadline = 8
     first = await pusher.push("o-mother", "turn", fields, BASE, "a" * 32)
     assert [str(m["msgid"]) for m in town.wechat.inbox["o-mother"]] == [first]
     with pytest.raises(Rejected, match="47003"):

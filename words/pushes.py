@@ -37,6 +37,7 @@ _BODIES: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "turn": (
         (("ahead", "place"), "前面还有 {ahead} 位，请到{place}等。"),
         (("ahead",), "前面还有 {ahead} 位，请回去等叫号。"),
+        (("place",), "马上到您，请到{place}等。"),
         ((), "快到了，请回去等叫号。"),
     ),
     "called": ((("place",), "轮到您了，请到{place}。"), ((), "轮到您了，请现在进去。")),

@@ -94,7 +94,7 @@ def compose(kind: Kind, slots: Slots, path: str, now: datetime, code: str = "") 
         "until": "" if slots.until is None else when(slots.until, now),
         "place": str(slots.place or ""),
         "count": str(slots.count),
-        "ahead": "" if slots.ahead is None else str(slots.ahead),
+        "ahead": str(slots.ahead or ""),
     }
     parts["who"] = str(slots.who or "") if kind in _BY else who
     title, body = pushes.TITLES[kind.value], pushes.say(kind.value, parts)

@@ -4,7 +4,19 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.routes import books, consent, family, insurance, pay_links, payments, session, terminals, visits, wechat
+from api.routes import (
+    books,
+    consent,
+    family,
+    insurance,
+    pay_links,
+    payments,
+    reminders,
+    session,
+    terminals,
+    visits,
+    wechat,
+)
 from intake.rules import example as his_example
 
 VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
@@ -52,6 +64,9 @@ _STEP = {
     "id": ORDER, "kind": "lab", "name": "抽血", "department": "检验科", "place": "2 楼抽血处", "state": "checked_in",
     "preparation": ["先别吃东西，可以喝几口水。"], "note": None, "ahead": 3, "room": None, "result_flag": None,
     "at": AT, "rank": 17,
+}  # fmt: skip
+_WISH = {
+    "off_topics": ["bill"], "off_channels": ["sms"], "quiet_from": "21:30", "quiet_to": "07:00", "basic": False,
 }  # fmt: skip
 _CONTRACT = {
     "contract_id": CONTRACT, "hospital_id": HOSPITAL, "state": "signed", "role": "patient", "method": "strokes",
@@ -176,6 +191,18 @@ MODELS: dict[type[BaseModel], Any] = {
             }
         ],
     },
+    reminders.WishBody: _WISH,
+    reminders.WishOut: {**_WISH, "push_key": "BPx…", "rings_here": False},
+    reminders.BrowserBody: {
+        "endpoint": "https://fcm.googleapis.com/fcm/send/c1x…",
+        "keys": {"p256dh": "B" + 86 * "N", "auth": 22 * "k"},
+    },
+    reminders.EndpointBody: {"endpoint": "https://fcm.googleapis.com/fcm/send/c1x…"},
+    reminders.CallerCodeOut: {
+        "hospital_id": HOSPITAL, "hospital": "滨海市第一人民医院", "digits": "4821", "until": LATER,
+    },
+    reminders.MessageBody: {"digits": "4821"},
+    reminders.MessageOut: {"ours": True, "sent_at": AT, "hospital": "滨海市第一人民医院"},
     visits.RoundOut: _ROUND,
     visits.StepsOut: {"steps": [_STEP], "next": ORDER, "after": AFTER},
     visits.PassOut: {"number": "8426109355", "live": "HF1.…", "kept": "HF0.…", "step_seconds": 30},
@@ -192,6 +219,8 @@ MODELS: dict[type[BaseModel], Any] = {
 PLAIN: dict[tuple[str, str], Any] = {
     ("post", "/api/family/codes"): {"token": "k3v9…"},
     ("post", "/api/session/code"): {"status": "sent"},
+    ("post", "/api/reminders/test"): {"status": "sent"},
+    ("post", "/api/callbacks/sms/{secret}"): {"result": 0, "errmsg": "OK"},
     ("post", "/api/consent/readings/{reading_id}/code"): None,
     ("post", "/api/his/events"): {
         "items": [

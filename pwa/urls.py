@@ -20,6 +20,9 @@ class Urls:
     login_wechat = "/login/wechat"
     settings = "/settings"
     payments = "/payments"
+    reminders = "/settings/reminders"
+    reminders_test = "/settings/reminders/test"
+    caller = "/caller"
     person = "/person"
     desk = "/desk"
     desk_login = "/desk/login"
@@ -78,6 +81,11 @@ class Urls:
     def desk_visit(visit: str) -> str:
         """One patient at the desk: what can be done for her here."""
         return f"/desk/visits/{visit}"
+
+    @staticmethod
+    def desk_caller(visit: str) -> str:
+        """Have the code shown that the patient sees, before phoning her (POST)."""
+        return f"/desk/visits/{visit}/caller"
 
     @staticmethod
     def desk_guardian(visit: str) -> str:

@@ -32,6 +32,7 @@ from pwa.desk_views import (
 )
 from pwa.home_views import Home, Invitation, Person, VisitCard, Visits
 from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
+from pwa.reminder_views import Reminders
 from pwa.rows import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
 
 __all__ = [
@@ -342,6 +343,7 @@ class Settings:
     phone: str
     contracts: Sequence[tuple[str, str, datetime]] = ()
     people: Sequence[Person] = ()
+    reminders: Reminders | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices import service as notices
 from notices.rules import Row
+from notices.service import telling
 from payments.service import receipts
 from payments.service.attempts import Attempt
-from people.rules import Actor, Depth, Subject, View
+from people.rules import Actor, ActorKind, Depth, Subject, View
 from people.service import access, hospitals, patients
 from people.service.hospitals import Hospital
 from pwa.rows import Line, PaymentNote, Shares, VisitHead
@@ -67,6 +68,8 @@ async def seen(world: World, tx: Tx, caller: Actor, visit_id: UUID, page: str | 
     after = world.hub.token(caller, visit.id, await notices.position(tx, visit.id))
     if page is not None:
         await access.look(tx, caller, subject, page)
+        if caller.kind is ActorKind.PERSON:
+            await telling.seen(tx, caller.id, visit.id)
     hospital = await hospitals.by_id(tx, visit.hospital_id)
     return Seen(visit, subject, view, hospital, await head_of(tx, visit, hospital, view), after)
 

@@ -8,6 +8,7 @@ from words import first as first_words
 from words import insurance as insurance_words
 from words import letters, patient
 from words import pay as pay_words
+from words import pushes as push_words
 
 
 class Pages:
@@ -33,6 +34,8 @@ class Pages:
     companion = companion_words.Companion
     visits = patient.Visits
     settings = patient.Settings
+    reminders = push_words.Settings
+    caller = push_words.Caller
     letter = letters.Letter
     sign = letters.Sign
     signed = letters.Signed

@@ -101,6 +101,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("day", name=op.f("pk_book_run")),
     )
     op.create_table(
+        "early_receipt",
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("arrived", sa.Boolean(), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "number", name=op.f("pk_early_receipt")),
+    )
+    op.create_table(
         "feed",
         sa.Column("subject", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -168,6 +177,28 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_person_claimed_index"), "person", ["claimed_index"], unique=False)
     op.create_index("ix_person_phone_index", "person", ["phone_index"], unique=False)
+    op.create_table(
+        "presence",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("person_id", "subject", name=op.f("pk_presence")),
+    )
+    op.create_index(op.f("ix_presence_at"), "presence", ["at"], unique=False)
+    op.create_table(
+        "push_fact",
+        sa.Column("subject", sa.Uuid(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("audience", sa.BigInteger(), nullable=False),
+        sa.Column("category", sa.String(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "seq", name=op.f("pk_push_fact")),
+    )
+    op.create_index("ix_push_fact_at", "push_fact", ["at"], unique=False)
     op.create_table(
         "wechat_claim",
         sa.Column("state_digest", sa.LargeBinary(), nullable=False),
@@ -260,6 +291,23 @@ def upgrade() -> None:
     )
     op.create_index("ix_book_row_day", "book_row", ["day", "side"], unique=False)
     op.create_index("ix_book_row_number", "book_row", ["number"], unique=False)
+    op.create_table(
+        "caller_try",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("right", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_caller_try_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_caller_try")),
+    )
+    op.create_index("ix_caller_try_person", "caller_try", ["person_id", "at"], unique=False)
     op.create_table(
         "catalogue",
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
@@ -579,6 +627,47 @@ def upgrade() -> None:
     )
     op.create_index("ix_look_patient", "look", ["patient_id", "at"], unique=False)
     op.create_table(
+        "notice",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("refs", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("step_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_notice_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_notice_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+        sa.UniqueConstraint("person_id", "subject", "key", name=op.f("uq_notice_person_id_subject_key")),
+    )
+    op.create_index("ix_notice_due", "notice", ["step_at"], unique=False, postgresql_where=sa.text("state = 'waiting'"))
+    op.create_index(
+        "ix_notice_unread",
+        "notice",
+        ["person_id", "subject"],
+        unique=False,
+        postgresql_where=sa.text("read_at IS NULL"),
+    )
+    op.create_table(
         "patient_number",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
@@ -644,6 +733,45 @@ def upgrade() -> None:
         ["patient_id"],
         unique=False,
         postgresql_where=sa.text("after_visit <> 'nothing'"),
+    )
+    op.create_table(
+        "push_subscription",
+        sa.Column("endpoint_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("session_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_push_subscription_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("endpoint_digest", name=op.f("pk_push_subscription")),
+    )
+    op.create_index(op.f("ix_push_subscription_person_id"), "push_subscription", ["person_id"], unique=False)
+    op.create_table(
+        "reach_wish",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("off_topics", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("off_channels", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("quiet_from", sa.BigInteger(), nullable=False),
+        sa.Column("quiet_to", sa.BigInteger(), nullable=False),
+        sa.Column("basic", sa.Boolean(), nullable=False),
+        sa.CheckConstraint(
+            "quiet_from BETWEEN 0 AND 1439 AND quiet_to BETWEEN 0 AND 1439", name=op.f("ck_reach_wish_hours")
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_reach_wish_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("pk_reach_wish")),
     )
     op.create_table(
         "staff",
@@ -778,6 +906,41 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_wechat_login_person_id"), "wechat_login", ["person_id"], unique=False)
     op.create_table(
+        "caller_look",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_caller_look_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_caller_look_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"],
+            ["staff.id"],
+            name=op.f("fk_caller_look_staff_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_caller_look")),
+    )
+    op.create_index("ix_caller_look_patient", "caller_look", ["patient_id"], unique=False)
+    op.create_index("ix_caller_look_staff", "caller_look", ["staff_id", "at"], unique=False)
+    op.create_table(
         "capture_seen",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("terminal_id", sa.Uuid(), nullable=True),
@@ -793,6 +956,43 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_capture_seen")),
     )
     op.create_index(op.f("ix_capture_seen_at"), "capture_seen", ["at"], unique=False)
+    op.create_table(
+        "delivery",
+        sa.Column("notice_id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("tries", sa.BigInteger(), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("number", sa.String(), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ask_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.Column("code_index", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["notice_id"],
+            ["notice.id"],
+            name=op.f("fk_delivery_notice_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("notice_id", "channel", name=op.f("pk_delivery")),
+    )
+    op.create_index(
+        "ix_delivery_ask", "delivery", ["ask_at"], unique=False, postgresql_where=sa.text("ask_at IS NOT NULL")
+    )
+    op.create_index(
+        "ix_delivery_code", "delivery", ["code_index"], unique=False, postgresql_where=sa.text("code_index IS NOT NULL")
+    )
+    op.create_index(
+        "uq_delivery_number",
+        "delivery",
+        ["channel", "number"],
+        unique=True,
+        postgresql_where=sa.text("number IS NOT NULL"),
+    )
     op.create_table(
         "difference",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -2364,8 +2564,15 @@ def downgrade() -> None:
     op.drop_index("ix_difference_open", table_name="difference", postgresql_where=sa.text("state = 'open'"))
     op.drop_index("ix_difference_day", table_name="difference")
     op.drop_table("difference")
+    op.drop_index("uq_delivery_number", table_name="delivery", postgresql_where=sa.text("number IS NOT NULL"))
+    op.drop_index("ix_delivery_code", table_name="delivery", postgresql_where=sa.text("code_index IS NOT NULL"))
+    op.drop_index("ix_delivery_ask", table_name="delivery", postgresql_where=sa.text("ask_at IS NOT NULL"))
+    op.drop_table("delivery")
     op.drop_index(op.f("ix_capture_seen_at"), table_name="capture_seen")
     op.drop_table("capture_seen")
+    op.drop_index("ix_caller_look_staff", table_name="caller_look")
+    op.drop_index("ix_caller_look_patient", table_name="caller_look")
+    op.drop_table("caller_look")
     op.drop_index(op.f("ix_wechat_login_person_id"), table_name="wechat_login")
     op.drop_table("wechat_login")
     op.drop_index("ix_visit_patient", table_name="visit")
@@ -2376,12 +2583,18 @@ def downgrade() -> None:
     op.drop_index("ix_suspension_patient", table_name="suspension", postgresql_where=sa.text("lifted_at IS NULL"))
     op.drop_table("suspension")
     op.drop_table("staff")
+    op.drop_table("reach_wish")
+    op.drop_index(op.f("ix_push_subscription_person_id"), table_name="push_subscription")
+    op.drop_table("push_subscription")
     op.drop_index(
         "ix_payer_limit_after", table_name="payer_limit", postgresql_where=sa.text("after_visit <> 'nothing'")
     )
     op.drop_table("payer_limit")
     op.drop_index(op.f("ix_patient_number_person_id"), table_name="patient_number")
     op.drop_table("patient_number")
+    op.drop_index("ix_notice_unread", table_name="notice", postgresql_where=sa.text("read_at IS NULL"))
+    op.drop_index("ix_notice_due", table_name="notice", postgresql_where=sa.text("state = 'waiting'"))
+    op.drop_table("notice")
     op.drop_index("ix_look_patient", table_name="look")
     op.drop_table("look")
     op.drop_table("letter")
@@ -2405,6 +2618,8 @@ def downgrade() -> None:
     op.drop_table("department")
     op.drop_table("credit_answer")
     op.drop_table("catalogue")
+    op.drop_index("ix_caller_try_person", table_name="caller_try")
+    op.drop_table("caller_try")
     op.drop_index("ix_book_row_number", table_name="book_row")
     op.drop_index("ix_book_row_day", table_name="book_row")
     op.drop_table("book_row")
@@ -2417,6 +2632,10 @@ def downgrade() -> None:
     op.drop_table("wechat_message")
     op.drop_table("wechat_follower")
     op.drop_table("wechat_claim")
+    op.drop_index("ix_push_fact_at", table_name="push_fact")
+    op.drop_table("push_fact")
+    op.drop_index(op.f("ix_presence_at"), table_name="presence")
+    op.drop_table("presence")
     op.drop_index("ix_person_phone_index", table_name="person")
     op.drop_index(op.f("ix_person_claimed_index"), table_name="person")
     op.drop_table("person")
@@ -2425,6 +2644,7 @@ def downgrade() -> None:
     op.drop_table("login_code")
     op.drop_table("hospital")
     op.drop_table("feed")
+    op.drop_table("early_receipt")
     op.drop_table("book_run")
     # ### end Alembic commands ###
     _run(FUNCTIONS)

@@ -19,6 +19,7 @@ from family_pay.service import bonds, invitations
 from family_pay.service.invitations import Offered
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
+from notices.service import telling
 from people.rules import Action, Actor, Depth, GrantKind, GrantState
 from people.service import access, grants, patients
 from people.service.grants import Grant
@@ -122,6 +123,7 @@ async def family(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
     """Who may see and pay, and who looked."""
     person = await _person(request, tx, caller)
     looks = [Look(x.viewer_name, words.looked(x.page), x.at) for x in await access.looks(tx, UUID(person.id), limit=30)]
+    await telling.seen(tx, caller.id, caller.id)
     view = Family(person, await _given(tx, UUID(person.id)), await _held(tx, caller.id), looks)
     return await show(request, tx, "family.html", view, Nav("family"))
 

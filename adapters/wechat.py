@@ -1,4 +1,4 @@
-"""Our line to WeChat itself: who logs in, signed pages, codes that lead on, the menu, messages to somebody."""
+"""Our line to WeChat itself: who logs in, signed pages, codes that lead on, the menu; messages go over it, too."""
 
 import secrets
 import time
@@ -26,7 +26,9 @@ class WeChatSettings:
 
 
 class WeChat:
-    """``people.ports.WeChatIdentity``, ``people.ports.WeChatAccount`` and ``notices.ports.WeChatMessages`` over WeChat.
+    """``people.ports.WeChatIdentity`` and ``people.ports.WeChatAccount`` over WeChat.
+
+    ``adapters.wechat_messages`` writes to people on the same line.
 
     Args:
         timeout: seconds to connect and to wait for an answer.
@@ -117,15 +119,6 @@ class WeChat:
     async def set_menu(self, buttons: Sequence[Mapping[str, Any]]) -> None:
         """Show these buttons. See ``WeChatAccount.set_menu``."""
         await self.account.call(lambda client: client.menu.create({"button": list(buttons)}))
-
-    async def push(self, openid: str, template_id: str, data: Mapping[str, str], link: str | None = None) -> str:
-        """Send a template message. See ``WeChatMessages.push``."""
-        filled = {name: {"value": value} for name, value in data.items()}
-
-        def ask(client: WeChatClient) -> str:
-            return str(client.message.send_template(openid, template_id, filled, url=link)["msgid"])
-
-        return await self.account.call(ask)
 
     def _oauth(self, redirect_uri: str, state: str, scope: str) -> WeChatOAuth:
         oauth = WeChatOAuth(self._settings.appid, self._settings.secret, redirect_uri, scope, state)

@@ -16,7 +16,7 @@ from intake.flows import Intake
 from kernel.db import Database, Tx
 from kernel.jobs import Queue
 from kernel.settings import Settings
-from notices.ports import Sms, WeChatMessages
+from notices.ports import Lines, Sms
 from payments.ports import CashPay, InsuranceCenter, MedInsMix
 from payments.ports.statements import InsuranceStatements
 from people.ports import WeChatAccount, WeChatDesk, WeChatIdentity
@@ -39,7 +39,7 @@ class Ports:
     wechat: WeChatIdentity | None = None
     wechat_account: WeChatAccount | None = None
     wechat_desk: WeChatDesk | None = None
-    messages: WeChatMessages | None = None
+    reach: Lines | None = None
     pay: CashPay | None = None
     mix: MedInsMix | None = None
     insurance: InsuranceCenter | None = None

@@ -38,7 +38,7 @@ AT_HOME = {f"{key}.houfu.localhost": key for key in HOLDERS}
 MOTHER = "mother.houfu.localhost"
 INSURER = "insurance.houfu.localhost"
 OUTSIDE_FROM = 91  # the outside world's ports: 8000 → 8091 …
-_OUTSIDE = ("wechat_", "sms_", "timestamp_", "credit_")
+_OUTSIDE = ("wechat_", "sms_", "web_push_", "timestamp_", "credit_")
 BRIDGE, REGISTER = "/sandbox/bridge.js", "/sandbox/pay"
 PAGE_SCRIPT, WECHAT = "/sandbox/wx.js", "/sandbox/wechat"
 

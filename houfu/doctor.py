@@ -43,6 +43,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _keys(settings)
     yield from _database(settings)
     yield from _lines(settings)
+    yield from _reminders(settings)
     yield from _paper()
     yield _files()
 
@@ -131,6 +132,7 @@ def _lines(settings: Settings) -> Iterator[Finding]:
         ("insurance", "HOUFU_INSURANCE_BASE_URL", lines._insurance),
         ("WeChat insurance payment", "HOUFU_WECHAT_MIX_CITY_ID", lines.wechat_mix),
         ("SMS", "HOUFU_SMS_SECRET_ID", lines._sms),
+        ("Web Push", "HOUFU_WEB_PUSH_PRIVATE_KEY", lines.web_push),
         ("timestamps", "HOUFU_TIMESTAMP_URL", lines._timestamps),
         ("credit platform", "HOUFU_CREDIT_URL", lines._credit),
     ]
@@ -147,6 +149,34 @@ def _lines(settings: Settings) -> Iterator[Finding]:
                 if made
                 else Finding(name, "note", "not set", f"{setting} switches it on")
             )
+
+
+def _reminders(settings: Settings) -> Iterator[Finding]:
+    """Whether each kind of message has its approved template, and where the SMS gateway is to report."""
+    from adapters.wechat_messages import TemplatesError
+    from api.callbacks.sms import secret_of
+    from houfu import lines
+    from notices.rules.reach import REACH, Kind
+
+    try:
+        wechat, texts = lines.templates(settings)
+    except (TemplatesError, KeyError) as error:
+        wanted = "see HOUFU_WECHAT_TEMPLATES and HOUFU_SMS_TEMPLATES in docs/operations.md"
+        yield Finding("templates", "bad", str(error), wanted)
+        return
+    wants_text = {kind for kind, rule in REACH.items() if rule.sms_after or rule.guidance} | {Kind.TEST}
+    for what, on, known, wanted_kinds in (
+        ("WeChat templates", settings.wechat_appid, set(wechat), set(Kind)),
+        ("SMS templates", settings.sms_secret_id, set(texts), wants_text),
+    ):
+        missing = ", ".join(k for k in Kind if k in wanted_kinds and k.value not in known)
+        if on and missing:
+            yield Finding(what, "note", f"none for: {missing}", "these kinds go by the next channel")
+        elif on:
+            yield Finding(what, "ok", "every kind has one")
+    if settings.sms_secret_id and settings.keys.exists():
+        path = f"{settings.base_url}/api/callbacks/sms/{secret_of(load_vault(settings.keys))}"
+        yield Finding("SMS reports", "note", path, "give Tencent Cloud this address for status reports; it is a secret")
 
 
 def _account_desk(settings: Settings) -> object:

@@ -14,6 +14,7 @@ from api.world import Ports
 from kernel.clock import wall_clock
 from kernel.db import Database
 from kernel.settings import Settings
+from notices.ports import Lines, SmsKind
 from people.service import hospitals, wechat_tokens
 
 LOOK_SECONDS = 1.0
@@ -95,18 +96,18 @@ def lay(settings: Settings, db: Database) -> Ports:
     from pwa.paper import Paper
 
     wechat, timestamps, pay = _wechat(settings, KeptTokens(db)), _timestamps(settings), _wechat_pay(settings)
-    insurance = _insurance(settings)
+    insurance, sms = _insurance(settings), _sms(settings)
     return Ports(
         his=HisLines(db),
         wechat=wechat,
         wechat_account=wechat,
         wechat_desk=wechat_desk(settings),
-        messages=wechat,
+        reach=reach(settings, wechat, sms),
         pay=pay,
         mix=wechat_mix(settings, pay),
         insurance=insurance,
         insurance_books=insurance,
-        sms=_sms(settings),
+        sms=sms,
         timestamps=timestamps,
         signer=_signer(settings, timestamps),
         paper=Paper(),
@@ -117,6 +118,7 @@ def lay(settings: Settings, db: Database) -> Ports:
 async def open_lines(ports: Ports, stack: AsyncExitStack) -> None:
     """Open what wants opening, and have it closed with the stack."""
     lines: list[Any] = [ports.his, ports.wechat, ports.pay, ports.insurance, ports.sms, ports.timestamps, ports.credit]
+    lines.append(ports.reach.web_push if ports.reach is not None else None)
     for line in lines:
         if hasattr(line, "__aenter__"):
             await stack.enter_async_context(line)
@@ -240,7 +242,43 @@ def _sms(settings: Settings) -> Any:
         return None
     from adapters.sms import SmsSettings, TencentSms
 
-    return TencentSms(SmsSettings(**{n: v for n, v in given.items() if not n.startswith("template_")}))
+    return TencentSms(SmsSettings(**{n: v for n, v in given.items() if not n.startswith("template")}))
+
+
+def reach(settings: Settings, wechat: Any, sms: Any) -> Lines:
+    """The lines by which people are told."""
+    from adapters.wechat_messages import WeChatPusher
+
+    in_wechat, kinds = templates(settings)
+    return Lines(
+        settings.base_url,
+        settings.wechat_appid,
+        WeChatPusher(wechat, in_wechat) if wechat is not None and in_wechat else None,
+        web_push(settings),
+        sms,
+        kinds,
+    )
+
+
+def templates(settings: Settings) -> tuple[dict[str, Any], dict[str, SmsKind]]:
+    """The hospital's approved templates by kind of message: in WeChat, and of text messages.
+
+    Raises:
+        adapters.wechat_messages.TemplatesError: a setting cannot be used.
+    """
+    from adapters.wechat_messages import read_sms_kinds, read_templates
+
+    return read_templates(settings.wechat_templates), read_sms_kinds(settings.sms_templates)
+
+
+def web_push(settings: Settings) -> Any:
+    """The line to the push services of browsers."""
+    given = settings.group("web_push")
+    if not given["private_key"]:
+        return None
+    from adapters.web_push import VapidPush, WebPushSettings, services
+
+    return VapidPush(WebPushSettings(given["private_key"], given["contact"], tuple(services(given["services"]))))
 
 
 def _timestamps(settings: Settings) -> Any:

@@ -141,17 +141,26 @@ async def finish_wechat(
         LoginExpiredError: another browser's or an old state, or one that came back before.
         Rejected, Unknown: WeChat does not know the code, or did not answer; begin again.
     """
+    openid, go_on = await come_back(db, wechat, cookie, state, code)
+    async with db.begin() as tx:
+        person = await sessions.by_wechat(tx, openid, appid)
+        if person is not None:
+            return await sessions.begin(tx, person), go_on
+        ticket = Ticket(appid=appid, openid=openid)
+        return MustProvePhone(sessions.seal_ticket(tx.vault, ticket, tx.now + sessions.TICKET_LIVES)), go_on
+
+
+async def come_back(db: Database, wechat: WeChatIdentity, cookie: str, state: str, code: str) -> tuple[str, str]:
+    """Who came back from WeChat (openid), and where they wanted to go; nobody is logged in.
+
+    Raises:
+        LoginExpiredError, Rejected, Unknown: as ``finish_wechat`` does.
+    """
     async with db.begin() as tx:
         kept = sessions.open_json(tx.vault, cookie, tx.now, "wechat-state")
         if kept["state"] != state or not await sessions.claim_state(tx, state):
             raise LoginExpiredError
-    subject = await wechat.exchange(code)
-    async with db.begin() as tx:
-        person = await sessions.by_wechat(tx, subject.openid, appid)
-        if person is not None:
-            return await sessions.begin(tx, person), str(kept["next"])
-        ticket = Ticket(appid=appid, openid=subject.openid)
-        return MustProvePhone(sessions.seal_ticket(tx.vault, ticket, tx.now + sessions.TICKET_LIVES)), str(kept["next"])
+    return (await wechat.exchange(code)).openid, str(kept["next"])
 
 
 async def mini_log_in(db: Database, wechat: WeChatIdentity, appid: str, js_code: str) -> LoggedIn | MustProvePhone:

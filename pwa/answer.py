@@ -1,12 +1,16 @@
 """From a view to the answer a browser gets: the reader's wishes, the hospital's number, the headers."""
 
+import base64
 import gzip
+import io
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import brotli
+import qrcode
 from fastapi import Request
+from qrcode.image.pure import PyPNGImage
 from starlette.responses import RedirectResponse, Response
 
 from api.world import World
@@ -149,6 +153,15 @@ async def chosen(request: Request, tx: Tx, actor: Actor) -> PersonRow:
     people = await access.patients_of(tx, actor)
     wanted = request.cookies.get(PERSON, "")
     return next((p for p in people if str(p.id) == wanted), people[0])
+
+
+def qr_data(text: str) -> str:
+    """A text as a QR picture inside the page itself."""
+    code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=8, border=4)
+    code.add_data(text)
+    picture = io.BytesIO()
+    code.make_image(image_factory=PyPNGImage).save(picture)
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
 
 
 def uuid_or_none(text: str | None) -> UUID | None:

@@ -33,6 +33,7 @@ SCRIPTS: dict[str, tuple[Path, ...]] = {
     "pay.js": (SRC / "pay.js",),
     "wx.js": (SRC / "wx.js",),
     "desk.js": (SRC / "desk.js",),
+    "push.js": (SRC / "push.js",),
     "stage.js": (SRC / "stage.js",),
 }
 PLAIN = ("manifest.webmanifest", "sw.js")

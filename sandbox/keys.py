@@ -83,7 +83,10 @@ class TimestampKeys:
 
 @dataclass(frozen=True, slots=True)
 class SandboxKeys:
-    """Everything; ``client_*`` give the production side's half as plain values, addresses to be added there."""
+    """Everything; ``client_*`` give the production side's half as plain values, addresses to be added there.
+
+    ``vapid`` is the house's own key for push services (PEM).
+    """
 
     wechat: WeChatKeys
     wechat_pay: WeChatPayKeys
@@ -91,6 +94,7 @@ class SandboxKeys:
     timestamp: TimestampKeys
     insurance: InsuranceKeys
     wechat_face: WeChatFaceKeys
+    vapid: str
 
     def client_insurance(self, base_url: str) -> dict[str, str]:
         """The production side's settings of the payment centre and the city host."""
@@ -171,8 +175,9 @@ def make(directory: Path) -> SandboxKeys:
             TimestampKeys(**read["timestamp"]),
             InsuranceKeys(**read["insurance"]) if "insurance" in read else insurance_keys.make(directory),
             WeChatFaceKeys(**read["wechat_face"]) if "wechat_face" in read else wechat_face_keys(pay),
+            read.get("vapid") or _private_pem(ec.generate_private_key(ec.SECP256R1())),
         )
-        if "wechat_face" not in read or "callback_token" not in read["wechat"]:
+        if "wechat_face" not in read or "vapid" not in read or "callback_token" not in read["wechat"]:
             _keep(keys, directory)
         return keys
     keys = fresh()
@@ -202,6 +207,7 @@ def fresh() -> SandboxKeys:
         _timestamp_keys(),
         insurance_keys.fresh(),
         wechat_face_keys(pay),
+        _private_pem(ec.generate_private_key(ec.SECP256R1())),
     )
 
 

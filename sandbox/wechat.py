@@ -5,12 +5,16 @@
 rotate it), JS ticket, template messages, ``jscode2session``. Beside them:
 
 ============================ ==================================================================================
-GET  /control/inbox/{openid} the template messages this person received, oldest first
+GET  /control/inbox/{openid} the messages this person received, oldest first, each with ``said``, as the phone shows it
+POST /control/ask            ``{"openid", "template_id", "times"}``: the person lets us send subscription notices
+POST /control/receipts       the receipts since the last call, as XML events in clear: ``[{"openid", "xml"}]``
 POST /control/js_code        ``{"openid"}`` of the mini-program → ``{"code"}``, what ``wx.login`` would give
 POST /control/jssdk          ``{"url", "timestamp", "nonceStr", "signature"}`` → ``{"ok"}``, as ``wx.config`` checks
 POST /control/behave         ``{"kill_tokens": true}`` all tokens die now; ``{"stale_always": bool}``;
                              ``{"fail_next": n, "status": 500}``; ``{"errcode_next": 45009}``; ``{"slow": seconds}``
-                             for the next call; ``{"push": how}`` spoils the next message (``wechat_account``)
+                             for the next call; ``{"slow_after": seconds}`` takes it first; ``{"quota": n}`` messages
+                             a day; ``{"lose_next": n}`` messages are taken and never reach the phone;
+                             ``{"push": how}`` spoils the next message (``wechat_account``)
 POST /control/follow         ``{"openid", "follows": bool}``; the account's server is told
 POST /control/scan           ``{"openid", "text"}``: what a code says → ``{"open": url}`` or ``{"seen", "reply"}``
 POST /control/say            ``{"openid", "text"}``; POST /control/tap ``{"openid", "button": 0}``: of the menu
@@ -48,7 +52,13 @@ from words import sandbox_wechat as words
 
 CODE_LIFE = timedelta(minutes=5)
 TOKEN_LIFE = timedelta(seconds=7200)
+SAME_WITHIN = timedelta(minutes=10)  # a second message of the same client_msg_id is not shown
 COOKIE = "sandbox_person"
+RECEIPT = (
+    "<xml><ToUserName><![CDATA[gh_sandbox]]></ToUserName><FromUserName><![CDATA[{}]]></FromUserName>"
+    "<CreateTime>{}</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[TEMPLATESENDJOBFINISH]]></Event>"
+    "<MsgID>{}</MsgID><Status><![CDATA[{}]]></Status></xml>"
+)
 
 
 @dataclass(slots=True)
@@ -116,6 +126,13 @@ class World:
     stable: dict[str, Token] = field(default_factory=dict)
     ticket: Token | None = None
     inbox: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    asked_for: dict[tuple[str, str], int] = field(default_factory=dict)
+    client_ids: dict[tuple[str, str], tuple[datetime, int]] = field(default_factory=dict)
+    receipts: list[dict[str, str]] = field(default_factory=list)
+    quota: int = 100_000
+    sent: int = 0
+    lose_next: int = 0
+    slow_after: float = 0.0
     calls: dict[str, int] = field(default_factory=dict)
     fail_next: int = 0
     fail_status: int = 500
@@ -199,6 +216,7 @@ def build(world: World) -> Starlette:
         route("/cgi-bin/stable_token", "POST", api.stable_token),
         route("/cgi-bin/ticket/getticket", "GET", api.js_ticket),
         route("/cgi-bin/message/template/send", "POST", api.send_template),
+        route("/cgi-bin/message/subscribe/bizsend", "POST", api.send_subscribed),
         route("/cgi-bin/qrcode/create", "POST", api.create_code),
         route("/cgi-bin/menu/create", "POST", api.create_menu),
         route("/cgi-bin/menu/get", "GET", api.get_menu),
@@ -206,6 +224,8 @@ def build(world: World) -> Starlette:
         Route("/cgi-bin/showqrcode", control.show_code, methods=["GET"]),
         *hand.routes(world),
         Route("/control/inbox/{openid}", control.inbox, methods=["GET"]),
+        Route("/control/ask", control.ask, methods=["POST"]),
+        Route("/control/receipts", control.receipts, methods=["POST"]),
         Route("/control/js_code", control.js_code, methods=["POST"]),
         Route("/control/jssdk", control.jssdk, methods=["POST"]),
         Route("/control/behave", control.behave, methods=["POST"]),
@@ -230,6 +250,9 @@ async def _answer(world: World, request: Request, endpoint: Endpoint) -> Respons
         content = await endpoint(request)
     except Refused as no:
         content = {"errcode": no.errcode, "errmsg": no.errmsg}
+    if world.slow_after:
+        pause, world.slow_after = world.slow_after, 0.0
+        await asyncio.sleep(pause)
     # WeChat labels its JSON as text.
     return Response(json.dumps(content, ensure_ascii=False), media_type="text/plain")
 
@@ -285,6 +308,29 @@ class _Api:
         return {"errcode": 0, "errmsg": "ok", "ticket": self.world.ticket.value, "expires_in": left}
 
     async def send_template(self, request: Request) -> dict[str, Any]:
+        asked, person = await self._message(request)
+        if not person.follows:
+            raise Refused(43004, "require subscribe")
+        mine = (person.openid, str(asked.get("client_msg_id") or secrets.token_hex(8)))
+        if len(mine[1]) > 32:
+            raise Refused(47003, "argument invalid, client_msg_id")
+        now = self.world.now()
+        before = self.world.client_ids.get(mine)
+        if before is not None and before[0] > now - SAME_WITHIN:
+            return {"errcode": 0, "errmsg": "ok", "msgid": before[1]}
+        answer = self._keep(asked, person)
+        self.world.client_ids[mine] = (now, answer["msgid"])
+        return answer
+
+    async def send_subscribed(self, request: Request) -> dict[str, Any]:
+        asked, person = await self._message(request)
+        mine = (person.openid, str(asked["template_id"]))
+        if self.world.asked_for.get(mine, 0) < 1:
+            raise Refused(43101, "user refuse to accept the msg")
+        self.world.asked_for[mine] -= 1
+        return {"errcode": 0, "errmsg": "ok"} | {"msgid": self._keep(asked, person)["msgid"]}
+
+    async def _message(self, request: Request) -> tuple[dict[str, Any], Person]:
         self._account(request)
         asked = json.loads(await request.body())
         person = next((p for p in self.world.persons if p.openid == asked.get("touser")), None)
@@ -295,14 +341,28 @@ class _Api:
         data = asked.get("data")
         if not isinstance(data, dict) or not all(isinstance(v, dict) and "value" in v for v in data.values()):
             raise Refused(47003, "argument invalid")
-        if not person.follows:
-            raise Refused(43004, "require subscribe")
-        box = self.world.inbox.setdefault(person.openid, [])
-        msgid = 100000 + sum(len(b) for b in self.world.inbox.values())
-        box.append({**asked, "msgid": msgid, "at": self.world.now().isoformat()})
-        if self.world.server is not None:
-            done = {"MsgID": msgid, "Status": "success"}
-            self.world.talk.soon(self.world.talk.event(person.openid, "TEMPLATESENDJOBFINISH", **done))
+        if any(name.startswith("thing") and not 0 < len(v["value"]) <= 20 for name, v in data.items()):
+            raise Refused(47003, "argument invalid, thing")
+        if self.world.sent >= self.world.quota:
+            raise Refused(45009, "reach max api daily quota limit")
+        return asked, person
+
+    def _keep(self, asked: dict[str, Any], person: Person) -> dict[str, Any]:
+        world = self.world
+        world.sent += 1
+        msgid = 100000 + world.sent
+        lost = world.lose_next > 0
+        world.lose_next -= lost
+        said = [str(v["value"]) for v in asked["data"].values()]
+        if not lost:
+            kept = {**asked, "msgid": msgid, "at": world.now().isoformat(), "said": said}
+            world.inbox.setdefault(person.openid, []).append(kept)
+        status = "failed: system failed" if lost else "success"
+        stamp = int(world.now().timestamp())
+        world.receipts.append({"openid": person.openid, "xml": RECEIPT.format(person.openid, stamp, msgid, status)})
+        if world.server is not None:
+            done = {"MsgID": msgid, "Status": status}
+            world.talk.soon(world.talk.event(person.openid, "TEMPLATESENDJOBFINISH", **done))
         return {"errcode": 0, "errmsg": "ok", "msgid": msgid}
 
     async def create_code(self, request: Request) -> dict[str, Any]:
@@ -365,6 +425,16 @@ class _Control:
     async def inbox(self, request: Request) -> Response:
         return JSONResponse(self.world.inbox.get(request.path_params["openid"], []))
 
+    async def ask(self, request: Request) -> Response:
+        asked = await request.json()
+        mine = (str(asked["openid"]), str(asked["template_id"]))
+        self.world.asked_for[mine] = self.world.asked_for.get(mine, 0) + int(asked.get("times", 1))
+        return JSONResponse({})
+
+    async def receipts(self, request: Request) -> Response:
+        told, self.world.receipts = self.world.receipts, []
+        return JSONResponse(told)
+
     async def show_code(self, request: Request) -> Response:
         code = next((u for u, c in self.world.talk.codes.items() if c.ticket == request.query_params.get("ticket")), "")
         if not code:
@@ -400,6 +470,9 @@ class _Control:
         self.world.fail_status = int(asked.get("status", self.world.fail_status))
         self.world.errcode_next = asked.get("errcode_next", self.world.errcode_next)
         self.world.slow = float(asked.get("slow", self.world.slow))
+        self.world.slow_after = float(asked.get("slow_after", self.world.slow_after))
+        self.world.quota = int(asked.get("quota", self.world.quota))
+        self.world.lose_next = int(asked.get("lose_next", self.world.lose_next))
         self.world.talk.spoil = asked.get("push", self.world.talk.spoil)
         return JSONResponse({})
 

@@ -15,6 +15,7 @@ from guide import service as guide
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from notices import service as notices
+from notices.service import telling
 from people.rules import Action, Actor, ActorKind, Depth, Subject, View
 from people.service import access, hospitals, patients
 from visits.rules import seen_visit
@@ -240,6 +241,8 @@ async def _look(tx: Tx, caller: Actor, visit_id: UUID, page: str | None) -> tupl
         raise NotFoundError
     if page is not None:
         await access.look(tx, caller, subject, page)
+        if caller.kind is ActorKind.PERSON:
+            await telling.seen(tx, caller.id, visit.id)
     return visit, view, subject
 
 

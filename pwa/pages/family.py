@@ -20,6 +20,7 @@ from family_pay.service import bonds, invitations
 from family_pay.service.invitations import Offered
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
+from notices.service import telling
 from people.rules import Action, Actor, ChoiceKind, Depth, GrantKind, GrantState, Looked
 from people.service import access, choices, grants, patients
 from people.service.grants import Grant
@@ -111,7 +112,9 @@ async def _held(tx: Tx, person_id: UUID) -> list[GrantCard]:
     cards = []
     for rights in _bonds(await grants.of_relative(tx, person_id)):
         patient = await patients.by_id(tx, rights[0].patient_id)
-        cards.append(_card(rights, patient.name_masked, words.label(rights[0].relation, patient.sex)))
+        card = _card(rights, patient.name_masked, words.label(rights[0].relation, patient.sex))
+        pays = card.pays or card.guards
+        cards.append(replace(card, limits_url=Urls.limits(str(patient.id))) if pays else card)
     return cards
 
 
@@ -132,6 +135,7 @@ async def family(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
     looks = [_look(x) for x in (await access.sittings_of(tx, whose))[:MOST_LOOKS]]
     last = await choices.latest(tx, whose, ChoiceKind.SHARE)
     shares = None if last is None else last.given
+    await telling.seen(tx, caller.id, caller.id)
     view = Family(person, await _given(tx, whose), await _held(tx, caller.id), looks, shares)
     return await show(request, tx, "family.html", view, Nav("family"))
 

@@ -300,6 +300,32 @@ def rehearse(
 
 
 @app.command()
+def simulate(
+    seeds: Annotated[str, typer.Option(help="which days: 101-112; settings were chosen on 1-10")] = "101-112",
+    load: Annotated[float, typer.Option(min=0.3, max=1.2, help="share of its open minutes a room works")] = 0.8,
+    patients: Annotated[int, typer.Option(min=50, max=10_000, help="patients a day")] = 2000,
+    ways: Annotated[str | None, typer.Option(help="only these, with commas; sheet is always played")] = None,
+    server: Annotated[bool, typer.Option(help="also ask which one room more would help most")] = True,
+    picture: Annotated[Path | None, typer.Option(dir_okay=False, help="draw the comparison here (SVG)")] = None,
+    report: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="where the figures go")] = None,
+) -> None:
+    """Play hospital days under several ways of going through them: gains, who loses by them, and how sure that is.
+
+    Exit 0 when played, 2 if it could not be, 130 if stopped. docs/simulation.md says what is assumed.
+    """
+    from houfu import simulate as days
+
+    chosen, asked = days.seeds_of(seeds), days.ways_of(ways)
+    try:
+        made = days.study(chosen, load, patients, asked, server=server)
+    except KeyboardInterrupt:
+        console.print("Stopped before the end; nothing was written.")
+        raise typer.Exit(130) from None
+    days.save(made, picture, report)
+    days.tell(made, console)
+
+
+@app.command()
 def docs(
     folder: Annotated[Path, typer.Option(help="where docs are")] = Path("docs"),
 ) -> None:

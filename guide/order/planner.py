@@ -161,7 +161,7 @@ class _Search:
     def _grow(self, width: int | None, bound: float) -> tuple[_Label | None, bool]:
         """Sets of one stop, of two, … until nothing can be added; the best of the largest, and whether it is all."""
         layer: dict[tuple[int, int], list[_Label]] = {(0, -1): [
-            (self.task.now, self.task.now, (-inf,) * len(self.follower), -1, 0.0, 0.0, None)
+            (self.task.now, self.task.now if self.task.known is None else self.task.known, (-inf,) * len(self.follower), -1, 0.0, 0.0, None)
         ]}  # fmt: skip
         size = 0
         while size < self.count:

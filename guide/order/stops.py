@@ -61,7 +61,10 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One patient's stops, and where the patient is and goes back to; minutes count from any one zero."""
+    """One patient's stops, and where the patient is and goes back to; minutes count from any one zero.
+
+    ``known``: when the results of what was done before are known; None: there are none to wait for.
+    """
 
     now: float
     start: str
@@ -71,6 +74,7 @@ class Task:
     after: Sequence[After] = ()
     apart: Sequence[frozenset[str]] = ()
     pinned: Sequence[str] = ()
+    known: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,31 +76,32 @@ class Door:
     """What is known of a door now.
 
     Attributes:
-        busy: minutes of work that stand before who arrives now, all rooms together.
+        people: how many stand before it or are inside.
         each: minutes for one patient.
         rooms: how many are served at a time.
-        closes: the minute from which half the rooms rest, and until when (lunch); None for none.
+        rests: from which minute to which half the rooms rest (lunch); None: never.
     """
 
-    busy: float
+    people: float
     each: float
     rooms: float = 1.0
-    closes: tuple[float, float] | None = None
+    rests: tuple[float, float] | None = None
 
 
 def curve(now: float, door: Door, expected: Mapping[int, int] | None = None, ahead: int = 240) -> Waits:
-    """The waits at a door for the next ``ahead`` minutes: what stands there is worked off, who is on the way comes."""
-    backlog, rooms = door.busy, max(door.rooms, 0.25)
-    values = []
-    quiet = not expected
-    minute = int(now)
-    for n in range(ahead):
-        values.append(backlog / rooms)
-        if quiet and backlog <= 0:
+    """The waits at a door for the next ``ahead`` minutes: who stands there is served, who is on the way comes."""
+    people, each, values = door.people, max(door.each, 0.1), []
+    first = int(now)
+    rests, until = door.rests or (0.0, 0.0)
+    for minute in range(first, first + ahead):
+        rooms = door.rooms / 2 if rests <= minute < until else door.rooms
+        if expected:
+            people += expected.get(minute, 0)
+        wait = (people + 1 - rooms) * each / rooms
+        values.append(wait if wait > 0 else 0.0)
+        if not expected and wait <= 0:
             break
-        resting = door.closes is not None and door.closes[0] <= minute + n < door.closes[1]
-        came = expected.get(minute + n, 0) if expected else 0
-        backlog = max(0.0, backlog + came * door.each - (rooms / 2 if resting else rooms))
+        people -= (people if people < rooms else rooms) / each
     return Waits(now, values)
 
 

@@ -36,8 +36,8 @@ def in_order(steps: Iterable[Step]) -> list[Step]:
 def next_step(steps: Sequence[Step]) -> Step | None:
     """The step to do now, or None when nothing is open.
 
-    Called comes first, reported and waiting second; then what belongs before the rest of the visit, and of several
-    equal doors the one with the shortest queue.
+    Called comes first, reported and waiting second; then what belongs before the rest of the visit, examinations in
+    the order advised, and of several doors without one the one with the shortest queue.
     """
     going = [s for s in steps if s["state"] in OPEN]
     return min(going, key=_turn, default=None)
@@ -85,7 +85,10 @@ def _down(moment: datetime) -> datetime:
     return moment.replace(minute=moment.minute - moment.minute % _ROUND, second=0, microsecond=0)
 
 
-def _turn(step: Step) -> tuple[int, int, int, int]:
+def _turn(step: Step) -> tuple[int, int, int, int, int]:
     called = {"called": 0, "checked_in": 1}.get(step["state"], 2)
     ahead = step["ahead"] if step["ahead"] is not None else _MANY
-    return called, _TURN.get(step["kind"], 2), ahead, int(step["rank"])
+    planned = step.get("planned")
+    # An examination whose place is planned stands among the others, whatever its kind.
+    turn = _TURN.get(step["kind"], 2) if planned is None else _TURN["lab"]
+    return called, turn, _MANY if planned is None else planned, ahead, int(step["rank"])

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from api.deps import Public
 from api.world import World
+from guide.service import books
 from houfu import logs, regulars, stage, wiring
 from houfu.app import create_app
 from houfu.server import database, is_free
@@ -127,6 +128,7 @@ async def open_hospital(world: World, document: Mapping[str, Any]) -> tuple[Key,
     """Load the hospital as ``houfu hospital load`` does, and let its people be known; returns the HIS's keys."""
     async with world.db.begin() as tx:
         hospital = await hospitals.load(tx, document)
+        await books.keep(tx, hospital, document)
         secrets = await hospitals.keys_of(tx, hospital.id)
         await _know_people(tx, hospital.id, world.settings.wechat_appid)
     openids = {one["key"]: one["openid"] for one in towns.people() if one["openid"]}

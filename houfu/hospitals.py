@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from guide.service import books
 from kernel.crypto import load_vault
 from kernel.db import Database, connect
 from kernel.settings import Settings
@@ -32,7 +33,7 @@ async def load_file(settings: Settings, document: Mapping[str, Any]) -> dict[str
     db = Database(connect(settings.database_url or "", pool_size=2), load_vault(settings.keys))
     try:
         async with db.begin() as tx:
-            await hospitals.load(tx, document)
+            await books.keep(tx, await hospitals.load(tx, document), document)
             return dict(hospitals.fresh_secrets(tx))
     finally:
         await db.close()

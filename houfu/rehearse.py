@@ -25,6 +25,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from billing.service.audit import imbalance_fen
+from guide.service import books
 from houfu import migrate, wiring
 from houfu.embedded import EmbeddedPostgres
 from houfu.hospitals import key_secrets, load_file
@@ -151,6 +152,7 @@ def _terminals(document: Mapping[str, Any], code: str) -> list[dict[str, str]]:
 async def _open(db: Database, document: Mapping[str, Any]) -> tuple[UUID, Key, Key]:
     async with db.begin() as tx:
         hospital = await hospitals.load(tx, document)
+        await books.keep(tx, hospital, document)
         secrets = await hospitals.keys_of(tx, hospital.id)
     inbound, outbound = document["his"]["inbound_keys"][0]["id"], document["his"]["outbound_key"]["id"]
     return hospital.id, Key(inbound, secrets[inbound]), Key(outbound, secrets[outbound])

@@ -19,6 +19,7 @@ from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
 from consent.service.contracts import SEAL_JOB
 from family_pay.service import asking, bonds
+from guide.service import ordering
 from houfu.audit import CHECKS, audit
 from houfu.pushes import House
 from intake.flows import sweep_parked
@@ -217,6 +218,11 @@ async def _audit(world: World) -> None:
         world.metrics.audit.labels(check.name).set(found[check.name])
 
 
+async def _advise(world: World) -> None:
+    async with world.db.begin() as tx:
+        await ordering.sweep(tx)
+
+
 JOBS: Mapping[str, Job] = {SEAL_JOB: _seal}
 
 
@@ -252,6 +258,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("visits.forgotten", 60, _end_forgotten),
     Sweep("people.looks", 3600, _forget_looks),
     Sweep("visits.his", 1, _deliver_calls, woken=True),
+    Sweep("guide.advice", 10, _advise),
     Sweep("intake.parked", 5, _parked),
     Sweep("houfu.audit", 300, _audit),
 )

@@ -203,7 +203,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """``now`` is the step to do next; ``way`` its route in words; ``map`` trusted SVG drawn by the server."""
+    """``now`` is the step to do next; ``way`` its route in words; ``map`` trusted SVG drawn by the server.
+
+    ``plan``: the order advised for what is to be examined, one sentence each, with why; ``plan_note``: what is not
+    known of it.
+    """
 
     visit: VisitHead
     now: Step | None
@@ -215,6 +219,8 @@ class Guide:
     map: Markup | None = None
     step_free: bool = False
     sheet_url: str | None = None
+    plan: Sequence[str] = ()
+    plan_note: str | None = None
 
     def show(self, now: datetime) -> Show:
         """The ``Show`` a push to this page must be drawn with."""

@@ -23,7 +23,7 @@ _SAID = {
     "fasting": "空腹",
     "report": "结果要{minutes}分钟",
     "bladder": "要憋尿",
-    "bladder_at": "要憋尿，约{minutes}以后能做",
+    "bladder_lag": "要憋尿，约{minutes}以后能做",
     "after": "要在{other}做完以后",
     "after_lag": "要在{other}做完{minutes}分钟以后",
     "after_result": "要等{other}的结果",
@@ -35,6 +35,8 @@ _SAID = {
 
 def reason(code: str, *, minutes: str = "", until: str = "", other: str = "") -> str:
     """One reason, without a full stop."""
+    with_minutes = f"{code}_lag"
+    code = with_minutes if minutes and with_minutes in _SAID else code
     return _SAID[code].format(minutes=minutes, until=until, other=other)
 
 

@@ -162,6 +162,8 @@ class StepOut(BaseModel):
     result_flag: str | None
     at: datetime
     rank: int
+    planned: int | None = Field(None, description="its place in the order advised, 0 first")
+    because: str | None = Field(None, description="why there, in a sentence")
 
 
 class StepsOut(BaseModel):
@@ -169,6 +171,7 @@ class StepsOut(BaseModel):
 
     steps: list[StepOut]
     next: UUID | None
+    order_note: str | None = Field(None, description="what is not known of the order advised, in a sentence")
     after: str
 
 
@@ -297,7 +300,10 @@ async def steps(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -
     after = world.hub.token(caller, visit.id, await notices.position(tx, visit.id))
     found = await guide.steps_of(tx, visit.id, view)
     now = guide.next_step(found)
-    return StepsOut(steps=[StepOut(**s) for s in found], next=UUID(now["id"]) if now else None, after=after)
+    _, note = guide.plan_of(found)
+    return StepsOut(
+        steps=[StepOut(**s) for s in found], next=UUID(now["id"]) if now else None, order_note=note, after=after
+    )
 
 
 @router.get("/visits/{visit_id}/pass")

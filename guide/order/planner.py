@@ -6,6 +6,7 @@ because nobody who comes later begins earlier (``waits.Waits``) the best order i
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import inf
 from operator import itemgetter, le
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from guide.order.stops import After, Placed, Plan, Stop, Task, begin
 
 EXACT = 12  # stops; beyond, only the most hopeful ways are followed
-BESIDE = 0.05  # how much a minute of the last stop counts beside a minute of being back with everything known
+BESIDE = 0.2  # how much a minute of the last stop counts beside a minute of being back with everything known
 _NARROW, _WIDE = 40, 200  # how many ways a quick search follows: for a bound, and for more stops than EXACT
 
 
@@ -85,7 +86,7 @@ class _Search:
             for one in ones:
                 self.bars[one] |= sum(1 << other for other in ones if other != one)
         chain = [at[k] for k in keep if k in at]
-        for first, then in zip(chain, chain[1:], strict=False):
+        for first, then in pairwise(chain):
             self.need[then] |= 1 << first
         for one in self.forced:  # what has its place already waits for nothing that comes later
             if self.stops[one].here:
@@ -160,9 +161,9 @@ class _Search:
 
     def _grow(self, width: int | None, bound: float) -> tuple[_Label | None, bool]:
         """Sets of one stop, of two, … until nothing can be added; the best of the largest, and whether it is all."""
-        layer: dict[tuple[int, int], list[_Label]] = {(0, -1): [
-            (self.task.now, self.task.now if self.task.known is None else self.task.known, (-inf,) * len(self.follower), -1, 0.0, 0.0, None)
-        ]}  # fmt: skip
+        known = self.task.now if self.task.known is None else self.task.known
+        start = (self.task.now, known, (-inf,) * len(self.follower), -1, 0.0, 0.0, None)
+        layer: dict[tuple[int, int], list[_Label]] = {(0, -1): [start]}
         size = 0
         while size < self.count:
             further: dict[tuple[int, int], list[_Label]] = {}
@@ -241,13 +242,7 @@ class _Search:
                     continue
             if releases:
                 releases = self._releases(releases, n, mask, done)
-            for other in into:
-                if other[0] <= done and other[1] <= ready and (not releases or _no_later(other[2], releases)):
-                    break
-            else:
-                if into:
-                    into[:] = [o for o in into if done > o[0] or ready > o[1] or not _no_later(releases, o[2])]
-                into.append((done, ready, releases, door, begun, arrive, label))
+            _insert(into, (done, ready, releases, door, begun, arrive, label))
 
     def _releases(self, releases: tuple[float, ...], n: int, mask: int, done: float) -> tuple[float, ...]:
         made = [-inf if mask >> f & 1 else until if until > done else done
@@ -257,9 +252,7 @@ class _Search:
                 made[place] = max(made[place], done + lag)
         return tuple(made)
 
-    def _narrowed(
-        self, layer: dict[tuple[int, int], list[_Label]], width: int
-    ) -> dict[tuple[int, int], list[_Label]]:
+    def _narrowed(self, layer: dict[tuple[int, int], list[_Label]], width: int) -> dict[tuple[int, int], list[_Label]]:
         every = [
             (label[1] + BESIDE * (label[0] + self._rest(key[0])[0]), n, key, label)
             for n, (key, label) in enumerate((key, label) for key, labels in layer.items() for label in labels)
@@ -294,3 +287,13 @@ def _known(rules: Sequence[After], at: dict[str, int]) -> Iterator[After]:
 def _no_later(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one <= other if len(one) < 2 else all(map(le, one, other))
 
+
+def _insert(into: list[_Label], label: _Label) -> None:
+    """Put a label among those of one set and door, unless one of them is as good; what it is better than goes."""
+    done, ready, releases = label[0], label[1], label[2]
+    for other in into:
+        if other[0] <= done and other[1] <= ready and (not releases or _no_later(other[2], releases)):
+            return
+    if into:
+        into[:] = [o for o in into if done > o[0] or ready > o[1] or not _no_later(releases, o[2])]
+    into.append(label)

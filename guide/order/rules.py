@@ -128,26 +128,8 @@ def _moment(text: Any) -> datetime:
 def _one(where: str, row: Any, exams: set[str], departments: set[str]) -> OneRule:
     if not isinstance(row, dict):
         raise ExamRulesError(where, "is an object")
-    kinds = [k.value for k in Rule]
-    if row.get("kind") not in kinds:
-        raise ExamRulesError(f"{where}.kind", f"is one of {', '.join(kinds)}")
-    kind = Rule(row["kind"])
-    needed, allowed = _FIELDS[kind]
-    for name in sorted(needed - set(row)):
-        raise ExamRulesError(f"{where}.{name}", "is missing")
-    for name in sorted(set(row) - needed - allowed - {"kind", "exam"}):
-        raise ExamRulesError(f"{where}.{name}", f"a rule of kind {kind} has no such field")
-    for name in ("exam", "other"):
-        if (name == "exam" or name in row) and row.get(name) not in exams:
-            raise ExamRulesError(f"{where}.{name}", f"no order template has the code {row.get(name)!r}")
-    if row.get("other") == row["exam"]:
-        raise ExamRulesError(f"{where}.other", "is the exam itself")
-    places = row.get("places", [])
-    if not isinstance(places, list) or (kind is Rule.SITES and not places):
-        raise ExamRulesError(f"{where}.places", "is a list of department codes")
-    for place in places:
-        if place not in departments:
-            raise ExamRulesError(f"{where}.places", f"no department has the code {place!r}")
+    kind = _fields(where, row)
+    _codes(where, row, exams, departments)
     if kind is Rule.ASK and row["ask"] not in ASKED:
         raise ExamRulesError(f"{where}.ask", f"is one of {', '.join(ASKED)}")
     if not isinstance(row.get("result", False), bool):
@@ -159,10 +141,37 @@ def _one(where: str, row: Any, exams: set[str], departments: set[str]) -> OneRul
         _minutes(f"{where}.minutes", row.get("minutes", 0)),
         _clock(f"{where}.until", row["until"]) if "until" in row else None,
         _spans(f"{where}.spans", row["spans"]) if "spans" in row else (),
-        tuple(places),
+        tuple(row.get("places", ())),
         row.get("result", False),
         row.get("ask"),
     )
+
+
+def _fields(where: str, row: dict[str, Any]) -> Rule:
+    kinds = [k.value for k in Rule]
+    if row.get("kind") not in kinds:
+        raise ExamRulesError(f"{where}.kind", f"is one of {', '.join(kinds)}")
+    kind = Rule(row["kind"])
+    needed, allowed = _FIELDS[kind]
+    for name in sorted(needed - set(row)):
+        raise ExamRulesError(f"{where}.{name}", "is missing")
+    for name in sorted(set(row) - needed - allowed - {"kind", "exam"}):
+        raise ExamRulesError(f"{where}.{name}", f"a rule of kind {kind} has no such field")
+    return kind
+
+
+def _codes(where: str, row: dict[str, Any], exams: set[str], departments: set[str]) -> None:
+    for name in ("exam", "other"):
+        if (name == "exam" or name in row) and (not isinstance(row.get(name), str) or row[name] not in exams):
+            raise ExamRulesError(f"{where}.{name}", f"no order template has the code {row.get(name)!r}")
+    if row.get("other") == row["exam"]:
+        raise ExamRulesError(f"{where}.other", "is the exam itself")
+    places = row.get("places", [])
+    if not isinstance(places, list) or ("places" in row and not places):
+        raise ExamRulesError(f"{where}.places", "is a list of department codes")
+    for place in places:
+        if place not in departments:
+            raise ExamRulesError(f"{where}.places", f"no department has the code {place!r}")
 
 
 def _minutes(where: str, value: Any) -> int:
@@ -219,6 +228,4 @@ def _no_contradiction(rules: Sequence[OneRule]) -> None:
         if rule.kind is Rule.AFTER and rule.exam in fasting and rule.other in meal:
             raise ExamRulesError("exam_rules.rules", f"{rule.exam} is fasting, and comes after a meal")
         if rule.kind is Rule.AFTER and frozenset((rule.exam, rule.other)) in apart:
-            raise ExamRulesError(
-                "exam_rules.rules", f"{rule.exam} comes after {rule.other}, and never on the same day"
-            )
+            raise ExamRulesError("exam_rules.rules", f"{rule.exam} comes after {rule.other}, and never on the same day")

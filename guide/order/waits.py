@@ -114,4 +114,3 @@ def widened(minutes: float, age: float | None) -> tuple[float, float]:
         return 0.0, 2 * minutes + 15
     share = min(1.0, 0.33 + max(age, 0.0) / 60)
     return max(0.0, minutes * (1 - share) - age / 10), minutes * (1 + share) + age / 4
-

@@ -136,8 +136,11 @@ def one_more(hospital: Hospital, seeds: Sequence[int], count: int) -> Iterator[t
     before = [_mean_total(run(hospital, crowd, BASE)) for crowd in crowds]
     for door in hospital.doors:
         more = hospital.with_one_more(door)
-        yield door, statistics.fmean(
-            was - _mean_total(run(more, crowd, BASE)) for crowd, was in zip(crowds, before, strict=True)
+        yield (
+            door,
+            statistics.fmean(
+                was - _mean_total(run(more, crowd, BASE)) for crowd, was in zip(crowds, before, strict=True)
+            ),
         )
 
 

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 from guide.sim.hospital import AGAIN, ENDS, EXAM, NOON, OPENS, DoorPlan, Hospital, Visitor
@@ -124,7 +125,7 @@ class Day:
     def run(self) -> Outcome:
         """Play it to the end."""
         for walker in self.walkers:
-            self._later(walker.who.comes, lambda w=walker: self._join(w, "counter", "counter"))
+            self._later(walker.who.comes, partial(self._join, walker, "counter", "counter"))
         for moment in (OPENS, AGAIN):
             self._later(moment, self._poke_all)
         while self.heap and self.heap[0][0] <= ENDS:
@@ -167,7 +168,7 @@ class Day:
                 passed.append(entry)
                 continue
             door.busy += 1
-            self._later(self.now + entry[2].work, lambda w=entry[2]: self._served(code, w))
+            self._later(self.now + entry[2].work, partial(self._served, code, entry[2]))
         for entry in passed:
             heapq.heappush(door.queue, entry)
 
@@ -212,7 +213,7 @@ class Day:
             for exam in walker.open:
                 moment = walker.allowed_at(exam)
                 if self.now < moment < NEVER:
-                    self._later(moment, lambda e=exam: self._call_for(e))
+                    self._later(moment, partial(self._call_for, exam))
             for exam in list(walker.open):
                 self._call_for(exam)
 

@@ -124,9 +124,7 @@ def people(seed: int, count: int) -> list[Visitor]:
         ):
             takes[name] = _long(chance, mean, 0.5)
         clinic = f"clinic{chance.randrange(CLINICS)}"
-        made.append(
-            Visitor(number, comes, clinic, tuple(exams), takes, chance.random() < 0.6, chance.random())
-        )
+        made.append(Visitor(number, comes, clinic, tuple(exams), takes, chance.random() < 0.6, chance.random()))
     return sorted(made, key=lambda v: v.comes)
 
 

@@ -24,7 +24,7 @@ def svg(days: Mapping[str, Sequence[DayFigures]], title: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
         f'font-size="12" fill="#222"><rect width="{width}" height="{height}" fill="#fff"/>'
         f'<text x="12" y="22" font-size="15">{escape(title)}</text>'
-        f'<text x="12" y="44" fill="#666">change against the order of the sheet, per cent, 95 % interval over days</text>'
+        f'<text x="12" y="44" fill="#666">change against the order of the sheet, per cent, with 95 % interval</text>'
         f'<text x="{_LEFT + _BAR + 12}" y="44" fill="#666">over 10 min earlier / later</text>'
         f"{_axis(height)}{rows}{key}</svg>\n"
     )
@@ -64,6 +64,4 @@ def _bar(one: Change, y: float, colour: str) -> str:
     if one.half < float("inf"):
         a, b = _x(one.mean - one.half), _x(one.mean + one.half)
         whisker = f'<path d="M{a:.1f} {y + 4.5:.1f}H{b:.1f}" stroke="#222"/>'
-    return (
-        f'<rect x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="9" fill="{colour}"/>{whisker}'
-    )
+    return f'<rect x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="9" fill="{colour}"/>{whisker}'

@@ -41,6 +41,10 @@ CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON choice
     FOR EACH ROW EXECUTE FUNCTION houfu_keep();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON choice
     FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON exam_rules_version
+    FOR EACH ROW EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON exam_rules_version
+    FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
 CREATE FUNCTION houfu_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT sum(amount_fen) FROM ledger_entry WHERE transaction_id = NEW.transaction_id) <> 0 THEN
@@ -429,6 +433,28 @@ def upgrade() -> None:
             deferrable=True,
         ),
         sa.PrimaryKeyConstraint("hospital_id", name=op.f("pk_evidence_head")),
+    )
+    op.create_table(
+        "exam_rules_version",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("document", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("signed_by", sa.String(), nullable=False),
+        sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("version > 0", name=op.f("ck_exam_rules_version_version")),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_exam_rules_version_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exam_rules_version")),
+        sa.UniqueConstraint("hospital_id", "version", name=op.f("uq_exam_rules_version_hospital_id_version")),
     )
     op.create_table(
         "feed_row",
@@ -943,6 +969,32 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_wechat_login_person_id"), "wechat_login", ["person_id"], unique=False)
     op.create_table(
+        "advice",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("arrivals", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("basis", sa.String(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_advice_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_advice_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("visit_id", name=op.f("pk_advice")),
+    )
+    op.create_index(op.f("ix_advice_hospital_id"), "advice", ["hospital_id"], unique=False)
+    op.create_table(
         "caller_look",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("staff_id", sa.Uuid(), nullable=False),
@@ -1213,6 +1265,23 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
         sa.UniqueConstraint("visit_id", "sender_id", "slot", name=op.f("uq_message_visit_id_sender_id_slot")),
+    )
+    op.create_table(
+        "nurse_word",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("first", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("cleared", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("said_by", sa.Uuid(), nullable=False),
+        sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_nurse_word_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("visit_id", name=op.f("pk_nurse_word")),
     )
     op.create_table(
         "parked",
@@ -2620,6 +2689,7 @@ def downgrade() -> None:
     op.drop_index("ix_parked_wait", table_name="parked")
     op.drop_index("ix_parked_since", table_name="parked")
     op.drop_table("parked")
+    op.drop_table("nurse_word")
     op.drop_table("message")
     op.drop_index(op.f("ix_ledger_transaction_visit_id"), table_name="ledger_transaction")
     op.drop_index("ix_ledger_transaction_at", table_name="ledger_transaction", postgresql_using="brin")
@@ -2643,6 +2713,8 @@ def downgrade() -> None:
     op.drop_index("ix_caller_look_staff", table_name="caller_look")
     op.drop_index("ix_caller_look_patient", table_name="caller_look")
     op.drop_table("caller_look")
+    op.drop_index(op.f("ix_advice_hospital_id"), table_name="advice")
+    op.drop_table("advice")
     op.drop_index(op.f("ix_wechat_login_person_id"), table_name="wechat_login")
     op.drop_table("wechat_login")
     op.drop_index("ix_visit_patient", table_name="visit")
@@ -2682,6 +2754,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_grant_bond"), table_name="grant")
     op.drop_table("grant")
     op.drop_table("feed_row")
+    op.drop_table("exam_rules_version")
     op.drop_table("evidence_head")
     op.drop_index("ix_evidence_reading", table_name="evidence")
     op.drop_index("ix_evidence_contract", table_name="evidence")

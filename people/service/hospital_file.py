@@ -196,6 +196,7 @@ class HospitalFile(_Part):
     price_list: tuple[PricePart, ...] = ()
     order_templates: tuple[TemplatePart, ...] = ()
     slots: tuple[SlotPart, ...] = ()
+    exam_rules: dict[str, Any] | None = None  # the guide reads them (``guide.order.rules``)
 
 
 def parse(document: Mapping[str, Any]) -> HospitalFile:

@@ -27,12 +27,15 @@ async def page(request: Request, visit_id: UUID, caller: AnyCaller, world: World
         return go(Urls.companion(str(visit_id)))
     steps = await guide.steps_of(tx, visit_id, found.view)
     now = guide.next_step(steps)
+    planned, note = guide.plan_of(steps)
     view = Guide(
         found.head,
         replace(Step.of(now), preparation=guide.ready(now)) if now else None,
         [Step.of(s) for s in steps],
         found.stream("guide"),
         sheet_url=Urls.sheet(str(visit_id)) if await access.can(tx, caller, Action.SHOW_PASS, found.subject) else None,
+        plan=[s["because"] or s["name"] for s in planned],
+        plan_note=note,
     )
     nav = Nav("guide", str(visit_id)) if found.view.owner else None
     return await show(request, tx, "guide.html", view, nav)

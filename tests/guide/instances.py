@@ -5,7 +5,7 @@ from collections.abc import Callable
 from math import inf
 
 from guide.order.planner import BESIDE
-from guide.order.stops import After, Plan, Site, Stop, Task
+from guide.order.stops import After, Placed, Plan, Site, Stop, Task
 from guide.order.waits import Waits
 
 PLACES = [f"p{n}" for n in range(16)]
@@ -45,8 +45,8 @@ def patient(seed: int, stops: int, *, tight: bool = True) -> Task:
     chance.shuffle(made)
     keys = [s.key for s in made]
     after = tuple(
-        After(*sorted(chance.sample(keys, 2)), lag=chance.choice([0.0, 30.0]), result=chance.random() < 0.5)
-        for _ in range(chance.randint(0, 2) if stops > 1 else 0)
+        After(min(pair), max(pair), chance.choice([0.0, 30.0]), chance.random() < 0.5)
+        for pair in [chance.sample(keys, 2) for _ in range(chance.randint(0, 2) if stops > 1 else 0)]
     )
     apart = (frozenset(chance.sample(keys, 2)),) if tight and stops > 1 and chance.random() < 0.1 else ()
     pinned = tuple(chance.sample(keys, 1)) if chance.random() < 0.1 else ()
@@ -112,30 +112,15 @@ def _begin(task: Task, stop: Stop, site: Site, arrive: float, done: dict[str, fl
 
 def broken(task: Task, plan: Plan) -> list[str]:
     """The rules that a plan breaks, by looking at the plan alone."""
-    wrong = []
-    done = {one.key: one for one in plan.placed}
     stops = {s.key: s for s in task.stops}
+    done = {one.key: one for one in plan.placed}
+    wrong = [why for one in plan.placed if not stops[one.key].here for why in _untimely(one, stops[one.key])]
+    wrong += _out_of_order(task, done, stops)
     time, place = task.now, task.start
     for one in plan.placed:
-        stop = stops[one.key]
-        if one.arrive + 1e-6 < time + task.walk(place, one.place) or one.place not in [s.place for s in stop.sites]:
-            wrong.append(f"{one.key} is not there yet")
+        if one.arrive + 1e-6 < time + task.walk(place, one.place):
+            wrong.append(f"{one.key}: not there yet")
         time, place = one.done, one.place
-        if stop.here:
-            continue
-        spans = next(s.spans for s in stop.sites if s.place == one.place)
-        if one.begin < stop.ready_at or one.begin > stop.until or stop.blocked:
-            wrong.append(f"{one.key} has not its time")
-        if stop.slot is None and not any(a <= one.begin <= b for a, b in spans):
-            wrong.append(f"{one.key} is shut")
-        if stop.slot and not stop.slot[0] <= one.begin <= stop.slot[1]:
-            wrong.append(f"{one.key} misses its appointment")
-    for rule in task.after:
-        if rule.then in done and rule.first in stops and not stops[rule.then].here:
-            lag = rule.lag + ((stops[rule.first].report or 0) if rule.result else 0)
-            if rule.first not in done or done[rule.then].begin + 1e-6 < done[rule.first].done + lag:
-                wrong.append(f"{rule.then} before {rule.first}")
-    wrong += [f"{sorted(pair)} on one day" for pair in task.apart if pair <= set(done) and _free(pair, stops)]
     if sorted([*done, *plan.left]) != sorted(stops):
         wrong.append("a stop is lost")
     if any(stops[k].here for k in plan.keys[sum(s.here for s in task.stops) :]):
@@ -143,5 +128,20 @@ def broken(task: Task, plan: Plan) -> list[str]:
     return wrong
 
 
-def _free(pair: frozenset[str], stops: dict[str, Stop]) -> bool:
-    return not all(stops[k].here for k in pair)
+def _untimely(one: Placed, stop: Stop) -> list[str]:
+    spans = [stop.slot] if stop.slot else next((s.spans for s in stop.sites if s.place == one.place), [])
+    if not any(a <= one.begin <= b for a, b in spans):
+        return [f"{one.key}: shut, or its appointment missed"]
+    timely = stop.ready_at <= one.begin <= stop.until and not stop.blocked
+    return [] if timely else [f"{one.key}: not its time"]
+
+
+def _out_of_order(task: Task, done: dict[str, Placed], stops: dict[str, Stop]) -> list[str]:
+    wrong = []
+    for rule in task.after:
+        if rule.then in done and rule.first in stops and not stops[rule.then].here:
+            lag = rule.lag + ((stops[rule.first].report or 0) if rule.result else 0)
+            if rule.first not in done or done[rule.then].begin + 1e-6 < done[rule.first].done + lag:
+                wrong.append(f"{rule.then} before {rule.first}")
+    apart = [pair for pair in task.apart if pair <= set(done) and not all(stops[k].here for k in pair)]
+    return wrong + [f"{sorted(pair)} on one day" for pair in apart]

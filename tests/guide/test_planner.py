@@ -1,10 +1,6 @@
 """The planner finds what trying all orders finds, breaks no rule, and leaves alone who has reported."""
 
-import random
-
 from guide.order.planner import plan
-from guide.order.stops import Placed, Site, Stop, Task
-from guide.order.waits import Waits
 from tests.guide.instances import broken, brute, patient
 
 

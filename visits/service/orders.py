@@ -18,7 +18,7 @@ from people.service.hospitals import Department, Hospital
 from visits.events import OrderCheckedIn, OrderGone, OrderPerformed, OrderPlaced, ResultReady
 from visits.models import Encounter, Visit
 from visits.models import Order as Order
-from visits.rules import GONE_ORDER, OPEN_ORDER, ORDER, RESULT, OrderGoneError, OrderState, ResultState
+from visits.rules import GONE_ORDER, OPEN_ORDER, ORDER, RESULT, OrderGoneError, OrderState, ResultState, VisitState
 from visits.service.calls import tell
 from visits.service.subjects import subject_of
 
@@ -246,6 +246,18 @@ def _last_moment(order: Order) -> datetime:
 async def orders_of(tx: Tx, visit_id: UUID) -> list[Order]:
     """The orders of a visit in the order they were placed."""
     return list(await tx.session.scalars(select(Order).where(Order.visit_id == visit_id).order_by(Order.rank)))
+
+
+async def open_of_today(tx: Tx, limit: int) -> list[Order]:
+    """Open orders of open visits everywhere, by visit: for whoever plans the way of all of them."""
+    query = (
+        select(Order)
+        .join(Visit, Visit.id == Order.visit_id)
+        .where(Order.state.in_(OPEN_ORDER), Visit.state == VisitState.OPEN)
+        .order_by(Order.visit_id, Order.rank)
+        .limit(limit)
+    )
+    return list(await tx.session.scalars(query))
 
 
 async def order_by_id(tx: Tx, identity: UUID) -> Order | None:

@@ -1,0 +1,54 @@
+"""What the guide keeps: the rules a hospital has signed, version by version, what a nurse said, what was advised."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped
+
+from kernel.db import Base, column
+
+
+class ExamRulesVersion(Base):
+    """One version of a hospital's rules, with what they are about, as they were signed; never changed."""
+
+    __tablename__ = "exam_rules_version"
+    __table_args__ = (UniqueConstraint("hospital_id", "version"), CheckConstraint("version > 0", name="version"))
+    id: Mapped[UUID] = column(2, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    version: Mapped[int] = column(2)
+    document: Mapped[dict[str, Any]] = column(2)
+    digest: Mapped[str] = column(2)
+    signed_by: Mapped[str] = column(3)
+    signed_at: Mapped[datetime] = column(2)
+    loaded_at: Mapped[datetime] = column(2)
+
+
+class NurseWord(Base):
+    """What a nurse decided for a visit: which orders come first, and which she has looked at; her latest word stands.
+
+    ``first`` and ``cleared`` are ids of orders.
+    """
+
+    __tablename__ = "nurse_word"
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
+    first: Mapped[list[str]] = column(4)
+    cleared: Mapped[list[str]] = column(4)
+    said_by: Mapped[UUID] = column(3)
+    said_at: Mapped[datetime] = column(3)
+
+
+class Advice(Base):
+    """The order the patient was last advised, and when they are expected at which door: the ledger of arrivals.
+
+    ``arrivals``: order id, department, ISO moment, in order. ``basis`` tells what it was made from.
+    """
+
+    __tablename__ = "advice"
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"), index=True)
+    arrivals: Mapped[list[list[str]]] = column(4, JSONB)
+    basis: Mapped[str] = column(3)
+    made_at: Mapped[datetime] = column(3)

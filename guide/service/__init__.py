@@ -1,0 +1,44 @@
+"""The steps of a visit as one viewer sees them, and the one to do now."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from guide.rules import Turn, in_order, next_step, ready, said, turn_of
+from guide.service.ordering import placing
+from kernel.db import Tx
+from people.rules import Audience, View
+from visits.rules import seen_step
+from visits.service import orders
+
+__all__ = ["Turn", "next_step", "plan_of", "ready", "seen", "steps_of", "turn_of"]
+
+
+def seen(step: dict[str, Any], view: View) -> dict[str, Any]:
+    """One step of a feed row or an order, as this view reads it."""
+    return said(seen_step(step, view))
+
+
+async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
+    """The steps this view may know of, in the order they were ordered.
+
+    ``planned`` is the place of an open examination in the order advised (0 first; None: it has none), ``because`` the
+    sentence why, for the patient's side.
+    """
+    ordered = await orders.orders_of(tx, visit_id)
+    put = await placing(tx, visit_id, view, ordered)
+    found = []
+    for order in ordered:
+        if view.shows(Audience.STEPS, order.category):
+            step = seen(orders.step_payload(order)["step"], view)
+            key = str(step["id"])
+            plan = {"planned": put.place.get(key), "because": put.because.get(key), "plan_note": put.note}
+            found.append(step | plan)
+    return [dict(step) for step in in_order(found)]
+
+
+def plan_of(steps: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], str | None]:
+    """Of steps as ``steps_of`` gives them: those whose order is advised, in that order, and what is not known of it."""
+    found = [s for s in steps if s["planned"] is not None or s["because"]]
+    found.sort(key=lambda s: (s["planned"] is None, s["planned"] or 0, s["rank"]))
+    return (found, steps[0]["plan_note"]) if len(found) > 1 else ([s for s in found if s["because"]], None)

@@ -101,7 +101,7 @@ def curve(now: float, door: Door, expected: Mapping[int, int] | None = None, ahe
         values.append(wait if wait > 0 else 0.0)
         if not expected and wait <= 0:
             break
-        people -= (people if people < rooms else rooms) / each
+        people = max(0.0, people - min(max(people, 1.0), rooms) / each)
     return Waits(now, values)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import against, load, pages
+from benchmarks import against, load, orders, pages
 from benchmarks.figures import Figure, save, show
 from benchmarks.stand import stand
 
@@ -22,9 +22,10 @@ def main(
     rate: Annotated[int, typer.Option(help="events a second")] = 300,
     seconds: Annotated[float, typer.Option(help="length of each load")] = 10.0,
     profile: Annotated[Path | None, typer.Option(help="profile the serving process into this file")] = None,
+    plans: Annotated[int, typer.Option(help="plans held against their rules")] = 100_000,
     demo: Annotated[bool, typer.Option(help="also start make demo twice")] = True,
 ) -> None:
-    """Measure everything; about two minutes."""
+    """Measure everything; about two minutes, and as long again for the plans."""
     console = Console()
     figures: list[Figure] = []
     began = time.monotonic()
@@ -40,6 +41,7 @@ def main(
         console.print(f"[green]✓[/] {name} ({time.monotonic() - started:.0f} s)", highlight=False)
 
     step("sizes", pages.assets)
+    step("the order of examinations", lambda: orders.measure(plans=plans))
     with console.status(f"a hospital with {visits:,} patients …") as status, stand(visits, profile) as house:
         status.stop()
         console.print(f"[green]✓[/] a hospital with {visits:,} patients", highlight=False)

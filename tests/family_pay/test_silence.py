@@ -27,6 +27,7 @@ from api.world import Ports, World
 from billing.rules import Money, seen_line, seen_sums, sums_by_category
 from billing.service import lines, paying
 from family_pay.service import messages
+from guide.service import books, ordering
 from houfu import wiring
 from houfu.app import create_app, routers
 from intake.rules import Item, read
@@ -35,7 +36,7 @@ from kernel.clock import ManualClock
 from payments.ports import CashChannel, CashState, TradeState
 from payments.rules import Till
 from payments.service import attempts
-from people.rules import Actor, ActorKind, Depth, GrantKind, View
+from people.rules import Actor, ActorKind, Depth, GrantKind, Role, View
 from people.service import grants, hospitals, patients, sessions
 from people.service.grants import Terms
 from people.service.patients import PatientFact
@@ -235,6 +236,7 @@ async def a_day(url: str, folder: Path, patch: pytest.MonkeyPatch, *, secret: bo
     async with wiring.running(world), web:
         async with world.db.begin() as tx:
             hospital = await hospitals.load(tx, document)
+            await books.keep(tx, hospital, document)
             mother = await patients.known(tx, hospital.id, PatientFact("P1", "朱桂芳", None, "19900000001", sex="F"))
             day = Day(world, clock, hospital.id, mother.id, secret, web, app)
             for n, (who, terms) in enumerate(WATCHERS.items(), 2):
@@ -300,7 +302,16 @@ async def afternoon(day: Day) -> None:
     w, h = Teller("W"), Teller("H", 50)
     await day.at(35, her(w, "RESP", 35), hidden=(h.charged("S", None, 4000),))
     day.listen(CURIOUS, "format=json")
-    await day.at(36, w.placed(department="ECG"), hidden=(h.placed("T", department="US", category="gynaecology"),))
+    more = [w.placed(f"M{n}", department=d, kind="imaging", name=d) for n, d in enumerate(("CT", "US", "MRI"))]
+    far = h.placed("T", department="US", category="gynaecology", kind="imaging"), h.placed("Z", department="GYNE")
+    await day.at(36, w.placed(department="ECG", kind="imaging"), *more, hidden=far)
+    if day.secret:  # a nurse puts the hidden one first, she is done with another one elsewhere, all of it is advised
+        nurse = Actor(ActorKind.STAFF, uuid5(NAMESPACE_URL, "nurse"), day.hospital, Role.GUIDE)
+        async with day.world.db.begin() as tx:
+            await ordering.pin(tx, nurse, day.visit, [orders.order_id(day.hospital, "TH")])
+    await day.at(37, hidden=(h.confirmed("Z"),))
+    async with day.world.db.begin() as tx:
+        assert await ordering.sweep(tx) == 1
     await day.look("again", CURIOUS, wide=True)
     await day.at(38, w.finished())
     await day.at(45, hidden=(h.finished(), Teller("P", 9).finished()))

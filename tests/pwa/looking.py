@@ -46,7 +46,7 @@ TURN = """(type) => {
 SHOWN = """() => {
   let hash = 0;
   for (const e of document.querySelectorAll(':not([aria-hidden=true],[aria-hidden=true] *)'))
-    hash = (hash * 31 + (e.getClientRects().length ? 2 : 1) + (getComputedStyle(e).visibility === 'hidden' ? 2 : 0)) | 0;
+    hash = (hash * 31 + (e.getClientRects().length && getComputedStyle(e).visibility !== 'hidden' ? 2 : 1)) | 0;
   return hash;
 }"""
 EVERYTHING = ""

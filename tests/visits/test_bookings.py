@@ -27,7 +27,7 @@ async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 async def test_a_daughter_books_for_her_mother_and_the_day_goes_as_booked(desk: Desk) -> None:
-    """Booked with a number and a fee on account; her encounter names it: it is part of the day's visit, with the fee."""
+    """Booked with a number, the fee on account; her encounter names it: it is part of the day's visit."""
     made = await desk.book(desk.slot(14), by="daughter")
     assert (made.state, made.number, made.pay, made.fee_fen) == ("booked", "1", "account", 100)
     assert (made.patient_id, made.booked_by) == (desk.actors["mother"].id, desk.actors["daughter"].id)
@@ -63,7 +63,7 @@ async def test_two_people_want_the_last_place(desk: Desk) -> None:
 
 
 async def test_one_person_presses_twice_and_is_booked_once(desk: Desk) -> None:
-    """The same key at once from two windows is one booking; another key of the same half day is refused, nothing asked."""
+    """The same key at once from windows is one booking; another of the same half day is refused, nothing asked."""
     wish = await desk.wish(desk.slot(14), key="same-key")
     book = [flows.book(desk.world.db, desk, desk.world.slots, desk.actors["mother"], wish) for _ in range(3)]
     assert len(set(await asyncio.gather(*book))) == 1
@@ -78,10 +78,12 @@ async def test_one_person_presses_twice_and_is_booked_once(desk: Desk) -> None:
 async def test_the_database_itself_keeps_two_apart(desk: Desk) -> None:
     """With the service's own look out of the way, the index refuses a second open booking of the half day."""
     first = await desk.book(desk.slot(14))
-    with pytest.raises(IntegrityError, match="uq_booking_open"):
-        async with desk.world.db.begin() as tx:
-            columns = {c.name: getattr(first, c.name) for c in bookings.Booking.__table__.columns}
-            tx.add(bookings.Booking(**(columns | {"id": desk.hospital})))
+    same = {c.name: getattr(first, c.name) for c in bookings.Booking.__table__.columns} | {"id": desk.hospital}
+    async with desk.world.db.begin() as tx:
+        tx.session.add(bookings.Booking(**same))
+        with pytest.raises(IntegrityError, match="uq_booking_open"):
+            await tx.session.flush()
+        await tx.session.rollback()
 
 
 async def test_who_may_book(desk: Desk) -> None:
@@ -98,7 +100,7 @@ async def test_who_may_book(desk: Desk) -> None:
 
 
 async def test_what_she_booked_herself_is_not_her_daughters_to_know(desk: Desk) -> None:
-    """The mother books alone; the daughter sees none of it, cannot cancel it, and is told no more than that it fails."""
+    """The mother books alone; the daughter sees none of it, cannot cancel it, and learns only that hers fails."""
     own = await desk.book(desk.slot(14))
     theirs = await desk.book(desk.slot(9, 30, days=1), by="daughter")
     async with desk.world.db.begin() as tx:

@@ -1,4 +1,4 @@
-"""A registration fee that is paid before she comes: paid like anything paid first, and back by itself when it is off."""
+"""A registration fee paid before she comes: paid like anything paid first, and back by itself when it is off."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -37,22 +37,13 @@ async def booked(house: House, key: str = "key-1") -> Booking:
 async def look(house: House, identity: UUID) -> Booking:
     """As it stands."""
     async with house.db.begin() as tx:
-        found = await tx.get(Booking, identity)
-        assert found is not None
-        return found
+        return await bookings.by_id(tx, identity)
 
 
 async def due(house: House, made: Booking) -> registration.FeeDue:
     """How its fee stands."""
     async with house.db.begin() as tx:
-        return await registration.fee_due(tx, await look_in(tx, made))
-
-
-async def look_in(tx: bookings.Tx, made: Booking) -> Booking:
-    """In this transaction."""
-    found = await tx.get(Booking, made.id)
-    assert found is not None
-    return found
+        return await registration.fee_due(tx, await bookings.by_id(tx, made.id))
 
 
 async def sweep(house: House) -> None:

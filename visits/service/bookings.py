@@ -171,6 +171,18 @@ async def of_caller(tx: Tx, actor: Actor, limit: int = 60) -> list[Booking]:
     return [b for b in await tx.session.scalars(query.limit(limit)) if await sees(tx, actor, b)]
 
 
+async def by_id(tx: Tx, booking_id: UUID) -> Booking:
+    """One booking, for whoever may see it anyway.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = await tx.get(Booking, booking_id)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
 async def seen(tx: Tx, actor: Actor, booking_id: UUID, *, lock: bool = False) -> Booking:
     """One booking.
 

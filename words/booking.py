@@ -16,6 +16,7 @@ class Booking:
     which = "挂哪个科"
     which_none = "这家医院还没有开放预约。请到挂号窗口。"
     days = "哪一天"
+    later_days = "再往后几天"
     times = "选一个时间"
     sensitive = "约了这一科，家人看不到，除非是家人替您约的。"
     none = "这一天没有号了。请换一天看看。"

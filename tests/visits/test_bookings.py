@@ -1,8 +1,6 @@
 """Booking a half hour: never two people on one place, nobody twice, and what is not known is not said."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,19 +9,12 @@ from sqlalchemy.exc import IntegrityError
 from adapters.his import HisAccess
 from kernel.errors import ForbiddenError, NotFoundError
 from people.service import hospitals
-from tests.visits.booking_stand import TODAY, Desk, open_desk
+from tests.visits.booking_stand import TODAY, Desk
 from visits.flows import booking as flows
 from visits.ports import HisCommand
 from visits.rules import booking as rules
 from visits.rules.booking import Fee, Pay
 from visits.service import bookings, encounters
-
-
-@pytest.fixture
-async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
-    """The hospital's appointment desk on a Monday morning."""
-    async with open_desk(database_url, tmp_path) as opened:
-        yield opened
 
 
 async def test_a_daughter_books_for_her_mother_and_the_day_goes_as_booked(desk: Desk) -> None:

@@ -33,6 +33,7 @@ from visits.service.bookings import Booking, Wish
 OUT = Key("out-1", "outbound-secret")
 MORNING = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)  # a Monday, 09:00 in the hospital
 TODAY = date(2026, 11, 23)
+STAFF = ("d.card", "d.card2", "d.ent", "g.guide")
 PEOPLE = {
     "mother": PatientFact("P0000001", "朱桂芳", "999901195503089023", "19900000001", sex="F"),
     "daughter": PatientFact("P0000002", "陈敏", "999901198310219040", "19900000002", sex="F"),
@@ -130,7 +131,8 @@ async def open_desk(database_url: str, folder: Path) -> AsyncIterator[Desk]:
     )
     chosen = settings.load({}, database_url=database_url, key_file=folder / "keys", public_url="https://houfu.test")
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
-    document["staff"] = [s for s in document["staff"] if s["role"] == "doctor" or s["login"] in ("g.guide", "c.cash")]
+    document["staff"] = [s for s in document["staff"] if s["login"] in STAFF]
+    document["slots"] = [s for s in document["slots"] if s["department"] == "CARD"]
     transport = httpx.ASGITransport(create_app(his, send=False))
     async with HisClient(
         HisAccess("http://his.test", OUT.id, OUT.secret), wall_clock, transport=transport, answer_seconds=0.3

@@ -7,6 +7,7 @@ from uuid import UUID
 from billing.rules import ChargeState
 from billing.service.lines import ChargeItem, lines_of
 from kernel.db import Tx
+from people.rules import Actor
 from visits.rules.booking import Pay
 from visits.service import bookings, orders
 from visits.service.bookings import Booking
@@ -46,6 +47,12 @@ async def fee_due(tx: Tx, booking: Booking) -> FeeDue:
     if states & {ChargeState.PREPAYING, ChargeState.COVERED}:
         return FeeDue(FeeState.PAYING)
     return FeeDue(FeeState.PAID)
+
+
+async def booked_by(tx: Tx, actor: Actor, visit_id: UUID) -> set[UUID]:
+    """The fees in this visit of what the caller booked: they know of these, whatever else they may see."""
+    made = [b for b in await bookings.of_visit(tx, visit_id) if b.booked_by == actor.id]
+    return {charge.id for booking in made for charge in await _lines(tx, booking)}
 
 
 async def _lines(tx: Tx, booking: Booking) -> list[ChargeItem]:

@@ -16,12 +16,13 @@ from billing.service.registration import FeeState
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
-from people.rules import Actor
-from people.service import hospitals, patients
+from people.rules import Action, Actor
+from people.service import access, hospitals, patients
 from people.service.hospitals import Department, Hospital
 from people.service.patients import Person as PersonRow
 from pwa import booking_views as views
 from pwa.answer import chosen, go, people_of, show, uuid_or_none
+from pwa.pages.pay import asked
 from pwa.urls import Urls
 from pwa.views import Nav, Person
 from visits.flows import booking as flows
@@ -37,6 +38,7 @@ from visits.rules.booking import (
 )
 from visits.service import bookings
 from visits.service.bookings import Booking
+from visits.service.reading import subject_of, visit_of
 from words.booking import Booking as Words
 from words.booking import day_label, day_short
 
@@ -297,6 +299,14 @@ def _todo(seen: Shown, now: datetime) -> list[str]:
     return Words.missed(settings.missed_call, settings.missed_call_behind)
 
 
+async def _pay_url(tx: Tx, caller: Actor, seen: Shown) -> str | None:
+    """Straight to the pay sheet of this one fee, for whoever may pay."""
+    visit = await visit_of(tx, seen.booking.visit_id) if seen.booking.visit_id else None
+    if visit is None or not await access.can(tx, caller, Action.PAY, subject_of(visit)):
+        return None
+    return Urls.pay(str(visit.id)) + asked(seen.fee.line_ids)
+
+
 async def _by(tx: Tx, booking: Booking) -> str | None:
     if booking.booked_by == booking.patient_id:
         return None
@@ -322,7 +332,7 @@ async def page(request: Request, booking_id: UUID, caller: PersonCaller, world: 
     seen = await shown(tx, found)
     free_days = hospitals.settings_of(seen.hospital).registration_free_days
     owed = found.state == "booked" and seen.fee.state is FeeState.OWED
-    first = f"{Urls.first(str(found.visit_id))}?" + "&".join(f"line={line}" for line in seen.fee.line_ids)
+    to_pay = await _pay_url(tx, caller, seen) if owed else None
     offers = found.state in _OFFERS and found.cause != "person" and found.begins > tx.now
     view = views.BookingPage(
         card=await _card(tx, caller, seen),
@@ -334,7 +344,7 @@ async def page(request: Request, booking_id: UUID, caller: PersonCaller, world: 
         says=_says(found),
         waits=found.state in _WAITS or (found.state == "booked" and seen.fee.state is FeeState.COMING),
         todo=_todo(seen, tx.now),
-        pay_url=first if owed else None,
+        pay_url=to_pay,
         pay_by=found.pay_by if owed else None,
         fee_state=seen.fee.state if found.state in ("booked", "arrived") else FeeState.NONE,
         cancel_url=Urls.booking_cancel(str(found.id)) if seen.can_cancel else None,

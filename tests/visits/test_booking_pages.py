@@ -105,6 +105,7 @@ async def test_the_hospital_is_away_and_the_fee_changes(desk: Desk, phones: Phon
     desk.his.behaviour.be("down")
     away = await mother.get("/book/HF01/CARD")
     assert (away.status_code, "不是约满了" in away.text) == (503, True)
+    desk.world.slots.forget(desk.hospital, "CARD", TODAY)
     third = (await mother.get(f"/book/HF01/CARD/confirm?day={TODAY}&slot={desk.slot(14)}")).text
     await desk.settings(registration_upfront=True)
     changed = await mother.post("/book", data=fields(third))
@@ -116,9 +117,22 @@ async def test_the_hospital_is_away_and_the_fee_changes(desk: Desk, phones: Phon
     (only,) = re.findall(r'href="(/bookings/[0-9a-f-]+)"', (await mother.get("/bookings")).text)
     owed = (await mother.get(only)).text
     assert "请在今天 09:30前付" in owed
-    (pay,) = re.findall(r'href="(/visits/[^"]+/first\?line=[^"]+)"', owed)
+    (pay,) = re.findall(r'href="(/visits/[^"]+/pay\?line=[^"]+)"', owed)
     assert "挂号费" in (await mother.get(pay)).text
     assert "今天还没有就诊" not in (await mother.get("/")).text
+
+
+async def test_who_booked_may_pay_the_fee_and_sees_nothing_else(desk: Desk, phones: Phones) -> None:
+    """The daughter pays amounts only; the fee of what she booked is hers to pay by name, no other payer's."""
+    await desk.settings(registration_upfront=True)
+    made = await desk.book(desk.slot(9, 30, days=1), by="daughter")
+    await desk.hear()
+    page = (await phones["daughter"].get(f"/bookings/{made.id}")).text
+    (pay,) = re.findall(r'href="(/visits/[^"]+/pay\?line=[^"]+)"', page)
+    sheet = await phones["daughter"].get(pay)
+    assert (sheet.status_code, "¥1.00" in sheet.text, "挂号费" in sheet.text) == (200, True, False)
+    assert (await phones["neighbour"].get(pay)).status_code == 404
+    assert "还没有就诊" in (await phones["mother"].get("/")).text, "it is not her day yet"
 
 
 async def test_a_missed_call_on_the_phone_and_at_the_desk(desk: Desk, phones: Phones) -> None:

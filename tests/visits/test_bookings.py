@@ -8,7 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.his import HisAccess
 from kernel.errors import ForbiddenError, NotFoundError
-from people.service import hospitals
+from people.rules import GrantKind
+from people.service import grants, hospitals
 from tests.visits.booking_stand import TODAY, Desk
 from visits.flows import booking as flows
 from visits.ports import HisCommand
@@ -88,6 +89,11 @@ async def test_who_may_book(desk: Desk) -> None:
             await desk.book(desk.slot(14), who, by)
     assert desk.places == {}
     assert desk.his.books.commands == {}
+    async with desk.world.db.begin() as tx:
+        boy, mother = desk.actors["boy"].id, desk.actors["mother"].id
+        terms = [grants.Terms(GrantKind.GUARD)]
+        await grants.make(tx, boy, mother, terms, bond=desk.hospital, relation="grandmother", proof="desk")
+    assert (await desk.book(desk.slot(14), "boy", "mother")).state == "booked"
 
 
 async def test_what_she_booked_herself_is_not_her_daughters_to_know(desk: Desk) -> None:
@@ -102,6 +108,13 @@ async def test_what_she_booked_herself_is_not_her_daughters_to_know(desk: Desk) 
     with pytest.raises(rules.NotForHerError):
         await desk.book(desk.slot(15), by="daughter")
     assert (await desk.look(own.id)).state == "booked"
+    async with desk.world.db.begin() as tx:
+        await grants.end_all(tx, await grants.of_relative(tx, desk.actors["daughter"].id))
+    async with desk.world.db.begin() as tx:
+        assert await bookings.of_caller(tx, desk.actors["daughter"]) == []
+    with pytest.raises(NotFoundError):
+        await desk.cancel(theirs, by="daughter")
+    assert (await desk.cancel(theirs)).state == "cancelled"
 
 
 async def test_so_many_at_a_time(desk: Desk) -> None:
@@ -178,8 +191,10 @@ async def test_the_hospital_does_not_say_what_is_free(desk: Desk) -> None:
         await desk.world.slots.of(desk.hospital, "NONE", TODAY)
     for fault in ("down", "slow"):
         desk.his.behaviour.be(fault, seconds=0.6)
-        with pytest.raises(rules.SlotsUnavailableError):
-            await desk.world.slots.of(desk.hospital, "CARD", TODAY)
+        asked = [desk.world.slots.of(desk.hospital, "CARD", TODAY) for _ in range(3)]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(e) for e in errors} == {rules.SlotsUnavailableError}, "they wait together, not in turn"
+        desk.world.slots.forget(desk.hospital, "CARD", TODAY)
     first = await desk.world.slots.of(desk.hospital, "CARD", TODAY)
     desk.his.behaviour.be("down")
     assert await desk.world.slots.of(desk.hospital, "CARD", TODAY) is first

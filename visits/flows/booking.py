@@ -18,6 +18,7 @@ from visits.service.booking_calls import Claimed
 from visits.service.bookings import Wish
 
 KEPT_SECONDS = 10.0  # how long an answer about free times is good for showing; booking asks the HIS itself
+DOWN_SECONDS = 3.0  # after no answer nobody asks for so long: a hundred people must not wait one after another
 _KEPT_AT_MOST = 500
 
 
@@ -35,7 +36,7 @@ class Lines(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    slots: list[Slot]
+    slots: list[Slot] | None  # None: the HIS did not say
     until: float
 
 
@@ -57,19 +58,26 @@ class Slots:
         key = (hospital_id, department, day)
         async with self._turns.setdefault(key, asyncio.Lock()):
             kept = self._kept.get(key)
-            if kept is not None and kept.until > time.monotonic():
-                return kept.slots
-            try:
-                slots = await (await self._lines.of(hospital_id)).slots(department, day)
-            except Rejected:
-                raise SlotGoneError from None
-            except OutsideError:
-                raise SlotsUnavailableError from None
-            if len(self._kept) >= _KEPT_AT_MOST:
-                self._kept.clear()
-                self._turns = {k: lock for k, lock in self._turns.items() if lock.locked()}
-            self._kept[key] = _Kept(slots, time.monotonic() + KEPT_SECONDS)
-            return slots
+            if kept is None or kept.until <= time.monotonic():
+                kept = await self._ask(key)
+            if kept.slots is None:
+                raise SlotsUnavailableError
+            return kept.slots
+
+    async def _ask(self, key: tuple[UUID, str, date]) -> _Kept:
+        hospital_id, department, day = key
+        try:
+            slots = await (await self._lines.of(hospital_id)).slots(department, day)
+            kept = _Kept(slots, time.monotonic() + KEPT_SECONDS)
+        except Rejected:
+            raise SlotGoneError from None
+        except OutsideError:
+            kept = _Kept(None, time.monotonic() + DOWN_SECONDS)
+        if len(self._kept) >= _KEPT_AT_MOST:
+            self._kept.clear()
+            self._turns = {k: turn for k, turn in self._turns.items() if turn.locked()}
+        self._kept[key] = kept
+        return kept
 
     async def one(self, hospital_id: UUID, department: str, day: date, slot: str) -> Slot:
         """One half hour by its id.

@@ -277,3 +277,37 @@ async def test_free_within_three_days_of_the_last_visit_counts_visits_not_bookin
         assert await bookings.last_visit_day(tx, desk.hospital, desk.actors["neighbour"].id) is None
         assert await bookings.last_visit_day(tx, desk.hospital, desk.actors["mother"].id) == TODAY
         assert hospitals.settings_of(await hospitals.by_id(tx, desk.hospital)).registration_free_days == 3
+
+
+async def test_a_late_yes_to_the_booking_is_no_yes_to_the_cancel(desk: Desk) -> None:
+    """She gives it up while the hospital is still answering; that answer is taken for nothing but what it answers."""
+    desk.his.behaviour.be("late", seconds=0.2, kinds=("book",))
+    desk.his.behaviour.be("silent", seconds=0.6, kinds=("cancel_booking",))
+    wish = await desk.wish(desk.slot(14))
+    booking = asyncio.create_task(flows.book(desk.world.db, desk, desk.world.slots, desk.actors["mother"], wish))
+    while not desk.places:
+        await asyncio.sleep(0.01)
+    async with desk.world.db.begin() as tx:
+        (made,) = await bookings.of_caller(tx, desk.actors["mother"])
+    await asyncio.gather(booking, desk.cancel(made))
+    assert ((await desk.look(made.id)).state, desk.places) == ("cancelling", {desk.slot(14): 1})
+    await desk.pass_time(seconds=7)
+    assert ((await desk.look(made.id)).state, desk.places) == ("cancelled", {})
+
+
+async def test_what_is_said_out_of_order_and_of_somebody_else(desk: Desk) -> None:
+    """Moved twice, heard the other way round: the later word stands. Another's encounter joins nothing of hers."""
+    made = await desk.book(desk.slot(14))
+    for half_hour in (desk.slot(15), desk.slot(15, 30)):
+        desk.his.appointments.move(made.id.hex, half_hour)
+    first, second = desk.his.books.pending(2)
+    for item in (second, first):
+        desk.his.books.outbox = {item["id"]: item}
+        await desk.hear()
+    assert (await desk.look(made.id)).slot == desk.slot(15, 30)
+    card = desk.his.catalogue.patients["P0000002"]
+    named = {"booking": made.id.hex, "started_at": desk.clock.time.isoformat()}
+    desk.his.clinic.register(card, "CARD", booking=named)
+    await desk.hear()
+    after = await desk.look(made.id)
+    assert (after.state, after.visit_id, after.encounter_id) == ("arrived", None, None)

@@ -14,6 +14,11 @@ CODE_CHARACTERS = 6  # of 32: 30 bits
 CODE_TRIES = 5
 GUESSES_A_DAY = 20
 OPEN_AT_MOST = 10
+PAY_LINK_LIVES = timedelta(hours=24)
+PAY_LINK_READ = timedelta(days=7)  # how long its page shows the receipt after it was paid
+PAY_LINKS_AT_MOST = 5  # waiting at once, of one visit
+ASK_PATIENCE = timedelta(days=1)  # how long after a visit's end something owed still makes a payer hear of it
+PAY_LINK_TRIES = 20  # a link that many began to pay and did not is no longer an honest one
 
 
 class Relation(StrEnum):
@@ -99,6 +104,32 @@ class GuardianRefusedError(HoufuError):
 
     code = "guardian_refused"
     kind = Kind.CONFLICT
+
+
+class PayLinkState(StrEnum):
+    """What whoever opens a pay link finds."""
+
+    OPEN = "open"
+    PAYING = "paying"  # by this link
+    BUSY = "busy"  # otherwise: the family, the counter, or the insurance is reckoning
+    PAID = "paid"  # by this link
+    CHANGED = "changed"  # it is no longer the amount the link was made for
+    SETTLED = "settled"  # nothing is left to pay
+    GONE = "gone"
+
+
+class PayLinkGoneError(HoufuError):
+    """Too old, withdrawn, tried too often, or never there: all answered alike."""
+
+    code = "link_gone"
+    kind = Kind.NOT_FOUND
+
+
+class TooManyLinksError(HoufuError):
+    """Five pay links of this visit are waiting already."""
+
+    code = "too_many_links"
+    kind = Kind.TOO_MANY
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,3 +29,28 @@ class ViewsChanged(Event):
     """Rung, not emitted: whoever streams something of this patient must have the view decided anew."""
 
     patient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsEnded(Event):
+    """Rung, not emitted: somebody's session has ended, and no stream of theirs may go on under it."""
+
+    viewer: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatFollowChanged(Event):
+    """Somebody begins or ceases to follow an official account; ``person_id`` when we know them."""
+
+    appid: str
+    person_id: UUID | None
+    follows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatMessageReported(Event):
+    """WeChat says what became of a message of ours; ``status`` in its words (``success``, ``failed:user block``)."""
+
+    appid: str
+    message_id: str
+    status: str

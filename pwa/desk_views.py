@@ -96,6 +96,8 @@ class DeskVisit:
     phone: str = ""
     error: str | None = None
     refund_url: str | None = None
+    caller_digits: str | None = None
+    caller_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from words import first as first_words
 from words import insurance as insurance_words
 from words import letters, patient
 from words import pay as pay_words
+from words import pushes as push_words
 
 
 class Pages:
@@ -26,11 +27,16 @@ class Pages:
     receipt = pay_words.Receipt
     first = first_words.First
     share = pay_words.Share
+    ask_first = pay_words.AskFirst
+    limits = pay_words.Limits
+    link = pay_words.Link
     insurance = insurance_words.Insurance
     family = patient.Family
     companion = companion_words.Companion
     visits = patient.Visits
     settings = patient.Settings
+    reminders = push_words.Settings
+    caller = push_words.Caller
     letter = letters.Letter
     sign = letters.Sign
     signed = letters.Signed

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from kernel.crypto import UnreadableError, Vault, digest
 from kernel.db import Tx
 from kernel.errors import HoufuError, Kind
 from kernel.ids import token
+from people.events import SessionsEnded
 from people.models import Hospital, Person, Session, Staff, Terminal, WeChatClaim, WeChatLogin
 from people.rules import ALONE_FROM_AGE, Actor, ActorKind, Role, age_on, birth_of, is_id_number
 from people.service import codes, terminals
@@ -168,17 +170,30 @@ async def caller_of(tx: Tx, given: str) -> Actor | None:
     return Actor(ActorKind.PERSON, found.person_id) if found.person_id is not None else None
 
 
+async def live(tx: Tx, digests: Sequence[bytes]) -> frozenset[bytes]:
+    """Those of these logins, by the digests of their tokens, that have neither run out nor been ended."""
+    query = select(Session.token_digest).where(
+        Session.token_digest.in_(digests), Session.ended_at.is_(None), Session.expires_at > tx.now
+    )
+    return frozenset(await tx.session.scalars(query)) if digests else frozenset()
+
+
 async def end(tx: Tx, given: str) -> None:
     """Log out: the token is worth nothing from now on."""
     found = await tx.get(Session, digest(given), lock=True)
     if found is not None and found.ended_at is None:
         found.ended_at = tx.now
+        if found.person_id is not None:
+            tx.ring(SessionsEnded(Actor(ActorKind.PERSON, found.person_id).viewer))
+        elif found.staff_id is not None:
+            tx.ring(SessionsEnded(Actor(ActorKind.STAFF, found.staff_id).viewer))
 
 
 async def end_all(tx: Tx, person_id: UUID) -> None:
     """End every session of a person (a lost phone)."""
     query = update(Session).where(Session.person_id == person_id, Session.ended_at.is_(None)).values(ended_at=tx.now)
     await tx.session.execute(query)
+    tx.ring(SessionsEnded(Actor(ActorKind.PERSON, person_id).viewer))
 
 
 def _staff_actor(staff: Staff) -> Actor:

@@ -19,10 +19,13 @@ from family_pay.service import bonds, invitations
 from family_pay.service.invitations import Offered
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
+from notices.service import telling
 from people.rules import Action, Actor, Depth, GrantKind, GrantState
 from people.service import access, grants, patients
 from people.service.grants import Grant
+from people.service.wechat_account import Purpose
 from pwa.answer import chosen, go, show, uuid_or_none, world_of
+from pwa.codes import code_text
 from pwa.urls import Urls
 from pwa.views import Ask, Bind, Family, GrantCard, Invite, InviteCode, Look, Nav, Person
 from words import errors
@@ -100,7 +103,9 @@ async def _held(tx: Tx, person_id: UUID) -> list[GrantCard]:
     cards = []
     for rights in _bonds(await grants.of_relative(tx, person_id)):
         patient = await patients.by_id(tx, rights[0].patient_id)
-        cards.append(_card(rights, patient.name_masked, words.label(rights[0].relation, patient.sex)))
+        card = _card(rights, patient.name_masked, words.label(rights[0].relation, patient.sex))
+        pays = card.pays or card.guards
+        cards.append(replace(card, limits_url=Urls.limits(str(patient.id))) if pays else card)
     return cards
 
 
@@ -118,6 +123,7 @@ async def family(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
     """Who may see and pay, and who looked."""
     person = await _person(request, tx, caller)
     looks = [Look(x.viewer_name, words.looked(x.page), x.at) for x in await access.looks(tx, UUID(person.id), limit=30)]
+    await telling.seen(tx, caller.id, caller.id)
     view = Family(person, await _given(tx, UUID(person.id)), await _held(tx, caller.id), looks)
     return await show(request, tx, "family.html", view, Nav("family"))
 
@@ -200,8 +206,9 @@ def _link(request: Request, token: str) -> str:
 async def qr(request: Request, invitation: UUID, caller: PersonCaller, tx: TxDep) -> Response:
     """The link as a QR picture, for its maker only."""
     token = await invitations.token_of(tx, caller, invitation)
+    await tx.let_go()
     picture = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=8, border=4)
-    picture.add_data(_link(request, token))
+    picture.add_data(await code_text(world_of(request), Urls.bind(token), Purpose.BIND))
     out = io.BytesIO()
     picture.make_image().save(out, "PNG")
     return Response(out.getvalue(), media_type="image/png", headers={"Cache-Control": "private, no-store"})

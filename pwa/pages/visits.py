@@ -28,5 +28,5 @@ async def visits(
     found = await reading.visits_of_patient(tx, patient.id, limit=skip + PAGE + 1)
     cards = [c for c in [await card_of(tx, caller, v) for v in found[skip : skip + PAGE]] if c]
     older = f"{Urls.visits}?skip={skip + PAGE}" if len(found) > skip + PAGE else None
-    view = Visits(next(p for p in people if p.id == str(patient.id)), cards, older)
+    view = Visits(next(p for p in people if p.id == str(patient.id)), cards, older, people)
     return await show(request, tx, "visits.html", view, Nav("bill"))

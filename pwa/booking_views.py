@@ -61,7 +61,6 @@ class BookTimes:
     days: Sequence[BookDay]
     doctors: Sequence[BookDoctor]
     again: str
-    sensitive: bool = False
     down: bool = False
 
 

@@ -81,7 +81,7 @@ def samples() -> dict[str, Sample]:
         "booking-asked": page("asked", Words.says["asked"], waits=True, cancel_url="/c"),
         "booking-taken": page("refused", Words.refused["taken"], nearest=rows, nearest_url="/n"),
         "booking-cancelling": page("cancelling", Words.says["cancelling"], waits=True),
-        "booking-unpaid": page("cancelled", Words.cancelled["unpaid"], nearest=rows, nearest_url="/n"),
+        "booking-unpaid": page("cancelled", Words.cancelled["unpaid"], nearest=rows, nearest_url="/n", visit_url="/v"),
         "booking-off": page("called_off", Words.says["called_off"], nearest_url="/n"),
         "booking-missed": page("missed", todo=Words.missed("report", 3), nearest_url="/n"),
         "booking-missed-kiosk": page("missed", todo=Words.missed("kiosk", 0)),

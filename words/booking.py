@@ -18,7 +18,6 @@ class Booking:
     days = "哪一天"
     later_days = "再往后几天"
     times = "选一个时间"
-    sensitive = "约了这一科，家人看不到，除非是家人替您约的。"
     none = "这一天没有号了。请换一天看看。"
     down = "医院现在说不出哪些时间有空。不是约满了，请过一会儿再看，或打电话问。"
     again = "再看一次"
@@ -52,7 +51,7 @@ class Booking:
     coming = "要去的"
     past = "以前的"
     visit_go = "看这次就诊"
-    home = "回首页"
+    bill_go = "看挂号费和退款"
     bring = "请带身份证或医保卡，提前 15 分钟到。"
 
     tags = {

@@ -50,6 +50,7 @@ Key = Annotated[str, Form(alias="_idem", min_length=8, max_length=64)]
 _WAITS = ("asked", "cancelling", "requeuing")
 _AHEAD = ("asked", "booked", "cancelling", "missed", "requeuing")
 _OFFERS = ("refused", "called_off", "cancelled")
+_HAS_BILL = ("arrived", "cancelled", "called_off")  # what was paid ahead, and that it went back
 _ANOTHER = (*_OFFERS, "missed")
 
 
@@ -129,7 +130,6 @@ async def times(
         days=[_day(code, department, today + timedelta(days=n), today, chosen_day) for n in range(ahead + 1)],
         doctors=_doctors(code, department, chosen_day, free),
         again=Urls.book_times(code, department, chosen_day),
-        sensitive=place.sensitive is not None,
         down=down,
     )
     async with world.db.begin() as own:
@@ -350,7 +350,7 @@ async def page(request: Request, booking_id: UUID, caller: PersonCaller, world: 
         cancel_url=Urls.booking_cancel(str(found.id)) if seen.can_cancel else None,
         cancel_until=seen.cancel_until if found.state == "booked" and seen.can_cancel else None,
         nearest_url=Urls.book_times(seen.hospital.code, found.department) if found.state in _ANOTHER else None,
-        visit_url=Urls.bill(str(found.visit_id)) if found.visit_id and found.state == "arrived" else None,
+        visit_url=Urls.bill(str(found.visit_id)) if found.visit_id and found.state in _HAS_BILL else None,
     )
     if not offers:
         return await show(request, tx, "booking.html", view)

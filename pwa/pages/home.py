@@ -102,7 +102,6 @@ async def home(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDe
     people = await people_of(tx, caller)
     day = china_day(tx.now)
     all_visits = await reading.visits_of_patient(tx, patient.id, limit=PAST + 10)
-    all_visits = [v for v in all_visits if v.day <= day]  # registered ahead: it stands among the bookings
     today = [v for v in all_visits if v.day == day or v.state == "open"]
     cards: list[VisitCard] = [c for c in [await card_of(tx, caller, v) for v in today] if c]
     past: list[VisitCard] = []

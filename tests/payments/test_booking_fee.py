@@ -4,9 +4,12 @@ from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
 
-from billing.service import registration
+from billing.service import lines, registration
 from billing.service.registration import FeeState
+from houfu.pushes import House as Pushes
 from kernel.clock import CHINA, china_day
+from notices.ports import Tell
+from notices.rules.reach import Kind
 from payments import flows
 from payments.service import refunds
 from people.service import hospitals
@@ -14,7 +17,7 @@ from tests.adapters.conftest import until
 from tests.payments.conftest import MOTHER, House
 from tests.payments.desk import sound
 from visits.flows import booking
-from visits.service import bookings
+from visits.service import bookings, reading
 from visits.service.bookings import Booking, Wish
 
 
@@ -46,6 +49,19 @@ async def due(house: House, made: Booking) -> registration.FeeDue:
         return await registration.fee_due(tx, await bookings.by_id(tx, made.id))
 
 
+async def listed(house: House) -> int:
+    """How many visits the mother is shown."""
+    async with house.db.begin() as tx:
+        return len(await reading.visits_of_patient(tx, house.mother.id))
+
+
+async def order_of(house: House, made: Booking) -> str:
+    """The registration order the hospital wrote ahead."""
+    async with house.db.begin() as tx:
+        (charge,) = await lines.lines_of(tx, made.visit_id or UUID(int=0))
+        return str(charge.order_id)
+
+
 async def sweep(house: House) -> None:
     """What the worker does every two seconds."""
     async with house.db.begin() as tx:
@@ -74,6 +90,10 @@ async def test_paid_up_front_and_back_when_she_cancels(house: House) -> None:
     made = await booked(house)
     assert (made.state, made.pay, made.fee_fen, made.visit_id is not None) == ("booked", "upfront", 100, True)
     assert (await due(house, made)).state is FeeState.OWED
+    assert await listed(house) == 0, "it is not her day yet"
+    tell = Tell(Kind.STEP, made.visit_id or UUID(int=0), house.mother.id, (await order_of(house, made),))
+    async with house.db.begin() as tx:
+        assert await Pushes().still(tx, tell, house.mother.id) is None
     await pays(house, made)
     assert (await due(house, made)).state is FeeState.PAID
     assert (house.taken, len(house.town.his.books.settlements)) == (100, 1)
@@ -93,6 +113,8 @@ async def test_paid_up_front_and_back_when_she_cancels(house: House) -> None:
 
     await until(back)
     await house.settle()
+    house.clock.move(days=2)
+    assert await listed(house) == 0, "she never came"
     assert house.taken == 0
     assert house.town.his.books.booked[made.slot] == 0
     await sound(house)

@@ -17,6 +17,7 @@ from api.routes import (
     terminals,
     visits,
     wechat,
+    words,
 )
 from intake.rules import example as his_example
 
@@ -63,8 +64,8 @@ _ROUND = {
 }  # fmt: skip
 _STEP = {
     "id": ORDER, "kind": "lab", "name": "抽血", "department": "检验科", "place": "2 楼抽血处", "state": "checked_in",
-    "preparation": ["先别吃东西，可以喝几口水。"], "note": None, "ahead": 3, "room": None, "result_flag": None,
-    "at": AT, "rank": 17,
+    "preparation": ["先别吃东西，可以喝几口水。"], "note": None, "ahead": 3, "queue_at": AT, "room": None,
+    "result_flag": None, "at": AT, "rank": 17,
 }  # fmt: skip
 _WISH = {
     "off_topics": ["bill"], "off_channels": ["sms"], "quiet_from": "21:30", "quiet_to": "07:00", "basic": False,
@@ -75,8 +76,11 @@ _CONTRACT = {
 }  # fmt: skip
 _GRANT: dict[str, Any] = {
     "id": BOND, "bond": BOND, "patient": "朱**", "relative": "示**", "kind": "pay", "relation": "daughter",
-    "depth": "none", "opened": [], "visit_id": None, "cap_fen": 50000, "ask_first": False, "until": None,
-    "state": "active",
+    "depth": "none", "opened": [], "calls": False, "visit_id": None, "cap_fen": 50000, "ask_first": False,
+    "until": None, "state": "active",
+}  # fmt: skip
+_WORD = {
+    "id": BOND, "code": "fine", "text": "我没事，别担心。", "to_patient": False, "relation": "", "at": AT,
 }  # fmt: skip
 _DIFFERENCE = {
     "id": LINE, "about": "settlement", "kind": "missing_at_his", "number": "HFS20261120…", "payment": "HFS20261120…",
@@ -110,14 +114,20 @@ MODELS: dict[type[BaseModel], Any] = {
     },
     consent.ContractOut: _CONTRACT,
     family.FamilyOut: {"given": [_GRANT], "held": []},
-    family.InviteBody: {**_OFFER, "patient_id": None, "visit_id": VISIT},
+    family.InviteBody: {**_OFFER, "patient_id": None, "visit_id": VISIT, "share": True},
+    family.WatchBody: {"depth": "results", "opened": ["gynaecology"], "calls": True},
+    family.ChoiceBody: {"kind": "share", "given": False},
+    family.ChoiceOut: {"kind": "share", "given": True, "version": "2026-1", "at": AT},
+    words.WordBody: {"code": "fine"},
+    words.WordOut: _WORD,
+    words.WordsOut: {"said": [_WORD], "can_say": {"fine": "我没事，别担心。"}},
     family.InvitedOut: {
         "id": BOND, "path": "/bind/k3v9…", "code": "482106", "code_expires_at": AT, "expires_at": LATER,
     },
     family.OfferOut: {**_OFFER, "patient": "朱**", "visit_id": VISIT, "expires_at": LATER},
     family.GrantOut: _GRANT,
     family.CodeBody: {"who": "19900000001", "code": "482106"},
-    family.LookOut: {"who": "示**", "page": "bill", "visit_id": VISIT, "at": AT},
+    family.LookOut: {"who": "示**", "relation": "daughter", "page": "bill", "visit_id": VISIT, "at": AT},
     family.GuardianBody: {"patient_number": "P0000003", "guardian_phone": "19900000004", "relation": "parent"},
     pay_links.LinkBody: {"amount_fen": 3780, "share": None},
     pay_links.LinkMadeOut: {"id": BOND, "path": "/l/q7Jt…", "amount_fen": 3780, "expires_at": LATER},

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from billing.rules import see_bill, see_payment
+from family_pay.rules import see_word
 from guide.rules import said
 from notices.rules import Row
 from people.rules import View
@@ -21,6 +22,7 @@ SEES: Mapping[str, See] = {
     "payment": see_payment,
     "step": _step,
     "visit": see_visit,
+    "word": see_word,
 }
 """Kind of a feed row → what of it a view sees; kinds not named here are shown whole or not at all."""
 

@@ -16,6 +16,7 @@ class ChargeItem(Base):
     Its five parts are the HIS's estimate until the insurance has paid; ``estimate`` keeps what that replaced.
     ``elsewhere``: {at, where, reference} of the hospital's own window, said while the line is being paid here.
     ``refund`` is how the last request to have it paid back stands (``billing.rules.RefundWish``).
+    ``far``: what was last told of it to companions who do not pay (``billing.service.shown.far_mark``).
     """
 
     __tablename__ = "charge_item"
@@ -55,6 +56,7 @@ class ChargeItem(Base):
     estimate: Mapped[dict[str, Any] | None] = column(4)
     insurance_class: Mapped[str | None] = column(3)
     category: Mapped[str | None] = column(5)
+    far: Mapped[str | None] = column(3)
     state: Mapped[str] = column(3)
     pay_first: Mapped[bool] = column(5)
     ordered_by: Mapped[str | None] = column(3)

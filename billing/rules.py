@@ -272,9 +272,11 @@ class NotDisputableError(HoufuError):
 
 # A bill, or the part of it in one category, in fen; fund + account + hospital + self = done. ``first``: to be paid
 # before it is done; ``prepaid``: paid, and not done yet. Both are the patient's own part, and neither is owed.
-_FIRST = ("first_fen", "prepaid_fen")
 _DONE = ("done_fen", "fund_fen", "account_fen", "hospital_fen", "self_fen")
-SUMS = (*_DONE, "payable_fen", "planned_fen", "paid_fen", *_FIRST)
+SUMS = (*_DONE, "payable_fen", "planned_fen", "paid_fen", "first_fen", "prepaid_fen")
+# What of it is told to who neither pays nor acts for the patient. A settlement of the insurance is spread over all
+# lines, hidden ones too, so such a viewer reads the hospital's own split, line by line.
+_FAR = {"fund_fen": "far_fund_fen", "account_fen": "far_account_fen", "self_fen": "far_self_fen"}
 PAYABLE_FIRST = frozenset({S.PLANNED, S.BILLABLE})
 """Where a line that is to be paid first can be paid: nobody has done it yet, or the department did not wait."""
 
@@ -290,6 +292,7 @@ class Money(NamedTuple):
     self_fen: int
     hospital_fen: int
     here: bool  # payable through Houfu: the visit is post-pay and the line is not excluded
+    estimate: tuple[int, int, int]  # fund, account, self as the hospital had split it, whatever the insurance did
 
 
 class Turn(NamedTuple):
@@ -302,10 +305,10 @@ class Turn(NamedTuple):
 def sums_by_category(lines: Iterable[Money]) -> dict[str, dict[str, int]]:
     """Sums per category ("" for what is not sensitive)."""
     found: dict[str, dict[str, int]] = {}
-    for state, category, amount, fund, account, own, hospital, here in lines:
+    for state, category, amount, fund, account, own, hospital, here, estimate in lines:
         part = found.get(category or "")
         if part is None:
-            part = found[category or ""] = dict.fromkeys(SUMS, 0)
+            part = found[category or ""] = dict.fromkeys((*SUMS, *_FAR.values()), 0)
         pile = PILE[state]
         if pile == "ordered":
             part["planned_fen"] += amount
@@ -319,6 +322,8 @@ def sums_by_category(lines: Iterable[Money]) -> dict[str, dict[str, int]]:
             part["account_fen"] += account
             part["self_fen"] += own
             part["hospital_fen"] += hospital
+            for name, fen in zip(_FAR.values(), estimate, strict=True):
+                part[name] += fen
             if state in _PAID:
                 part["paid_fen"] += own
             elif state == S.BILLABLE:
@@ -330,20 +335,26 @@ def seen_sums(sums: Mapping[str, Mapping[str, int]], view: View, turn: Iterable[
     """The sums a view is told: its categories only, but a payer the whole payable total.
 
     While a round lives (``turn``: ``Turn``'s two amounts) it is what is left of it that can be paid, and later lines
-    wait; who neither pays nor acts for the patient is told 0, because shares are no part of any category. Nor is such
-    a viewer told what is paid before it is done: that betrays how the visit is paid.
+    wait. Who neither pays nor acts for the patient is told what was done and what is ordered, and nothing of paying:
+    when a free line is booked, and how the insurance's money is spread, depends on lines they may not know of.
     """
     made = dict.fromkeys(SUMS, 0)
-    told = SUMS if knows_mode(view) else [name for name in SUMS if name not in _FIRST]
-    for key, part in sums.items():
-        if view.sees(Depth.BILL, key or None):
-            for name in told:
+    known = [part for key, part in sums.items() if view.sees(Depth.BILL, key or None)]
+    if not knows_mode(view):
+        for part in known:
+            for name in ("done_fen", "planned_fen"):
                 made[name] += part[name]
+            for name, far in _FAR.items():
+                made[name] += part[far]
+        return made
+    for part in known:
+        for name in SUMS:
+            made[name] += part[name]
     if view.pays:
         made["payable_fen"] = sum(part["payable_fen"] for part in sums.values())
     if turn is not None:
         left, paid = turn
-        made["payable_fen"] = left if view.pays or view.staff else 0
+        made["payable_fen"] = left
         made["paid_fen"] += paid if view.owner or view.staff else 0
         made["first_fen"] = 0
     return made
@@ -355,14 +366,16 @@ def knows_mode(view: View) -> bool:
 
 
 def seen_line(line: Mapping[str, Any], view: View) -> dict[str, Any]:
-    """A line as this view sees it; what can be done with it is told to the patient's side alone."""
+    """A line as this view sees it; what can be done with it is told to the patient's side alone.
+
+    Who neither pays nor acts for the patient is told whether it was done, and the hospital's own split of it.
+    """
     made = dict(line)
     if not knows_mode(view):
         made["pay_first"] = made["going_back"] = False
-        if made["state"] in (S.PREPAYING, S.PREPAID):
-            made["state"] = S.PLANNED.value
-        elif made["state"] == S.REFUNDED and made["executed_at"] is None:
-            made["state"] = S.ABORTED.value
+        gone = S.REVERSED if made["executed_at"] else S.ABORTED
+        made["state"] = {"ordered": S.PLANNED, "done": S.BILLABLE}.get(made["pile"], gone).value
+        made.update(made["estimate"] or {}, estimate=None, hospital_fen=0)
     if not view.owner:
         made.update(category=None, can_dispute=False, can_abandon=False, can_refund=False, refund=None, order_id=None)
     return made
@@ -371,6 +384,8 @@ def seen_line(line: Mapping[str, Any], view: View) -> dict[str, Any]:
 def see_bill(row: Row, view: View) -> dict[str, Any] | None:
     """What of a ``bill.line`` row a view sees: the line and sums, only the payable total (a payer), or nothing."""
     sums = seen_sums(row.payload["sums"], view, row.payload["turn"])
+    if row.audience is Audience.PAYERS and not knows_mode(view):
+        return None
     if view.shows(Audience.BILL, row.category):
         return {"line": seen_line(row.payload["line"], view), "sums": sums}
     return {"sums": sums} if view.pays else None

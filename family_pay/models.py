@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped
 
 from kernel.db import Base, column
@@ -32,11 +32,31 @@ class Invitation(Base):
     depth: Mapped[int] = column(3)
     opened: Mapped[list[str]] = column(5)
     signs: Mapped[bool] = column(3)
+    calls: Mapped[bool] = column(3, server_default=text("false"))
     visit_id: Mapped[UUID | None] = column(3)
     state: Mapped[str] = column(3)
     created_at: Mapped[datetime] = column(3)
     accepted_by: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
     ended_at: Mapped[datetime | None] = column(3)
+
+
+class Message(Base):
+    """One ready-made sentence between a patient and her companions; ``slot`` lets one through in a few seconds.
+
+    ``rank`` orders those of a visit.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (UniqueConstraint("visit_id", "sender_id", "slot"),)
+    id: Mapped[UUID] = column(3, primary_key=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"))
+    sender_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    to_patient: Mapped[bool] = column(3)
+    relation: Mapped[str] = column(3)
+    code: Mapped[str] = column(3)
+    slot: Mapped[int] = column(2)
+    rank: Mapped[int] = column(2)
+    at: Mapped[datetime] = column(3)
 
 
 class Guesses(Base):

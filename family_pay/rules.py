@@ -1,12 +1,17 @@
 """What a patient may offer a relative, and how long an invitation is good."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 from kernel.errors import HoufuError, Kind
 from kernel.lifecycle import Lifecycle
-from people.rules import Depth
+from notices.rules import Row
+from people.rules import Depth, View
+from words import messages
+from words.family import relation as relation_label
 
 CODE_LIVES = timedelta(minutes=10)
 LINK_LIVES = timedelta(hours=24)
@@ -58,6 +63,13 @@ class EmptyOfferError(HoufuError):
     code = "empty_offer"
 
 
+class SharingOffError(HoufuError):
+    """Nobody may look before the patient has agreed to share at all."""
+
+    code = "sharing_off"
+    kind = Kind.CONFLICT
+
+
 class InviteExpiredError(HoufuError):
     """Too old, withdrawn, or never there: all answered alike."""
 
@@ -106,6 +118,46 @@ class GuardianRefusedError(HoufuError):
     kind = Kind.CONFLICT
 
 
+class UnknownWordError(HoufuError):
+    """No such sentence, or it is the other side's to say."""
+
+    code = "validation"
+
+
+class WordsOverError(HoufuError):
+    """The visit is over."""
+
+    code = "words_over"
+    kind = Kind.CONFLICT
+
+
+class WordsTooFastError(HoufuError):
+    """The last one was a few seconds ago."""
+
+    code = "words_too_fast"
+    kind = Kind.TOO_MANY
+
+
+class WordsManyError(HoufuError):
+    """As many as anybody needs in one visit."""
+
+    code = "words_many"
+    kind = Kind.TOO_MANY
+
+
+WORDS_APART = 5  # seconds
+WORDS_AT_MOST = 30  # of one sender in one visit
+
+
+def see_word(row: Row, view: View) -> Mapping[str, Any] | None:
+    """What of a ``word`` row a view sees: it is the family's, no business of the desks."""
+    if view.staff or not view.shows(row.audience, row.category):
+        return None
+    word = row.payload["word"]
+    said = messages.sentence(word["code"], to_patient=word["to_patient"])
+    return {"word": {**word, "text": said, "who": relation_label(word["relation"]) if word["to_patient"] else None}}
+
+
 class PayLinkState(StrEnum):
     """What whoever opens a pay link finds."""
 
@@ -142,6 +194,7 @@ class Offer:
         depth: how much of the visit the relative watches; ``NOTHING`` for not at all.
         opened: sensitive categories opened one by one; only with a depth.
         signs: may sign the letter ahead.
+        calls: is shown the patient's telephone number; only with a depth.
     """
 
     relation: Relation
@@ -151,6 +204,7 @@ class Offer:
     depth: Depth = Depth.NOTHING
     opened: frozenset[str] = frozenset()
     signs: bool = False
+    calls: bool = False
 
     def checked(self, categories: frozenset[str]) -> "Offer":
         """The offer itself, when it can be made.
@@ -159,7 +213,7 @@ class Offer:
             EmptyOfferError: nothing in it, a depth only the patient has, an unknown category, a cap that is no money.
         """
         nothing = not (self.pays or self.signs or self.depth > Depth.NOTHING)
-        idle = bool(self.opened) and self.depth is Depth.NOTHING
+        idle = (bool(self.opened) or self.calls) and self.depth is Depth.NOTHING
         poor = self.cap_fen is not None and (self.cap_fen <= 0 or not self.pays)
         if nothing or idle or poor or self.depth > Depth.RESULTS or not self.opened <= categories:
             raise EmptyOfferError

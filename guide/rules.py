@@ -1,6 +1,8 @@
 """Which of the open steps comes next: where one is called, then where one waits, then by turn and queue."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from words.guide import preparation
@@ -39,6 +41,48 @@ def next_step(steps: Sequence[Step]) -> Step | None:
     """
     going = [s for s in steps if s["state"] in OPEN]
     return min(going, key=_turn, default=None)
+
+
+# How long one patient takes at such a door, in minutes, at least and at most; nobody has measured this hospital's yet.
+_EACH = {
+    "registration": (1, 3),
+    "lab": (1, 4),
+    "imaging": (5, 12),
+    "procedure": (8, 20),
+    "consultation": (5, 12),
+    "medication": (1, 3),
+}
+_FRESH = timedelta(minutes=15)
+_ROUND = 5  # minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """About when it is somebody's turn, by what the hospital said at ``heard``; ``old``: it may have changed since.
+
+    ``passed``: by that word it should have been by now.
+    """
+
+    begin: datetime
+    end: datetime
+    heard: datetime
+    old: bool
+    passed: bool
+
+
+def turn_of(step: Step, now: datetime) -> Turn | None:
+    """About when it is this step's turn; None where the hospital has said nothing of a queue, or it is over."""
+    if step["state"] not in ("placed", "checked_in") or step.get("ahead") is None or not step.get("queue_at"):
+        return None
+    heard = datetime.fromisoformat(str(step["queue_at"]))
+    least, most = _EACH.get(step["kind"], (5, 15))
+    begin = _down(heard + timedelta(minutes=least * step["ahead"]))
+    end = _down(heard + timedelta(minutes=most * (step["ahead"] + 1) + _ROUND - 1))
+    return Turn(begin, end, heard, old=now - heard > _FRESH, passed=now > end)
+
+
+def _down(moment: datetime) -> datetime:
+    return moment.replace(minute=moment.minute - moment.minute % _ROUND, second=0, microsecond=0)
 
 
 def _turn(step: Step) -> tuple[int, int, int, int]:

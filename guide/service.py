@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from guide.rules import in_order, next_step, ready, said
+from guide.rules import Turn, in_order, next_step, ready, said, turn_of
 from kernel.db import Tx
 from people.rules import Audience, View
 from visits.rules import seen_step
 from visits.service import orders
 
-__all__ = ["next_step", "ready", "seen", "steps_of"]
+__all__ = ["Turn", "next_step", "ready", "seen", "steps_of", "turn_of"]
 
 
 def seen(step: dict[str, Any], view: View) -> dict[str, Any]:

@@ -41,7 +41,7 @@ async def settle_in(db: Database, hospital_id: UUID, appid: str, openids: dict[s
     await _sign(Database(db.engine, db.vault, clock, db.subscribers, db.jobs), clock, hospital_id, actors[MOTHER])
     async with db.begin() as tx:
         for who, offer in FAMILY.items():
-            invited = await invitations.invite(tx, actors[MOTHER], actors[MOTHER].id, offer)
+            invited = await invitations.invite(tx, actors[MOTHER], actors[MOTHER].id, offer, agrees=True)
             await tx.session.flush()
             await invitations.accept(tx, actors[who], invited.token)
 

@@ -30,7 +30,7 @@ from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
 from people.events import WeChatMessageReported
-from people.service import wechat_account
+from people.service import access, wechat_account
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -186,6 +186,11 @@ async def _forget_codes(world: World) -> None:
         await telling.forget(tx)
 
 
+async def _forget_looks(world: World) -> None:
+    async with world.db.begin() as tx:
+        await access.forget_looks(tx)
+
+
 async def _forget_wechat(world: World) -> None:
     async with world.db.begin() as tx:
         await wechat_account.forget_old(tx)
@@ -262,6 +267,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("consent.lapsed", 600, _lift_lapsed),
     Sweep("billing.creditor", 300, _take_over),
     Sweep("visits.forgotten", 60, _end_forgotten),
+    Sweep("people.looks", 3600, _forget_looks),
     Sweep("visits.his", 1, _deliver_calls, woken=True),
     Sweep("visits.bookings", 2, _bookings),
     Sweep("intake.parked", 5, _parked),

@@ -131,7 +131,9 @@ def draw(row: Row, view: View, face: Hashable) -> str | None:
 
 
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Sorted: a row on its way and the same row out of the database order their names otherwise, and a stream that had
+    # to wait for something hidden would read differently.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _error_page() -> Any:

@@ -11,14 +11,17 @@ from kernel.db import Base, column
 
 
 class Feed(Base):
-    """One feed; its row lock is what numbers rows and what every change of the subject waits for."""
+    """One feed; its row lock is what numbers rows and what every change of the subject waits for.
+
+    ``ranks`` counts for each sensitive category by itself ("" for none), so that none shows in another's numbers.
+    """
 
     __tablename__ = "feed"
     subject: Mapped[UUID] = column(3, primary_key=True)
     kind: Mapped[str] = column(2)
     patient_id: Mapped[UUID] = column(3)
     last_seq: Mapped[int] = column(2)
-    last_rank: Mapped[int] = column(2)
+    ranks: Mapped[dict[str, Any]] = column(5)
 
 
 class FeedRow(Base):

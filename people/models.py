@@ -219,7 +219,8 @@ class LoginCode(Base):
 class Grant(Base):
     """What one relative may see and do for one patient; ``visit_id`` empty means standing.
 
-    ``cap_fen`` and ``ask_first`` bind payments under it; ``proof`` says how it came about (invitation, desk, his);
+    ``calls``: the patient's telephone number is shown to the relative. ``cap_fen`` and ``ask_first`` bind payments
+    under it; ``proof`` says how it came about (invitation, desk, his);
     grants that were made together share a ``bond`` and are ended together.
     """
 
@@ -237,6 +238,7 @@ class Grant(Base):
     depth: Mapped[int] = column(3)
     opened: Mapped[list[str]] = column(4)
     visit_id: Mapped[UUID | None] = column(3)
+    calls: Mapped[bool] = column(3, server_default=text("false"))
     cap_fen: Mapped[int | None] = column(4)
     ask_first: Mapped[bool] = column(3, server_default=text("false"))
     proof: Mapped[str] = column(3, server_default=text("'invitation'"))
@@ -247,15 +249,33 @@ class Grant(Base):
     ended_at: Mapped[datetime | None] = column(3)
 
 
+class Choice(Base):
+    """A person agreed to something, or took it back: evidence, never changed; the one with the highest number counts.
+
+    ``kind``: see ``people.rules.ChoiceKind``. ``version`` and ``text_sha256`` name the sentence that was read.
+    """
+
+    __tablename__ = "choice"
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
+    kind: Mapped[str] = column(2, primary_key=True)
+    number: Mapped[int] = column(2, primary_key=True, autoincrement=False)
+    given: Mapped[bool] = column(3)
+    version: Mapped[str] = column(1)
+    text_sha256: Mapped[bytes] = column(1)
+    chosen_by: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    at: Mapped[datetime] = column(3)
+
+
 class Look(Base):
-    """One look of somebody at somebody else's visit; the patient can read these."""
+    """One look of somebody at somebody else's visit; the patient can read these, for ``people.rules.LOOKS_KEPT``."""
 
     __tablename__ = "look"
-    __table_args__ = (Index("ix_look_patient", "patient_id", "at"),)
+    __table_args__ = (Index("ix_look_patient", "patient_id", "at"), Index("ix_look_at", "at"))
     id: Mapped[UUID] = column(3, primary_key=True)
     patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
     viewer: Mapped[str] = column(3)
     viewer_name: Mapped[str] = column(3)
+    relation: Mapped[str] = column(3, server_default=text("''"))
     visit_id: Mapped[UUID | None] = column(3)
     page: Mapped[str] = column(2)
     at: Mapped[datetime] = column(3)

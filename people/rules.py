@@ -1,8 +1,8 @@
 """Who may see what of whom, decided without asking anybody: grants in, a view out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
@@ -65,6 +65,60 @@ class MissedCall(StrEnum):
     REPORT = "report"  # at the guide desk, then behind the next few
     KIOSK = "kiosk"  # at a machine in the hall, then behind the next few
     AGAIN = "book_again"  # the number is gone; another is booked
+
+
+class ChoiceKind(StrEnum):
+    """What a person agrees to by itself, apart from all else; taking it back costs no care."""
+
+    SHARE = "share"  # relatives may see, as far as each was let
+    CREDIT = "credit"  # a debt may be reported to the city's credit platform, after notice
+    LOCATION = "location"  # the phone may say where in the hospital it is
+
+
+LOOKS_KEPT = timedelta(days=3 * 366)
+"""How long it is kept who looked: the three years for which the law wants processing recorded."""
+ONE_SITTING = timedelta(minutes=20)  # an open stream is begun anew every quarter of an hour
+
+
+@dataclass(frozen=True, slots=True)
+class LookFact:
+    """One look: the viewer's key, masked name and relation, at which page of which visit."""
+
+    viewer: str
+    who: str
+    relation: str
+    page: str
+    visit_id: UUID | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Looks of one sitting told as one; ``times`` looks from ``first`` to ``last``."""
+
+    who: str
+    relation: str
+    page: str
+    visit_id: UUID | None
+    first: datetime
+    last: datetime
+    times: int
+
+
+def sittings(looks: Iterable[LookFact]) -> list[Looked]:
+    """Looks of the same viewer at the same thing, each soon after the other, as one; newest first."""
+    found: list[Looked] = []
+    latest: dict[tuple[str, str, UUID | None], int] = {}
+    for one in sorted(looks, key=lambda look: look.at):
+        key = (one.viewer, one.page, one.visit_id)
+        place = latest.get(key)
+        if place is not None and one.at - found[place].last <= ONE_SITTING:
+            was = found[place]
+            found[place] = replace(was, last=one.at, times=was.times + 1)
+            continue
+        latest[key] = len(found)
+        found.append(Looked(one.who, one.relation, one.page, one.visit_id, one.at, one.at, 1))
+    return sorted(found, key=lambda sitting: sitting.last, reverse=True)
 
 
 class Creditor(StrEnum):
@@ -142,13 +196,25 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The visit somebody wants to look at."""
+    """The visit somebody wants to look at.
+
+    ``stages``: sensitive category ("" for what is not sensitive) of its encounters → whether one is going on. Empty:
+    nothing in it is sensitive. For who may not know a category, a visit that is nothing but that was never there, and
+    one that goes on in that alone has ended.
+    """
 
     patient_id: UUID
     hospital_id: UUID
     visit_id: UUID
     ended: bool
     settled: bool
+    stages: tuple[tuple[str, bool], ...] = ()
+
+    def lasts_for(self, opened: frozenset[str]) -> bool:
+        """Whether something of it goes on that is known to whom these categories are open."""
+        if self.ended or not self.stages:
+            return not self.ended
+        return any(going and (not c or c in opened) for c, going in self.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +282,8 @@ class GrantFact:
 def view_from(grants: Iterable[GrantFact], subject: Subject, now: datetime) -> View:
     """Join the live grants of one relative on one patient into the view of one visit.
 
-    A watcher's grant shuts when the visit has ended; a payer keeps amount and hospital until it is settled, and a
-    guardian keeps everything. Each category is seen as deep as the deepest grant *that opened it* goes.
+    A watcher's grant shuts when all the visit that it opens has ended; a payer keeps amount and hospital until it is
+    settled, and a guardian keeps everything. Each category is seen as deep as the deepest grant *that opened it* goes.
     """
     depth, pays, owner = Depth.NOTHING, False, False
     opened: dict[str, Depth] = {}
@@ -229,7 +295,7 @@ def view_from(grants: Iterable[GrantFact], subject: Subject, now: datetime) -> V
         owner = owner or grant.kind is GrantKind.GUARD
         pays = pays or grant.kind is GrantKind.PAY
         if (grant.kind is GrantKind.PAY and not subject.settled) or (
-            grant.kind is GrantKind.WATCH and not subject.ended
+            grant.kind is GrantKind.WATCH and subject.lasts_for(grant.opened)
         ):
             reach = min(grant.depth, Depth.RESULTS)
             depth = max(depth, reach)
@@ -254,6 +320,7 @@ class Action(StrEnum):
     DISPUTE = "dispute"
     LEAVE = "leave"
     PAY = "pay"
+    SEND_WORD = "send_word"
     ASK_FAMILY = "ask_family"
     SIGN = "sign"
     BOOK = "book"
@@ -306,6 +373,8 @@ def may(action: Action, view: View, *, role: Role | None = None, signs: bool = F
         return role in _ROLES.get(action, frozenset())
     if action in _DEPTHS:
         return view.depth >= _DEPTHS[action]
+    if action is Action.SEND_WORD:
+        return view.owner or view.depth >= Depth.STEPS
     if action in (Action.PAY, Action.SEE_TOTAL):
         return view.pays or view.owner
     if action in (Action.SIGN, Action.BOOK):

@@ -76,12 +76,25 @@ async def prefs_of(request: Request, tx: Tx, *, worker: bool = True) -> Prefs:
 
 
 async def show(
-    request: Request, tx: Tx, template: str, view: object, nav: object | None = None, status: int = 200
+    request: Request,
+    tx: Tx,
+    template: str,
+    view: object,
+    nav: object | None = None,
+    status: int = 200,
+    *,
+    private: bool = False,
 ) -> Response:
-    """Draw a page for this reader."""
+    """Draw a page for this reader.
+
+    Args:
+        private: it shows somebody else's visit, so the worker keeps no copy: shut is shut without a network, too.
+    """
     prefs = await prefs_of(request, tx)
     draw = renderer()
     response = packed(request, draw.page(template, view, prefs, nav), status, draw.headers(prefs))
+    if private:
+        response.headers["X-Keep"] = "no"
     if prefs.first_visit:
         keep(response, SHEET, draw.assets.css_hash[7:19])
     return response

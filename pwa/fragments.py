@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from pwa.render import Renderer, renderer
-from pwa.views import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, VisitState
+from pwa.views import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, VisitState, Word
 from words import live, money
 from words.pages import Pages
 
@@ -23,8 +23,8 @@ def render_row(row: Mapping[str, Any], show: Show, draw: Renderer | None = None)
     """The HTML of one SSE message; "" when the row changes nothing on this page.
 
     Args:
-        row: ``{"kind": "bill.line"|"step"|"visit"|"payment", "data": {...}}`` plus an optional ``"at"`` (ISO or aware
-            datetime); amounts in ``data["sums"]`` are already those of the viewer.
+        row: ``{"kind": "bill.line"|"step"|"visit"|"payment"|"word", "data": {...}}`` plus an optional ``"at"`` (ISO or
+            aware datetime); amounts in ``data["sums"]`` are already those of the viewer.
         show: for whom and on which page.
         draw: a renderer, the process's own by default.
     """
@@ -34,6 +34,7 @@ def render_row(row: Mapping[str, Any], show: Show, draw: Renderer | None = None)
         "step": _step,
         "visit": _visit,
         "payment": _payment,
+        "word": _word,
     }
     parts = makers[row["kind"]](row["data"], show, draw, row)
     return "".join(parts).replace("\n", "")
@@ -140,6 +141,21 @@ def _payment(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> l
     return []
 
 
+def _word(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list[str]:
+    word = word_of(data["word"])
+    said = f"{word.who}：{word.text}" if word.who else word.text
+    note = _partial("note", draw.part("_live/note.html", key=f"w-{word.id}", text=said, aloud=True), "innerHTML")
+    if show.surface == "story":
+        return [_incoming(_macro(draw, "_story.html", "word", word)), note]
+    return [note] if show.may_act else []
+
+
+def word_of(data: Row) -> Word:
+    """A sentence of a ``word`` feed row, as its reader reads it."""
+    at = datetime.fromisoformat(data["at"])
+    return Word(data["id"], data["rank"], at, data["who"] or "", data["text"])
+
+
 def status_line(step: Step) -> str | None:
     """The companion's face-sized line after a step changed: 正在做：抽血 · 前面 2 人; None when it says nothing new."""
     if step.state not in {"checked_in", "called", "performed", "result"}:
@@ -156,10 +172,14 @@ def story_entry(row: Mapping[str, Any], show: Show) -> StoryEntry | None:
     The page drawn afresh is the story entries of the visit's feed rows, newest first, one per id.
     """
     data, words = row["data"], Pages.companion
+    if row["kind"] == "word":
+        return None
     if row["kind"] == "step":
         step = Step.of(data["step"])
         at = step.at or _row_at(row, show)
         detail = None if step.state not in {"placed", "checked_in"} else step.place
+        if step.state == "result" and step.result_flag:
+            detail = Pages.guide.flags.get(step.result_flag)
         return _entry(f"s{step.id}-{step.state}", at, words.events[step.state].format(name=step.name), detail)
     if row["kind"] == "bill.line":
         if "line" not in data:

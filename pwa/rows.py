@@ -115,6 +115,7 @@ class Step:
     room: str | None = None
     result_flag: str | None = None
     at: datetime | None = None
+    queue_at: datetime | None = None
 
     @classmethod
     def of(cls, row: Row) -> "Step":
@@ -122,7 +123,7 @@ class Step:
         known = {name: row[name] for name in cls.__slots__ if name in row}
         known["id"] = str(known["id"])
         known["preparation"] = tuple(known.get("preparation") or ())
-        known["at"] = _at(known.get("at"))
+        known["at"], known["queue_at"] = _at(known.get("at")), _at(known.get("queue_at"))
         return cls(**known)
 
 
@@ -231,6 +232,17 @@ class StoryEntry:
     title: str
     detail: str | None = None
     amount_fen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A ready-made sentence, as its reader reads it; ``who`` sent it, empty for the reader's own."""
+
+    id: str
+    rank: int
+    at: datetime
+    who: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,9 +120,11 @@ REGIONS = [
     v.Region("proxy", "四、家属代签", Markup("<p>患者不方便时，可由患者同意的家人代签。</p>")),
     v.Region("doctor", "五、医生签名", Markup("<p>由接诊医生在诊间签。</p>")),
 ]
+CATEGORIES = (("gynaecology", "妇科"), ("infection", "传染病"), ("psychiatry", "心理科"))
+_OPEN = tuple((code, name, code == "infection") for code, name in CATEGORIES)
 GRANTS = [
-    v.GrantCard("g1", "示例丙", "女儿", True, True, "bill", 50000),
-    v.GrantCard("g2", "示例丁", "儿子", False, True, "steps", until=at(23, 59)),
+    v.GrantCard("g1", "示例丙", "女儿", True, True, "bill", 50000, calls=True, categories=_OPEN),
+    v.GrantCard("g2", "示例丁", "儿子", False, True, "steps", until=at(23, 59), categories=_OPEN, scope=True),
     v.GrantCard("g3", "示例戊", "丈夫", True, False, state="offered"),
 ]
 RELATIONS = (("daughter", "女儿"), ("son", "儿子"), ("spouse", "爱人"), ("other", "别的家人"))

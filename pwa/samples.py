@@ -11,6 +11,7 @@ from pwa.sample_morning import (
     CALLS,
     CANCELLED,
     CARDS,
+    CATEGORIES,
     DONE,
     GRANTS,
     HEAD,
@@ -36,7 +37,7 @@ from pwa.sample_morning import (
     step_row,
 )
 from pwa.sample_states import states
-from words import errors
+from words import choices, errors, messages
 from words.pages import Pages
 
 __all__ = ["HEAD", "NOW", "PHONE", "Sample", "line_row", "samples", "step_row"]
@@ -156,6 +157,47 @@ REMINDERS = Reminders(
 
 
 def _family() -> dict[str, Sample]:
+    return {
+        "family": Sample(
+            "family.html",
+            v.Family(
+                ME,
+                GRANTS,
+                (GRANTS[1],),
+                (
+                    v.Look("女儿 示**", "看了检查进度", at(9, 32), at(10, 17), 4),
+                    v.Look("女儿 示**", "看了账单", at(10, 2)),
+                ),
+            ),
+            v.Nav("family", "v1"),
+        ),
+        "family-empty": Sample("family.html", v.Family(ME, (), (), ()), v.Nav("family", "v1")),
+        "family-shut": Sample("family.html", v.Family(ME, GRANTS[:1], (), (), shares=False), v.Nav("family")),
+        "choices": Sample(
+            "choices.html",
+            v.Choices(
+                ME,
+                (
+                    v.ChoiceRow("share", choices.NAMES["share"], choices.SAYS["share"], False, at(9, 32), "2026-1"),
+                    v.ChoiceRow("credit", choices.NAMES["credit"], choices.SAYS["credit"], True, at(9, 2), "2026-1"),
+                    v.ChoiceRow("location", choices.NAMES["location"], choices.SAYS["location"], None),
+                ),
+                (("h1", HOSPITAL, at(9, 0, -20)),),
+                ("女儿 示**", "儿子 示**"),
+                ((at(9, 32), "分享给家人", False), (at(9, 0), "分享给家人", True)),
+            ),
+        ),
+        "invite": Sample(
+            "invite.html",
+            v.Invite(ME, relations=RELATIONS, categories=CATEGORIES, visit_id="v1", agrees=False),
+        ),
+        "invite-qr": Sample("invite.html", v.Invite(ME, "http://127.0.0.1/bind/k3v9", "/qr.png", at(10, 24, 1))),
+        "bind": Sample("bind.html", v.Bind("k3v9", "示例甲", "女儿", True, True, "bill", 50000, None, True)),
+        **_companion(),
+    }
+
+
+def _companion() -> dict[str, Sample]:
     entries = [
         v.StoryEntry("s2-checked_in", 5, at(10, 18), "到了，等叫号：抽血", "2 楼抽血处"),
         v.StoryEntry("c4-billable", 4, at(9, 40), "心电图已做完，记入账单", None, 3000),
@@ -163,19 +205,44 @@ def _family() -> dict[str, Sample]:
         v.StoryEntry("s1-performed", 2, at(9, 12), "做完了：看医生"),
         v.StoryEntry("v-open", 1, at(9, 0), "到了医院，开始看病"),
     ]
+    said = (
+        v.Word("w2", 7, at(10, 19), "女儿", messages.TO_PATIENT["here"]),
+        v.Word("w1", 6, at(10, 16), "您", messages.TO_FAMILY["waiting"]),
+    )
     return {
-        "family": Sample(
-            "family.html",
-            v.Family(ME, GRANTS, (GRANTS[1],), (v.Look("女儿", "看了账单", at(10, 2)),)),
-            v.Nav("family", "v1"),
-        ),
-        "family-empty": Sample("family.html", v.Family(ME, (), (), ()), v.Nav("family", "v1")),
-        "invite": Sample("invite.html", v.Invite(ME, relations=RELATIONS)),
-        "invite-qr": Sample("invite.html", v.Invite(ME, "http://127.0.0.1/bind/k3v9", "/qr.png", at(10, 24, 1))),
-        "bind": Sample("bind.html", v.Bind("k3v9", "示例甲", "女儿", True, True, "bill", 50000, None, True)),
         "companion": Sample(
             "companion.html",
-            v.Companion(HEAD, "妈妈", "到了，等叫号：抽血 · 前面 3 人", entries, None, True, SUMS, True, "13800000000"),
+            v.Companion(
+                HEAD,
+                "妈妈",
+                "到了，等叫号：抽血 · 前面 3 人",
+                entries,
+                None,
+                True,
+                SUMS,
+                True,
+                "13800000000",
+                next=STEPS[1],
+                turn=Pages.companion.turn("10:25", "10:45", passed=False),
+                heard=Pages.companion.heard("10:20", old=False),
+                done=(2, 5),
+                talk=v.Talk("/x", said, tuple(messages.TO_PATIENT.items()), Pages.companion.talk),
+            ),
+        ),
+        "companion-own": Sample(
+            "companion.html",
+            v.Companion(
+                HEAD,
+                "本人",
+                "到了，等叫号：抽血 · 前面 3 人",
+                entries,
+                None,
+                sums=SUMS,
+                next=STEPS[1],
+                done=(2, 5),
+                talk=v.Talk("/x", said, tuple(messages.TO_FAMILY.items()), Pages.companion.talk_family, "慢一点。"),
+                watchers=(v.Watcher("女儿 示**", Pages.family.depth["bill"]),),
+            ),
         ),
         "companion-closed": Sample("companion.html", v.Companion(HEAD, "妈妈", "", (), None, False)),
     }

@@ -21,6 +21,7 @@ class Urls:
     login_enrol = "/login/enrol"
     login_wechat = "/login/wechat"
     settings = "/settings"
+    choices = "/choices"
     payments = "/payments"
     reminders = "/settings/reminders"
     reminders_test = "/settings/reminders/test"
@@ -162,6 +163,16 @@ class Urls:
     def companion(visit: str) -> str:
         """The companion's story of the visit."""
         return f"/visits/{visit}/story"
+
+    @staticmethod
+    def words(visit: str) -> str:
+        """Say a ready-made sentence to the other side (POST ``code``)."""
+        return f"/visits/{visit}/words"
+
+    @staticmethod
+    def watch(bond: str) -> str:
+        """Change what a relative sees (POST ``depth``, ``toggle``, ``calls``)."""
+        return f"/family/{bond}/watch"
 
     @staticmethod
     def pay(visit: str) -> str:

@@ -30,15 +30,30 @@ from pwa.desk_views import (
     ToStage,
     TroubledCall,
 )
+from pwa.family_views import (
+    Bind,
+    ChoiceRow,
+    Choices,
+    Companion,
+    Family,
+    GrantCard,
+    Invite,
+    InviteCode,
+    Look,
+    Talk,
+    Watcher,
+)
 from pwa.home_views import Home, Invitation, Person, VisitCard, Visits
 from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
 from pwa.reminder_views import Reminders
-from pwa.rows import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState
+from pwa.rows import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState, Word
 
 __all__ = [
     "Ask",
     "Bill",
     "Bind",
+    "ChoiceRow",
+    "Choices",
     "Companion",
     "Desk",
     "DeskDispute",
@@ -88,12 +103,15 @@ __all__ = [
     "StuckPayment",
     "Sums",
     "Surface",
+    "Talk",
     "ToStage",
     "TroubledCall",
     "VisitCard",
     "VisitHead",
     "VisitState",
     "Visits",
+    "Watcher",
+    "Word",
 ]
 
 
@@ -236,104 +254,6 @@ class Sheet:
     qr: str
     steps: Sequence[SheetStep]
     back: str
-
-
-@dataclass(frozen=True, slots=True)
-class GrantCard:
-    """Who may see or pay what. ``depth`` steps|bill|results; ``cap_fen`` per payment; ``ask_first`` above it."""
-
-    id: str
-    who: str
-    relation: str
-    pays: bool
-    watches: bool
-    depth: str | None = None
-    cap_fen: int | None = None
-    until: datetime | None = None
-    opened: Sequence[str] = ()
-    state: str = "active"
-    signs: bool = False
-    guards: bool = False
-    limits_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One look by somebody at something, as the patient reads it."""
-
-    who: str
-    what: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """Those who may see and pay for ``person``, those ``person`` may act for, and who looked."""
-
-    person: Person
-    grants: Sequence[GrantCard]
-    acting_for: Sequence[GrantCard]
-    looks: Sequence[Look]
-
-
-@dataclass(frozen=True, slots=True)
-class Invite:
-    """An invitation: before it is made (``url`` None) the choices, then QR and link."""
-
-    person: Person
-    url: str | None = None
-    qr_url: str | None = None
-    until: datetime | None = None
-    relations: Sequence[tuple[str, str]] = ()
-    error: str | None = None
-    code: str | None = None
-    categories: Sequence[tuple[str, str]] = ()
-    visit_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bind:
-    """The relative's side of an invitation: whose, and what it opens."""
-
-    token: str
-    patient: str
-    relation: str
-    pays: bool
-    watches: bool
-    depth: str | None
-    cap_fen: int | None
-    until: datetime | None
-    needs_name: bool = False
-    error: str | None = None
-    signs: bool = False
-    opened: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class InviteCode:
-    """Where a spoken code is typed in; ``who`` is the inviter's phone or identity number."""
-
-    who: str = ""
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Companion:
-    """The story of a visit for somebody far away. ``shared`` False says so instead of showing anything."""
-
-    visit: VisitHead
-    who: str
-    status: str
-    entries: Sequence[StoryEntry]
-    stream_url: str | None
-    shared: bool = True
-    sums: Sums | None = None
-    can_pay: bool = False
-    phone: str | None = None
-
-    def show(self, now: datetime) -> Show:
-        """The ``Show`` a push to this page must be drawn with."""
-        return Show(self.visit.id, now, "story", may_pay=self.can_pay, money=self.sums is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,11 +98,12 @@ async def head_of(tx: Tx, visit: Visit, hospital: Hospital, view: View) -> Visit
     whole = view.owner or view.staff
     name = patients.name_of(tx, patient) if whole else patient.name_masked
     # Where somebody goes is a step: whoever only pays learns the hospital, and a hidden department from nobody.
-    first = next(iter(await reading.encounters_of(tx, visit.id)), None)
-    department = await hospitals.department(tx, hospital.id, first.department) if first else None
-    if first is None or department is None or not view.sees(Depth.STEPS, department.sensitive):
-        return VisitHead(str(visit.id), hospital.name, name, None, visit.opened_at)
-    return VisitHead(str(visit.id), hospital.name, name, department.name, visit.opened_at, doctor=first.doctor)
+    known = [e for e in await reading.encounters_of(tx, visit.id) if view.sees(Depth.STEPS, e.category)]
+    department = await hospitals.department(tx, hospital.id, known[0].department) if known else None
+    at = reading.since(visit, view)
+    if department is None:
+        return VisitHead(str(visit.id), hospital.name, name, None, at)
+    return VisitHead(str(visit.id), hospital.name, name, department.name, at, doctor=known[0].doctor)
 
 
 def seen_row(row: Row, view: View) -> dict[str, Any] | None:
@@ -146,7 +147,7 @@ async def card_of(tx: Tx, caller: Actor, visit: Visit) -> VisitCard | None:
         id=str(visit.id),
         hospital=hospital.name,
         department=head.department or hospital.name,
-        at=visit.opened_at,
+        at=head.at,
         state=visit.state if told or visit.state == "open" else "ended",
         mode=visit.mode if told else "DEFERRED",
         payable_fen=sums["payable_fen"],

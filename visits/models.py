@@ -11,7 +11,10 @@ from kernel.db import Base, column
 
 
 class Visit(Base):
-    """All encounters of one patient at one hospital on one day: one bill."""
+    """All encounters of one patient at one hospital on one day: one bill.
+
+    ``stages``: how its encounters stand in each sensitive category, see ``visits.rules.Stage``.
+    """
 
     __tablename__ = "visit"
     __table_args__ = (
@@ -31,6 +34,7 @@ class Visit(Base):
     ended_at: Mapped[datetime | None] = column(3)
     due_at: Mapped[datetime | None] = column(3, index=True)
     settled_at: Mapped[datetime | None] = column(3)
+    stages: Mapped[dict[str, Any]] = column(5, server_default=text("'{}'"), default=dict)
 
 
 class Encounter(Base):
@@ -45,6 +49,7 @@ class Encounter(Base):
     doctor: Mapped[str | None] = column(3)
     insurance_status: Mapped[str] = column(4)
     insurance_scheme: Mapped[str | None] = column(4)
+    category: Mapped[str | None] = column(5)
     started_at: Mapped[datetime] = column(3)
     finished_at: Mapped[datetime | None] = column(3)
     sequence: Mapped[int] = column(2)

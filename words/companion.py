@@ -5,6 +5,43 @@ class Companion:
     """Watching from afar."""
 
     title = "一起看病"
+    next = "接下来"
+    nothing_next = "现在没有要去的地方。"
+    no_turn = "医院还没有说前面有几个人。"
+    you = "您"
+    talk = "对本人说一句"
+    talk_family = "对家人说一句"
+    talk_says = "点一下就发过去，对方马上看到。"
+    talk_elder = "点一下就发。对方的话会读给您听。"
+    watching = "现在能看到的家人"
+    nobody = "现在没有家人在看。"
+    change = "改谁能看、看多少"
+
+    @staticmethod
+    def since(at: str) -> str:
+        """Since when she is there."""
+        return f"{at} 到的医院"
+
+    @staticmethod
+    def progress(done: int, of: int) -> str:
+        """How far she is."""
+        return f"{of} 项里做完了 {done} 项"
+
+    @staticmethod
+    def waiting(at: str) -> str:
+        """Since when she waits at this door."""
+        return f"{at} 报到，在等"
+
+    @staticmethod
+    def turn(begin: str, end: str, *, passed: bool) -> str:
+        """About when; never a promise."""
+        return "应该快到了，以医院叫号为准。" if passed else f"大约 {begin}–{end} 轮到。"
+
+    @staticmethod
+    def heard(at: str, *, old: bool) -> str:
+        """How old what we know is."""
+        return f"这是医院 {at} 说的" + ("，后来可能有变化。" if old else "。")
+
     story = "今天的经过"
     none = "还没有开始。到了医院，这里会告诉您。"
     closed = "这次没有开放账单。"

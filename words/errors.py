@@ -59,6 +59,10 @@ CODES = {
     "csrf": "这一页放得太久了。请回上一页刷新，再办一次。",
     "payload_too_large": "送来的内容太大了，没有收下。",
     "validation": KINDS["invalid"],
+    "sharing_off": "还没有打开“分享给家人”。打开后，家人才能看到。",
+    "words_too_fast": "刚发过一句。请等几秒再发。",
+    "words_many": "今天发得够多了。要紧的事请打电话。",
+    "words_over": "这次看完了，不能再发。要紧的事请打电话。",
     # signing in
     "wrong_code": "验证码不对。请看一下短信，再填一次。",
     "code_expired": "验证码过期了。请再发一次。",

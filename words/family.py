@@ -13,12 +13,15 @@ RELATIONS = {
 CATEGORIES = {"gynaecology": "妇科", "psychiatry": "心理科", "infection": "传染病"}
 PAGES = {
     "bill": "看了账单",
-    "story": "看了就诊经过",
-    "guide": "看了导诊",
+    "story": "看了走到哪一步",
+    "guide": "看了检查进度",
     "pass": "看了就诊码",
     "pay": "看了要付的钱",
     "results": "看了结果",
     "receipt": "看了收据",
+    "home": "看了首页上的就诊",
+    "list": "看了就诊列表",
+    "live": "一直跟着看",
 }
 ME = "本人"
 SOMEBODY = "家人"

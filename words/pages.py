@@ -2,6 +2,7 @@
 
 from words import booking as booking_words
 from words import books as books_words
+from words import choices as choices_words
 from words import companion as companion_words
 from words import counter as counter_words
 from words import desk as desk_words
@@ -33,6 +34,7 @@ class Pages:
     insurance = insurance_words.Insurance
     family = patient.Family
     companion = companion_words.Companion
+    choices = choices_words.Choices
     visits = patient.Visits
     settings = patient.Settings
     reminders = push_words.Settings

@@ -14,6 +14,7 @@ class Common:
     back = "返回"
     skip = "跳到正文"
     speak = "读给我听"
+    again = "再听一遍"
     close = "关闭"
     call = "打电话"
     more = "详情"
@@ -288,6 +289,7 @@ class Guide:
     ready = "要先准备"
     place = "在"
     sheet = "打印指引单"
+    family_go = "看谁在陪着，对家人说一句"
     step_free = "这条路没有台阶"
     states = {
         "placed": "还没做",
@@ -359,6 +361,16 @@ class Family:
     pays = "能付款"
     watches = "能看就诊"
     depth = {"steps": "只看走到哪一步", "bill": "看步骤和账单", "results": "看步骤、账单和结果"}
+    short = {"steps": "步骤", "bill": "步骤和账单", "results": "再加结果"}
+    opened_label = "这些平时不给看，点一下打开或关上"
+    is_open = "开"
+    is_shut = "关"
+    phone = "电话"
+    phone_label = "打电话"
+    phone_choice = "让对方看到我的电话，一点就能打"
+    bind_calls = "看到对方的电话，一点就能打。"
+    shut = "您关上了“分享给家人”，现在没有家人能看到。能付款的还能付。"
+    looks_kept = "谁看过，保存三年。到期自动删掉。"
     ask_first = "每次先问我"
     end = "停止"
     leave = "不帮了"
@@ -399,6 +411,11 @@ class Family:
     back_says = "收回后，这个二维码和口令马上不能用。"
     bind_sign = "替对方签“看完病再付”。"
     bind_open = "打开的项目："
+
+    @staticmethod
+    def times(n: int) -> str:
+        """How often in one sitting."""
+        return f"{n} 次"
 
     @staticmethod
     def end_says(who: str) -> str:

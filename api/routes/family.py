@@ -13,8 +13,8 @@ from family_pay.rules import Offer, Relation
 from family_pay.service import bonds, invitations
 from kernel.errors import NotFoundError
 from notices.service import telling
-from people.rules import Action, Actor, Depth
-from people.service import access, grants, patients, sessions
+from people.rules import Action, Actor, ChoiceKind, Depth
+from people.service import access, choices, grants, patients, sessions
 from people.service.grants import Grant
 
 router = APIRouter(prefix="/api/family", tags=["family"])
@@ -41,6 +41,7 @@ class OfferBody(BaseModel):
     depth: DepthName = "none"
     opened: list[str] = Field(default=[], max_length=10, description="sensitive categories opened one by one")
     signs: bool = False
+    calls: bool = Field(False, description="the relative is shown the patient's telephone number")
 
     def offer(self) -> Offer:
         """As the domain knows it."""
@@ -52,12 +53,14 @@ class OfferBody(BaseModel):
             _DEPTHS[self.depth],
             frozenset(self.opened),
             self.signs,
+            self.calls,
         )
 
 
 class InviteBody(OfferBody):
     """An offer for oneself, or for whom one is the guardian of."""
 
+    share: bool = Field(False, description="agrees, by this, to share at all; needed while that is not agreed")
     patient_id: UUID | None = None
     visit_id: UUID | None = None
 
@@ -109,6 +112,7 @@ class GrantOut(BaseModel):
     relation: str
     depth: DepthName
     opened: list[str]
+    calls: bool
     visit_id: UUID | None
     cap_fen: int | None
     ask_first: bool
@@ -123,10 +127,38 @@ class FamilyOut(BaseModel):
     held: list[GrantOut]
 
 
+class WatchBody(BaseModel):
+    """What a relative shall see from now on; ``none`` lets them watch no more."""
+
+    model_config = ConfigDict(extra="forbid")
+    depth: DepthName
+    opened: list[str] = Field(default=[], max_length=10, description="sensitive categories opened one by one")
+    calls: bool = False
+
+
+class ChoiceBody(BaseModel):
+    """Agree to something, or take it back; for oneself, or for whom one is the guardian of."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: ChoiceKind
+    given: bool
+    patient_id: UUID | None = None
+
+
+class ChoiceOut(BaseModel):
+    """Something that was chosen; of each kind the first stands. ``version`` names the text."""
+
+    kind: ChoiceKind
+    given: bool
+    version: str
+    at: datetime
+
+
 class LookOut(BaseModel):
-    """One look at the patient's visits."""
+    """One look at the patient's visits; kept for three years."""
 
     who: str
+    relation: str
     page: str
     visit_id: UUID | None
     at: datetime
@@ -148,6 +180,7 @@ async def _out(tx: TxDep, grant: Grant) -> GrantOut:
         relation=grant.relation,
         depth=depth_name(grant.depth),
         opened=grant.opened,
+        calls=grant.calls,
         visit_id=grant.visit_id,
         cap_fen=grant.cap_fen,
         ask_first=grant.ask_first,
@@ -177,7 +210,7 @@ async def family(caller: PersonCaller, tx: TxDep) -> FamilyOut:
 async def invite(asked: InviteBody, caller: PersonCaller, tx: TxDep) -> InvitedOut:
     """Offer something to a relative."""
     whose = await _whose(tx, caller, asked.patient_id, Action.SHARE)
-    made = await invitations.invite(tx, caller, whose, asked.offer(), asked.visit_id)
+    made = await invitations.invite(tx, caller, whose, asked.offer(), asked.visit_id, agrees=asked.share)
     return InvitedOut(
         id=made.id,
         path=f"/bind/{made.token}",
@@ -200,6 +233,7 @@ async def read_invitation(token: str, caller: PersonCaller, tx: TxDep) -> OfferO
         depth=depth_name(o.depth),
         opened=sorted(o.opened),
         signs=o.signs,
+        calls=o.calls,
         patient=found.patient,
         visit_id=found.visit_id,
         expires_at=found.expires_at,
@@ -233,12 +267,36 @@ async def withdraw(bond: UUID, caller: PersonCaller, tx: TxDep) -> Response:
     return Response(status_code=204)
 
 
+@router.post("/bonds/{bond}/watch")
+async def watch(bond: UUID, asked: WatchBody, caller: PersonCaller, tx: TxDep) -> list[GrantOut]:
+    """Change what a relative sees, at once; empty when they watch no more."""
+    made = await bonds.change(tx, caller, bond, _DEPTHS[asked.depth], frozenset(asked.opened), calls=asked.calls)
+    return [await _out(tx, g) for g in made]
+
+
+@router.get("/choices")
+async def chosen(
+    caller: PersonCaller, tx: TxDep, patient_id: Annotated[UUID | None, Query()] = None
+) -> list[ChoiceOut]:
+    """What was agreed to and taken back, newest first; what is not listed was never chosen."""
+    found = await choices.history(tx, await _whose(tx, caller, patient_id, Action.SHARE))
+    return [ChoiceOut(kind=ChoiceKind(c.kind), given=c.given, version=c.version, at=c.at) for c in found]
+
+
+@router.post("/choices", status_code=204)
+async def choose(asked: ChoiceBody, caller: PersonCaller, tx: TxDep) -> Response:
+    """Agree to sharing, credit reporting or location, or take it back; no care depends on it."""
+    whose = await _whose(tx, caller, asked.patient_id, Action.SHARE)
+    await choices.choose(tx, caller, whose, asked.kind, given=asked.given)
+    return Response(status_code=204)
+
+
 @router.get("/looks")
 async def looks(caller: PersonCaller, tx: TxDep, patient_id: Annotated[UUID | None, Query()] = None) -> list[LookOut]:
     """Who looked when, newest first."""
     whose = await _whose(tx, caller, patient_id, Action.READ_LOOKS)
     found = await access.looks(tx, whose)
-    return [LookOut(who=x.viewer_name, page=x.page, visit_id=x.visit_id, at=x.at) for x in found]
+    return [LookOut(who=x.viewer_name, relation=x.relation, page=x.page, visit_id=x.visit_id, at=x.at) for x in found]
 
 
 @router.post("/guardians", status_code=201)

@@ -1,7 +1,6 @@
 """A visit as it happens, for pages (HTML) and programs (JSON), and word of visits that begin: streams of events."""
 
 import hashlib
-from collections.abc import Hashable
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from notices import service as notices
 from people.rules import Actor, ActorKind
 from people.service import access
 from visits.service import reading
+from visits.service.subjects import subject_of_visit
 
 router = APIRouter(tags=["stream"])
 
@@ -52,7 +52,7 @@ async def stream(
 
 
 async def follow(
-    world: World, tx: Tx, caller: Actor, visit_id: UUID, face: Hashable, token: str | None
+    world: World, tx: Tx, caller: Actor, visit_id: UUID, face: tuple[str, str | None], token: str | None
 ) -> Serve | None:
     """What serves one visit's stream from a position on (None: from now); it is to begin after the transaction.
 
@@ -68,6 +68,11 @@ async def follow(
     start = upto if token is None else world.hub.position(token, caller, visit_id)
     if start is None or start > upto:
         return None
+    form, page = face
+    looked = str(page) if form == "html" else "live"
+    if looked == "guide" and not view.owner:
+        looked = "home"  # the guide is the patient's own; it is the first page that listens like it
+    await access.look(tx, caller, await subject_of_visit(tx, visit_id), looked)
     line = world.hub.stream(caller, visit_id, patient, view, face, start)
 
     async def serve(receive: Receive, send: Send) -> None:
@@ -98,10 +103,8 @@ async def glance(tx: Tx, caller: Actor) -> tuple[str, frozenset[UUID]]:
     people = await access.patients_of(tx, caller)
     for person in people:
         seen.append(str(person.id))
-        for visit in await reading.visits_of_patient(tx, person.id, limit=NEWEST):
-            view = await access.view_of(tx, caller, reading.subject_of(visit))
-            if not view.blind:
-                seen.append(f"{visit.id}/{visit.state if view.owner or view.pays else 'open'}")
+        for visit, view in await reading.visits_seen(tx, caller, person.id, limit=NEWEST):
+            seen.append(f"{visit.id}/{visit.state if view.owner or view.pays else 'open'}")
     mark = hashlib.sha256(" ".join(seen).encode()).hexdigest()[:16]
     return mark, frozenset({caller.id, *(p.id for p in people)})
 

@@ -157,6 +157,7 @@ class StepOut(BaseModel):
     preparation: list[str] = Field(description="sentences")
     note: str | None
     ahead: int | None
+    queue_at: datetime | None = Field(description="when the hospital last said how many are ahead")
     room: str | None
     result_flag: str | None
     at: datetime
@@ -254,12 +255,10 @@ async def visits(
     wanted = patient or caller.id
     if wanted not in known:
         raise NotFoundError
-    found = []
-    for visit in await reading.visits_of_patient(tx, wanted):
-        view = await access.view_of(tx, caller, reading.subject_of(visit))
-        if not view.blind:
-            found.append(_visit(visit, view))
-    return found
+    found = await reading.visits_seen(tx, caller, wanted)
+    for visit, _ in found:
+        await access.look(tx, caller, reading.subject_of(visit), "list")
+    return [_visit(visit, view) for visit, view in found]
 
 
 @router.get("/visits/{visit_id}")
@@ -317,7 +316,8 @@ async def visit_pass(response: Response, visit_id: UUID, caller: AnyCaller, tx: 
 @router.post("/visits/{visit_id}/orders/{order_id}/abandon", status_code=204)
 async def abandon(visit_id: UUID, order_id: UUID, caller: AnyCaller, tx: TxDep) -> None:
     """Give an open order up; 409 when it was performed or given up already."""
-    await _look(tx, caller, visit_id, None)
+    _, _, subject = await _look(tx, caller, visit_id, None)
+    await access.require(tx, caller, Action.ABANDON, subject)  # before the order is looked for: 404 would tell of it
     order = await orders.order_by_id(tx, order_id)
     if order is None or order.visit_id != visit_id:
         raise NotFoundError

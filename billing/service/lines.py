@@ -24,7 +24,7 @@ from billing.rules import (
     sums_by_category,
 )
 from billing.service.ledger import level, post
-from billing.service.shown import line_payload, money_of
+from billing.service.shown import far_mark, line_payload, money_of
 from billing.service.turns import preload_rounds, turn_of
 from kernel.db import Tx, one_of
 from kernel.ids import derive
@@ -49,6 +49,7 @@ _MONEY = select(
     ChargeItem.account_fen,
     ChargeItem.self_fen,
     ChargeItem.hospital_fen,
+    ChargeItem.estimate,
 ).where(ChargeItem.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))))
 
 _NAMED = (
@@ -60,7 +61,10 @@ _NAMED = (
 
 @dataclass(frozen=True, slots=True)
 class ChargeFact:
-    """A charge as the HIS told it, in whole fen, pre-settled by the HIS."""
+    """A charge as the HIS told it, in whole fen, pre-settled by the HIS.
+
+    ``category`` is its encounter's: that of a charge without an order.
+    """
 
     number: str
     order_id: UUID | None
@@ -74,6 +78,7 @@ class ChargeFact:
     self_fen: int
     insurance_class: str | None
     created_at: datetime
+    category: str | None = None
 
 
 def charge_id(hospital_id: UUID, number: str) -> UUID:
@@ -155,7 +160,8 @@ async def record(tx: Tx, hospital: Hospital, visit: Visit, fact: ChargeFact) -> 
             raise AmountChangedError(charge=fact.number)
         return False
     order = await tx.get(Order, fact.order_id) if fact.order_id else None
-    charge = _add(tx, _planned(identity, visit, order, fact, next_rank(tx, feed)))
+    charge = _add(tx, _planned(identity, visit, order, fact))
+    charge.rank = next_rank(tx, feed, charge.category)
     if visit.mode == PaymentMode.DEFERRED:
         await post_charge(tx, visit, charge.number, charge.amount_fen, fresh=True)
     if order is not None and order.state in GONE_ORDER:
@@ -174,7 +180,7 @@ def _add(tx: Tx, charge: ChargeItem) -> ChargeItem:
     return tx.add(charge)
 
 
-def _planned(identity: UUID, visit: Visit, order: Order | None, fact: ChargeFact, rank: int) -> ChargeItem:
+def _planned(identity: UUID, visit: Visit, order: Order | None, fact: ChargeFact) -> ChargeItem:
     CHARGE.move(None, ChargeState.PLANNED)
     return ChargeItem(
         id=identity,
@@ -193,13 +199,13 @@ def _planned(identity: UUID, visit: Visit, order: Order | None, fact: ChargeFact
         hospital_fen=0,
         self_fen=fact.self_fen,
         insurance_class=fact.insurance_class,
-        category=order.category if order else None,
+        category=order.category if order else fact.category,
         state=ChargeState.PLANNED,
         pay_first=False,
         ordered_by=order.ordered_by if order else None,
         ordered_at=order.ordered_at if order else fact.created_at,
         created_at=fact.created_at,
-        rank=rank,
+        rank=0,
     )
 
 
@@ -209,7 +215,7 @@ async def move(tx: Tx, visit: Visit, charge: ChargeItem, after: ChargeState) -> 
     CHARGE.move(before, after)
     charge.state = after
     if PILE[before] != PILE[after]:
-        charge.rank = next_rank(tx, await lock(tx, visit.id))
+        charge.rank = next_rank(tx, await lock(tx, visit.id), charge.category)
 
 
 async def confirm(tx: Tx, visit: Visit, charge: ChargeItem, by: str | None, where: str, at: datetime) -> None:
@@ -430,7 +436,11 @@ async def announce(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
         "sums": await sums_of(tx, visit),
         "turn": await turn_of(tx, visit.id),
     }
-    await append(tx, visit.id, "bill.line", payload, audience=Audience.BILL, category=charge.category)
+    # Who does not pay is told of what was done, not of how it is paid: to them, a payment is no news of a line.
+    outside = far_mark(charge)
+    audience = Audience.PAYERS if charge.far == outside else Audience.BILL
+    charge.far = outside
+    await append(tx, visit.id, "bill.line", payload, audience=audience, category=charge.category)
 
 
 async def bill_of(tx: Tx, visit: Visit, view: View) -> dict[str, Any]:

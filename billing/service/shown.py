@@ -17,7 +17,14 @@ def money_of(visit: Visit, charge: Any) -> Money:
     here = visit.mode == PaymentMode.DEFERRED and not charge.pay_first
     fund, hospital = charge.fund_fen + charge.other_fen, charge.hospital_fen
     fen = (charge.amount_fen, fund, charge.account_fen, charge.self_fen, hospital)
-    return Money(charge.state, charge.category, *fen, here)
+    told = charge.estimate or {"fund_fen": fund, "account_fen": charge.account_fen, "self_fen": charge.self_fen}
+    estimate = (told["fund_fen"], told["account_fen"], told["self_fen"])
+    return Money(charge.state, charge.category, *fen, here, estimate)
+
+
+def far_mark(charge: ChargeItem) -> str:
+    """All that may change of a line for those who neither pay nor act for the patient."""
+    return f"{charge.rank}/{_iso(charge.executed_at)}/{charge.executed_by}/{charge.executed_where}"
 
 
 def is_first(visit: Visit, charge: ChargeItem) -> bool:

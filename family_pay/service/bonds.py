@@ -3,7 +3,8 @@
 from datetime import datetime, time
 from uuid import UUID
 
-from family_pay.rules import GuardianRefusedError, Relation
+from family_pay.rules import EmptyOfferError, GuardianRefusedError, Relation, SharingOffError
+from family_pay.service.invitations import categories
 from family_pay.service.news import tell
 from kernel.clock import CHINA, china_day
 from kernel.db import Tx
@@ -11,8 +12,21 @@ from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id
 from notices.service import lock
 from people.events import ViewsChanged
-from people.rules import ALONE_FROM_AGE, Action, Actor, ActorKind, GrantKind, GrantState, Role, age_on, alone_until
-from people.service import access, grants, patients
+from people.rules import (
+    ALONE_FROM_AGE,
+    Action,
+    Actor,
+    ActorKind,
+    ChoiceKind,
+    Depth,
+    GrantKind,
+    GrantState,
+    Role,
+    Subject,
+    age_on,
+    alone_until,
+)
+from people.service import access, choices, grants, patients
 from people.service.grants import Grant, Terms
 from visits.events import VisitEnded, VisitOpened, VisitReopened, VisitSettled
 
@@ -43,6 +57,54 @@ async def withdraw(tx: Tx, actor: Actor, bond: UUID) -> list[Grant]:
         },
     )
     return mine
+
+
+async def change(tx: Tx, actor: Actor, bond: UUID, depth: Depth, opened: frozenset[str], *, calls: bool) -> list[Grant]:
+    """The patient changes what a relative of this bond sees, at once; ``NOTHING`` lets them watch no more.
+
+    Raises:
+        NotFoundError: no such live bond, or not the caller's to change.
+        EmptyOfferError: a depth only the patient has, or an unknown category.
+        SharingOffError: the patient has not agreed to share.
+    """
+    live = await grants.live_of_bond(tx, bond)
+    if not live or not await access.can_for(tx, actor, Action.SHARE, live[0].patient_id):
+        raise NotFoundError
+    if any(g.kind == GrantKind.GUARD for g in live):
+        raise NotFoundError  # who stands for the patient sees everything, and there is nothing to choose
+    first = live[0]
+    if depth > Depth.RESULTS or not opened <= await categories(tx):
+        raise EmptyOfferError
+    if depth is Depth.NOTHING:
+        await grants.end_all(tx, [g for g in live if g.kind == GrantKind.WATCH])
+        return []
+    if not await choices.agreed(tx, first.patient_id, ChoiceKind.SHARE):
+        raise SharingOffError
+    terms = [Terms(GrantKind.WATCH, depth, tuple(opened), calls=calls)]
+    return await grants.make(
+        tx,
+        first.patient_id,
+        first.person_id,
+        terms,
+        bond=first.bond,
+        relation=first.relation,
+        proof=first.proof,
+        visit_id=first.visit_id,
+        until=first.until,
+    )
+
+
+async def watchers(tx: Tx, subject: Subject) -> list[tuple[UUID, str, Depth]]:
+    """(relative, relation, depth) of all who can follow this visit now, guardians aside."""
+    made: list[tuple[UUID, str, Depth]] = []
+    for grant in await grants.of_patient(tx, subject.patient_id):
+        known = {relative for relative, _, _ in made}
+        if grant.state != GrantState.ACTIVE or grant.kind == GrantKind.GUARD or grant.person_id in known:
+            continue
+        view = await access.view_of(tx, Actor(ActorKind.PERSON, grant.person_id), subject)
+        if view.depth > Depth.NOTHING and not view.owner:
+            made.append((grant.person_id, grant.relation, view.depth))
+    return made
 
 
 async def _may_end(tx: Tx, actor: Actor, grant: Grant) -> bool:

@@ -24,6 +24,7 @@ from family_pay.rules import (
     Offer,
     OwnInviteError,
     Relation,
+    SharingOffError,
     TooManyInvitesError,
     plain_code,
 )
@@ -33,8 +34,8 @@ from kernel.crypto import Vault, digest
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id, short_code
-from people.rules import Action, Actor, Depth, GrantKind
-from people.service import access, hospitals, patients
+from people.rules import Action, Actor, ChoiceKind, Depth, GrantKind
+from people.service import access, choices, hospitals, patients
 from people.service.grants import Grant, Terms, make
 
 
@@ -61,10 +62,16 @@ class Offered:
     expires_at: datetime
 
 
-async def invite(tx: Tx, actor: Actor, patient_id: UUID, offer: Offer, visit_id: UUID | None = None) -> Invited:
+async def invite(
+    tx: Tx, actor: Actor, patient_id: UUID, offer: Offer, visit_id: UUID | None = None, *, agrees: bool = False
+) -> Invited:
     """Offer something to a relative: for one visit, or standing when ``visit_id`` is empty.
 
+    Args:
+        agrees: the patient agrees, with this invitation, to share at all; written down as a choice of its own.
+
     Raises:
+        SharingOffError: the relative would watch, and the patient has not agreed to share.
         ForbiddenError: only the patient and her guardian offer.
         EmptyOfferError: see ``Offer.checked``.
         TooManyInvitesError: ten are waiting.
@@ -73,6 +80,11 @@ async def invite(tx: Tx, actor: Actor, patient_id: UUID, offer: Offer, visit_id:
         raise ForbiddenError
     offer.checked(await categories(tx))
     await patients.by_id(tx, patient_id)
+    if offer.depth > Depth.NOTHING:
+        if agrees:
+            await choices.choose(tx, actor, patient_id, ChoiceKind.SHARE, given=True)
+        elif not await choices.agreed(tx, patient_id, ChoiceKind.SHARE):
+            raise SharingOffError
     waiting = select(func.count()).where(
         Invitation.patient_id == patient_id,
         Invitation.state == InvitationState.OFFERED,
@@ -100,6 +112,7 @@ async def invite(tx: Tx, actor: Actor, patient_id: UUID, offer: Offer, visit_id:
             depth=int(offer.depth),
             opened=sorted(offer.opened),
             signs=offer.signs,
+            calls=offer.calls,
             visit_id=visit_id,
             state=InvitationState.OFFERED,
             created_at=tx.now,
@@ -109,8 +122,9 @@ async def invite(tx: Tx, actor: Actor, patient_id: UUID, offer: Offer, visit_id:
 
 
 async def categories(tx: Tx) -> frozenset[str]:
-    """The sensitive categories of all hospitals: what can be opened one by one."""
-    return frozenset(c for h in await hospitals.everyone(tx) for c in hospitals.settings_of(h).hidden_categories)
+    """The sensitive categories of all hospitals, by list or by department: what can be opened one by one."""
+    listed = {c for h in await hospitals.everyone(tx) for c in hospitals.settings_of(h).hidden_categories}
+    return frozenset(listed | await hospitals.sensitive_categories(tx))
 
 
 def link_token(vault: Vault, invitation_id: UUID) -> str:
@@ -183,7 +197,7 @@ async def accept(tx: Tx, actor: Actor, token: str) -> list[Grant]:
     if offer.pays:
         terms.append(Terms(GrantKind.PAY, cap_fen=offer.cap_fen, ask_first=offer.ask_first))
     if offer.depth > Depth.NOTHING:
-        terms.append(Terms(GrantKind.WATCH, offer.depth, tuple(offer.opened)))
+        terms.append(Terms(GrantKind.WATCH, offer.depth, tuple(offer.opened), calls=offer.calls))
     if offer.signs:
         terms.append(Terms(GrantKind.SIGN))
     made = await make(
@@ -231,7 +245,14 @@ async def _offered(tx: Tx, row: Invitation) -> Offered:
 
 def _offer(row: Invitation) -> Offer:
     return Offer(
-        Relation(row.relation), row.pays, row.cap_fen, row.ask_first, Depth(row.depth), frozenset(row.opened), row.signs
+        Relation(row.relation),
+        row.pays,
+        row.cap_fen,
+        row.ask_first,
+        Depth(row.depth),
+        frozenset(row.opened),
+        row.signs,
+        row.calls,
     )
 
 

@@ -46,7 +46,9 @@ async def apply(tx: Tx, hospital: Hospital, item: Item) -> bool:  # noqa: C901 -
         case OrderCancelled():
             await orders.cancel(tx, await _order(tx, hospital, data.order_no), data.at)
         case ChargeCreated():
-            return await lines.record(tx, hospital, visit, _charge_fact(hospital, data))
+            encounter = await tx.get(Encounter, encounters.encounter_id(hospital.id, item.subject))
+            category = encounter.category if encounter else None
+            return await lines.record(tx, hospital, visit, _charge_fact(hospital, data, category))
         case ChargeReversed():
             await lines.reverse(tx, visit, await _charge(tx, hospital, data.charge_no), data.at)
         case ChargeSettled():
@@ -181,7 +183,7 @@ async def _placed(tx: Tx, hospital: Hospital, visit: Visit, item: Item, data: Or
     return True
 
 
-def _charge_fact(hospital: Hospital, data: ChargeCreated) -> lines.ChargeFact:
+def _charge_fact(hospital: Hospital, data: ChargeCreated, category: str | None) -> lines.ChargeFact:
     return lines.ChargeFact(
         number=data.charge_no,
         order_id=orders.order_id(hospital.id, data.order_no) if data.order_no else None,
@@ -195,6 +197,7 @@ def _charge_fact(hospital: Hospital, data: ChargeCreated) -> lines.ChargeFact:
         self_fen=data.split.self_fen,
         insurance_class=data.insurance_class,
         created_at=data.created_at,
+        category=category,
     )
 
 

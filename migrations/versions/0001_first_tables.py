@@ -37,6 +37,10 @@ CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON till_movement
     FOR EACH ROW EXECUTE FUNCTION houfu_keep();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON till_movement
     FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON choice
+    FOR EACH ROW EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON choice
+    FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
 CREATE FUNCTION houfu_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT sum(amount_fen) FROM ledger_entry WHERE transaction_id = NEW.transaction_id) <> 0 THEN
@@ -115,7 +119,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("patient_id", sa.Uuid(), nullable=False),
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
-        sa.Column("last_rank", sa.BigInteger(), nullable=False),
+        sa.Column("ranks", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_feed")),
     )
     op.create_table(
@@ -323,6 +327,34 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hospital_id", name=op.f("pk_catalogue")),
     )
     op.create_table(
+        "choice",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("given", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("text_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("chosen_by", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["chosen_by"],
+            ["person.id"],
+            name=op.f("fk_choice_chosen_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_choice_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("person_id", "kind", "number", name=op.f("pk_choice")),
+    )
+    op.create_table(
         "credit_answer",
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("serious", sa.Boolean(), nullable=False),
@@ -427,6 +459,7 @@ def upgrade() -> None:
         sa.Column("depth", sa.BigInteger(), nullable=False),
         sa.Column("opened", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=True),
+        sa.Column("calls", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("cap_fen", sa.BigInteger(), nullable=True),
         sa.Column("ask_first", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("proof", sa.String(), server_default=sa.text("'invitation'"), nullable=False),
@@ -546,6 +579,7 @@ def upgrade() -> None:
         sa.Column("depth", sa.BigInteger(), nullable=False),
         sa.Column("opened", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("signs", sa.Boolean(), nullable=False),
+        sa.Column("calls", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -612,6 +646,7 @@ def upgrade() -> None:
         sa.Column("patient_id", sa.Uuid(), nullable=False),
         sa.Column("viewer", sa.String(), nullable=False),
         sa.Column("viewer_name", sa.String(), nullable=False),
+        sa.Column("relation", sa.String(), server_default=sa.text("''"), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=True),
         sa.Column("page", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -625,6 +660,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_look")),
     )
+    op.create_index("ix_look_at", "look", ["at"], unique=False)
     op.create_index("ix_look_patient", "look", ["patient_id", "at"], unique=False)
     op.create_table(
         "notice",
@@ -866,6 +902,7 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stages", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.CheckConstraint("mode IN ('UPFRONT', 'DEFERRED')", name=op.f("ck_visit_mode")),
         sa.ForeignKeyConstraint(
             ["hospital_id"],
@@ -1128,6 +1165,7 @@ def upgrade() -> None:
         sa.Column("doctor", sa.String(), nullable=True),
         sa.Column("insurance_status", sa.String(), nullable=False),
         sa.Column("insurance_scheme", sa.String(), nullable=True),
+        sa.Column("category", sa.String(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
@@ -1225,6 +1263,36 @@ def upgrade() -> None:
     )
     op.create_index("ix_ledger_transaction_at", "ledger_transaction", ["at"], unique=False, postgresql_using="brin")
     op.create_index(op.f("ix_ledger_transaction_visit_id"), "ledger_transaction", ["visit_id"], unique=False)
+    op.create_table(
+        "message",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("sender_id", sa.Uuid(), nullable=False),
+        sa.Column("to_patient", sa.Boolean(), nullable=False),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("slot", sa.BigInteger(), nullable=False),
+        sa.Column("rank", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["sender_id"],
+            ["person.id"],
+            name=op.f("fk_message_sender_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_message_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
+        sa.UniqueConstraint("visit_id", "sender_id", "slot", name=op.f("uq_message_visit_id_sender_id_slot")),
+    )
     op.create_table(
         "parked",
         sa.Column("event_id", sa.Uuid(), nullable=False),
@@ -2110,6 +2178,7 @@ def upgrade() -> None:
         sa.Column("estimate", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("insurance_class", sa.String(), nullable=True),
         sa.Column("category", sa.String(), nullable=True),
+        sa.Column("far", sa.String(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("pay_first", sa.Boolean(), nullable=False),
         sa.Column("ordered_by", sa.String(), nullable=True),
@@ -2630,6 +2699,7 @@ def downgrade() -> None:
     op.drop_index("ix_parked_wait", table_name="parked")
     op.drop_index("ix_parked_since", table_name="parked")
     op.drop_table("parked")
+    op.drop_table("message")
     op.drop_index(op.f("ix_ledger_transaction_visit_id"), table_name="ledger_transaction")
     op.drop_index("ix_ledger_transaction_at", table_name="ledger_transaction", postgresql_using="brin")
     op.drop_table("ledger_transaction")
@@ -2684,6 +2754,7 @@ def downgrade() -> None:
     op.drop_index("ix_notice_due", table_name="notice", postgresql_where=sa.text("state = 'waiting'"))
     op.drop_table("notice")
     op.drop_index("ix_look_patient", table_name="look")
+    op.drop_index("ix_look_at", table_name="look")
     op.drop_table("look")
     op.drop_table("letter")
     op.drop_index("ix_invitation_open", table_name="invitation", postgresql_where=sa.text("state = 'offered'"))
@@ -2705,6 +2776,7 @@ def downgrade() -> None:
     op.drop_table("evidence")
     op.drop_table("department")
     op.drop_table("credit_answer")
+    op.drop_table("choice")
     op.drop_table("catalogue")
     op.drop_index("ix_caller_try_person", table_name="caller_try")
     op.drop_table("caller_try")

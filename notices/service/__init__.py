@@ -18,7 +18,7 @@ READ_AT_MOST = 500
 
 async def open_feed(tx: Tx, subject: UUID, kind: str, patient_id: UUID) -> Feed:
     """Begin the feed of a new subject; numbering starts at 1."""
-    return tx.add(Feed(subject=subject, kind=kind, patient_id=patient_id, last_seq=0, last_rank=0))
+    return tx.add(Feed(subject=subject, kind=kind, patient_id=patient_id, last_seq=0, ranks={}))
 
 
 async def lock(tx: Tx, subject: UUID) -> Feed:
@@ -38,10 +38,13 @@ async def lock_all(tx: Tx, subjects: Iterable[UUID]) -> None:
     await tx.preload(Feed, subjects, lock=True)
 
 
-def next_rank(tx: Tx, feed: Feed) -> int:
-    """A number for ordering newest first that grows within a feed and tells nothing but about when (microseconds)."""
-    rank = max(feed.last_rank + 1, int(tx.now.timestamp() * 1_000_000))
-    tx.count(feed, last_rank=rank)
+def next_rank(tx: Tx, feed: Feed, category: str | None) -> int:
+    """A number for ordering newest first that grows within a feed's category and tells nothing but about when.
+
+    It is in microseconds. Two categories may use the same one: what is hidden must not push what is seen.
+    """
+    rank: int = max(feed.ranks.get(category or "", 0) + 1, int(tx.now.timestamp() * 1_000_000))
+    tx.count(feed, ranks={**feed.ranks, category or "": rank})
     return rank
 
 

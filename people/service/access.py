@@ -1,18 +1,19 @@
 """Who may see and do what: the patient herself, her hospital's staff, and relatives as far as she let them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import derive
-from people.models import Grant, Look, Person
+from people.models import Choice, Grant, Look, Person
 from people.rules import (
     KIOSK_VIEW,
+    LOOKS_KEPT,
     NOTHING,
     OWNER,
     ROLES_WITH_VIEW,
@@ -20,15 +21,20 @@ from people.rules import (
     Action,
     Actor,
     ActorKind,
+    ChoiceKind,
     Depth,
     GrantFact,
     GrantKind,
     GrantState,
+    Looked,
+    LookFact,
     Subject,
     View,
     may,
+    sittings,
     view_from,
 )
+from people.service.patients import phone_of
 
 __all__ = [
     "Action",
@@ -36,13 +42,18 @@ __all__ = [
     "can",
     "can_for",
     "can_here",
+    "forget_looks",
     "look",
     "looks",
+    "not_sharing",
     "patients_of",
     "pay_terms",
     "relations_of",
     "require",
+    "sittings_of",
+    "telephone_for",
     "view_of",
+    "views_of",
     "watched",
 ]
 
@@ -64,7 +75,15 @@ async def view_of(tx: Tx, actor: Actor, subject: Subject) -> View:
         return KIOSK_VIEW if actor.hospital_id == subject.hospital_id else NOTHING
     if actor.id == subject.patient_id:
         return OWNER
-    return view_from(map(_fact, await _grants(tx, actor.id, subject.patient_id)), subject, tx.now)
+    return (await views_of(tx, actor, subject.patient_id, [subject]))[0]
+
+
+async def views_of(tx: Tx, actor: Actor, patient_id: UUID, subjects: Sequence[Subject]) -> list[View]:
+    """What a person sees of several visits of one patient."""
+    if actor.id == patient_id:
+        return [OWNER] * len(subjects)
+    facts = await _facts(tx, actor.id, patient_id)
+    return [view_from(facts, subject, tx.now) for subject in subjects]
 
 
 async def can(tx: Tx, actor: Actor, action: Action, subject: Subject) -> bool:
@@ -124,12 +143,14 @@ async def look(tx: Tx, actor: Actor, subject: Subject, page: str) -> None:
     if actor.kind is not ActorKind.PERSON or actor.id == subject.patient_id:
         return
     person = await tx.get(Person, actor.id)
+    relation = (await relations_of(tx, actor.id)).get(subject.patient_id, "")
     minute = int(tx.now.timestamp()) // 60
     row = {
         "id": derive(subject.patient_id, "look", f"{actor.viewer}/{subject.visit_id}/{page}/{minute}"),
         "patient_id": subject.patient_id,
         "viewer": actor.viewer,
         "viewer_name": person.name_masked if person is not None else "",
+        "relation": relation,
         "visit_id": subject.visit_id,
         "page": page,
         "at": tx.now,
@@ -143,6 +164,44 @@ async def looks(tx: Tx, patient_id: UUID, limit: int = 50) -> list[Look]:
     return list(await tx.session.scalars(query))
 
 
+async def sittings_of(tx: Tx, patient_id: UUID, limit: int = 500) -> list[Looked]:
+    """The same, looks of one sitting as one, out of at most ``limit`` looks."""
+    return sittings(
+        LookFact(x.viewer, x.viewer_name, x.relation, x.page, x.visit_id, x.at)
+        for x in await looks(tx, patient_id, limit)
+    )
+
+
+async def forget_looks(tx: Tx) -> int:
+    """Looks older than they are kept for are deleted. Returns how many were."""
+    gone = await tx.session.scalars(delete(Look).where(Look.at < tx.now - LOOKS_KEPT).returning(Look.id))
+    return len(gone.all())
+
+
+async def not_sharing(tx: Tx, patient_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these patients who have switched sharing off."""
+    if not patient_ids:
+        return set()
+    query = (
+        select(Choice.person_id, Choice.given)
+        .where(one_of(Choice.person_id, patient_ids), Choice.kind == ChoiceKind.SHARE)
+        .ext(distinct_on(Choice.person_id))
+        .order_by(Choice.person_id, Choice.number.desc())
+    )
+    return {row.person_id for row in await tx.session.execute(query) if not row.given}
+
+
+async def telephone_for(tx: Tx, actor: Actor, subject: Subject) -> str | None:
+    """The patient's number, if she lets this relative have it and the relative can see this visit now."""
+    if actor.kind is not ActorKind.PERSON or (await view_of(tx, actor, subject)).depth is Depth.NOTHING:
+        return None
+    live = [g for g in await _grants(tx, actor.id, subject.patient_id) if g.visit_id in (None, subject.visit_id)]
+    if not any(g.calls and g.kind == GrantKind.WATCH for g in live):
+        return None
+    patient = await tx.get(Person, subject.patient_id)
+    return phone_of(tx, patient) if patient is not None else None
+
+
 async def patients_of(tx: Tx, actor: Actor) -> list[Person]:
     """Oneself first, then those whose live grants let the caller see, pay or act, by how long ago they were granted."""
     me = await tx.get(Person, actor.id) if actor.kind is ActorKind.PERSON else None
@@ -153,7 +212,9 @@ async def patients_of(tx: Tx, actor: Actor) -> list[Person]:
         .where(Grant.person_id == me.id, Grant.state == GrantState.ACTIVE)
         .order_by(Grant.created_at, Grant.id)
     )
-    ids = dict.fromkeys(g.patient_id for g in await tx.session.scalars(query) if _live(tx, g) and _shows(g))
+    live = [g for g in await tx.session.scalars(query) if _live(tx, g) and _shows(g)]
+    shut = await not_sharing(tx, {g.patient_id for g in live if g.kind == GrantKind.WATCH})
+    ids = dict.fromkeys(g.patient_id for g in live if g.kind != GrantKind.WATCH or g.patient_id not in shut)
     await tx.preload(Person, ids)
     people = [await tx.get(Person, i) for i in ids]
     return [me, *(p for p in people if p is not None)]
@@ -161,10 +222,10 @@ async def patients_of(tx: Tx, actor: Actor) -> list[Person]:
 
 async def watched(tx: Tx, actor: Actor, subject: Subject) -> bool:
     """Whether the caller could watch this visit while it lasted, and holds the same grant still."""
-    if actor.kind is not ActorKind.PERSON or not subject.ended:
+    if actor.kind is not ActorKind.PERSON:
         return False
-    running = replace(subject, ended=False, settled=False)
-    return view_from(map(_fact, await _grants(tx, actor.id, subject.patient_id)), running, tx.now).depth > Depth.NOTHING
+    running = replace(subject, ended=False, settled=False, stages=tuple((c, True) for c, _ in subject.stages))
+    return view_from(await _facts(tx, actor.id, subject.patient_id), running, tx.now).depth > Depth.NOTHING
 
 
 async def relations_of(tx: Tx, person_id: UUID) -> dict[UUID, str]:
@@ -187,6 +248,13 @@ async def _may_sign(tx: Tx, actor: Actor, patient_id: UUID, visit_id: UUID | Non
         return False
     live: Iterable[Grant] = await _grants(tx, actor.id, patient_id)
     return any(g.kind == GrantKind.SIGN and (visit_id is None or g.visit_id in (None, visit_id)) for g in live)
+
+
+async def _facts(tx: Tx, person_id: UUID, patient_id: UUID) -> list[GrantFact]:
+    """The live grants of a pair; while the patient shares with nobody, they let nothing be seen."""
+    live = await _grants(tx, person_id, patient_id)
+    shut = any(g.depth for g in live) and bool(await not_sharing(tx, [patient_id]))
+    return [replace(_fact(g), depth=Depth.NOTHING) if shut else _fact(g) for g in live]
 
 
 def _live(tx: Tx, grant: Grant) -> bool:

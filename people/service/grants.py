@@ -18,13 +18,14 @@ __all__ = ["Grant", "Terms", "end", "end_all", "live_of_bond", "make", "of_patie
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """One right. ``depth`` and ``opened`` speak for WATCH, ``cap_fen`` and ``ask_first`` for PAY."""
+    """One right. ``depth``, ``opened`` and ``calls`` speak for WATCH, ``cap_fen`` and ``ask_first`` for PAY."""
 
     kind: GrantKind
     depth: Depth = Depth.NOTHING
     opened: tuple[str, ...] = ()
     cap_fen: int | None = None
     ask_first: bool = False
+    calls: bool = False
 
 
 async def make(
@@ -56,6 +57,7 @@ async def make(
                     depth=int(term.depth),
                     opened=sorted(term.opened),
                     visit_id=visit_id,
+                    calls=term.calls,
                     cap_fen=term.cap_fen,
                     ask_first=term.ask_first,
                     proof=proof,

@@ -69,7 +69,7 @@ async def bill(request: Request, visit_id: UUID, caller: AnyCaller, world: World
     if not found.money:
         return go(Urls.companion(str(visit_id)))
     nav = Nav("bill", str(visit_id)) if found.view.owner else None
-    return await show(request, tx, "bill.html", await bill_view(tx, found), nav)
+    return await show(request, tx, "bill.html", await bill_view(tx, found), nav, private=not found.view.owner)
 
 
 async def _owned(world: WorldDep, tx: Tx, caller: Actor, visit_id: UUID, action: Action) -> Seen:

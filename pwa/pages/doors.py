@@ -55,12 +55,9 @@ async def to_watch(request: Request, caller: MaybeCaller, tx: TxDep) -> Response
 
 
 async def _visits(tx: Tx, caller: Actor) -> list[tuple[Visit, View]]:
-    found = []
+    found: list[tuple[Visit, View]] = []
     for person in await access.patients_of(tx, caller):
-        for visit in await reading.visits_of_patient(tx, person.id, limit=EACH):
-            view = await access.view_of(tx, caller, reading.subject_of(visit))
-            if not view.blind:
-                found.append((visit, view))
+        found += await reading.visits_seen(tx, caller, person.id, limit=EACH)
     return found
 
 

@@ -1,6 +1,7 @@
 """The family's pages: who may see and pay, inviting, binding, ending."""
 
 import io
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -20,8 +21,8 @@ from family_pay.service.invitations import Offered
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from notices.service import telling
-from people.rules import Action, Actor, Depth, GrantKind, GrantState
-from people.service import access, grants, patients
+from people.rules import Action, Actor, ChoiceKind, Depth, GrantKind, GrantState, Looked
+from people.service import access, choices, grants, patients
 from people.service.grants import Grant
 from people.service.wechat_account import Purpose
 from pwa.answer import chosen, go, show, uuid_or_none, world_of
@@ -37,6 +38,8 @@ router = APIRouter(include_in_schema=False)
 Short = Annotated[str, Form(max_length=40)]
 DEPTHS = {"steps": Depth.STEPS, "bill": Depth.BILL, "results": Depth.RESULTS}
 MOST_YUAN = 1_000_000
+MOST_LOOKS = 60
+TELEPHONE = "telephone"
 
 
 def _sentence(error: HoufuError) -> str:
@@ -48,7 +51,7 @@ def _depth(value: int) -> str | None:
     return None if name == "none" else name
 
 
-def _card(rights: list[Grant], who: str, relation: str) -> GrantCard:
+def _card(rights: list[Grant], who: str, relation: str, categories: Iterable[str] = ()) -> GrantCard:
     first = rights[0]
     pay = next((g for g in rights if g.kind == GrantKind.PAY), None)
     watch = next((g for g in rights if g.kind == GrantKind.WATCH), None)
@@ -65,6 +68,11 @@ def _card(rights: list[Grant], who: str, relation: str) -> GrantCard:
         state="active" if first.state == GrantState.ACTIVE else "ended",
         signs=any(g.kind == GrantKind.SIGN for g in rights),
         guards=any(g.kind == GrantKind.GUARD for g in rights),
+        calls=watch is not None and watch.calls,
+        categories=tuple(
+            (c, words.CATEGORIES.get(c, c), watch is not None and c in watch.opened) for c in sorted(categories)
+        ),
+        scope=first.visit_id is not None,
     )
 
 
@@ -92,10 +100,11 @@ async def _given(tx: Tx, patient_id: UUID) -> list[GrantCard]:
         )
         for x in await invitations.waiting_of(tx, patient_id)
     ]
+    known = await invitations.categories(tx)
     live = [g for g in await grants.of_patient(tx, patient_id) if g.state == GrantState.ACTIVE]
     for rights in _bonds([g for g in live if g.until is None or g.until > tx.now]):
         relative = await patients.by_id(tx, rights[0].person_id)
-        cards.append(_card(rights, relative.name_masked, words.relation(rights[0].relation)))
+        cards.append(_card(rights, relative.name_masked, words.relation(rights[0].relation), known))
     return cards
 
 
@@ -109,7 +118,7 @@ async def _held(tx: Tx, person_id: UUID) -> list[GrantCard]:
     return cards
 
 
-async def _person(request: Request, tx: Tx, caller: Actor) -> Person:
+async def person_of(request: Request, tx: Tx, caller: Actor) -> Person:
     """Whose family the pages are about: oneself, or the child one guards and has switched to."""
     row = await chosen(request, tx, caller)
     if row.id == caller.id or not await access.can_for(tx, caller, Action.SHARE, row.id):
@@ -121,19 +130,45 @@ async def _person(request: Request, tx: Tx, caller: Actor) -> Person:
 @router.get(Urls.family)
 async def family(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
     """Who may see and pay, and who looked."""
-    person = await _person(request, tx, caller)
-    looks = [Look(x.viewer_name, words.looked(x.page), x.at) for x in await access.looks(tx, UUID(person.id), limit=30)]
+    person = await person_of(request, tx, caller)
+    whose = UUID(person.id)
+    looks = [_look(x) for x in (await access.sittings_of(tx, whose))[:MOST_LOOKS]]
+    last = await choices.latest(tx, whose, ChoiceKind.SHARE)
+    shares = None if last is None else last.given
     await telling.seen(tx, caller.id, caller.id)
-    view = Family(person, await _given(tx, UUID(person.id)), await _held(tx, caller.id), looks)
+    view = Family(person, await _given(tx, whose), await _held(tx, caller.id), looks, shares)
     return await show(request, tx, "family.html", view, Nav("family"))
 
 
+def _look(x: Looked) -> Look:
+    who = f"{words.relation(x.relation)} {x.who}" if x.relation else x.who
+    return Look(who, words.looked(x.page), x.first, x.last if x.last != x.first else None, x.times)
+
+
+@router.post("/family/{bond}/watch")
+async def watch(bond: UUID, caller: PersonCaller, tx: TxDep, depth: Short = "", toggle: Short = "") -> Response:
+    """One tap: more, less or nothing to see (``depth``), a category or the telephone opened or closed (``toggle``)."""
+    now = next((g for g in await grants.live_of_bond(tx, bond) if g.kind == GrantKind.WATCH), None)
+    level = Depth(now.depth) if now else Depth.NOTHING
+    opened, calls = frozenset(now.opened if now else ()), now is not None and now.calls
+    if depth:
+        level = DEPTHS.get(depth, Depth.NOTHING)
+    if toggle == TELEPHONE:
+        calls = not calls
+    elif toggle:
+        opened ^= {toggle}
+    await bonds.change(tx, caller, bond, level, opened, calls=calls)
+    return go(Urls.family)
+
+
 async def _asking(request: Request, tx: Tx, caller: Actor, visit: str | None = None) -> Invite:
+    person = await person_of(request, tx, caller)
     return Invite(
-        await _person(request, tx, caller),
+        person,
         relations=tuple(words.RELATIONS.items()),
         categories=tuple((c, words.CATEGORIES.get(c, c)) for c in sorted(await invitations.categories(tx))),
         visit_id=visit,
+        agrees=await choices.agreed(tx, UUID(person.id), ChoiceKind.SHARE),
     )
 
 
@@ -173,6 +208,8 @@ async def invite(
     ask_first: Short = "",
     depth: Short = "",
     signs: Short = "",
+    calls: Short = "",
+    share: Short = "",
     visit: Short = "",
     opened: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
@@ -188,8 +225,11 @@ async def invite(
             level,
             frozenset(opened or ()) if level else frozenset(),
             bool(signs),
+            bool(calls and level),
         )
-        made = await invitations.invite(tx, caller, UUID(view.person.id), offer, uuid_or_none(visit))
+        made = await invitations.invite(
+            tx, caller, UUID(view.person.id), offer, uuid_or_none(visit), agrees=bool(share)
+        )
     except HoufuError as error:
         return await show(request, tx, "invite.html", replace(view, error=_sentence(error)), status=422)
     url = _link(request, made.token)
@@ -280,6 +320,7 @@ def _bind(token: str, found: Offered) -> Bind:
         None,
         signs=offer.signs,
         opened=tuple(words.CATEGORIES.get(c, c) for c in sorted(offer.opened)),
+        calls=offer.calls,
     )
 
 

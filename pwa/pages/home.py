@@ -39,10 +39,8 @@ async def _whose(request: Request, tx: Tx, caller: Actor) -> PersonRow:
     day = china_day(tx.now)
     people = await access.patients_of(tx, caller)
     for person in people:
-        for visit in await reading.visits_of_patient(tx, person.id, limit=3):
-            view = await access.view_of(tx, caller, reading.subject_of(visit))
-            if visit.day == day and not view.blind:
-                return person
+        if any(visit.day == day for visit, _ in await reading.visits_seen(tx, caller, person.id, limit=3)):
+            return person
     return people[0]
 
 
@@ -101,9 +99,11 @@ async def home(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDe
     patient = await _whose(request, tx, caller)
     people = await people_of(tx, caller)
     day = china_day(tx.now)
-    all_visits = await reading.visits_of_patient(tx, patient.id, limit=PAST + 10)
+    all_visits = [visit for visit, _ in await reading.visits_seen(tx, caller, patient.id, limit=PAST + 10)]
     today = [v for v in all_visits if v.day == day or v.state == "open"]
     cards: list[VisitCard] = [c for c in [await card_of(tx, caller, v) for v in today] if c]
+    for visit in today:  # the card says where she is to go next
+        await access.look(tx, caller, reading.subject_of(visit), "home")
     past: list[VisitCard] = []
     for visit in all_visits:
         if visit not in today and len(past) < PAST:
@@ -123,7 +123,8 @@ async def home(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDe
         stream_url=await _stream(world, tx, caller, cards, mark),
     )
     mine = next((c for c in cards if not c.watched), None)
-    response = await show(request, tx, "home.html", view, Nav("home", mine.id if mine else None))
+    watched = any(c.watched for c in (*cards, *past))
+    response = await show(request, tx, "home.html", view, Nav("home", mine.id if mine else None), private=watched)
     if patient.id != caller.id and PERSON not in request.cookies:
         keep(response, PERSON, str(patient.id))
     return response

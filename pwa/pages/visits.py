@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.deps import PersonCaller, TxDep
+from people.service import access
 from pwa.answer import chosen, people_of, show
 from pwa.urls import Urls
 from pwa.views import Nav, Visits
@@ -25,8 +26,10 @@ async def visits(
     """One page of them."""
     patient = await chosen(request, tx, caller)
     people = await people_of(tx, caller)
-    found = await reading.visits_of_patient(tx, patient.id, limit=skip + PAGE + 1)
+    found = [visit for visit, _ in await reading.visits_seen(tx, caller, patient.id, limit=skip + PAGE + 1)]
     cards = [c for c in [await card_of(tx, caller, v) for v in found[skip : skip + PAGE]] if c]
+    for visit in found[skip : skip + PAGE]:
+        await access.look(tx, caller, reading.subject_of(visit), "list")
     older = f"{Urls.visits}?skip={skip + PAGE}" if len(found) > skip + PAGE else None
     view = Visits(next(p for p in people if p.id == str(patient.id)), cards, older, people)
-    return await show(request, tx, "visits.html", view, Nav("bill"))
+    return await show(request, tx, "visits.html", view, Nav("bill"), private=patient.id != caller.id)

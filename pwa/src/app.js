@@ -51,6 +51,7 @@
     const say = $('#say');
     if (!say) return;
     say.textContent = note.textContent;
+    if ('aloud' in note.dataset && $('html.elder')) aloud(heard = note.textContent);
     // Where the page itself has just changed to these words they are heard, and not shown a second time.
     say.classList.toggle('sr', all('.strip').some((e) => e !== say && e.textContent.trim() === say.textContent.trim()));
   }
@@ -86,16 +87,22 @@
   const forget = () => all('[data-done]').forEach((e) => { try { sessionStorage.removeItem(`once:${e.dataset.done}`); } catch { /* as above */ } });
   forget(); on('htmx:after:swap', forget);
 
-  // Read aloud.
-  for (const button of all('[data-speak]')) {
+  // Read aloud: what the family says by itself in 长辈版 (where the browser waits for a tap, 再听一遍 is that tap).
+  let heard = '';
+  function aloud(text) {
+    if (!window.speechSynthesis) return;
+    const speech = new SpeechSynthesisUtterance(text);
+    speech.lang = 'zh-CN'; speech.rate = 0.85;
+    speechSynthesis.speak(speech);
+    all('[data-again]').forEach((e) => { e.hidden = !heard; });
+  }
+  for (const button of all('[data-speak],[data-again]')) {
     if (!window.speechSynthesis) break;
-    button.hidden = false;
+    const again = 'again' in button.dataset;
+    button.hidden = again;
     on('click', () => {
       if (speechSynthesis.speaking) { speechSynthesis.cancel(); return; }
-      const text = all('[data-read]').map((e) => e.innerText).join('。') || $('main').innerText;
-      const speech = new SpeechSynthesisUtterance(text);
-      speech.lang = 'zh-CN'; speech.rate = 0.85;
-      speechSynthesis.speak(speech);
+      aloud(again ? heard : all('[data-read]').map((e) => e.innerText).join('。') || $('main').innerText);
     }, button);
   }
 

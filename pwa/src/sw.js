@@ -19,7 +19,9 @@ const timeout = (ms) => new Promise((_, no) => setTimeout(no, ms));
 async function fetchAndKeep(request) {
   const answer = await fetch(request);
   const type = answer.headers.get('Content-Type') || '';
-  if (answer.ok && !answer.redirected && /text\/html|image\/png/.test(type)) {
+  // Somebody else's visit is not kept, and what was kept of one that is shut now goes.
+  if (answer.headers.has('X-Keep') || answer.status === 404) await (await caches.open(PAGES)).delete(request.url);
+  else if (answer.ok && !answer.redirected && /text\/html|image\/png/.test(type)) {
     await (await caches.open(PAGES)).put(request.url, answer.clone());
   }
   if (answer.status === 401 || answer.redirected) await caches.delete(PAGES);

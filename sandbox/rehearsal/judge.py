@@ -219,7 +219,9 @@ class Judge:
         self.verdict.note(f"{relative.guest.patient.no}'s {relative.sees}: {text}")
 
     def _follower(self, relative: Relative, watched: Following) -> None:
-        encounters = relative.guest.encounters
+        # For a friend the visit is no more than its encounters that are open to all, and ends with them.
+        books = self.his.books.encounters
+        encounters = [no for no in relative.guest.encounters if not self.truth.hidden(books[no], None)]
         ended = [self.heard.ended[no] for no in encounters if no in self.heard.ended]
         who = f"{relative.guest.patient.no}'s friend"
         if not ended:

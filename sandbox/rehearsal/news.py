@@ -31,7 +31,9 @@ class Truth:
         self.books, self.departments = books, departments
 
     def hidden(self, enc: Encounter, order_no: str | None) -> bool:
-        """Whether it is of a sensitive category, which no relative here was let see."""
+        """Whether it is of a sensitive category, or of an encounter that is: no relative here was let see those."""
+        if self.departments[enc.started["department"]].sensitive:
+            return True
         if order_no is None:
             return False
         order = enc.orders[order_no]

@@ -302,7 +302,7 @@ class Phone:
 
     async def let_in(self, other: "Phone", offer: Json, patient: str = "") -> None:
         """Send the other phone an invitation, which it accepts."""
-        asked = offer | ({"patient_id": patient} if patient else {})
+        asked = offer | {"share": "depth" in offer} | ({"patient_id": patient} if patient else {})
         invited = (await self.post("/api/family/invitations", asked)).raise_for_status().json()
         token = invited["path"].rpartition("/")[2]
         (await other.post(f"/api/family/invitations/{token}/accept")).raise_for_status()

@@ -40,7 +40,7 @@ ALL = replace(PAY, depth=Depth.BILL, opened=frozenset({"gynaecology"}), signs=Tr
 
 async def invite(db: Database, actor: Actor, offer: Offer, visit_id: UUID | None = None) -> invitations.Invited:
     async with db.begin() as tx:
-        return await invitations.invite(tx, actor, actor.id, offer, visit_id)
+        return await invitations.invite(tx, actor, actor.id, offer, visit_id, agrees=True)
 
 
 async def accept(db: Database, actor: Actor, token: str) -> list[grants.Grant]:

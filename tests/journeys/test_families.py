@@ -23,6 +23,7 @@ def test_the_husband_signs_ahead_and_sends_a_pay_link(stage: Stage) -> None:
     wife.locator("[name=cap_yuan]").fill("")
     wife.locator("[name=signs]").check()
     wife.locator("[name=depth][value=bill]").check()
+    wife.locator("[name=share]").check()
     wife.get_by_role("button", name="做好二维码").click()
     path = scanned(wife.locator(".qr img"))
     # On his own phone it is 扫一扫 of the page, then WeChat's, and a card of the hospital's account to tap.
@@ -95,7 +96,7 @@ def test_the_husband_signs_ahead_and_sends_a_pay_link(stage: Stage) -> None:
     expect(colleague.locator("main")).to_contain_text("付好了")
     assert hospital.booked(hospital.runs["antenatal"]["encounter"]) == [owed]
     wife.goto(stage.url("expectant", "/family"))
-    expect(wife.locator("main")).to_contain_text("吴* · 看了要付的钱")
+    expect(wife.locator("main")).to_contain_text("爱人 吴* 看了要付的钱")
 
 
 def test_a_child_with_her_father(stage: Stage) -> None:

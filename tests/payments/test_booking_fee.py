@@ -52,7 +52,7 @@ async def due(house: House, made: Booking) -> registration.FeeDue:
 async def listed(house: House) -> int:
     """How many visits the mother is shown."""
     async with house.db.begin() as tx:
-        return len(await reading.visits_of_patient(tx, house.mother.id))
+        return len(await reading.visits_seen(tx, house.mother, house.mother.id))
 
 
 async def order_of(house: House, made: Booking) -> str:

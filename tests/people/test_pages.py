@@ -123,6 +123,8 @@ async def test_the_mother_invites_the_daughter_accepts_the_mother_ends_it(
     mother, daughter, stranger = phones
     assert (await log_in(mother, gateway, MOTHER)).headers["location"] == "/family"
     form = {"relation": "daughter", "pays": "1", "cap_yuan": "500", "depth": "bill", "opened": "gynaecology"}
+    assert (await mother.post("/family/invite", data=form)).status_code == 422  # sharing is agreed to by itself
+    form["share"] = "1"
     made = await mother.post("/family/invite", data=form)
     assert made.status_code == 200
     (link,) = re.findall(rf'value="({BASE}/bind/[\w-]{{22}})"', made.text)
@@ -264,7 +266,7 @@ async def test_programs_do_the_same_by_json(phones: list[AsyncClient], gateway: 
         assert (step["state"], step["proven"]) == ("in", True)
         tokens.append({"Authorization": f"Bearer {step['token']}"})
     mother, daughter = tokens
-    offer = {"relation": "daughter", "pays": True, "depth": "results", "opened": ["infection"]}
+    offer = {"relation": "daughter", "pays": True, "depth": "results", "opened": ["infection"], "share": True}
     made = (await program.post("/api/family/invitations", json=offer, headers=mother)).json()
     found = await program.post("/api/family/codes", json={"who": MOTHER, "code": made["code"]}, headers=daughter)
     token = found.json()["token"]

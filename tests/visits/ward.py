@@ -134,7 +134,7 @@ async def _bonds(tx: Tx, ward: Ward) -> None:
         ("daughter", Offer(Relation.DAUGHTER, pays=True, depth=Depth.BILL)),
         ("neighbour", Offer(Relation.FRIEND, depth=Depth.STEPS)),
     ):
-        made = await invitations.invite(tx, mother, mother.id, offer)
+        made = await invitations.invite(tx, mother, mother.id, offer, agrees=True)
         await tx.session.flush()
         await invitations.accept(tx, ward.actors[who], made.token)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from kernel.errors import HoufuError, Kind
 from kernel.lifecycle import Lifecycle
@@ -173,6 +173,42 @@ def visit_number(seed: bytes) -> str:
     return f"{digits[:4]} {digits[4:8]} {digits[8:]}"
 
 
+class Stage(TypedDict):
+    """How the encounters of a visit in one sensitive category stand: since when, how many go on, when the last ended.
+
+    Times are ISO; ``over`` is None before the first has ended.
+    """
+
+    since: str
+    going: int
+    over: str | None
+
+
+Stages = Mapping[str, Stage]
+"""Category, or "" for what is not sensitive → its stage."""
+
+
+def begun(stages: Stages, category: str | None, at: datetime) -> dict[str, Stage]:
+    """An encounter of this category has begun."""
+    was = stages.get(category or "")
+    since = at if was is None else min(at, datetime.fromisoformat(was["since"]))
+    now = Stage(since=since.isoformat(), going=was["going"] + 1 if was else 1, over=was["over"] if was else None)
+    return {**stages, category or "": now}
+
+
+def over(stages: Stages, category: str | None, at: datetime) -> dict[str, Stage]:
+    """One has ended."""
+    was = stages[category or ""]
+    last = at if was["over"] is None else max(at, datetime.fromisoformat(was["over"]))
+    return {**stages, category or "": Stage(since=was["since"], going=was["going"] - 1, over=last.isoformat())}
+
+
+def known_since(stages: Stages, view: View) -> datetime | None:
+    """When the first encounter began that this view may know of."""
+    known = [datetime.fromisoformat(s["since"]) for c, s in stages.items() if view.sees(Depth.STEPS, c or None)]
+    return min(known, default=None)
+
+
 def see_step(row: Row, view: View) -> dict[str, Any] | None:
     """What of a ``step`` row a view sees: results only as deep as granted, notes only by the patient's side."""
     if not view.shows(row.audience, row.category):
@@ -194,17 +230,30 @@ def seen_step(step: Mapping[str, Any], view: View) -> dict[str, Any]:
 
 
 def see_visit(row: Row, view: View) -> dict[str, Any] | None:
-    """What of a ``visit`` row a view sees: how it is paid and until when is for the patient's side and payers."""
-    if view.blind:
+    """What of a ``visit`` row a view sees: how it is paid and until when is for the patient's side and payers.
+
+    Rows about money are not even sent to the others, nor those of an encounter they may not know of.
+    """
+    if view.blind or not (view.owner or view.pays or view.staff or view.shows(row.audience, row.category)):
         return None
     return {"visit": seen_visit(row.payload["visit"], view)}
 
 
 def seen_visit(visit: Mapping[str, Any], view: View) -> dict[str, Any]:
-    """A visit's state as this view sees it; a companion who does not pay cannot tell the two ways of paying apart."""
+    """A visit's state as this view sees it; a companion who does not pay cannot tell the two ways of paying apart.
+
+    For such a viewer the visit is no more than its encounters that are known to them.
+    """
     made = dict(visit)
+    stages: Stages = made.pop("stages")
     if not (view.owner or view.pays or view.staff):
         made.update(mode=PaymentMode.DEFERRED.value, due_at=None)
-        if made["state"] == VisitState.SETTLED:
+        known = [stage for c, stage in stages.items() if view.sees(Depth.STEPS, c or None)]
+        if known:
+            ends = [s["over"] for s in known if s["over"] is not None]
+            going = any(s["going"] for s in known)
+            made["state"] = VisitState.OPEN.value if going else VisitState.ENDED.value
+            made["ended_at"] = None if going else max(ends, key=datetime.fromisoformat, default=None)
+        elif made["state"] == VisitState.SETTLED:
             made["state"] = VisitState.ENDED.value
     return made

@@ -1,6 +1,6 @@
 """A visit opens with its first encounter of the day, is paid first or afterwards, ends, and may open again."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -12,13 +12,26 @@ from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.ids import derive
 from notices.service import Feed, append, lock, open_feed
+from people.events import ViewsChanged
 from people.rules import Audience
 from people.service import hospitals
 from people.service.hospitals import Hospital
 from visits.events import VisitEnded, VisitMarked, VisitOpened, VisitReopened, VisitSettled, VisitUnmarked
 from visits.models import Encounter as Encounter
 from visits.models import Visit as Visit
-from visits.rules import MODE, VISIT, Exclusion, ModeChange, PaymentMode, VisitState, due_at, visit_number
+from visits.rules import (
+    MODE,
+    VISIT,
+    Exclusion,
+    ModeChange,
+    PaymentMode,
+    Stage,
+    VisitState,
+    begun,
+    due_at,
+    over,
+    visit_number,
+)
 from visits.service.calls import tell
 
 
@@ -106,6 +119,13 @@ async def start(tx: Tx, hospital: Hospital, fact: EncounterFact) -> Visit:
 async def renew(tx: Tx, visit: Visit, encounter: Encounter, fact: EncounterFact) -> None:
     """Newer details of a known encounter replace the older; an insurance status that became normal may open the way."""
     await lock(tx, visit.id)
+    category = await _category(tx, visit.hospital_id, fact.department)
+    if category != encounter.category:
+        encounter.category = category
+        await tx.flush()
+        visit.stages = stages_of(await tx.session.scalars(select(Encounter).where(Encounter.visit_id == visit.id)))
+        tx.ring(ViewsChanged(visit.patient_id))
+        await announce(tx, visit, category)
     encounter.department, encounter.doctor, encounter.klass = fact.department, fact.doctor, fact.klass
     encounter.insurance_status, encounter.insurance_scheme = fact.insurance_status, fact.insurance_scheme
     encounter.sequence = fact.sequence
@@ -125,12 +145,29 @@ async def _open(tx: Tx, hospital: Hospital, fact: EncounterFact, identity: UUID)
             mode=PaymentMode.UPFRONT,
             state=VisitState.OPEN,
             opened_at=fact.started_at,
+            stages={},
         )
     )
 
 
+async def _category(tx: Tx, hospital_id: UUID, department: str) -> str | None:
+    found = await hospitals.department(tx, hospital_id, department)
+    return found.sensitive if found else None
+
+
+def stages_of(encounters: Iterable[Encounter]) -> dict[str, Stage]:
+    """How these encounters of one visit stand, by category."""
+    made: dict[str, Stage] = {}
+    for encounter in encounters:
+        made = begun(made, encounter.category, encounter.started_at)
+        if encounter.finished_at is not None:
+            made = over(made, encounter.category, encounter.finished_at)
+    return made
+
+
 async def _join(tx: Tx, hospital: Hospital, visit: Visit, fact: EncounterFact) -> None:
     first = visit.mode_reason is None and visit.mode == PaymentMode.UPFRONT
+    category = await _category(tx, hospital.id, fact.department)
     tx.add(
         Encounter(
             id=encounter_id(hospital.id, fact.number),
@@ -141,10 +178,12 @@ async def _join(tx: Tx, hospital: Hospital, visit: Visit, fact: EncounterFact) -
             doctor=fact.doctor,
             insurance_status=fact.insurance_status,
             insurance_scheme=fact.insurance_scheme,
+            category=category,
             started_at=fact.started_at,
             sequence=fact.sequence,
         )
     )
+    visit.stages = begun(visit.stages, category, fact.started_at)
     if visit.state != VisitState.OPEN:
         VISIT.move(VisitState(visit.state), VisitState.OPEN)
         visit.state, visit.ended_at, visit.due_at, visit.settled_at = VisitState.OPEN, None, None, None
@@ -155,7 +194,8 @@ async def _join(tx: Tx, hospital: Hospital, visit: Visit, fact: EncounterFact) -
         await offer_mark(tx, visit, fact.insurance_status)
     elif visit.mode == PaymentMode.DEFERRED:
         await tell(tx, visit, "mark", f"mark:{visit.id.hex}:{fact.number}")
-    await announce(tx, visit)
+    tx.ring(ViewsChanged(visit.patient_id))
+    await announce(tx, visit, category)
 
 
 async def offer_mark(tx: Tx, visit: Visit, insurance_status: str) -> bool:
@@ -172,7 +212,7 @@ async def offer_mark(tx: Tx, visit: Visit, insurance_status: str) -> bool:
     MODE.move(PaymentMode(visit.mode), PaymentMode.DEFERRED)
     visit.mode, visit.mode_reason = PaymentMode.DEFERRED, ModeChange.CONTRACT
     await tell(tx, visit, "mark", f"mark:{visit.id.hex}:{tx.now.timestamp():.6f}")
-    await announce(tx, visit)
+    await announce_payment(tx, visit)
     await tx.emit(VisitMarked(visit.id))
     return True
 
@@ -212,7 +252,7 @@ async def unmark(tx: Tx, visit: Visit, reason: ModeChange) -> None:
     MODE.move(PaymentMode(visit.mode), PaymentMode.UPFRONT)
     visit.mode = PaymentMode.UPFRONT
     await tell(tx, visit, "unmark", f"unmark:{visit.id.hex}:{tx.now.timestamp():.6f}")
-    await announce(tx, visit)
+    await announce_payment(tx, visit)
     await tx.emit(VisitUnmarked(visit.id))
 
 
@@ -237,39 +277,50 @@ async def finish(tx: Tx, hospital: Hospital, number: str, finished_at: datetime)
     if visit is None:
         raise LookupError("an encounter without a visit")
     await lock(tx, visit.id)
-    encounter.finished_at = finished_at
-    await tx.session.flush()
-    still_open = select(Encounter.id).where(Encounter.visit_id == visit.id, Encounter.finished_at.is_(None)).limit(1)
-    if await tx.session.scalar(still_open) is None and visit.state == VisitState.OPEN:
-        await end(tx, hospital, visit, finished_at)
+    await _over(tx, hospital, visit, encounter, finished_at)
 
 
-async def end(tx: Tx, hospital: Hospital, visit: Visit, at: datetime) -> None:
+async def _over(tx: Tx, hospital: Hospital, visit: Visit, encounter: Encounter, at: datetime) -> None:
+    encounter.finished_at = at
+    visit.stages = over(visit.stages, encounter.category, at)
+    tx.ring(ViewsChanged(visit.patient_id))  # for whom may not know what still goes on, this was the end
+    if visit.state == VisitState.OPEN and not any(stage["going"] for stage in visit.stages.values()):
+        await end(tx, hospital, visit, at, encounter.category)
+    else:
+        await announce(tx, visit, encounter.category)
+
+
+async def end(tx: Tx, hospital: Hospital, visit: Visit, at: datetime, category: str | None = None) -> None:
     """The visit's day is over: from here the time to pay runs."""
     VISIT.move(VisitState(visit.state), VisitState.ENDED)
     visit.state, visit.ended_at = VisitState.ENDED, at
     if visit.mode == PaymentMode.DEFERRED:
         visit.due_at = due_at(at, hospitals.settings_of(hospital).due_hours)
-    await announce(tx, visit)
+    await announce(tx, visit, category)
     await tx.emit(VisitEnded(visit.id))
 
 
 async def end_forgotten(tx: Tx, limit: int = 100) -> int:
-    """The stated fallback: visits the HIS never finished end by themselves. Returns how many did."""
+    """The stated fallback: encounters the HIS never finished end by themselves. Returns how many did."""
     ended = 0
     for hospital in await hospitals.everyone(tx):
         latest = tx.now - timedelta(hours=hospitals.settings_of(hospital).fallback_end_hours)
         query = (
-            select(Visit.id)
-            .where(Visit.hospital_id == hospital.id, Visit.state == VisitState.OPEN, Visit.opened_at < latest)
-            .order_by(Visit.id)
+            select(Encounter.id, Visit.id)
+            .join(Visit, Visit.id == Encounter.visit_id)
+            .where(Visit.hospital_id == hospital.id, Visit.state == VisitState.OPEN)
+            .where(Encounter.finished_at.is_(None), Encounter.started_at < latest)
+            .order_by(Visit.id, Encounter.id)
             .limit(limit)
         )
-        for identity in list(await tx.session.scalars(query)):
-            await lock(tx, identity)
-            visit = await tx.get(Visit, identity)
-            if visit is not None and visit.state == VisitState.OPEN:
-                await end(tx, hospital, visit, tx.now)
+        for encounter_id_, visit_id_ in (await tx.session.execute(query)).all():
+            await lock(tx, visit_id_)
+            visit, encounter = (
+                await tx.get(Visit, visit_id_, lock=True),
+                await tx.get(Encounter, encounter_id_, lock=True),
+            )
+            if visit is not None and encounter is not None and encounter.finished_at is None:
+                await _over(tx, hospital, visit, encounter, tx.now)
                 ended += 1
     return ended
 
@@ -278,7 +329,7 @@ async def settled(tx: Tx, visit: Visit) -> None:
     """Nothing payable is left of an ended visit (billing says so)."""
     VISIT.move(VisitState(visit.state), VisitState.SETTLED)
     visit.state, visit.settled_at = VisitState.SETTLED, tx.now
-    await announce(tx, visit)
+    await announce_payment(tx, visit)
     await tx.emit(VisitSettled(visit.id))
 
 
@@ -286,12 +337,17 @@ async def owed_again(tx: Tx, visit: Visit) -> None:
     """Something became payable after the visit was settled."""
     VISIT.move(VisitState(visit.state), VisitState.ENDED)
     visit.state, visit.settled_at = VisitState.ENDED, None
-    await announce(tx, visit)
+    await announce_payment(tx, visit)
 
 
-async def announce(tx: Tx, visit: Visit) -> None:
-    """Write the visit's state to its feed."""
-    await append(tx, visit.id, "visit", visit_payload(visit), audience=Audience.STEPS)
+async def announce_payment(tx: Tx, visit: Visit) -> None:
+    """Write to the visit's feed how it is paid, or that it is: for the patient's side and payers alone."""
+    await append(tx, visit.id, "visit", visit_payload(visit), audience=Audience.PAYERS)
+
+
+async def announce(tx: Tx, visit: Visit, category: str | None) -> None:
+    """Write the visit's state to its feed: an encounter of this category has begun or ended."""
+    await append(tx, visit.id, "visit", visit_payload(visit), audience=Audience.STEPS, category=category)
 
 
 def visit_payload(visit: Visit) -> dict[str, dict[str, object]]:
@@ -302,5 +358,6 @@ def visit_payload(visit: Visit) -> dict[str, dict[str, object]]:
             "mode": visit.mode,
             "due_at": visit.due_at.isoformat() if visit.due_at else None,
             "ended_at": visit.ended_at.isoformat() if visit.ended_at else None,
+            "stages": dict(visit.stages),
         }
     }

@@ -16,8 +16,8 @@ from people.rules import Actor, Audience
 from people.service import access, hospitals
 from people.service.hospitals import Department, Hospital
 from visits.events import OrderCheckedIn, OrderGone, OrderPerformed, OrderPlaced, ResultReady
+from visits.models import Encounter, Visit
 from visits.models import Order as Order
-from visits.models import Visit
 from visits.rules import GONE_ORDER, OPEN_ORDER, ORDER, RESULT, OrderGoneError, OrderState, ResultState
 from visits.service.calls import tell
 from visits.service.subjects import subject_of
@@ -25,7 +25,7 @@ from visits.service.subjects import subject_of
 
 @dataclass(frozen=True, slots=True)
 class OrderFact:
-    """An order as the HIS told it; ``category`` empty takes the performing department's."""
+    """An order as the HIS told it; ``category`` empty takes the performing department's, or the encounter's."""
 
     number: str
     encounter_id: UUID
@@ -65,25 +65,28 @@ async def place(tx: Tx, hospital: Hospital, visit: Visit, fact: OrderFact) -> Or
                 covers_all=False,
                 paper_code=token(12),
                 sequence=-1,
-                rank=next_rank(tx, feed),
+                rank=0,
             )
         )
-        _describe(order, fact, department)
+        await _describe(tx, order, fact, department)
+        order.rank = next_rank(tx, feed, order.category)
         await announce(tx, order)
         await tx.emit(OrderPlaced(order.id, visit.id))
     elif fact.sequence > order.sequence:
-        _describe(order, fact, department)
+        await _describe(tx, order, fact, department)
         await announce(tx, order)
     return order
 
 
-def _describe(order: Order, fact: OrderFact, department: Department | None) -> None:
+async def _describe(tx: Tx, order: Order, fact: OrderFact, department: Department | None) -> None:
     order.kind, order.name, order.department = fact.kind, fact.name, fact.department
     order.department_name = department.name if department else fact.department
     order.place = fact.place or (department.place if department else "")
     order.preparation = [p for p in fact.preparation if p != "none"]
     order.note = fact.note
-    order.category = fact.category or (department.sensitive if department else None)
+    encounter = await tx.get(Encounter, fact.encounter_id)
+    inherited = encounter.category if encounter else None  # a gynaecologist's blood test is hers, whoever draws it
+    order.category = fact.category or (department.sensitive if department else None) or inherited
     order.ordered_by, order.ordered_at = fact.ordered_by, fact.ordered_at
     order.sequence = fact.sequence
 
@@ -214,6 +217,7 @@ def step_payload(order: Order) -> dict[str, Any]:
             "preparation": list(order.preparation),
             "note": order.note,
             "ahead": order.ahead,
+            "queue_at": order.queue_at.isoformat() if order.queue_at else None,
             "room": order.room,
             "result_flag": order.result_flag,
             "at": _last_moment(order).isoformat(),

@@ -14,7 +14,9 @@ __all__ = ["Subject", "subject_of", "subject_of_visit"]
 def subject_of(visit: Visit) -> Subject:
     """A visit row as a subject."""
     over = visit.state in (VisitState.ENDED, VisitState.SETTLED)
-    return Subject(visit.patient_id, visit.hospital_id, visit.id, ended=over, settled=visit.state == VisitState.SETTLED)
+    stages = tuple((category, bool(stage["going"])) for category, stage in sorted(visit.stages.items()))
+    settled = visit.state == VisitState.SETTLED
+    return Subject(visit.patient_id, visit.hospital_id, visit.id, ended=over, settled=settled, stages=stages)
 
 
 async def subject_of_visit(tx: Tx, visit_id: UUID) -> Subject:

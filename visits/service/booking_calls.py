@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
-from kernel.clock import china_day
+from kernel.clock import CHINA, china_day
 from kernel.db import Tx
 from kernel.events import Event
 from people.service import hospitals, patients
@@ -201,14 +201,14 @@ async def tidy(tx: Tx, limit: int = 100) -> int:
 
     Returns: how many.
     """
-    query = select(Booking).where(Booking.state.in_((S.ASKED, S.BOOKED)), Booking.begins <= tx.now)
-    found = list(await tx.session.scalars(query.order_by(Booking.begins).limit(limit).with_for_update()))
-    done = 0
+    today = datetime.combine(china_day(tx.now), datetime.min.time(), CHINA)
+    vain = and_(Booking.state == S.ASKED, Booking.begins <= tx.now)
+    over = and_(Booking.state == S.BOOKED, Booking.begins < today)
+    query = select(Booking).where(or_(vain, over)).order_by(Booking.begins, Booking.id).limit(limit)
+    found = list(await tx.session.scalars(query.with_for_update(skip_locked=True)))
     for booking in found:
         if booking.state == S.ASKED:
             give_up(tx, booking, Cause.STALE)
-            done += 1
-        elif china_day(booking.begins) < china_day(tx.now):
+        else:
             await _move(tx, booking, S.MISSED)
-            done += 1
-    return done
+    return len(found)

@@ -4,7 +4,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.routes import books, consent, family, insurance, payments, session, terminals, visits, words
+from api.routes import binding, books, consent, family, insurance, payments, phones, session, terminals, visits, words
 from intake.rules import example as his_example
 
 VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
@@ -60,7 +60,7 @@ _CONTRACT = {
 _GRANT: dict[str, Any] = {
     "id": BOND, "bond": BOND, "patient": "朱**", "relative": "示**", "kind": "pay", "relation": "daughter",
     "depth": "none", "opened": [], "calls": False, "visit_id": None, "cap_fen": 50000, "ask_first": False,
-    "until": None, "state": "active",
+    "proof": "invitation", "until": None, "state": "active",
 }  # fmt: skip
 _WORD = {
     "id": BOND, "code": "fine", "text": "我没事，别担心。", "to_patient": False, "relation": "", "at": AT,
@@ -70,6 +70,7 @@ _DIFFERENCE = {
     "reference": "4200…", "amount_fen": 7760, "here_fen": 7760, "there_fen": None, "cause": "on_its_way",
     "state": "open", "found_at": LATER, "closed_at": None, "closed_reason": None,
 }  # fmt: skip
+_DEBTOR = {"guardian": True, "minor": True, "name": "孙**"}
 _OFFER = {"relation": "daughter", "pays": True, "cap_fen": 50000, "ask_first": False, "depth": "bill", "opened": []}
 _IN = {"state": "in", "token": "hf_3q…", "expires": LATER, "proven": True, "ticket": None, "people": []}
 
@@ -106,6 +107,31 @@ MODELS: dict[type[BaseModel], Any] = {
     },
     family.OfferOut: {**_OFFER, "patient": "朱**", "visit_id": VISIT, "expires_at": LATER},
     family.GrantOut: _GRANT,
+    binding.PhoneBindingBody: {
+        "name": "示例甲", "id_number": "999901195503120022", "phone": "19900000001", "relation": "daughter",
+    },
+    binding.PhoneBindingOut: {"id": BOND, "expires_at": LATER},
+    binding.PhoneCodeBody: {"code": "204816"},
+    binding.NamedOut: {"patient": "示**", "relation": "daughter"},
+    binding.DeskInviteBody: {**_OFFER, "patient_number": "P0000003", "books": True, "share": True},
+    binding.GuardianOut: {
+        **_GRANT, "kind": "guard", "proof": "desk", "document": "household", "proven_by": RELATIVE, "created_at": AT,
+    },
+    binding.InsurerBody: {"patient_id": PATIENT},
+    binding.InsurerOut: {"says": "yes"},
+    phones.NewPhone: {"phone": "19900000011"},
+    phones.PhoneProof: {
+        "phone": "19900000011", "old_code": "204816", "new_code": "731902", "id_number": "999901195503120022",
+    },
+    phones.DeskPhone: {
+        "patient_number": "P0000003", "phone": "19900000011", "code": "204816", "document": "id_card",
+    },
+    phones.DeskAnswer: {"confirmed": True},
+    phones.ChangeOut: {
+        "id": BOND, "patient": "示例甲", "phone": "199****0011", "document": "id_card", "asked_by": RELATIVE,
+        "asked_at": AT,
+    },
+    visits.DebtorOut: _DEBTOR,
     family.CodeBody: {"who": "19900000001", "code": "482106"},
     family.LookOut: {"who": "示**", "relation": "daughter", "page": "bill", "visit_id": VISIT, "at": AT},
     family.GuardianBody: {"patient_number": "P0000003", "guardian_phone": "19900000004", "relation": "parent"},
@@ -134,7 +160,9 @@ MODELS: dict[type[BaseModel], Any] = {
         "store_id": "HF01", "out_trade_no": "HF20261122K7M2Q9X4W8R5T3", "total_fee": 7760,
     },
     visits.VisitOut: _VISIT,
-    visits.BillOut: {"visit": _VISIT, "sums": SUMS, "lines": [_LINE], "round": _ROUND, "after": AFTER},
+    visits.BillOut: {
+        "visit": _VISIT, "sums": SUMS, "lines": [_LINE], "round": _ROUND, "debtor": _DEBTOR, "after": AFTER,
+    },
     visits.ShareOut: _SHARE,
     visits.PartOut: _PART,
     insurance.InsureBody: {"account_used": True},
@@ -173,6 +201,9 @@ MODELS: dict[type[BaseModel], Any] = {
 PLAIN: dict[tuple[str, str], Any] = {
     ("post", "/api/family/codes"): {"token": "k3v9…"},
     ("post", "/api/session/code"): {"status": "sent"},
+    ("post", "/api/session/phone/codes"): {"status": "sent"},
+    ("post", "/api/desk/phone-changes/codes"): {"status": "sent"},
+    ("post", "/api/desk/phone-changes"): {"id": BOND},
     ("post", "/api/consent/readings/{reading_id}/code"): None,
     ("post", "/api/his/events"): {
         "items": [

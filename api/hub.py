@@ -23,7 +23,7 @@ from kernel.db import Database, Tx
 from kernel.errors import HoufuError, Kind
 from notices import service as notices
 from notices.rules import Row
-from people.events import ViewsChanged
+from people.events import SessionsEnded, ViewsChanged
 from people.rules import Actor, View
 
 log = structlog.get_logger()
@@ -56,8 +56,8 @@ class ClosingError(HoufuError):
 class Relay(Protocol):
     """Tells the other processes."""
 
-    def tell(self, rows: Mapping[UUID, int], patients: Sequence[UUID]) -> None:
-        """Newest number per subject, and patients whose views changed; must not block."""
+    def tell(self, rows: Mapping[UUID, int], patients: Sequence[UUID], ended: Sequence[str] = ()) -> None:
+        """Newest number per subject, patients whose views changed, viewers whose sessions ended; must not block."""
         ...
 
 
@@ -120,11 +120,14 @@ class Hub:
             for row in rows:
                 self._row(row)
             self.ring_bells()
-            if self._relay is not None and (rows or patients):
+            ended = [i.viewer for i in items if isinstance(i, SessionsEnded)]
+            for viewer in ended:
+                self.end_viewer(viewer)
+            if self._relay is not None and (rows or patients or ended):
                 newest: dict[UUID, int] = {}
                 for row in rows:
                     newest[row.subject] = max(row.seq, newest.get(row.subject, 0))
-                self._relay.tell(newest, patients)
+                self._relay.tell(newest, patients, ended)
         except Exception:
             log.exception("hub.announce")
 
@@ -183,7 +186,7 @@ class Hub:
             self._go(self._decide(streams))
 
     def end_viewer(self, viewer: str) -> None:
-        """Somebody has logged out: all their streams end."""
+        """A session of somebody has ended: all their streams end; who still has one comes back with it."""
         for topic in list(self._topics.values()):
             for stream in list(topic.streams):
                 if stream.actor.viewer == viewer:

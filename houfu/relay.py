@@ -18,6 +18,7 @@ from api.hub import Hub
 log = structlog.get_logger()
 
 CHANNEL = "houfu"
+ENDED = "-"  # before the name of a viewer
 AT_ONCE = 150  # a payload holds 8,000 bytes
 
 
@@ -35,13 +36,15 @@ class PostgresRelay:
         self._me = secrets.token_hex(6)
         self._rows: dict[UUID, int] = {}
         self._patients: set[UUID] = set()
+        self._ended: set[str] = set()
         self._wake = asyncio.Event()
 
-    def tell(self, rows: Mapping[UUID, int], patients: Sequence[UUID]) -> None:
+    def tell(self, rows: Mapping[UUID, int], patients: Sequence[UUID], ended: Sequence[str] = ()) -> None:
         """Take down what the others must hear; sent in the next turn of the loop."""
         for subject, seq in rows.items():
             self._rows[subject] = max(seq, self._rows.get(subject, 0))
         self._patients.update(patients)
+        self._ended.update(ended)
         self._wake.set()
 
     async def run(self) -> None:
@@ -64,13 +67,15 @@ class PostgresRelay:
             self._wake.clear()
             rows, self._rows = self._rows, {}
             patients, self._patients = self._patients, set()
+            ended, self._ended = self._ended, set()
             words = [f"{subject.hex}:{seq}" for subject, seq in rows.items()] + [p.hex for p in patients]
+            words += [f"{ENDED}{viewer}" for viewer in ended]
             calls = [f"{self._me} {' '.join(words[i : i + AT_ONCE])}" for i in range(0, len(words), AT_ONCE)]
             try:
                 for call in calls:
                     await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, call))
             except psycopg.OperationalError:
-                self.tell(rows, list(patients))  # said again on the next connection
+                self.tell(rows, list(patients), list(ended))  # said again on the next connection
                 raise
 
     async def _listen(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
@@ -86,7 +91,9 @@ class PostgresRelay:
     def _heard(self, words: Sequence[str]) -> None:
         for word in words:
             subject, found, seq = word.partition(":")
-            if found:
+            if word.startswith(ENDED):
+                self._hub.end_viewer(word.removeprefix(ENDED))
+            elif found:
                 self._hub.hear(UUID(subject), int(seq))
             else:
                 self._hub.decide_anew(UUID(subject))

@@ -25,7 +25,21 @@ class GrantEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneChanged(Event):
+    """Somebody has another telephone number; all their sessions have ended."""
+
+    person_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ViewsChanged(Event):
     """Rung, not emitted: whoever streams something of this patient must have the view decided anew."""
 
     patient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsEnded(Event):
+    """Rung, not emitted: somebody's session has ended, and no stream of theirs may go on under it."""
+
+    viewer: str

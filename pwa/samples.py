@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pwa import sample_counter, sample_first, sample_insurance, sample_receipts
+from pwa import sample_binding, sample_counter, sample_first, sample_insurance, sample_receipts
 from pwa import views as v
 from pwa.sample_books import books
 from pwa.sample_morning import (
@@ -311,6 +311,7 @@ def samples() -> Mapping[str, Sample]:
         **_system(),
         **states(),
         **books(),
+        **sample_binding.samples(),
         **sample_counter.samples(),
         **sample_first.samples(),
         **sample_receipts.samples(),

@@ -122,7 +122,11 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
             "institution_no": MIX_HOSPITAL,
             "institution_name": _hospital_name(),
         },
-        "sms": {**keys.client_sms(ports.url("sms")), "template_code": sandbox_sms.CODE},
+        "sms": {
+            **keys.client_sms(ports.url("sms")),
+            "template_code": sandbox_sms.CODE,
+            "template_bind": sandbox_sms.BIND,
+        },
         "timestamp": keys.client_timestamp(ports.url("timestamp")),
         "insurance": keys.client_insurance(ports.url("insurance")),
         "credit": {"url": ports.url("credit"), "key_id": CREDIT_KEY, "secret": _credit_secret(keys)},

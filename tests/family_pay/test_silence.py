@@ -32,7 +32,7 @@ from kernel.clock import ManualClock
 from payments.ports import CashChannel, CashState, TradeState
 from payments.rules import Till
 from payments.service import attempts
-from people.rules import Actor, ActorKind, Depth, GrantKind
+from people.rules import Actor, ActorKind, Depth, GrantKind, Proof, ProofKind
 from people.service import grants, hospitals, patients, sessions
 from people.service.grants import Terms
 from people.service.patients import PatientFact
@@ -234,7 +234,7 @@ async def a_day(url: str, folder: Path, patch: pytest.MonkeyPatch, *, secret: bo
                 friend = await patients.known(tx, hospital.id, PatientFact(f"P{n}", "刘芸", None, f"1990000000{n}"))
                 await tx.session.flush()
                 day.tokens[who] = (await sessions.begin(tx, friend)).token
-                await grants.make(tx, mother.id, friend.id, [terms], bond=same(), relation="daughter", proof="desk")
+                await grants.make(tx, mother.id, friend.id, [terms], bond=same(), relation="daughter", proof=Proof(ProofKind.DESK))
         yield day
         await day.hang_up()
 

@@ -317,9 +317,7 @@ async def test_the_desk_binds_for_an_elder_without_a_phone(
         assert not await access.can(tx, daughter, Action.SHOW_PASS, running)
 
 
-async def test_signing_and_booking_are_two_words(
-    db: Database, mother: Actor, daughter: Actor, visit: Subject
-) -> None:
+async def test_signing_and_booking_are_two_words(db: Database, mother: Actor, daughter: Actor, visit: Subject) -> None:
     """She lets her daughter book, and not sign; the other way round; and without a view there is no pass to carry."""
     for offer, signs, books in (
         (Offer(Relation.DAUGHTER, books=True), False, True),

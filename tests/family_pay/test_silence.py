@@ -234,7 +234,9 @@ async def a_day(url: str, folder: Path, patch: pytest.MonkeyPatch, *, secret: bo
                 friend = await patients.known(tx, hospital.id, PatientFact(f"P{n}", "刘芸", None, f"1990000000{n}"))
                 await tx.session.flush()
                 day.tokens[who] = (await sessions.begin(tx, friend)).token
-                await grants.make(tx, mother.id, friend.id, [terms], bond=same(), relation="daughter", proof=Proof(ProofKind.DESK))
+                await grants.make(
+                    tx, mother.id, friend.id, [terms], bond=same(), relation="daughter", proof=Proof(ProofKind.DESK)
+                )
         yield day
         await day.hang_up()
 

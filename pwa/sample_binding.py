@@ -6,10 +6,11 @@ from dataclasses import replace
 from pwa import views as v
 from pwa.form_views import DeskInvite, DeskPhones, Field, Form, PhoneRow
 from pwa.pages.pass_ import picture
-from pwa.sample_morning import HOSPITAL, Sample, at
+from pwa.sample_morning import GRANTS, HEAD, HOSPITAL, ME, Sample, at
 from words import errors
 from words import family as family_words
 from words.binding import DOCUMENTS, Binding, Phones
+from words.pages import Pages
 from words.patient import Family
 
 _RELATIONS = tuple(family_words.RELATIONS.items())
@@ -83,7 +84,34 @@ def samples() -> Mapping[str, Sample]:
         Phones.change,
         "/settings",
     )
+    bound = replace(GRANTS[0], books=True, signs=True, proof="2026年11月20日，医院窗口")
+    asked = replace(
+        GRANTS[1],
+        proof="2026年11月1日，手机验证码",
+        insurer=Binding.insurer_says[True],
+        insurer_at=at(9, 30),
+        insurer_url="/x",
+    )
+    unknown = replace(asked, id="g5", insurer=Binding.insurer_says[None])
+    never = replace(asked, id="g6", insurer=None, insurer_at=None)
+    beside = v.DeskVisit(
+        HEAD,
+        "8426109355",
+        deferred=True,
+        owed_fen=0,
+        contract=True,
+        guardians=(("儿子", "示**", "2026年11月20日，法院判决书 · 示例己 · 到2027年11月19日", "/x"),),
+        may_guard=True,
+        relations=Pages.desk_visit.relations,
+        documents=tuple(DOCUMENTS.items()),
+        invite_url="/x",
+        phone_url="/x",
+    )
     return {
+        "family-proofs": Sample(
+            "family.html", v.Family(ME, (bound,), (asked, unknown, never), (), by_phone=True), v.Nav("family")
+        ),
+        "desk_visit-guardian": Sample("desk_visit.html", beside),
         "form": Sample("form.html", details),
         "form-code": Sample("form.html", code),
         "form-desk": Sample("form.html", desk),

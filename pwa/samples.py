@@ -37,6 +37,7 @@ from pwa.sample_morning import (
 )
 from pwa.sample_states import states
 from words import choices, errors, messages
+from words.binding import DOCUMENTS
 from words.pages import Pages
 
 __all__ = ["HEAD", "NOW", "PHONE", "Sample", "line_row", "samples", "step_row"]
@@ -286,7 +287,21 @@ def _system() -> dict[str, Sample]:
         "desk_visit": Sample(
             "desk_visit.html",
             v.DeskVisit(
-                HEAD, "8426109355", False, 7760, False, "/s", "/p", "/l", (), True, True, Pages.desk_visit.relations
+                HEAD,
+                "8426109355",
+                False,
+                7760,
+                False,
+                "/s",
+                "/p",
+                "/l",
+                (),
+                True,
+                True,
+                Pages.desk_visit.relations,
+                documents=tuple(DOCUMENTS.items()),
+                invite_url="/i",
+                phone_url="/h",
             ),
         ),
         "desk_login": Sample("desk_login.html", v.DeskLogin(HOSPITAL)),

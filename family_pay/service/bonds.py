@@ -1,7 +1,7 @@
 """What stands between a patient and a relative: listed for both, ended at once by either, shut when the visit ends."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from family_pay.rules import EmptyOfferError, GuardianRefusedError, NoPapersError, Relation, SharingOffError
@@ -212,12 +212,12 @@ async def _guard(
         raise GuardianRefusedError
     until = None
     if child and born is not None:
-        until = datetime.combine(alone_until(born), time(), CHINA)
+        until = _begins(alone_until(born))
     else:
         if papers.document is None or (papers.until is not None and papers.until < china_day(tx.now)):
             raise NoPapersError
         if papers.until is not None:
-            until = datetime.combine(papers.until + timedelta(days=1), time(), CHINA)
+            until = _begins(papers.until + timedelta(days=1))
     bond = new_id()
     terms = [Terms(GrantKind.GUARD)]
     (made,) = await grants.make(
@@ -226,6 +226,10 @@ async def _guard(
     news = {"what": "guardian", "bond": str(bond), "relation": relation, "who": patient.name_masked}
     await tell(tx, {guardian.id: {"family": news}})
     return made
+
+
+def _begins(day: date) -> datetime:
+    return datetime.combine(day, time(), CHINA).astimezone(UTC)
 
 
 async def visit_moved(tx: Tx, event: VisitOpened | VisitEnded | VisitReopened) -> None:

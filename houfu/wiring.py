@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
+
 from api import sees
 from api.hub import Hub
 from api.metrics import Metrics
@@ -22,7 +24,7 @@ from kernel.jobs import Queue
 from kernel.settings import Settings, SettingsError
 from notices.rules import Row
 from people.rules import NOTHING, Actor, View
-from people.service import sessions
+from people.service import hospitals, sessions
 from people.service.access import view_of
 from visits.service.subjects import subject_of_visit
 
@@ -74,6 +76,9 @@ async def running(world: World) -> AsyncIterator[World]:
         await lines.open_lines(world.ports, stack)
         relay = PostgresRelay(url, world.hub)
         world.hub.connect(world.db, relay)
+        with suppress(DBAPIError):  # a number on every page, also the first; without a database there is no page anyway
+            async with world.db.begin() as tx:
+                world.extras["helplines"] = await hospitals.helplines(tx)
         tasks = [asyncio.create_task(relay.run(), name="relay"), asyncio.create_task(world.hub.run(), name="hub")]
         try:
             yield world

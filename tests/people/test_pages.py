@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
@@ -352,3 +352,26 @@ async def test_another_number_and_a_lost_phone_by_forms(phones: list[AsyncClient
     assert (await here.post("/settings/lost")).headers["location"] == "/settings"
     assert (await here.get("/settings")).status_code == 200
     assert (await other.get("/settings")).headers["location"].startswith("/login")
+
+
+async def test_a_person_is_one_tap_away_even_where_something_is_refused(
+    phones: list[AsyncClient], world: World, document: dict[str, Any]
+) -> None:
+    """One hospital: its number on the very first page and on a refusal; two: both by name."""
+    phone = phones[0]
+    number = document["hospital"]["settings"].get("helpline") or document["hospital"]["phone"]
+    for path in ("/login", "/nothing/there", "/offline"):
+        assert f'href="tel:{number}"' in (await phone.get(path)).text, path
+    async with world.db.begin() as tx:
+        row = (await hospitals.everyone(tx))[0]
+        settings_of_it = row.settings | {"helpline": "0513-2"}
+        tx.add(
+            hospitals.Hospital(
+                id=uuid4(), code="HF02", name="第二医院", city=row.city, phone="0513-2", address="", his_url="",
+                settings=settings_of_it,
+            )
+        )  # fmt: skip
+    for path in ("/login", "/nothing/there"):
+        page = (await phone.get(path)).text
+        assert f'href="tel:{number}"' in page, path
+        assert "第二医院" in page, path

@@ -355,11 +355,12 @@ async def test_another_number_and_a_lost_phone_by_forms(phones: list[AsyncClient
 
 
 async def test_a_person_is_one_tap_away_even_where_something_is_refused(
-    phones: list[AsyncClient], world: World, document: dict[str, Any]
+    phones: list[AsyncClient], world: World
 ) -> None:
     """One hospital: its number on the very first page and on a refusal; two: both by name."""
     phone = phones[0]
-    number = document["hospital"]["settings"].get("helpline") or document["hospital"]["phone"]
+    async with world.db.begin() as tx:
+        number = hospitals.helpline_of((await hospitals.everyone(tx))[0])
     for path in ("/login", "/nothing/there", "/offline"):
         assert f'href="tel:{number}"' in (await phone.get(path)).text, path
     async with world.db.begin() as tx:

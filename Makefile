@@ -14,6 +14,7 @@ NODE_PACKAGES := $(if $(wildcard pwa/package-lock.json),pwa/node_modules/.stamp-
 ASSETS := $(if $(wildcard pwa/build.py pwa/build/__main__.py),pwa/static/.stamp-assets)
 ASSET_SOURCES := $(shell find pwa -name node_modules -prune -o -path pwa/static -prune -o -name __pycache__ -prune \
 	-o -type f -print)
+MINI_PACKAGES := tests/miniprogram/node_modules/.stamp-packages
 NPM_FLAGS := --no-audit --no-fund --ignore-scripts
 PYTEST := $(PY) -m pytest
 # The browser's tests get as many workers as processors: a third one makes the browser wait longer than its tests do.
@@ -56,7 +57,14 @@ pwa/static/.stamp-assets: $(INSTALLED) $(NODE_PACKAGES) $(ASSET_SOURCES)
 demo: setup ## the whole hospital on this machine, at http://127.0.0.1:8000 (HOUFU_PORT), Ctrl-C ends it
 	@exec $(VENV)/bin/houfu demo
 
-test-machine: setup
+# What the mini-program's tests run it in; only they need it.
+$(MINI_PACKAGES): tests/miniprogram/package.json tests/miniprogram/package-lock.json
+	@echo "→ Tests: WeChat's simulator of mini-programs"
+	@tools/need-node
+	@cd tests/miniprogram && npm ci $(NPM_FLAGS)
+	@touch $@
+
+test-machine: setup $(MINI_PACKAGES)
 	@tools/test-machine
 
 test: test-machine ## every test, after setting up what tests need (Chromium, fonts)
@@ -69,7 +77,7 @@ lint: setup
 	@echo "→ types"; $(VENV)/bin/mypy
 	@echo "→ import rules"; $(VENV)/bin/lint-imports --no-logo
 
-check: lint ## format, lint, types, import rules, and the fast tests
+check: lint $(MINI_PACKAGES) ## format, lint, types, import rules, and the fast tests
 	@echo "→ fast tests"; $(PYTEST) -q -m "not slow and not browser and not pictures" \
 		-n $(MORE_WORKERS) $(SPREAD)
 
@@ -95,5 +103,5 @@ pictures: test-machine ## takes pictures of every page into pictures/
 	@$(PYTEST) -q -m pictures
 
 clean: ## removes everything that was built or installed; keeps the data in .houfu/
-	rm -rf $(VENV) pwa/node_modules pwa/static .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) pwa/node_modules tests/miniprogram/node_modules pwa/static .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,37 +1,16 @@
-"""Our line to WeChat itself: who is logging in, a signed page, a message to somebody's WeChat.
+"""Our line to WeChat itself: who logs in, signed pages, codes that lead on, the menu; messages go over it, too."""
 
-``wechatpy`` 1.8.18 does the protocol, in threads. This module adds what it lacks (measured): timeouts on every call,
-the stable token (a hospital's account is usually driven by other systems too, and plain tokens invalidate each other),
-one retry after an expired token instead of endless ones, an address by setting, and one closed set of errors.
-"""
-
-import asyncio
-import logging
 import secrets
-import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
 from wechatpy import WeChatClient, WeChatOAuth
-from wechatpy.exceptions import WeChatException
-from wechatpy.session import SessionStorage
 
-from kernel.outside import Guard, NotConfigured, Rejected, Throttled, Unknown
+from adapters.wechat_token import REAL, THREADS, AppLine, TokenKeep, WeChatApp
+from kernel.outside import Guard, NotConfigured
 from people.ports import WeChatSubject
-
-T = TypeVar("T")
-_REAL = "https://api.weixin.qq.com"
-_STALE_TOKEN = {40001, 40014, 42001}
-_LIMITS = {45009, 45011}
-_THREADS = 8
-# urllib3 writes whole addresses at debug level, and these carry secrets and codes.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +21,48 @@ class WeChatSettings:
     secret: str = field(repr=False)
     mini_appid: str | None = None
     mini_secret: str | None = field(default=None, repr=False)
-    api_base_url: str = _REAL
+    api_base_url: str = REAL
     open_base_url: str = "https://open.weixin.qq.com"
 
 
 class WeChat:
-    """``people.ports.WeChatIdentity`` and ``notices.ports.WeChatMessages`` over WeChat.
+    """``people.ports.WeChatIdentity`` and ``people.ports.WeChatAccount`` over WeChat.
+
+    ``adapters.wechat_messages`` writes to people on the same line.
 
     Args:
         timeout: seconds to connect and to wait for an answer.
+        keep: where tokens lie for all processes.
+
+    Attributes:
+        account, mini: the calls of the official account, and of the mini-program where there is one.
 
     Raises:
         NotConfigured: no official account.
     """
 
     def __init__(
-        self, settings: WeChatSettings, guard: Guard | None = None, timeout: tuple[float, float] = (3, 5)
+        self,
+        settings: WeChatSettings,
+        guard: Guard | None = None,
+        timeout: tuple[float, float] = (3, 5),
+        keep: TokenKeep | None = None,
     ) -> None:
         if not settings.appid or not settings.secret:
             raise NotConfigured("wechat.appid")
-        self._settings, self._timeout = settings, timeout
-        self._guard = guard or Guard("wechat", places=_THREADS)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="wechat")
-        self._account = _client(settings.appid, settings.secret, settings, timeout)
-        self._mini = (
-            _client(settings.mini_appid, settings.mini_secret, settings, timeout)
-            if settings.mini_appid and settings.mini_secret
-            else None
-        )
+        self._settings = settings
+        guard = guard or Guard("wechat", places=THREADS)
+        self.account = AppLine(WeChatApp(settings.appid, settings.secret, settings.api_base_url), guard, keep, timeout)
+        self.mini: AppLine | None = None
+        if settings.mini_appid and settings.mini_secret:
+            app = WeChatApp(settings.mini_appid, settings.mini_secret, settings.api_base_url)
+            self.mini = AppLine(app, guard, keep, timeout)
 
     async def close(self) -> None:
         """Let go of threads and connections."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._account._http.close()
-        if self._mini is not None:
-            self._mini._http.close()
+        await self.account.close()
+        if self.mini is not None:
+            await self.mini.close()
 
     def authorize_url(self, redirect_uri: str, state: str, scope: str = "snsapi_base") -> str:
         """Where to send the browser. See ``WeChatIdentity.authorize_url``."""
@@ -85,177 +71,61 @@ class WeChat:
     async def exchange(self, code: str) -> WeChatSubject:
         """Turn a web login's code into the person. See ``WeChatIdentity.exchange``."""
 
-        def ask() -> WeChatSubject:
+        def ask(_: WeChatClient) -> WeChatSubject:
             oauth = self._oauth("", "", "snsapi_base")
             try:
                 return _subject(oauth.fetch_access_token(code))
             finally:
                 oauth._http.close()
 
-        return await self._ask(ask)
+        return await self.account.plain(ask)
 
     async def mini_session(self, js_code: str) -> WeChatSubject:
         """Turn a mini-program's login code into the person. See ``WeChatIdentity.mini_session``."""
-        mini = self._mini
-        if mini is None:
+        if self.mini is None:
             raise NotConfigured("wechat.mini_appid")
-        return await self._ask(lambda: mini.fresh(lambda: _subject(mini.wxa.code_to_session(js_code))))
+        return await self.mini.plain(lambda client: _subject(client.wxa.code_to_session(js_code)))
 
     async def jssdk_config(self, url: str) -> dict[str, str | int]:
         """Sign a page's address for ``wx.config``. See ``WeChatIdentity.jssdk_config``."""
-        client = self._account
+        ticket = await self.account.ticket()
+        nonce, stamp = secrets.token_hex(8), int(time.time())
 
-        def ask() -> dict[str, str | int]:
-            ticket = client.fresh(client.jsapi.get_jsapi_ticket)
-            nonce, stamp = secrets.token_hex(8), int(time.time())
+        def sign(client: WeChatClient) -> str:
             # The page's address without its fragment, else WeChat answers "invalid signature".
-            signature = client.jsapi.get_jsapi_signature(nonce, ticket, stamp, url.partition("#")[0])
-            return {"appId": client.appid, "timestamp": stamp, "nonceStr": nonce, "signature": str(signature)}
+            return str(client.jsapi.get_jsapi_signature(nonce, ticket, stamp, url.partition("#")[0]))
 
-        return await self._ask(ask)
+        signature = self.account.local(sign)
+        return {"appId": self.account.appid, "timestamp": stamp, "nonceStr": nonce, "signature": signature}
 
-    async def push(self, openid: str, template_id: str, data: Mapping[str, str], link: str | None = None) -> str:
-        """Send a template message. See ``WeChatMessages.push``."""
-        client = self._account
-        filled = {name: {"value": value} for name, value in data.items()}
+    async def scene_qr(self, scene: str, seconds: int) -> str:
+        """A code that brings ``scene`` to us. See ``WeChatAccount.scene_qr``."""
+        asked = {
+            "expire_seconds": seconds,
+            "action_name": "QR_STR_SCENE",
+            "action_info": {"scene": {"scene_str": scene}},
+        }
+        return await self.account.call(lambda client: str(client.qrcode.create(asked)["url"]))
 
-        def ask() -> str:
-            answer = client.fresh(lambda: client.message.send_template(openid, template_id, filled, url=link))
-            return str(answer["msgid"])
+    async def menu(self) -> Sequence[Mapping[str, Any]]:
+        """The buttons shown now. See ``WeChatAccount.menu``."""
 
-        return await self._ask(ask)
+        def ask(client: WeChatClient) -> list[dict[str, Any]]:
+            found = client.menu.get()
+            return [] if found is None else list(found["menu"]["button"])
+
+        return await self.account.call(ask)
+
+    async def set_menu(self, buttons: Sequence[Mapping[str, Any]]) -> None:
+        """Show these buttons. See ``WeChatAccount.set_menu``."""
+        await self.account.call(lambda client: client.menu.create({"button": list(buttons)}))
 
     def _oauth(self, redirect_uri: str, state: str, scope: str) -> WeChatOAuth:
         oauth = WeChatOAuth(self._settings.appid, self._settings.secret, redirect_uri, scope, state)
         oauth.OAUTH_BASE_URL = self._settings.open_base_url.rstrip("/") + "/connect/"
-        _mount(oauth._http, self._settings, self._timeout)
+        self.account.mount(oauth._http)
         return oauth
-
-    async def _ask(self, call: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-
-        async def once() -> T:
-            return await loop.run_in_executor(self._threads, _translated, call)
-
-        return await self._guard.call(once)
-
-
-class _Elsewhere(HTTPAdapter):
-    """Sends what the library means for WeChat to the address of the setting, and never waits for ever."""
-
-    def __init__(self, base: str, timeout: tuple[float, float]) -> None:
-        super().__init__()
-        self._base, self._patience = urlsplit(base.rstrip("/")), timeout
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        parts = urlsplit(str(request.url))
-        path = self._base.path + parts.path
-        request.url = urlunsplit((self._base.scheme, self._base.netloc, path, parts.query, ""))
-        # The library gives its token and login calls no timeout at all.
-        kwargs["timeout"] = self._patience
-        return super().send(request, *args, **kwargs)
-
-
-class _Storage(SessionStorage):  # type: ignore[misc]
-    """Tokens in memory that really expire: the library's own storage ignores the ttl."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[Any, float]] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        value, until = self._kept.get(key, (default, 0.0))
-        return value if until > time.monotonic() else default
-
-    def set(self, key: str, value: Any, ttl: int | None = None) -> None:
-        if value is not None:
-            # A minute early; the ticket keys come without ttl and carry their own expiry beside them.
-            self._kept[key] = (value, time.monotonic() + (max(ttl - 60, 1) if ttl else 7200))
-
-    def delete(self, key: str) -> None:
-        self._kept.pop(key, None)
-
-
-class _StableClient(WeChatClient):  # type: ignore[misc]
-    """The library's client on the stable token, one fetch at a time, one retry when WeChat calls a token stale."""
-
-    def __init__(self, appid: str, secret: str, timeout: tuple[float, float]) -> None:
-        # auto_retry would repeat for ever.
-        super().__init__(appid, secret, session=_Storage(), timeout=timeout, auto_retry=False)
-        self._fetching = threading.Lock()
-
-    @property
-    def access_token(self) -> str:
-        """The token in force."""
-        token = self.session.get(self.access_token_key)
-        if token is None:
-            with self._fetching:
-                token = self.session.get(self.access_token_key)
-                if token is None:
-                    self.fetch_access_token()
-                    token = self.session.get(self.access_token_key)
-        return str(token)
-
-    def fetch_access_token(self) -> dict[str, Any]:
-        """``POST /cgi-bin/stable_token`` without force: repeated calls do not rotate it, other systems keep theirs."""
-        asked = {
-            "grant_type": "client_credential",
-            "appid": self.appid,
-            "secret": self.secret,
-            "force_refresh": False,
-        }
-        answer = self._http.post(f"{_REAL}/cgi-bin/stable_token", json=asked)
-        answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
-        if told.get("errcode"):
-            raise WeChatException(int(told["errcode"]), told.get("errmsg"))
-        self.session.set(self.access_token_key, told["access_token"], int(told["expires_in"]))
-        return told
-
-    def fresh(self, call: Callable[[], T]) -> T:
-        """Call; if WeChat says the token is stale, forget it and call once more."""
-        used = self.session.get(self.access_token_key)
-        try:
-            return call()
-        except WeChatException as error:
-            if error.errcode not in _STALE_TOKEN:
-                raise
-            if self.session.get(self.access_token_key) == used or used is None:
-                self.session.delete(self.access_token_key)
-            return call()
-
-
-def _client(appid: str, secret: str, settings: WeChatSettings, timeout: tuple[float, float]) -> _StableClient:
-    client = _StableClient(appid, secret, timeout)
-    _mount(client._http, settings, timeout)
-    return client
-
-
-def _mount(session: requests.Session, settings: WeChatSettings, timeout: tuple[float, float]) -> None:
-    # One token call is spelled with the real host in the library, so the host is changed at the last moment.
-    session.mount(_REAL, _Elsewhere(settings.api_base_url, timeout))
 
 
 def _subject(answer: Mapping[str, Any]) -> WeChatSubject:
     return WeChatSubject(str(answer["openid"]), answer.get("unionid") or None)
-
-
-def _translated(call: Callable[[], T]) -> T:
-    # ``from None`` everywhere: the causes carry addresses with secrets and codes.
-    try:
-        return call()
-    except WeChatException as error:
-        raise _refusal(error.errcode, error.errmsg) from None
-    except requests.RequestException as error:
-        raise Unknown(type(error).__name__) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unknown(f"unreadable answer: {type(error).__name__}") from None
-
-
-def _refusal(errcode: int | None, errmsg: object) -> Rejected | Unknown | Throttled:
-    if errcode is None:
-        return Unknown("HTTP error")
-    if errcode == -1:
-        return Unknown("WeChat is busy")
-    if errcode in _LIMITS:
-        return Throttled(str(errcode))
-    return Rejected(str(errcode), str(errmsg or ""))

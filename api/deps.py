@@ -46,11 +46,15 @@ def session_token(request: Request) -> str | None:
     return request.cookies.get(COOKIE) or None
 
 
-async def maybe_caller(request: Request, world: WorldDep, tx: TxDep) -> Actor | None:
-    """Whoever is logged in, or None; a kiosk is nobody but on its own pages."""
-    token = session_token(request)
+async def caller_by(world: World, tx: Tx, token: str | None) -> Actor | None:
+    """Whose session a token is, or None; a kiosk is nobody but on its own pages."""
     found = await world.who(tx, token) if token else None
     return None if found is not None and found.kind is ActorKind.TERMINAL else found
+
+
+async def maybe_caller(request: Request, world: WorldDep, tx: TxDep) -> Actor | None:
+    """Whoever is logged in, or None."""
+    return await caller_by(world, tx, session_token(request))
 
 
 async def any_caller(found: Annotated[Actor | None, Depends(maybe_caller)]) -> Actor:
@@ -101,6 +105,10 @@ async def signed() -> None:
     """A machine that signs what it sends; the route checks the signature itself."""
 
 
+async def live() -> None:
+    """Somebody with a session, on a WebSocket: it comes in a header or in the first message (``api.live``)."""
+
+
 AnyCaller = Annotated[Actor, Depends(any_caller)]
 MaybeCaller = Annotated[Actor | None, Depends(maybe_caller)]
 PersonCaller = Annotated[Actor, Depends(person_caller)]
@@ -108,7 +116,8 @@ StaffCaller = Annotated[Actor, Depends(staff_caller)]
 KioskCaller = Annotated[Actor | None, Depends(kiosk_caller)]
 Public = Depends(public)
 Signed = Depends(signed)
-CALLERS = frozenset({maybe_caller, any_caller, person_caller, staff_caller, kiosk_caller, public, signed})
+Live = Depends(live)
+CALLERS = frozenset({maybe_caller, any_caller, person_caller, staff_caller, kiosk_caller, public, signed, live})
 
 
 def log_in(response: Response, token: str, expires: datetime) -> None:

@@ -4,7 +4,22 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from api.routes import binding, books, consent, family, insurance, payments, phones, session, terminals, visits, words
+from api.routes import (
+    binding,
+    books,
+    consent,
+    family,
+    insurance,
+    pay_links,
+    payments,
+    phones,
+    reminders,
+    session,
+    terminals,
+    visits,
+    wechat,
+    words,
+)
 from intake.rules import example as his_example
 
 VISIT = "5f0b1d6e-6c55-5a53-9c1e-0d7a2b7f4c11"
@@ -53,6 +68,9 @@ _STEP = {
     "preparation": ["先别吃东西，可以喝几口水。"], "note": None, "ahead": 3, "queue_at": AT, "room": None,
     "result_flag": None, "at": AT, "rank": 17,
 }  # fmt: skip
+_WISH = {
+    "off_topics": ["bill"], "off_channels": ["sms"], "quiet_from": "21:30", "quiet_to": "07:00", "basic": False,
+}  # fmt: skip
 _CONTRACT = {
     "contract_id": CONTRACT, "hospital_id": HOSPITAL, "state": "signed", "role": "patient", "method": "strokes",
     "channel": "OFFICIAL_ACCOUNT", "signed_at": AT, "sealed": False, "waits_for_doctor": True,
@@ -71,6 +89,9 @@ _DIFFERENCE = {
     "state": "open", "found_at": LATER, "closed_at": None, "closed_reason": None,
 }  # fmt: skip
 _DEBTOR = {"guardian": True, "minor": True, "name": "孙**"}
+_LIMITS = {
+    "per_payment_fen": 30000, "per_day_fen": 50000, "per_month_fen": 200000, "after_visit": "ready", "ready_fen": 10000,
+}  # fmt: skip
 _OFFER = {"relation": "daughter", "pays": True, "cap_fen": 50000, "ask_first": False, "depth": "bill", "opened": []}
 _IN = {"state": "in", "token": "hf_3q…", "expires": LATER, "proven": True, "ticket": None, "people": []}
 
@@ -135,13 +156,32 @@ MODELS: dict[type[BaseModel], Any] = {
     family.CodeBody: {"who": "19900000001", "code": "482106"},
     family.LookOut: {"who": "示**", "relation": "daughter", "page": "bill", "visit_id": VISIT, "at": AT},
     family.GuardianBody: {"patient_number": "P0000003", "guardian_phone": "19900000004", "relation": "parent"},
-    payments.PayBody: {"amount_fen": 3780, "channel": "JSAPI", "share": None},
+    pay_links.LinkBody: {"amount_fen": 3780, "share": None},
+    pay_links.LinkMadeOut: {"id": BOND, "path": "/l/q7Jt…", "amount_fen": 3780, "expires_at": LATER},
+    pay_links.LinkOut: {
+        "id": BOND, "state": "paid", "amount_fen": 3780, "share": None, "created_at": AT, "expires_at": LATER,
+        "paid_at": AT, "channel": "JSAPI",
+    },
+    pay_links.LinkSeenOut: {
+        "hospital": "示例市第一人民医院", "patient": "朱**", "amount_fen": 3780, "state": "open", "expires_at": LATER,
+        "paid_at": None,
+    },
+    pay_links.LimitsBody: _LIMITS,
+    pay_links.AskBody: {"amount_fen": 3780},
+    pay_links.RequestOut: {"visit_id": VISIT, "person_id": RELATIVE, "who": "您女儿 示**", "amount_fen": 3780},
+    pay_links.AnswerBody: {"visit_id": VISIT, "person_id": RELATIVE, "agreed": True},
+    pay_links.LimitsOut: {**_LIMITS, "left_fen": 12220},
+    payments.PayBody: {"amount_fen": 3780, "channel": "JSAPI", "patient_id": PATIENT, "share": None},
     payments.ShareBody: {"amount_fen": 3000, "person_id": RELATIVE},
     payments.CutBody: {"left_fen": 3780, "shares": [{"amount_fen": 3000, "person_id": RELATIVE}]},
     payments.Payment: {
         "id": PAYMENT, "visit_id": VISIT, "state": "offered", "amount_fen": 3780, "channel": "JSAPI",
         "expires_at": LATER, "paid_at": None, "client_params": {"appId": "wx…", "package": "prepay_id=wx…"},
         "h5_url": None, "code_url": None,
+    },
+    payments.PaidOut: {
+        "id": PAYMENT, "visit_id": VISIT, "patient": "朱**", "hospital": "示例市第一人民医院", "amount_fen": 3780,
+        "refunded_fen": 0, "channel": "JSAPI", "paid_at": AT,
     },
     session.AskCode: {"phone": "19900000001"},
     session.PhoneLogin: {"phone": "19900000001", "code": "204816", "ticket": None},
@@ -159,9 +199,13 @@ MODELS: dict[type[BaseModel], Any] = {
         "authinfo": "q0hvB1…", "expires_in": 3600, "appid": "wx8888888888888888", "mch_id": "1900000100",
         "store_id": "HF01", "out_trade_no": "HF20261122K7M2Q9X4W8R5T3", "total_fee": 7760,
     },
+    wechat.PageOut: {"appId": "wx8888888888888888", "timestamp": 1795219200, "nonceStr": "5f…", "signature": "0f9d…"},
+    wechat.CodeBody: {"path": "/o/K7Q2M9"},
+    wechat.CodeOut: {"url": "http://weixin.qq.com/q/02x…", "purpose": "order"},
     visits.VisitOut: _VISIT,
     visits.BillOut: {
-        "visit": _VISIT, "sums": SUMS, "lines": [_LINE], "round": _ROUND, "debtor": _DEBTOR, "after": AFTER,
+        "visit": _VISIT, "hospital": "后付演示医院", "phone": "0519-0000000", "patient": "朱桂芳", "sums": SUMS,
+        "lines": [_LINE], "round": _ROUND, "debtor": _DEBTOR, "after": AFTER,
     },
     visits.ShareOut: _SHARE,
     visits.PartOut: _PART,
@@ -185,6 +229,18 @@ MODELS: dict[type[BaseModel], Any] = {
             }
         ],
     },
+    reminders.WishBody: _WISH,
+    reminders.WishOut: {**_WISH, "push_key": "BPx…", "rings_here": False},
+    reminders.BrowserBody: {
+        "endpoint": "https://fcm.googleapis.com/fcm/send/c1x…",
+        "keys": {"p256dh": "B" + 86 * "N", "auth": 22 * "k"},
+    },
+    reminders.EndpointBody: {"endpoint": "https://fcm.googleapis.com/fcm/send/c1x…"},
+    reminders.CallerCodeOut: {
+        "hospital_id": HOSPITAL, "hospital": "滨海市第一人民医院", "digits": "4821", "until": LATER,
+    },
+    reminders.MessageBody: {"digits": "4821"},
+    reminders.MessageOut: {"ours": True, "sent_at": AT, "hospital": "滨海市第一人民医院"},
     visits.RoundOut: _ROUND,
     visits.StepsOut: {"steps": [_STEP], "next": ORDER, "after": AFTER},
     visits.PassOut: {"number": "8426109355", "live": "HF1.…", "kept": "HF0.…", "step_seconds": 30},
@@ -204,6 +260,8 @@ PLAIN: dict[tuple[str, str], Any] = {
     ("post", "/api/session/phone/codes"): {"status": "sent"},
     ("post", "/api/desk/phone-changes/codes"): {"status": "sent"},
     ("post", "/api/desk/phone-changes"): {"id": BOND},
+    ("post", "/api/reminders/test"): {"status": "sent"},
+    ("post", "/api/callbacks/sms/{secret}"): {"result": 0, "errmsg": "OK"},
     ("post", "/api/consent/readings/{reading_id}/code"): None,
     ("post", "/api/his/events"): {
         "items": [
@@ -211,6 +269,8 @@ PLAIN: dict[tuple[str, str], Any] = {
             {"id": his_example("execution.confirmed")["id"], "status": "parked", "waits_for": "charge"},
         ]
     },
+    ("get", "/api/callbacks/wechat"): None,
+    ("post", "/api/callbacks/wechat"): None,
     ("get", "/livez"): {"status": "ok"},
     ("get", "/readyz"): {"status": "ok"},
 }

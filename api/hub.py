@@ -24,7 +24,7 @@ from kernel.errors import HoufuError, Kind
 from notices import service as notices
 from notices.rules import Row
 from people.events import SessionsEnded, ViewsChanged
-from people.rules import Actor, View
+from people.rules import Actor, ActorKind, View
 
 log = structlog.get_logger()
 
@@ -184,6 +184,15 @@ class Hub:
             stream.held += 1
         if streams:
             self._go(self._decide(streams))
+
+    def watching(self) -> list[tuple[UUID, UUID]]:
+        """(person, subject) of every open stream of a person: what they have before their eyes."""
+        return [
+            (stream.actor.id, stream.subject)
+            for slot in self._slots
+            for stream in slot
+            if stream.actor.kind is ActorKind.PERSON and not stream.ending
+        ]
 
     def end_viewer(self, viewer: str) -> None:
         """A session of somebody has ended: all their streams end; who still has one comes back with it."""

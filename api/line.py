@@ -74,8 +74,8 @@ class Line:
             await asyncio.sleep(PAUSE)
 
 
-def follow_line(hub: Hub, viewer: str, line: Line) -> StreamResponse:
-    """The line as an answer; it counts as one of this viewer's streams."""
+def serve_line(hub: Hub, viewer: str, line: Line) -> Callable[[Receive, Send], Awaitable[None]]:
+    """What serves the line; it counts as one of this viewer's streams."""
 
     async def serve(receive: Receive, send: Send) -> None:
         hub.admit(viewer)
@@ -84,7 +84,12 @@ def follow_line(hub: Hub, viewer: str, line: Line) -> StreamResponse:
         finally:
             hub.dismiss(viewer)
 
-    return StreamResponse(serve)
+    return serve
+
+
+def follow_line(hub: Hub, viewer: str, line: Line) -> StreamResponse:
+    """The line as an answer."""
+    return StreamResponse(serve_line(hub, viewer, line))
 
 
 async def _gone(receive: Receive) -> None:

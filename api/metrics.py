@@ -21,6 +21,9 @@ class Metrics:
         self.slow = Gauge("houfu_streams_slow", "Streams closed because their reader was slow", registry=registry)
         self.pool = Gauge("houfu_db_connections_in_use", "Database connections in use", registry=registry)
         self.notices = Counter("houfu_pay_notices", "Payment notices by outcome", ["outcome"], registry=registry)
+        self.wechat = Counter(
+            "houfu_wechat_messages", "Messages of the account by outcome", ["outcome"], registry=registry
+        )
         self.jobs = Counter("houfu_jobs", "Runs of jobs", ["job", "outcome"], registry=registry)
         self.sweeps = Counter("houfu_sweeps", "Runs of sweeps", ["sweep", "outcome"], registry=registry)
         self.reconcile = Gauge(

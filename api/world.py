@@ -16,10 +16,10 @@ from intake.flows import Intake
 from kernel.db import Database, Tx
 from kernel.jobs import Queue
 from kernel.settings import Settings
-from notices.ports import Sms, WeChatMessages
+from notices.ports import Lines, Sms
 from payments.ports import CashPay, FamilyAccounts, InsuranceCenter, MedInsMix
 from payments.ports.statements import InsuranceStatements
-from people.ports import WeChatIdentity
+from people.ports import WeChatAccount, WeChatDesk, WeChatIdentity
 from people.rules import Actor
 
 
@@ -37,7 +37,9 @@ class Ports:
 
     his: HisClients
     wechat: WeChatIdentity | None = None
-    messages: WeChatMessages | None = None
+    wechat_account: WeChatAccount | None = None
+    wechat_desk: WeChatDesk | None = None
+    reach: Lines | None = None
     pay: CashPay | None = None
     mix: MedInsMix | None = None
     insurance: InsuranceCenter | None = None

@@ -16,7 +16,7 @@ from benchmarks.figures import Figure, percentile
 from benchmarks.stand import Stand, free_port, wait_ready
 
 ROOT = Path(__file__).resolve().parent.parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NAME, CONTENT = "__Host-houfu", 30_000
 
 

@@ -1,13 +1,19 @@
-"""Typing in a code, spoken or sent: the try is committed before we say whether it was right."""
+"""Codes, whose tries are committed before we answer; the insurer asked; paying by a link, and taking one back."""
 
+from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
 from family_pay.rules import PHONE_CODE_LIVES, TooManyGuessesError, WrongInviteCodeError
-from family_pay.service import insurer, phone_bindings
+from family_pay.service import insurer, links, phone_bindings
 from family_pay.service.invitations import try_code
 from kernel.db import Database
 from kernel.outside import OutsideError
+from payments import flows as payments
+from payments.flows.booking import each
+from payments.ports import CashPay
+from payments.rules import Till
+from payments.service.attempts import Press
 from people.rules import Actor
 
 
@@ -93,3 +99,38 @@ async def ask_insurer(db: Database, ask: AskInsurer, actor: Actor, patient_id: U
     async with db.begin() as tx:
         await insurer.record(tx, actor, patient_id, related)
     return related
+
+
+async def pay_by_link(db: Database, pay: CashPay, secret: str, wish: Press, till: Till) -> UUID:
+    """The pay button of a link's page. Returns the attempt's id.
+
+    Raises:
+        HoufuError: as ``family_pay.service.links.begin`` does.
+    """
+    async with db.begin() as tx:
+        link = await links.find(tx, secret)
+    wish = replace(wish, share=link.share)
+    return await payments.pressed(db, pay, links.actor_of(link), lambda tx: links.begin(tx, secret, wish, till))
+
+
+async def withdraw_link(db: Database, pay: CashPay | None, actor: Actor, link_id: UUID) -> None:
+    """Take a link back, and stop what is being paid by it; paid meanwhile is paid.
+
+    Raises:
+        NotFoundError: absent, or somebody else's.
+    """
+    async with db.begin() as tx:
+        under_way = await links.withdraw(tx, actor, link_id)
+    if pay is not None:
+        await each(under_way, lambda one: payments.close(db, pay, one))
+
+
+async def stop_links(db: Database, pay: CashPay, actor: Actor, visit_id: UUID) -> None:
+    """Close what is being paid by links of a visit, so that the family can pay; paid meanwhile is paid.
+
+    Raises:
+        NotFoundError, ForbiddenError: not the caller's to pay.
+    """
+    async with db.begin() as tx:
+        under_way = await links.under_way(tx, actor, visit_id)
+    await each(under_way, lambda one: payments.close(db, pay, one))

@@ -1,4 +1,4 @@
-"""The tables of family pay: invitations, requests proven by the patient's phone, guesses at codes."""
+"""The tables of family pay: invitations, proofs by phone, guesses, pay links, and whom a finished visit asks to pay."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -49,7 +49,10 @@ class Invitation(Base):
 
 
 class Message(Base):
-    """One ready-made sentence between a patient and her companions; ``slot`` lets one through in a few seconds."""
+    """One ready-made sentence between a patient and her companions; ``slot`` lets one through in a few seconds.
+
+    ``rank`` orders those of a visit.
+    """
 
     __tablename__ = "message"
     __table_args__ = (UniqueConstraint("visit_id", "sender_id", "slot"),)
@@ -60,6 +63,7 @@ class Message(Base):
     relation: Mapped[str] = column(3)
     code: Mapped[str] = column(3)
     slot: Mapped[int] = column(2)
+    rank: Mapped[int] = column(2)
     at: Mapped[datetime] = column(3)
 
 
@@ -105,3 +109,48 @@ class Guesses(Base):
     person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
     day: Mapped[date] = column(2, primary_key=True)
     tries: Mapped[int] = column(2)
+
+
+class PayLink(Base):
+    """A link by which anybody may pay one amount of one visit; the token is nowhere here, only its digest.
+
+    ``share``: the number of the one share it is for; empty: for all that was left. ``patient_id`` is whom it was made
+    for: should the visit turn out to be somebody else's, it is worth nothing. What was paid by it are the attempts of
+    the actor ``link:<id>``.
+    """
+
+    __tablename__ = "pay_link"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="something"),
+        Index("ix_pay_link_visit", "visit_id"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    token_digest: Mapped[bytes] = column(5, unique=True)
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"))
+    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    made_by: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    amount_fen: Mapped[int] = column(4)
+    share: Mapped[int | None] = column(2)
+    created_at: Mapped[datetime] = column(3)
+    expires_at: Mapped[datetime] = column(3)
+    withdrawn_at: Mapped[datetime | None] = column(3)
+
+
+class PayAsk(Base):
+    """A visit has ended and a payer wished to hear of it; ``told_at`` empty: not told yet.
+
+    One of a visit and payer. ``over_at``: all is paid.
+    """
+
+    __tablename__ = "pay_ask"
+    __table_args__ = (
+        Index("ix_pay_ask_person", "person_id", postgresql_where=text("over_at IS NULL")),
+        Index("ix_pay_ask_due", "asked_at", postgresql_where=text("told_at IS NULL AND over_at IS NULL")),
+        CheckConstraint("declined_at IS NULL OR told_at IS NOT NULL", name="heard_first"),
+    )
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
+    asked_at: Mapped[datetime] = column(3)
+    told_at: Mapped[datetime | None] = column(3)
+    declined_at: Mapped[datetime | None] = column(3)
+    over_at: Mapped[datetime | None] = column(3)

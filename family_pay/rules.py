@@ -26,6 +26,11 @@ PHONE_CODE_TRIES = 5
 PHONE_ASKS_A_DAY = 5  # of one who asks
 PHONE_CODES_A_DAY = 3  # to one patient, whoever asks; more are answered alike and not sent
 PHONE_ASK_OPEN = timedelta(minutes=30)  # from asking to saying yes
+PAY_LINK_LIVES = timedelta(hours=24)
+PAY_LINK_READ = timedelta(days=7)  # how long its page shows the receipt after it was paid
+PAY_LINKS_AT_MOST = 5  # waiting at once, of one visit
+ASK_PATIENCE = timedelta(days=1)  # how long after a visit's end something owed still makes a payer hear of it
+PAY_LINK_TRIES = 20  # a link that many began to pay and did not is no longer an honest one
 
 
 class Relation(StrEnum):
@@ -212,6 +217,32 @@ def see_word(row: Row, view: View) -> Mapping[str, Any] | None:
     word = row.payload["word"]
     said = messages.sentence(word["code"], to_patient=word["to_patient"])
     return {"word": {**word, "text": said, "who": relation_label(word["relation"]) if word["to_patient"] else None}}
+
+
+class PayLinkState(StrEnum):
+    """What whoever opens a pay link finds."""
+
+    OPEN = "open"
+    PAYING = "paying"  # by this link
+    BUSY = "busy"  # otherwise: the family, the counter, or the insurance is reckoning
+    PAID = "paid"  # by this link
+    CHANGED = "changed"  # it is no longer the amount the link was made for
+    SETTLED = "settled"  # nothing is left to pay
+    GONE = "gone"
+
+
+class PayLinkGoneError(HoufuError):
+    """Too old, withdrawn, tried too often, or never there: all answered alike."""
+
+    code = "link_gone"
+    kind = Kind.NOT_FOUND
+
+
+class TooManyLinksError(HoufuError):
+    """Five pay links of this visit are waiting already."""
+
+    code = "too_many_links"
+    kind = Kind.TOO_MANY
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,9 @@ def create_app(world: World, *, work: bool = False) -> FastAPI:
     app.add_middleware(Guard, base_url=world.settings.base_url, metrics=world.metrics)
     renderer().warm()
     described = routers()
-    for router in described:
-        app.include_router(router)
-    app.include_router(_files())
+    for router in (*described, _files()):
+        # They stand here as they were made: ``include_router`` would make each anew, and only at the first request.
+        app.router.routes.extend(router.routes)
     openapi.install(app, described)
     return app
 

@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 hospital = typer.Typer(help="Set up hospitals.", no_args_is_help=True)
 app.add_typer(hospital, name="hospital")
+wechat = typer.Typer(help="The hospital's official account.", no_args_is_help=True)
+app.add_typer(wechat, name="wechat")
 console = Console()
 MARKS = {"ok": "[green]✓[/]", "note": "[yellow]·[/]", "bad": "[red]✗[/]"}
 
@@ -114,6 +116,32 @@ def hospital_keys(
         print(found[secret])
     else:
         raise SettingsError(f"{code} has no valid key {secret}; it has {', '.join(found)}.")
+
+
+@wechat.command("menu")
+def wechat_menu(
+    look: Annotated[
+        bool, typer.Option("--look", help="only show what differs, change nothing; exit 1 if it does")
+    ] = False,
+) -> None:
+    """Set the account's menu (诊后付, 缴费, 云伴诊), showing what changes; a menu that is right stays as it is."""
+    from houfu import server
+    from houfu.wechat import menu_of
+
+    found: list[str] = []
+
+    async def work() -> None:
+        found.extend(await menu_of(_settings(), change=not look))
+
+    server.run(work())
+    for line in found:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not found:
+        console.print("The menu is as it should be.")
+    elif look:
+        raise typer.Exit(1)
+    else:
+        console.print("The menu is set; followers see it within a day, at once when they open the account anew.")
 
 
 @app.command()

@@ -21,11 +21,13 @@ from houfu.app import create_app
 from houfu.server import database, is_free
 from houfu.server import run as run_loop
 from houfu.server import server as make_server
+from houfu.wechat import bring_menu
 from kernel.db import Tx
 from kernel.settings import Settings, SettingsError
 from people.service import hospitals, patients, sessions
 from people.service.patients import PatientFact
 from sandbox import town as towns
+from sandbox import wechat, wechat_hand
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.wire import Key
 from sandbox.stage import Stage
@@ -36,8 +38,9 @@ AT_HOME = {f"{key}.houfu.localhost": key for key in HOLDERS}
 MOTHER = "mother.houfu.localhost"
 INSURER = "insurance.houfu.localhost"
 OUTSIDE_FROM = 91  # the outside world's ports: 8000 → 8091 …
-_OUTSIDE = ("wechat_", "sms_", "timestamp_", "credit_")
+_OUTSIDE = ("wechat_", "sms_", "web_push_", "timestamp_", "credit_")
 BRIDGE, REGISTER = "/sandbox/bridge.js", "/sandbox/pay"
+PAGE_SCRIPT, WECHAT = "/sandbox/wx.js", "/sandbox/wechat"
 
 
 def run(settings: Settings, console: Console) -> None:
@@ -86,6 +89,8 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
     play, mother = Stage(town.his.player), town.wechat.at_home[MOTHER]
     app.include_router(stage.router(play, mother, _desk(document), _outside(ports)))
     async with towns.running(town):
+        if world.ports.wechat_account is not None:
+            await bring_menu(world.ports.wechat_account, settings.base_url)
         console.print(
             "[green]✓[/] the outside world: hospital system, WeChat, WeChat Pay, insurance, SMS, timestamps, credit"
         )
@@ -112,7 +117,7 @@ def settings_for(ready: Settings, client: Mapping[str, str]) -> Settings:
     }
     own["frame_ancestors"] = (f"http://{stage.HOST}:{port}",)
     own["public_url"] = ready.public_url or f"http://127.0.0.1:{port}"
-    own.update(client, wechat_script=BRIDGE)
+    own.update(client, wechat_script=BRIDGE, wechat_js=PAGE_SCRIPT, wechat_scan_follows=True)
     # Whatever the public address is: WeChat Pay on this machine calls without https to this machine only.
     own["wechat_mix_callback_url"] = f"http://127.0.0.1:{port}/api/callbacks/wechat-pay/insurance"
     return Settings(**own)
@@ -177,6 +182,13 @@ def bridges(town: towns.Town) -> APIRouter:
         script = bridge_script(REGISTER, openid) if openid else ""
         return Response(script, media_type="text/javascript; charset=utf-8")
 
+    @router.get(PAGE_SCRIPT, dependencies=[Public])
+    async def page_script(request: Request) -> Response:
+        openid = town.wechat.at_home.get(request.url.hostname or "", "")
+        account = f"{town.ports.url('wechat')}/account?person={openid}"
+        script = wechat_hand.page_script(WECHAT, account) if openid else ""
+        return Response(script, media_type="text/javascript; charset=utf-8")
+
     return router
 
 
@@ -184,3 +196,4 @@ def attach(app: FastAPI, town: towns.Town) -> None:
     """Put the made-up WeChat into an app's pages (the demo, journeys)."""
     app.include_router(bridges(town))
     app.mount(REGISTER, town.register())
+    app.mount(WECHAT, wechat.build(town.wechat))

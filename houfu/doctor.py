@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
 from typing import Literal
+from urllib.parse import urlsplit
 
 import psycopg
 from sqlalchemy.engine import make_url
@@ -42,6 +43,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _keys(settings)
     yield from _database(settings)
     yield from _lines(settings)
+    yield from _reminders(settings)
     yield from _paper()
     yield _files()
 
@@ -123,11 +125,14 @@ def _lines(settings: Settings) -> Iterator[Finding]:
 
     tries: list[tuple[str, str, Callable[[Settings], object]]] = [
         ("WeChat", "HOUFU_WECHAT_APPID", lines._wechat),
+        ("WeChat's messages", "HOUFU_WECHAT_CALLBACK_TOKEN", _account_desk),
+        ("WeChat mini-program", "HOUFU_WECHAT_MINI_APPID", _mini_program),
         ("WeChat Pay", "HOUFU_WECHAT_PAY_MCHID", lines._wechat_pay),
         ("WeChat faces", "HOUFU_WECHAT_FACE_APIV2_KEY", _faces),
         ("insurance", "HOUFU_INSURANCE_BASE_URL", lines._insurance),
         ("WeChat insurance payment", "HOUFU_WECHAT_MIX_CITY_ID", lines.wechat_mix),
         ("SMS", "HOUFU_SMS_SECRET_ID", lines._sms),
+        ("Web Push", "HOUFU_WEB_PUSH_PRIVATE_KEY", lines.web_push),
         ("timestamps", "HOUFU_TIMESTAMP_URL", lines._timestamps),
         ("credit platform", "HOUFU_CREDIT_URL", lines._credit),
     ]
@@ -144,6 +149,62 @@ def _lines(settings: Settings) -> Iterator[Finding]:
                 if made
                 else Finding(name, "note", "not set", f"{setting} switches it on")
             )
+
+
+def _reminders(settings: Settings) -> Iterator[Finding]:
+    """Whether each kind of message has its approved template, and where the SMS gateway is to report."""
+    from adapters.wechat_messages import TemplatesError
+    from api.callbacks.sms import secret_of
+    from houfu import lines
+    from notices.rules.reach import REACH, Kind
+
+    try:
+        wechat, texts = lines.templates(settings)
+    except (TemplatesError, KeyError) as error:
+        wanted = "see HOUFU_WECHAT_TEMPLATES and HOUFU_SMS_TEMPLATES in docs/operations.md"
+        yield Finding("templates", "bad", str(error), wanted)
+        return
+    wants_text = {kind for kind, rule in REACH.items() if rule.sms_after or rule.guidance} | {Kind.TEST}
+    for what, on, known, wanted_kinds in (
+        ("WeChat templates", settings.wechat_appid, set(wechat), set(Kind)),
+        ("SMS templates", settings.sms_secret_id, set(texts), wants_text),
+    ):
+        missing = ", ".join(k for k in Kind if k in wanted_kinds and k.value not in known)
+        if on and missing:
+            yield Finding(what, "note", f"none for: {missing}", "these kinds go by the next channel")
+        elif on:
+            yield Finding(what, "ok", "every kind has one")
+    if settings.sms_secret_id and settings.keys.exists():
+        path = f"{settings.base_url}/api/callbacks/sms/{secret_of(load_vault(settings.keys))}"
+        yield Finding("SMS reports", "note", path, "give Tencent Cloud this address for status reports; it is a secret")
+
+
+def _account_desk(settings: Settings) -> object:
+    """What reads the account's messages; WeChat brings them to https only, and to no address with a port."""
+    from houfu import lines
+
+    script = urlsplit(settings.wechat_js)
+    if settings.wechat_js and not settings.wechat_js.startswith("/") and script.scheme != "https":
+        raise ValueError(f"HOUFU_WECHAT_JS is {settings.wechat_js}: a page loads it by https only")
+    desk = lines.wechat_desk(settings)
+    if desk is not None and not settings.wechat_appid:
+        raise NotConfigured("wechat.appid")
+    if desk is not None and settings.wechat_api_base_url.startswith("https://"):
+        where = urlsplit(settings.base_url)
+        if where.scheme != "https" or where.port not in (None, 443):
+            raise ValueError(f"{settings.base_url}: WeChat needs https on the ordinary port")
+    return desk
+
+
+def _mini_program(settings: Settings) -> object:
+    """The mini-program; its calls and its WebSocket go to https addresses registered with it."""
+    if not settings.wechat_mini_appid:
+        return None
+    if not settings.wechat_mini_secret.get_secret_value():
+        raise NotConfigured("wechat.mini_secret")
+    if not settings.wechat_appid:
+        raise NotConfigured("wechat.appid")
+    return settings.wechat_mini_appid
 
 
 def _faces(settings: Settings) -> object:

@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.his import HisAccess, HisClient
 from api.world import Ports
 from kernel.clock import wall_clock
 from kernel.db import Database
 from kernel.settings import Settings
-from people.service import hospitals
+from notices.ports import Lines, SmsKind
+from people.service import hospitals, wechat_tokens
 
 LOOK_SECONDS = 1.0
 
@@ -62,22 +65,50 @@ class HisLines:
         self._kept.clear()
 
 
+class KeptTokens:
+    """``adapters.wechat_token.TokenKeep`` in the database; while that is away every process fetches for itself."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def read(self, name: str) -> tuple[str, float] | None:
+        """See ``TokenKeep``."""
+        with suppress(SQLAlchemyError, OSError):
+            async with self._db.begin() as tx:
+                return await wechat_tokens.read(tx, name)
+        return None
+
+    async def write(self, name: str, value: str, seconds: float) -> None:
+        """See ``TokenKeep``."""
+        with suppress(SQLAlchemyError, OSError):
+            async with self._db.begin() as tx:
+                await wechat_tokens.write(tx, name, value, seconds)
+
+    async def drop(self, name: str, value: str) -> None:
+        """See ``TokenKeep``."""
+        with suppress(SQLAlchemyError, OSError):
+            async with self._db.begin() as tx:
+                await wechat_tokens.drop(tx, name, value)
+
+
 def lay(settings: Settings, db: Database) -> Ports:
     """Make the clients of everything that is configured; heavy libraries are imported only then."""
     from pwa.paper import Paper
 
-    wechat, timestamps, pay = _wechat(settings), _timestamps(settings), _wechat_pay(settings)
-    insurance = _insurance(settings)
+    wechat, timestamps, pay = _wechat(settings, KeptTokens(db)), _timestamps(settings), _wechat_pay(settings)
+    insurance, sms = _insurance(settings), _sms(settings)
     return Ports(
         his=HisLines(db),
         wechat=wechat,
-        messages=wechat,
+        wechat_account=wechat,
+        wechat_desk=wechat_desk(settings),
+        reach=reach(settings, wechat, sms),
         pay=pay,
         mix=wechat_mix(settings, pay),
         insurance=insurance,
         insurance_books=insurance,
         family_accounts=insurance if settings.insurance_family_path else None,
-        sms=_sms(settings),
+        sms=sms,
         timestamps=timestamps,
         signer=_signer(settings, timestamps),
         paper=Paper(),
@@ -88,6 +119,7 @@ def lay(settings: Settings, db: Database) -> Ports:
 async def open_lines(ports: Ports, stack: AsyncExitStack) -> None:
     """Open what wants opening, and have it closed with the stack."""
     lines: list[Any] = [ports.his, ports.wechat, ports.pay, ports.insurance, ports.sms, ports.timestamps, ports.credit]
+    lines.append(ports.reach.web_push if ports.reach is not None else None)
     for line in lines:
         if hasattr(line, "__aenter__"):
             await stack.enter_async_context(line)
@@ -97,7 +129,7 @@ async def open_lines(ports: Ports, stack: AsyncExitStack) -> None:
                 stack.push_async_callback(close)
 
 
-def _wechat(settings: Settings) -> Any:
+def _wechat(settings: Settings, keep: Any = None) -> Any:
     given = settings.group("wechat")
     if not given["appid"]:
         return None
@@ -111,8 +143,19 @@ def _wechat(settings: Settings) -> Any:
             given["mini_secret"] or None,
             given["api_base_url"],
             given["open_base_url"],
-        )
+        ),
+        keep=keep,
     )
+
+
+def wechat_desk(settings: Settings) -> Any:
+    """What reads and answers the messages of the official account."""
+    given = settings.group("wechat")
+    if not given["callback_token"] and not given["callback_aes_key"]:
+        return None
+    from adapters.wechat_callback import CallbackDesk
+
+    return CallbackDesk(given["appid"], given["callback_token"], given["callback_aes_key"])
 
 
 def _wechat_pay(settings: Settings) -> Any:
@@ -205,7 +248,43 @@ def _sms(settings: Settings) -> Any:
         return None
     from adapters.sms import SmsSettings, TencentSms
 
-    return TencentSms(SmsSettings(**{n: v for n, v in given.items() if not n.startswith("template_")}))
+    return TencentSms(SmsSettings(**{n: v for n, v in given.items() if not n.startswith("template")}))
+
+
+def reach(settings: Settings, wechat: Any, sms: Any) -> Lines:
+    """The lines by which people are told."""
+    from adapters.wechat_messages import WeChatPusher
+
+    in_wechat, kinds = templates(settings)
+    return Lines(
+        settings.base_url,
+        settings.wechat_appid,
+        WeChatPusher(wechat, in_wechat) if wechat is not None and in_wechat else None,
+        web_push(settings),
+        sms,
+        kinds,
+    )
+
+
+def templates(settings: Settings) -> tuple[dict[str, Any], dict[str, SmsKind]]:
+    """The hospital's approved templates by kind of message: in WeChat, and of text messages.
+
+    Raises:
+        adapters.wechat_messages.TemplatesError: a setting cannot be used.
+    """
+    from adapters.wechat_messages import read_sms_kinds, read_templates
+
+    return read_templates(settings.wechat_templates), read_sms_kinds(settings.sms_templates)
+
+
+def web_push(settings: Settings) -> Any:
+    """The line to the push services of browsers."""
+    given = settings.group("web_push")
+    if not given["private_key"]:
+        return None
+    from adapters.web_push import VapidPush, WebPushSettings, services
+
+    return VapidPush(WebPushSettings(given["private_key"], given["contact"], tuple(services(given["services"]))))
 
 
 def _timestamps(settings: Settings) -> Any:

@@ -86,7 +86,9 @@ def server(app: FastAPI, settings: Settings, when_up: Callable[[], None] | None 
         port=settings.port,
         loop="uvloop",
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=4096,  # a phone says who it is, and nothing after that
+        ws_per_message_deflate=False,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -20,17 +20,20 @@ from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
 from consent.service.contracts import SEAL_JOB
 from family_pay import flows as family_pay
-from family_pay.service import bonds
+from family_pay.service import asking, bonds
 from family_pay.service.phone_bindings import SEND_JOB
 from houfu.audit import CHECKS, audit
+from houfu.pushes import House
 from intake.flows import sweep_parked
 from kernel.db import Subscribers, Tx
 from kernel.jobs import Job
+from notices import flows as reaching
+from notices.service import recording, telling
 from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
-from people.events import PhoneChanged
-from people.service import access
+from people.events import PhoneChanged, WeChatMessageReported
+from people.service import access, wechat_account
 from visits.events import (
     HisAnswered,
     OrderGone,
@@ -46,6 +49,8 @@ from visits.flows import deliver_calls
 from visits.rules import ModeChange
 from visits.service import encounters
 
+HOUSE = House()
+
 
 async def _mark_today(tx: Tx, event: ContractSigned | ContractRestored) -> None:
     await encounters.mark_open_visits(tx, event.hospital_id, event.patient_id)
@@ -55,7 +60,12 @@ async def _unmark_today(tx: Tx, event: ContractWithdrawn | ContractSuspended) ->
     await encounters.unmark_open_visits(tx, event.hospital_id, event.patient_id, ModeChange.WITHDRAWN)
 
 
+async def _message_reported(tx: Tx, event: WeChatMessageReported) -> None:
+    await recording.record_wechat_job(tx, event.message_id, event.status)
+
+
 SUBSCRIBERS: Subscribers = {
+    WeChatMessageReported: [_message_reported],
     HisAnswered: [rounds.his_answered],
     PaidChargeReversed: [refunds.line_reversed, refund_requests.overtaken],
     ContractSigned: [_mark_today],
@@ -67,9 +77,9 @@ SUBSCRIBERS: Subscribers = {
     VisitMarked: [reacting.visit_marked],
     VisitUnmarked: [reacting.visit_mode_changed],
     VisitOpened: [bonds.visit_moved],
-    VisitEnded: [bonds.visit_moved, reacting.visit_ended],
+    VisitEnded: [bonds.visit_moved, reacting.visit_ended, asking.visit_ended],
     VisitReopened: [bonds.visit_moved],
-    VisitSettled: [bonds.visit_settled],
+    VisitSettled: [bonds.visit_settled, asking.visit_settled],
     PhoneChanged: [bonds.phone_changed],
 }
 
@@ -93,9 +103,10 @@ SILENT: frozenset[str] = frozenset(
         "ResultReady",
         "SessionsEnded",
         "ViewsChanged",
+        "WeChatFollowChanged",
     }
 )
-"""Events nobody reacts to yet, on purpose (``SessionsEnded`` and ``ViewsChanged`` are rung, not emitted)."""
+"""Events nobody reacts to yet, on purpose (``ViewsChanged`` and ``SessionsEnded`` are rung, not emitted)."""
 
 
 async def _seal(world: World, contract_id: str) -> None:
@@ -137,6 +148,11 @@ async def _release_shares(world: World) -> None:
     await payments.release_idle(world.db)
 
 
+async def _ask_payers(world: World) -> None:
+    async with world.db.begin() as tx:
+        await asking.tell_due(tx)
+
+
 async def _return_money(world: World) -> None:
     if world.ports.pay is not None:
         await payments.refund_due(world.db, world.ports.pay)
@@ -150,14 +166,30 @@ async def _reconcile(world: World) -> None:
             world.metrics.reconcile.set(await worklist.open_fen(tx))
 
 
+async def _push(world: World) -> None:
+    if world.ports.reach is not None:
+        await reaching.run_due(world.db, HOUSE, world.ports.reach)
+
+
+async def _ask_carriers(world: World) -> None:
+    if world.ports.reach is not None:
+        await reaching.ask_due(world.db, world.ports.reach)
+
+
 async def _forget_codes(world: World) -> None:
     async with world.db.begin() as tx:
         await codes.forget_old(tx)
+        await telling.forget(tx)
 
 
 async def _forget_looks(world: World) -> None:
     async with world.db.begin() as tx:
         await access.forget_looks(tx)
+
+
+async def _forget_wechat(world: World) -> None:
+    async with world.db.begin() as tx:
+        await wechat_account.forget_old(tx)
 
 
 async def _end_forgotten(world: World) -> None:
@@ -211,12 +243,16 @@ class Sweep:
 
 
 SWEEPS: tuple[Sweep, ...] = (
+    Sweep("notices.push", 2, _push),
+    Sweep("notices.receipts", 30, _ask_carriers),
     Sweep("payments.look", 2, _look_at_payments),
     Sweep("payments.refunds", 2, _return_money),
     Sweep("payments.insurance", 2, _insurance),
     Sweep("payments.shares", 60, _release_shares),
+    Sweep("family_pay.asks", 5, _ask_payers),
     Sweep("payments.reconcile", 300, _reconcile),
     Sweep("payments.codes", 600, _forget_codes),
+    Sweep("people.wechat", 3600, _forget_wechat),
     Sweep("consent.seal", 30, _seal_due),
     Sweep("consent.credit", 600, _refresh_credit),
     Sweep("consent.lapsed", 600, _lift_lapsed),

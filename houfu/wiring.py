@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy.exc import DBAPIError
 
 from api import sees
@@ -23,12 +24,16 @@ from kernel.errors import NotFoundError
 from kernel.jobs import Queue
 from kernel.settings import Settings, SettingsError
 from notices.rules import Row
+from notices.service import telling
 from people.rules import NOTHING, Actor, View
 from people.service import hospitals, sessions
 from people.service.access import view_of
 from visits.service.subjects import subject_of_visit
 
+log = structlog.get_logger()
+
 NOBODY = UUID(int=0)
+PRESENCE_SECONDS = 2.0  # less than any fact waits to be seen
 
 
 def build(settings: Settings, *, clock: Clock | None = None, ports: Ports | None = None) -> World:
@@ -80,6 +85,7 @@ async def running(world: World) -> AsyncIterator[World]:
             async with world.db.begin() as tx:
                 world.extras["helplines"] = await hospitals.helplines(tx)
         tasks = [asyncio.create_task(relay.run(), name="relay"), asyncio.create_task(world.hub.run(), name="hub")]
+        tasks.append(asyncio.create_task(_say_who_watches(world), name="presence"))
         try:
             yield world
         finally:
@@ -88,6 +94,19 @@ async def running(world: World) -> AsyncIterator[World]:
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _say_who_watches(world: World) -> None:
+    """Whoever has a page open is not rung for what it shows: every process says so again and again."""
+    while True:
+        watching = world.hub.watching()
+        try:
+            if watching:
+                async with world.db.begin() as tx:
+                    await telling.present(tx, watching)
+        except Exception as error:
+            log.warning("presence", error=type(error).__name__)
+        await asyncio.sleep(PRESENCE_SECONDS)
 
 
 async def look(tx: Tx, actor: Actor, visit_id: UUID) -> tuple[View, UUID]:

@@ -63,10 +63,23 @@ class Settings(BaseSettings):
 
     wechat_appid: str = Field("", description="official account; empty: no login by WeChat")
     wechat_secret: SecretStr = Field(NONE, description="its secret")
+    wechat_callback_token: str = Field(
+        "", description="Token of the account's server configuration; empty: the account does not answer"
+    )
+    wechat_callback_aes_key: SecretStr = Field(NONE, description="its EncodingAESKey, 43 characters")
+    wechat_scan_follows: bool = Field(
+        False, description="QR codes for relatives lead through the account, so that who scans follows it too"
+    )
+    wechat_js: str = Field(
+        "", description="WeChat's page script, `https://res.wx.qq.com/open/js/jweixin-1.6.0.js`; empty: never loaded"
+    )
     wechat_mini_appid: str = Field("", description="mini-program, where there is one")
     wechat_mini_secret: SecretStr = Field(NONE, description="its secret")
     wechat_api_base_url: str = Field("https://api.weixin.qq.com", description="WeChat's API")
     wechat_open_base_url: str = Field("https://open.weixin.qq.com", description="WeChat's login page")
+    wechat_templates: str = Field(
+        "", description="approved templates by kind of message, JSON (docs/operations.md); empty: no messages in WeChat"
+    )
     wechat_script: str = Field("", description="one extra script of our own origin for pages (the demo's bridge)")
 
     wechat_pay_mchid: str = Field("", description="merchant number; empty: no payment by WeChat")
@@ -145,6 +158,16 @@ class Settings(BaseSettings):
     )
     sms_base_url: str = Field("https://sms.tencentcloudapi.com", description="the gateway")
     sms_region: str = Field("ap-guangzhou", description="its region")
+
+    sms_templates: str = Field(
+        "", description="approved texts by kind of message, JSON (docs/operations.md); empty: login codes only"
+    )
+
+    web_push_private_key: Pem = Field(NONE, description="VAPID key, P-256 (PEM or file); empty: no browser is rung")
+    web_push_contact: str = Field("", description="whom push services may write to, `mailto:…` or `https://…`")
+    web_push_services: str = Field(
+        "", description="push services that may be called, hosts separated by spaces; empty: the well-known ones"
+    )
 
     timestamp_url: str = Field("", description="time stamping authority (RFC 3161); empty: letters wait for one")
     timestamp_ca_cert: Pem = Field(NONE, description="CA its certificate must chain to (PEM or file)")

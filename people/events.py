@@ -43,3 +43,21 @@ class SessionsEnded(Event):
     """Rung, not emitted: somebody's session has ended, and no stream of theirs may go on under it."""
 
     viewer: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatFollowChanged(Event):
+    """Somebody begins or ceases to follow an official account; ``person_id`` when we know them."""
+
+    appid: str
+    person_id: UUID | None
+    follows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatMessageReported(Event):
+    """WeChat says what became of a message of ours; ``status`` in its words (``success``, ``failed:user block``)."""
+
+    appid: str
+    message_id: str
+    status: str

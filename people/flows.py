@@ -8,9 +8,9 @@ from uuid import UUID
 from kernel.db import Database
 from kernel.ids import token
 from kernel.outside import Rejected
-from people.ports import CodeSender, WeChatIdentity
+from people.ports import CodeSender, WeChatAccount, WeChatIdentity
 from people.rules import Actor, Document, mask_name
-from people.service import codes, phones, pins, sessions
+from people.service import codes, phones, pins, sessions, wechat_account
 from people.service.codes import CodeExpiredError, Purpose
 from people.service.patients import by_id, name_of
 from people.service.phones import PhoneChange
@@ -142,17 +142,26 @@ async def finish_wechat(
         LoginExpiredError: another browser's or an old state, or one that came back before.
         Rejected, Unknown: WeChat does not know the code, or did not answer; begin again.
     """
+    openid, go_on = await come_back(db, wechat, cookie, state, code)
+    async with db.begin() as tx:
+        person = await sessions.by_wechat(tx, openid, appid)
+        if person is not None:
+            return await sessions.begin(tx, person), go_on
+        ticket = Ticket(appid=appid, openid=openid)
+        return MustProvePhone(sessions.seal_ticket(tx.vault, ticket, tx.now + sessions.TICKET_LIVES)), go_on
+
+
+async def come_back(db: Database, wechat: WeChatIdentity, cookie: str, state: str, code: str) -> tuple[str, str]:
+    """Who came back from WeChat (openid), and where they wanted to go; nobody is logged in.
+
+    Raises:
+        LoginExpiredError, Rejected, Unknown: as ``finish_wechat`` does.
+    """
     async with db.begin() as tx:
         kept = sessions.open_json(tx.vault, cookie, tx.now, "wechat-state")
         if kept["state"] != state or not await sessions.claim_state(tx, state):
             raise LoginExpiredError
-    subject = await wechat.exchange(code)
-    async with db.begin() as tx:
-        person = await sessions.by_wechat(tx, subject.openid, appid)
-        if person is not None:
-            return await sessions.begin(tx, person), str(kept["next"])
-        ticket = Ticket(appid=appid, openid=subject.openid)
-        return MustProvePhone(sessions.seal_ticket(tx.vault, ticket, tx.now + sessions.TICKET_LIVES)), str(kept["next"])
+    return (await wechat.exchange(code)).openid, str(kept["next"])
 
 
 async def mini_log_in(db: Database, wechat: WeChatIdentity, appid: str, js_code: str) -> LoggedIn | MustProvePhone:
@@ -188,6 +197,23 @@ async def staff_log_in(db: Database, hospital_code: str | None, login: str, pin:
         raise WrongPinError
     async with db.begin() as tx:
         return await sessions.begin_staff(tx, staff_id)
+
+
+async def code_to(db: Database, account: WeChatAccount, path: str, purpose: wechat_account.Purpose) -> str:
+    """The text of a QR code of the official account that leads whoever scans it to one path of ours.
+
+    Raises:
+        Throttled, Unknown, Rejected: WeChat made none; show the path's own address instead.
+    """
+    async with db.begin() as tx:
+        known = await wechat_account.shown_code(tx, path)
+        scene = "" if known else await wechat_account.new_scene(tx, path, purpose)
+    if known:
+        return known
+    url = await account.scene_qr(scene, int(wechat_account.SCENE_LIVES.total_seconds()))
+    async with db.begin() as tx:
+        await wechat_account.code_made(tx, scene, url)
+    return url
 
 
 async def ask_phone_change(db: Database, send: CodeSender, actor: Actor, new: str) -> None:

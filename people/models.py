@@ -148,6 +148,46 @@ class WeChatClaim(Base):
     at: Mapped[datetime] = column(2)
 
 
+class WeChatToken(Base):
+    """What WeChat lets one of our apps call with (access token, page ticket): fetched by one process, used by all."""
+
+    __tablename__ = "wechat_token"
+    name: Mapped[str] = column(2, primary_key=True)
+    value_sealed: Mapped[bytes] = column(5)
+    expires_at: Mapped[datetime] = column(2)
+
+
+class WeChatFollower(Base):
+    """Who follows an official account, as it last told us; messages reach nobody else."""
+
+    __tablename__ = "wechat_follower"
+    openid_index: Mapped[bytes] = column(5, primary_key=True)
+    appid: Mapped[str] = column(1)
+    follows: Mapped[bool] = column(3)
+    at: Mapped[datetime] = column(3)
+
+
+class WeChatMessage(Base):
+    """A message the account's server has brought us: taken once, and answered alike when it comes again."""
+
+    __tablename__ = "wechat_message"
+    key: Mapped[bytes] = column(3, primary_key=True)
+    at: Mapped[datetime] = column(2, index=True)
+    answer_sealed: Mapped[bytes] = column(5)
+
+
+class WeChatScene(Base):
+    """Where a QR code of the official account leads, for a short while; ``url_sealed``: what WeChat made of it."""
+
+    __tablename__ = "wechat_scene"
+    scene_digest: Mapped[bytes] = column(5, primary_key=True)
+    path_index: Mapped[bytes] = column(5, index=True)
+    path_sealed: Mapped[bytes] = column(5)
+    purpose: Mapped[str] = column(2)
+    url_sealed: Mapped[bytes | None] = column(5)
+    expires_at: Mapped[datetime] = column(2, index=True)
+
+
 class Session(Base):
     """A login of a person, a member of staff or a kiosk; the cookie holds the token, we hold its digest."""
 

@@ -203,6 +203,7 @@ class ActorKind(StrEnum):
     PERSON = "person"
     STAFF = "staff"
     TERMINAL = "terminal"  # a kiosk of one hospital, for whoever stands before it
+    LINK = "link"  # whoever holds a pay link: pays one amount, sees nothing, is nobody we know
 
 
 class Role(StrEnum):

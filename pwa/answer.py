@@ -1,12 +1,16 @@
 """From a view to the answer a browser gets: the reader's wishes, the hospital's number, the headers."""
 
+import base64
 import gzip
+import io
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import brotli
+import qrcode
 from fastapi import Request
+from qrcode.image.pure import PyPNGImage
 from starlette.responses import RedirectResponse, Response
 
 from api.world import World
@@ -16,6 +20,7 @@ from people.service import access, hospitals
 from people.service.patients import Person as PersonRow
 from people.service.patients import name_of
 from pwa.render import Prefs, renderer
+from pwa.urls import Urls
 from pwa.views import Person
 from words import family as family_words
 
@@ -38,6 +43,17 @@ def origin_of(request: Request) -> str:
     if host in world.extras.get("hosts", ()):
         return f"{request.url.scheme}://{host}"
     return world.settings.base_url
+
+
+def _of_staff(request: Request) -> bool:
+    return request.url.path.startswith((Urls.desk, Urls.kiosk))
+
+
+def in_wechat(request: Request) -> bool:
+    """Whether the page is shown by WeChat; where the demo's bridge stands in for it, it is."""
+    return "micromessenger" in request.headers.get("user-agent", "").lower() or bool(
+        world_of(request).settings.wechat_script
+    )
 
 
 def helplines_of(world: World, place: str | None = None) -> tuple[str | None, tuple[tuple[str, str], ...]]:
@@ -69,6 +85,7 @@ async def prefs_of(request: Request, tx: Tx, *, worker: bool = True, place: str 
         help_lines=help_lines,
         worker=worker,
         script=settings.wechat_script or None,
+        jssdk=settings.wechat_js if settings.wechat_js and in_wechat(request) and not _of_staff(request) else None,
         frame_ancestors=settings.frame_ancestors,
     )
 
@@ -153,6 +170,15 @@ async def chosen(request: Request, tx: Tx, actor: Actor) -> PersonRow:
     people = await access.patients_of(tx, actor)
     wanted = request.cookies.get(PERSON, "")
     return next((p for p in people if str(p.id) == wanted), people[0])
+
+
+def qr_data(text: str) -> str:
+    """A text as a QR picture inside the page itself."""
+    code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=8, border=4)
+    code.add_data(text)
+    picture = io.BytesIO()
+    code.make_image(image_factory=PyPNGImage).save(picture)
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
 
 
 def uuid_or_none(text: str | None) -> UUID | None:

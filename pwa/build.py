@@ -31,7 +31,9 @@ SCRIPTS: dict[str, tuple[Path, ...]] = {
     ),
     "letter.js": (NODE / "signature_pad/dist/signature_pad.umd.min.js", SRC / "letter.js"),
     "pay.js": (SRC / "pay.js",),
+    "wx.js": (SRC / "wx.js",),
     "desk.js": (SRC / "desk.js",),
+    "push.js": (SRC / "push.js",),
     "stage.js": (SRC / "stage.js",),
 }
 PLAIN = ("manifest.webmanifest", "sw.js")

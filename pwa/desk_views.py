@@ -99,6 +99,8 @@ class DeskVisit:
     documents: Sequence[tuple[str, str]] = ()
     invite_url: str | None = None
     phone_url: str | None = None
+    caller_digits: str | None = None
+    caller_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,8 @@ from datetime import datetime
 
 from markupsafe import Markup
 
+from pwa.home_views import Person
 from pwa.rows import Show, Step, StoryEntry, Sums, VisitHead, Word
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody the viewer may act for; ``label`` as the viewer calls them (本人, 妈妈)."""
-
-    id: str
-    label: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +38,7 @@ class GrantCard:
     insurer: str | None = None
     insurer_at: datetime | None = None
     insurer_url: str | None = None
+    limits_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def _word(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list
 def word_of(data: Row) -> Word:
     """A sentence of a ``word`` feed row, as its reader reads it."""
     at = datetime.fromisoformat(data["at"])
-    return Word(data["id"], int(at.timestamp() * 1000), at, data["who"] or "", data["text"])
+    return Word(data["id"], data["rank"], at, data["who"] or "", data["text"])
 
 
 def status_line(step: Step) -> str | None:
@@ -178,6 +178,8 @@ def story_entry(row: Mapping[str, Any], show: Show) -> StoryEntry | None:
         step = Step.of(data["step"])
         at = step.at or _row_at(row, show)
         detail = None if step.state not in {"placed", "checked_in"} else step.place
+        if step.state == "result" and step.result_flag:
+            detail = Pages.guide.flags.get(step.result_flag)
         return _entry(f"s{step.id}-{step.state}", at, words.events[step.state].format(name=step.name), detail)
     if row["kind"] == "bill.line":
         if "line" not in data:

@@ -1,15 +1,11 @@
 """How paying with the insurance stands before one reader of the patient's side, and for whom it is no way at all."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
 
-import qrcode
 from fastapi import Request
-from qrcode.image.pure import PyPNGImage
 
 from api.routes.payments import in_wechat
 from api.world import World
@@ -24,7 +20,7 @@ from payments.service import attempts, mixing, parts
 from payments.service.insurance import InsurancePart
 from payments.service.mixing import Standing
 from people.rules import Actor, View
-from pwa.answer import origin_of
+from pwa.answer import origin_of, qr_data
 from pwa.insurance_views import Differing, Insure, InsureStep, Settling, Split
 from pwa.urls import Urls
 from pwa.visit_pages import Seen
@@ -104,12 +100,7 @@ async def before(request: Request, world: World, tx: Tx, found: Seen) -> Insure:
 
 def _here_qr(request: Request, found: Seen) -> str:
     """The way from another screen into WeChat."""
-    text = f"{origin_of(request)}{Urls.insurance(str(found.visit.id))}"
-    code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=8, border=4)
-    code.add_data(text)
-    picture = io.BytesIO()
-    code.make_image(image_factory=PyPNGImage).save(picture)
-    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+    return qr_data(f"{origin_of(request)}{Urls.insurance(str(found.visit.id))}")
 
 
 def _step(found: Seen, step: InsureStep, **more: object) -> Insure:
@@ -286,3 +277,10 @@ async def receipt_of(tx: Tx, caller: Actor, now: Round) -> str:
 def is_live(now: Round) -> bool:
     """Whether a round is under way."""
     return now.state in LIVE_ROUND
+
+
+def estimated_of(lines: Sequence[ChargeItem]) -> dict[str, int]:
+    """What of these lines nobody pays in cash, as they say themselves."""
+    fund = sum(c.fund_fen + c.other_fen for c in lines)
+    account, hospital = sum(c.account_fen for c in lines), sum(c.hospital_fen for c in lines)
+    return {"fund": fund, "account": account, "hospital": hospital}

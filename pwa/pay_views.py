@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from pwa.home_views import Person
 from pwa.rows import Line, Shares, VisitHead
 
 
@@ -27,6 +28,70 @@ class PayChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsForm:
+    """What a payer lets herself pay for ``whom``: as typed in yuan, by span; ``left`` is what they leave now."""
+
+    patient_id: str
+    whom: str
+    yuan: Mapping[str, str]
+    after_visit: str = "nothing"
+    ready_yuan: str = ""
+    left: str | None = None
+    saved: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """A pay link as its giver sees it; ``state`` is a key of ``words.pay.Link.states``."""
+
+    id: str
+    amount_fen: int
+    made_at: datetime
+    state: str
+    paid_at: datetime | None = None
+    from_where: str | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSheet:
+    """Making a pay link; ``url`` and ``qr`` (a data address) are there once, when it was just made."""
+
+    visit: VisitHead
+    amount_fen: int
+    share: int | None
+    links: Sequence[LinkRow]
+    url: str | None = None
+    qr: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPage:
+    """What a stranger sees of a pay link. ``state``: ``family_pay.rules.PayLinkState``, or how their payment stands.
+
+    ``token`` is in the addresses already; ``need_browser``: this WeChat cannot pay it here.
+    """
+
+    token: str
+    hospital: str
+    patient: str
+    amount_fen: int
+    state: str
+    until: datetime | None = None
+    invoke: Mapping[str, str] | None = None
+    h5_url: str | None = None
+    check_url: str | None = None
+    cancel_url: str | None = None
+    paid_at: datetime | None = None
+    number: str | None = None
+    once: str | None = None
+    need_browser: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PaySheet:
     """What will be taken from where, before anything is taken.
 
@@ -35,6 +100,10 @@ class PaySheet:
     ``items`` their names and fen.
     the reader. ``share_url`` leads to cutting it. ``open_in_wechat``: the insurance is a way, but not in this browser;
     ``no_insurance``: why it is none. ``estimated``: what the insurance bears is the hospital's estimate.
+    ``patient_id`` goes with the press, so that nobody else is paid for than was named; ``whom`` is what the reader
+    calls them, ``people`` all whom the reader may turn to. ``left`` says what the reader's own limits leave, ``over``
+    that this is more. ``decline_url``: the reader was asked whether to pay, and may say no. ``ask_first``: the patient
+    wants to be asked before the reader pays, and how that stands; ``ask_url``: ask.
     """
 
     visit: VisitHead
@@ -55,6 +124,16 @@ class PaySheet:
     error: str | None = None
     first: Sequence[str] = ()
     items: Sequence[tuple[str, int]] = ()
+    patient_id: str = ""
+    whom: str | None = None
+    people: Sequence[Person] = ()
+    left: str | None = None
+    over: bool = False
+    limits_url: str | None = None
+    link_url: str | None = None
+    decline_url: str | None = None
+    ask_first: str | None = None
+    ask_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +224,26 @@ class Receipt:
     insurance_numbers: Sequence[str] = ()
     anew: bool = False
     whole_url: str | None = None
+    from_where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaidRow:
+    """One payment of the reader's, for ``whom``; ``url`` its receipt, where it stands. ``back_fen`` has gone back."""
+
+    whom: str
+    hospital: str
+    amount_fen: int
+    at: datetime
+    url: str | None = None
+    back_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PaidList:
+    """All that the reader has paid, for whomever, newest first."""
+
+    rows: Sequence[PaidRow]
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,9 @@ def qr_png(text: str = "houfu:preview") -> bytes:
 class Preview(BaseHTTPRequestHandler):
     """Serves sample pages and the built assets; reads nothing, stores nothing."""
 
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece: in two, a kept connection waits 40 ms for the first to be acknowledged
+
     def do_GET(self) -> None:
         """Answer a page, an asset, the QR, or the list of pages."""
         url = urlsplit(self.path)
@@ -74,7 +77,9 @@ class Preview(BaseHTTPRequestHandler):
         elif name.startswith("static/") or name in {"sw.js", "manifest.webmanifest"}:
             file = renderer().assets.folder / Path(name).name
             if file.exists():
-                self.answer(file.read_bytes(), {"Content-Type": TYPES[file.suffix[1:]]})
+                # Kept as in production, where the name carries a digest: else every page waits for the same files anew.
+                kept = {"Cache-Control": "max-age=31536000, immutable"} if name.startswith("static/") else {}
+                self.answer(file.read_bytes(), {"Content-Type": TYPES[file.suffix[1:]]} | kept)
             else:
                 self.answer(b"", {}, 404)
         elif name == "frame":

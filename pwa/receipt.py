@@ -83,6 +83,7 @@ def on_paper(view: Receipt, way: str, transaction: str) -> PaperReceipt:
         (w.payer, view.payer_label),
         (w.paid_at, chinese(view.paid_at.isoformat())),
         (w.way, w.ways.get(way, way)),
+        (w.from_where, view.from_where or ""),
         (w.transaction, transaction),
         *((w.insurance_number, number) for number in view.insurance_numbers),
         (w.number, str(view.number)),

@@ -42,6 +42,7 @@ class Prefs:
         help_lines: (hospital, number) of all, where it is not known which of several the reader means.
         worker: whether the page may start the service worker.
         script: one extra script of our own origin (the stage's bridge), never a foreign one.
+        jssdk: WeChat's own script, where WeChat shows the page and the hospital has it loaded.
         frame_ancestors: who may frame the page (the stage); nobody by default.
     """
 
@@ -56,6 +57,7 @@ class Prefs:
     help_lines: tuple[tuple[str, str], ...] = ()
     worker: bool = True
     script: str | None = None
+    jssdk: str | None = None
     frame_ancestors: tuple[str, ...] = ()
 
     @property
@@ -94,12 +96,21 @@ class Assets:
         return str(self.all[name]["sri"])
 
 
-def csp(style_hash: str | None, frame_ancestors: Iterable[str] = (), frame_src: Iterable[str] = ()) -> str:
-    """The Content-Security-Policy header. ``weixin:`` frames are WeChat's bridge; the stage adds its own frames."""
+def csp(
+    style_hash: str | None,
+    frame_ancestors: Iterable[str] = (),
+    frame_src: Iterable[str] = (),
+    jssdk: str | None = None,
+) -> str:
+    """The Content-Security-Policy header. ``weixin:`` frames are WeChat's bridge; the stage adds its own frames.
+
+    Args:
+        jssdk: address of WeChat's script; only that very file may run beside ours.
+    """
     style = "'self'" + (f" '{style_hash}'" if style_hash else "")
     parts = {
         "default-src": "'none'",
-        "script-src": "'self'",
+        "script-src": f"'self' {jssdk}" if jssdk and not jssdk.startswith("/") else "'self'",
         "style-src": style,
         "img-src": "'self' data: blob:",
         "connect-src": "'self'",
@@ -169,7 +180,7 @@ class Renderer:
         style = self.assets.css_hash if prefs.first_visit else None
         return {
             "Content-Type": "text/html; charset=utf-8",
-            "Content-Security-Policy": csp(style, prefs.frame_ancestors, frame_src),
+            "Content-Security-Policy": csp(style, prefs.frame_ancestors, frame_src, prefs.jssdk),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from pwa import views as v
+from pwa.reminder_views import CallerCheck, Reminders
 from pwa.sample_morning import (
     CALLS,
     DONE,
@@ -198,6 +199,17 @@ def _family() -> dict[str, Sample]:
         "companion-start": Sample(
             "companion.html", v.Companion(HEAD_MASKED, "妈妈", "到了医院，开始看病", (), None, True)
         ),
+        "settings-said": Sample(
+            "settings.html",
+            v.Settings(
+                "138****6027",
+                (),
+                (ME,),
+                Reminders(frozenset(), frozenset(), ("sms",), basic=True, push_key="B", here=True, said="记下了。"),
+            ),
+        ),
+        "caller-ours": Sample("caller.html", CallerCheck((), ours=True, hospital=HOSPITAL, sent_at=at(10, 40, -1))),
+        "caller-wrong": Sample("caller.html", CallerCheck(((HOSPITAL, "4821", at(10, 40)),), ours=False)),
         "settings-empty": Sample("settings.html", v.Settings("138****6027", (), (ME,))),
     }
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pwa import sample_binding, sample_counter, sample_first, sample_insurance, sample_receipts
+from pwa import sample_binding, sample_counter, sample_first, sample_insurance, sample_links, sample_receipts
 from pwa import views as v
+from pwa.reminder_views import CallerCheck, Reminders
 from pwa.sample_books import books
 from pwa.sample_morning import (
     CALLS,
@@ -145,9 +146,15 @@ def _on_the_way() -> dict[str, Sample]:
         ),
         "visits": Sample("visits.html", v.Visits(ME, CARDS, "/older")),
         "settings": Sample(
-            "settings.html", v.Settings("138****6027", (("h1", HOSPITAL, at(9, 0, -20)),), (ME, MOTHER))
+            "settings.html", v.Settings("138****6027", (("h1", HOSPITAL, at(9, 0, -20)),), (ME, MOTHER), REMINDERS)
         ),
+        "caller": Sample("caller.html", CallerCheck(((HOSPITAL, "4821", at(10, 40)),))),
     }
+
+
+REMINDERS = Reminders(
+    frozenset({"visit", "family"}), frozenset({"wechat", "sms"}), ("wechat", "web_push", "sms"), push_key="BPx"
+)
 
 
 def _family() -> dict[str, Sample]:
@@ -331,4 +338,5 @@ def samples() -> Mapping[str, Sample]:
         **sample_first.samples(),
         **sample_receipts.samples(),
         **sample_insurance.samples(),
+        **sample_links.samples(),
     }

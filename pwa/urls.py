@@ -1,5 +1,7 @@
 """Where each page lives; the one list that templates and routes share."""
 
+from api.doors import DOOR
+
 
 class Urls:
     """Paths of the PWA. Ids are opaque and never name a person."""
@@ -23,6 +25,10 @@ class Urls:
     login_wechat = "/login/wechat"
     settings = "/settings"
     choices = "/choices"
+    payments = "/payments"
+    reminders = "/settings/reminders"
+    reminders_test = "/settings/reminders/test"
+    caller = "/caller"
     person = "/person"
     desk = "/desk"
     desk_login = "/desk/login"
@@ -40,6 +46,7 @@ class Urls:
     kiosk_quit = "/kiosk/quit"
     kiosk_code = "/kiosk/code"
     demo = "/demo"
+    door = DOOR
 
     @staticmethod
     def bill(visit: str) -> str:
@@ -122,6 +129,11 @@ class Urls:
         return f"/family/{bond}/insurer"
 
     @staticmethod
+    def desk_caller(visit: str) -> str:
+        """Have the code shown that the patient sees, before phoning her (POST)."""
+        return f"/desk/visits/{visit}/caller"
+
+    @staticmethod
     def desk_guardian(visit: str) -> str:
         """Write down who stands for this patient (POST)."""
         return f"/desk/visits/{visit}/guardian"
@@ -180,6 +192,46 @@ class Urls:
     def pay(visit: str) -> str:
         """The pay sheet; POST starts a payment."""
         return f"/visits/{visit}/pay"
+
+    @staticmethod
+    def pay_instead(visit: str) -> str:
+        """Stop what is being paid by a link, to pay oneself (POST)."""
+        return f"/visits/{visit}/pay/instead"
+
+    @staticmethod
+    def pay_ask(visit: str) -> str:
+        """Ask the patient whether one may pay (POST)."""
+        return f"/visits/{visit}/pay/ask"
+
+    @staticmethod
+    def pay_answer(visit: str, person: str) -> str:
+        """The patient's yes or no to somebody who wishes to pay."""
+        return f"/visits/{visit}/pay/answer/{person}"
+
+    @staticmethod
+    def decline(visit: str) -> str:
+        """Asked to pay, and not this time (POST)."""
+        return f"/visits/{visit}/pay/decline"
+
+    @staticmethod
+    def links(visit: str) -> str:
+        """The visit's pay links; POST makes one."""
+        return f"/visits/{visit}/links"
+
+    @staticmethod
+    def withdraw_link(visit: str, link: str) -> str:
+        """Take a pay link back: what that means, and (POST) do it."""
+        return f"/visits/{visit}/links/{link}/withdraw"
+
+    @staticmethod
+    def pay_link(token: str) -> str:
+        """What a pay link leads to; POST under ``/pay`` pays."""
+        return f"/l/{token}"
+
+    @staticmethod
+    def limits(patient: str) -> str:
+        """What one lets oneself pay for somebody; POST sets it."""
+        return f"/family/limits/{patient}"
 
     @staticmethod
     def first(visit: str) -> str:

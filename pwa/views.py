@@ -40,11 +40,12 @@ from pwa.family_views import (
     Invite,
     InviteCode,
     Look,
-    Person,
     Talk,
     Watcher,
 )
+from pwa.home_views import Home, Invitation, Person, VisitCard, Visits
 from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
+from pwa.reminder_views import Reminders
 from pwa.rows import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState, Word
 
 __all__ = [
@@ -120,52 +121,6 @@ class Nav:
 
     active: str
     visit_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VisitCard:
-    """One visit in a list; ``watched``: the reader looks on, or pays, but does not act for the patient."""
-
-    id: str
-    hospital: str
-    department: str
-    at: datetime
-    state: str
-    mode: str
-    payable_fen: int
-    paid_fen: int = 0
-    due_at: datetime | None = None
-    overdue: bool = False
-    next_step: str | None = None
-    watched: bool = False
-    receipt_url: str | None = None
-    first_fen: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """``sign_offer`` holds the hospital's id when signing is offered; ``why_not`` a whole sentence when it is not."""
-
-    person: Person
-    people: Sequence[Person]
-    today: Sequence[VisitCard]
-    past: Sequence[VisitCard]
-    hospital: str | None = None
-    sign_offer: str | None = None
-    why_not: str | None = None
-    invitations: Sequence["Invitation"] = ()
-    stream_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """Something a relative asked: pay a bill (``pay``), be bound (``bind``), watch a visit (``watch``)."""
-
-    kind: Literal["pay", "bind", "watch"]
-    href: str
-    who: str
-    amount_fen: int | None = None
-    hospital: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,21 +257,13 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Visits:
-    """Past visits of one person."""
-
-    person: Person
-    visits: Sequence[VisitCard]
-    older_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """What the person can change; ``contracts`` are standing signatures (hospital id, hospital, since)."""
 
     phone: str
     contracts: Sequence[tuple[str, str, datetime]] = ()
     people: Sequence[Person] = ()
+    reminders: Reminders | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What every page of a visit begins with: may this reader look, whose visit it is, where their stream goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,11 +14,13 @@ from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices import service as notices
 from notices.rules import Row
+from notices.service import telling
 from payments.service import receipts
-from people.rules import Actor, Depth, Subject, View
+from payments.service.attempts import Attempt
+from people.rules import Actor, ActorKind, Depth, Subject, View
 from people.service import access, hospitals, patients
 from people.service.hospitals import Hospital
-from pwa.rows import PaymentNote, Shares, VisitHead
+from pwa.rows import Line, PaymentNote, Shares, VisitHead
 from pwa.urls import Urls
 from pwa.views import VisitCard
 from visits.service import reading
@@ -27,7 +29,10 @@ from visits.service.encounters import Visit
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One visit before one reader. ``after`` is where the feed stood before anything was read."""
+    """One visit before one reader. ``after`` is where the feed stood before anything was read.
+
+    ``live``: the reader may follow it; whoever only has a payment of theirs in it may not.
+    """
 
     visit: Visit
     subject: Subject
@@ -35,6 +40,7 @@ class Seen:
     hospital: Hospital
     head: VisitHead
     after: str
+    live: bool = True
 
     def stream(self, surface: str) -> str:
         """The address of this page's stream."""
@@ -62,8 +68,28 @@ async def seen(world: World, tx: Tx, caller: Actor, visit_id: UUID, page: str | 
     after = world.hub.token(caller, visit.id, await notices.position(tx, visit.id))
     if page is not None:
         await access.look(tx, caller, subject, page)
+        if caller.kind is ActorKind.PERSON:
+            await telling.seen(tx, caller.id, visit.id)
     hospital = await hospitals.by_id(tx, visit.hospital_id)
     return Seen(visit, subject, view, hospital, await head_of(tx, visit, hospital, view), after)
+
+
+async def seen_by_payer(world: World, tx: Tx, caller: Actor, attempt: Attempt, page: str | None) -> Seen:
+    """The visit around a payment. Whoever made it reads of amount and hospital, whatever became of their right to pay.
+
+    Raises:
+        NotFoundError: none for this caller.
+    """
+    try:
+        return await seen(world, tx, caller, attempt.visit_id, page)
+    except NotFoundError:
+        visit = await reading.visit_of(tx, attempt.visit_id)
+        if visit is None or attempt.actor != caller.viewer:
+            raise
+    hospital = await hospitals.by_id(tx, visit.hospital_id)
+    view = View(Depth.NOTHING, frozenset(), pays=False, owner=False)
+    head = await head_of(tx, visit, hospital, view)
+    return Seen(visit, reading.subject_of(visit), view, hospital, head, "", live=False)
 
 
 async def head_of(tx: Tx, visit: Visit, hospital: Hospital, view: View) -> VisitHead:
@@ -85,6 +111,12 @@ def seen_row(row: Row, view: View) -> dict[str, Any] | None:
     made = SEES.get(row.kind)
     data: Mapping[str, Any] | None = made(row, view) if made else None
     return None if data is None else {"kind": row.kind, "data": data, "at": row.at}
+
+
+async def lines_shown(tx: Tx, found: Seen, ids: Collection[str]) -> list[Line]:
+    """These lines of the bill as this reader sees them."""
+    rows = (await bill_of(tx, found.visit, found.view))["lines"]
+    return [Line.of(row) for row in rows if row["id"] in ids]
 
 
 async def payment_of(tx: Tx, visit: Visit, view: View) -> tuple[PaymentNote | None, Shares | None]:

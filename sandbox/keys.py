@@ -7,7 +7,8 @@ anything outside this machine; nothing here may ever be a real hospital's.
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+import string
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -32,6 +33,8 @@ class WeChatKeys:
     secret: str
     mini_appid: str
     mini_secret: str
+    callback_token: str = ""
+    callback_aes_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,10 @@ class TimestampKeys:
 
 @dataclass(frozen=True, slots=True)
 class SandboxKeys:
-    """Everything; ``client_*`` give the production side's half as plain values, addresses to be added there."""
+    """Everything; ``client_*`` give the production side's half as plain values, addresses to be added there.
+
+    ``vapid`` is the house's own key for push services (PEM).
+    """
 
     wechat: WeChatKeys
     wechat_pay: WeChatPayKeys
@@ -88,6 +94,7 @@ class SandboxKeys:
     timestamp: TimestampKeys
     insurance: InsuranceKeys
     wechat_face: WeChatFaceKeys
+    vapid: str
 
     def client_insurance(self, base_url: str) -> dict[str, str]:
         """The production side's settings of the payment centre and the city host."""
@@ -105,7 +112,19 @@ class SandboxKeys:
 
     def client_wechat(self, base_url: str) -> dict[str, str]:
         """Values for ``adapters.wechat.WeChatSettings``."""
-        return {**asdict(self.wechat), "api_base_url": base_url, "open_base_url": base_url}
+        mine = self.wechat
+        return {
+            "appid": mine.appid,
+            "secret": mine.secret,
+            "mini_appid": mine.mini_appid,
+            "mini_secret": mine.mini_secret,
+            "api_base_url": base_url,
+            "open_base_url": base_url,
+        }
+
+    def client_wechat_callback(self) -> dict[str, str]:
+        """Values for ``adapters.wechat_callback.CallbackDesk`` but the app, which is the one above."""
+        return {"callback_token": self.wechat.callback_token, "callback_aes_key": self.wechat.callback_aes_key}
 
     def client_wechat_pay(self, base_url: str, notify_url: str, refund_notify_url: str) -> dict[str, str]:
         """Values for ``adapters.wechat_pay.WeChatPaySettings``."""
@@ -151,14 +170,15 @@ def make(directory: Path) -> SandboxKeys:
         read = json.loads(file.read_text("utf-8"))
         pay = WeChatPayKeys(**read["wechat_pay"])
         keys = SandboxKeys(
-            WeChatKeys(**read["wechat"]),
+            _with_callback(WeChatKeys(**read["wechat"])),
             pay,
             SmsKeys(**read["sms"]),
             TimestampKeys(**read["timestamp"]),
             InsuranceKeys(**read["insurance"]) if "insurance" in read else insurance_keys.make(directory),
             WeChatFaceKeys(**read["wechat_face"]) if "wechat_face" in read else wechat_face_keys(pay),
+            read.get("vapid") or _private_pem(ec.generate_private_key(ec.SECP256R1())),
         )
-        if "wechat_face" not in read:
+        if "wechat_face" not in read or "vapid" not in read or "callback_token" not in read["wechat"]:
             _keep(keys, directory)
         return keys
     keys = fresh()
@@ -178,15 +198,26 @@ def fresh() -> SandboxKeys:
     """A new world, nothing written."""
     pay = wechat_pay_keys()
     return SandboxKeys(
-        WeChatKeys(
-            "wx" + secrets.token_hex(8), secrets.token_hex(16), "wx" + secrets.token_hex(8), secrets.token_hex(16)
+        _with_callback(
+            WeChatKeys(
+                "wx" + secrets.token_hex(8), secrets.token_hex(16), "wx" + secrets.token_hex(8), secrets.token_hex(16)
+            )
         ),
         pay,
         SmsKeys("AKID" + secrets.token_urlsafe(24), secrets.token_urlsafe(24), "1400000001", "后付演示医院"),
         _timestamp_keys(),
         insurance_keys.fresh(),
         wechat_face_keys(pay),
+        _private_pem(ec.generate_private_key(ec.SECP256R1())),
     )
+
+
+def _with_callback(keys: WeChatKeys) -> WeChatKeys:
+    if keys.callback_token:
+        return keys
+    letters = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(42))
+    # The last of the 43 characters holds four bits only; this one is valid whatever they are.
+    return replace(keys, callback_token=secrets.token_hex(12), callback_aes_key=f"{letters}A")
 
 
 def wechat_pay_keys(platform: WeChatPayKeys | None = None) -> WeChatPayKeys:

@@ -1,7 +1,9 @@
 """Tencent Cloud's SMS on loopback: checks the signature of each request and keeps what it would have sent.
 
 ``build(World(...))`` is the ASGI app; one POST address as the real one, TC3-HMAC-SHA256 verified over the raw bytes.
-``GET /control/messages?phone=`` lists the kept messages, with the text as the phone shows it if the template is known.
+``PullSmsSendStatusByPhoneNumber`` tells what became of them. ``GET /control/messages?phone=`` lists the kept messages,
+with the text as the phone shows it if the template is known; ``POST /control/reports`` gives the status reports since
+the last call as the gateway's callback would carry them, and ``{"fail": [serial, …]}`` says which did not arrive.
 
 Magic numbers: 19900009901 blacklisted · 19900009902 daily limit reached · 19900009903 the gateway fails inside ·
 19900009904 taken, then silence · 19900009905 taken, then HTTP 502 · 19900009906 wrong number.
@@ -65,6 +67,8 @@ class World:
     templates: Mapping[str, str] | None = None
     silence: float = 30.0
     messages: list[dict[str, Any]] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
+    reported: int = 0
 
 
 def build(world: World) -> Starlette:
@@ -73,8 +77,8 @@ def build(world: World) -> Starlette:
     async def api(request: Request) -> Response:
         body = await request.body()
         try:
-            _authorise(world, request, body, time.time())
-            content = _send(world, json.loads(body))
+            action = _authorise(world, request, body, time.time())
+            content = _ACTIONS[action](world, json.loads(body))
         except Refused as no:
             content = {"Error": {"Code": no.code, "Message": no.message}}
         except ValueError:
@@ -91,10 +95,36 @@ def build(world: World) -> Starlette:
         kept = [m for m in world.messages if phone is None or m["phone"] in (phone, f"+86{phone}")]
         return JSONResponse(kept)
 
-    return Starlette(routes=[Route("/", api, methods=["POST"]), Route("/control/messages", messages, methods=["GET"])])
+    async def reports(request: Request) -> Response:
+        asked = json.loads(await request.body() or b"{}")
+        world.failed.update(asked.get("fail", ()))
+        fresh, world.reported = world.messages[world.reported :], len(world.messages)
+        return JSONResponse([_report(world, message) for message in fresh])
+
+    return Starlette(
+        routes=[
+            Route("/", api, methods=["POST"]),
+            Route("/control/messages", messages, methods=["GET"]),
+            Route("/control/reports", reports, methods=["POST"]),
+        ]
+    )
 
 
-def _authorise(world: World, request: Request, body: bytes, now: float) -> None:
+def _report(world: World, message: dict[str, Any]) -> dict[str, Any]:
+    failed = message["serial_no"] in world.failed
+    return {
+        "user_receive_time": datetime.fromisoformat(message["at"]).strftime("%Y-%m-%d %H:%M:%S"),
+        "nationcode": "86",
+        "mobile": message["phone"].removeprefix("+86"),
+        "report_status": "FAIL" if failed else "SUCCESS",
+        "errmsg": "MK:0001" if failed else "DELIVRD",
+        "description": "用户终端关机" if failed else "用户短信送达成功",
+        "sid": message["serial_no"],
+        "session_context": message["session_context"],
+    }
+
+
+def _authorise(world: World, request: Request, body: bytes, now: float) -> str:
     headers = request.headers
     found = _AUTH.fullmatch(headers.get("authorization", ""))
     stamp = headers.get("x-tc-timestamp", "")
@@ -116,8 +146,10 @@ def _authorise(world: World, request: Request, body: bytes, now: float) -> None:
         key = hmac.digest(key, part.encode(), "sha256")
     if not hmac.compare_digest(hmac.new(key, text.encode(), "sha256").hexdigest(), signature):
         raise Refused("AuthFailure.SignatureFailure", "The provided credentials could not be validated.")
-    if headers.get("x-tc-action") != "SendSms" or headers.get("x-tc-version") != "2021-01-11":
-        raise Refused("InvalidAction", "only SendSms 2021-01-11")
+    action = headers.get("x-tc-action", "")
+    if action not in _ACTIONS or headers.get("x-tc-version") != "2021-01-11":
+        raise Refused("InvalidAction", "SendSms and PullSmsSendStatusByPhoneNumber, 2021-01-11")
+    return action
 
 
 def _send(world: World, asked: dict[str, Any]) -> dict[str, Any]:
@@ -127,6 +159,36 @@ def _send(world: World, asked: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(numbers, list) or not 0 < len(numbers) <= 200:
         raise Refused("InvalidParameterValue.IncorrectPhoneNumber", "PhoneNumberSet")
     return {"SendStatusSet": [_status(world, asked, str(number)) for number in numbers]}
+
+
+def _pull(world: World, asked: dict[str, Any]) -> dict[str, Any]:
+    if asked.get("SmsSdkAppId") != world.sdk_app_id:
+        raise Refused("UnauthorizedOperation.SmsSdkAppIdVerifyFail", "SmsSdkAppId is not yours.")
+    first, last = int(asked.get("BeginTime", 0)), int(asked.get("EndTime") or 2**40)
+    found = []
+    for message in world.messages:
+        at = int(datetime.fromisoformat(message["at"]).timestamp())
+        if message["phone"] == asked.get("PhoneNumber") and first <= at <= last:
+            failed = message["serial_no"] in world.failed
+            found.append(
+                {
+                    "UserReceiveTime": at,
+                    "CountryCode": "86",
+                    "SubscriberNumber": message["phone"].removeprefix("+86"),
+                    "PhoneNumber": message["phone"],
+                    "SerialNo": message["serial_no"],
+                    "ReportStatus": "FAIL" if failed else "SUCCESS",
+                    "Description": "用户终端关机" if failed else "用户短信送达成功",
+                    "SessionContext": message["session_context"],
+                }
+            )
+    return {"PullSmsSendStatusSet": found}
+
+
+_ACTIONS: Mapping[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
+    "SendSms": _send,
+    "PullSmsSendStatusByPhoneNumber": _pull,
+}
 
 
 def _status(world: World, asked: dict[str, Any], number: str) -> dict[str, Any]:

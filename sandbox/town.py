@@ -20,17 +20,18 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from kernel.clock import wall_clock
-from sandbox import credit, insurance, sms, timestamp, tls, wechat, wechat_pay
+from sandbox import credit, insurance, push, sms, timestamp, tls, wechat, wechat_pay
 from sandbox.his.catalogue import HOSPITAL_FILE, PEOPLE_FILE
 from sandbox.his.server import His
 from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
 from sandbox.insurance import cast
 from sandbox.keys import SandboxKeys, make
-from words import sandbox_sms
+from sandbox.wechat_letters import Server
+from words import sandbox_sms, sandbox_wechat
 
 Now = Callable[[], datetime]
-NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp", "credit", "insurance", "wechat_face")
+NAMES = ("his", "wechat", "wechat_pay", "sms", "timestamp", "credit", "insurance", "wechat_face", "push")
 CREDIT_KEY = "houfu"
 MIX_CITY, MIX_HOSPITAL = "100023", "H43010000001"  # as WeChat numbers the city, and the insurance the hospital
 
@@ -90,6 +91,7 @@ class Town:
     timestamp: timestamp.World
     credit: credit.World
     insurance: insurance.World
+    push: push.World
 
     def register(self) -> ASGIApp:
         """WeChat Pay's cash register and its mixed office, which pays in the insurance's own books."""
@@ -114,7 +116,11 @@ def _clean(folk: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
     """The production side's settings for this town, by their names (without prefix)."""
     groups = {
-        "wechat": keys.client_wechat(ports.url("wechat")),
+        "wechat": {
+            **keys.client_wechat(ports.url("wechat")),
+            **keys.client_wechat_callback(),
+            "templates": json.dumps(sandbox_wechat.TEMPLATES, ensure_ascii=False),
+        },
         "wechat_pay": keys.client_wechat_pay(ports.url("wechat_pay"), "", ""),
         "wechat_face": keys.client_wechat_face(ports.url("wechat_face")),
         "wechat_mix": {
@@ -126,6 +132,12 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
             **keys.client_sms(ports.url("sms")),
             "template_code": sandbox_sms.CODE,
             "template_bind": sandbox_sms.BIND,
+            "templates": json.dumps(sandbox_sms.KINDS, ensure_ascii=False),
+        },
+        "web_push": {
+            "private_key": keys.vapid,
+            "contact": "mailto:demo@houfu.localhost",
+            "services": ports.url("push").removeprefix("http://"),
         },
         "timestamp": keys.client_timestamp(ports.url("timestamp")),
         "insurance": keys.client_insurance(ports.url("insurance")),
@@ -149,6 +161,11 @@ def people(file: Path = PEOPLE_FILE) -> list[dict[str, Any]]:
 def cabinet(folder: Path) -> SandboxKeys:
     """The town's keys, made on first use."""
     return make(folder)
+
+
+def _account_server(keys: SandboxKeys, houfu_url: str) -> Server:
+    mine = keys.wechat
+    return Server(f"{houfu_url}/api/callbacks/wechat", mine.callback_token, mine.callback_aes_key)
 
 
 def build(
@@ -209,17 +226,23 @@ def build(
             wechat.App(mini, keys.wechat.mini_secret),
             persons,
             now,
+            templates=frozenset(str(t["id"]) for t in sandbox_wechat.TEMPLATES.values()),
             at_home=homes,
+            server=_account_server(keys, houfu_url),
         ),
         pay=pay,
         mixed=wechat_pay.MixDesk(pay, wechat_pay.MedIns(centre, frozenset({MIX_CITY}), registered, loopback_http=True)),
-        sms=sms.World(
-            keys.sms.secret_id, keys.sms.secret_key, keys.sms.sdk_app_id, keys.sms.sign_name, now, sandbox_sms.TEMPLATES
-        ),
+        sms=_texts(keys, now),
         timestamp=timestamp.World(keys.timestamp, now),
         credit=credit.World(CREDIT_KEY, _credit_secret(keys), now, _clean(folk)),
         insurance=centre,
+        push=push.World(),
     )
+
+
+def _texts(keys: SandboxKeys, now: Now) -> sms.World:
+    mine = keys.sms
+    return sms.World(mine.secret_id, mine.secret_key, mine.sdk_app_id, mine.sign_name, now, sandbox_sms.TEMPLATES)
 
 
 @asynccontextmanager
@@ -233,11 +256,13 @@ async def running(town: Town) -> AsyncIterator[Town]:
         "timestamp": timestamp.build(town.timestamp),
         "credit": credit.build(town.credit),
         "insurance": insurance.build(town.insurance),
+        "push": push.build(town.push),
     }
     async with AsyncExitStack() as stack:
         for name, app in apps.items():
             await stack.enter_async_context(serving(app, town.ports.sockets[name]))
         await stack.enter_async_context(town.faces())
+        stack.push_async_callback(town.wechat.talk.stop)
         yield town
 
 

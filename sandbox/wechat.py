@@ -5,13 +5,21 @@
 rotate it), JS ticket, template messages, ``jscode2session``. Beside them:
 
 ============================ ==================================================================================
-GET  /control/inbox/{openid} the template messages this person received, oldest first
+GET  /control/inbox/{openid} the messages this person received, oldest first, each with ``said``, as the phone shows it
+POST /control/ask            ``{"openid", "template_id", "times"}``: the person lets us send subscription notices
+POST /control/receipts       the receipts since the last call, as XML events in clear: ``[{"openid", "xml"}]``
 POST /control/js_code        ``{"openid"}`` of the mini-program → ``{"code"}``, what ``wx.login`` would give
 POST /control/jssdk          ``{"url", "timestamp", "nonceStr", "signature"}`` → ``{"ok"}``, as ``wx.config`` checks
 POST /control/behave         ``{"kill_tokens": true}`` all tokens die now; ``{"stale_always": bool}``;
                              ``{"fail_next": n, "status": 500}``; ``{"errcode_next": 45009}``; ``{"slow": seconds}``
-                             for the next call
-POST /control/follow         ``{"openid", "follows": bool}``
+                             for the next call; ``{"slow_after": seconds}`` takes it first; ``{"quota": n}`` messages
+                             a day; ``{"lose_next": n}`` messages are taken and never reach the phone;
+                             ``{"push": how}`` spoils the next message (``wechat_account``)
+POST /control/follow         ``{"openid", "follows": bool}``; the account's server is told
+POST /control/scan           ``{"openid", "text"}``: what a code says → ``{"open": url}`` or ``{"seen", "reply"}``
+POST /control/say            ``{"openid", "text"}``; POST /control/tap ``{"openid", "button": 0}``: of the menu
+GET  /control/talk/{openid}  the conversation with the account
+GET  /account                the same for people: follow, scan, tap, write (``?person=``)
 POST /control/person         ``{"name", "openid"}``: somebody more has WeChat
 ============================ ==================================================================================
 """
@@ -19,6 +27,7 @@ POST /control/person         ``{"name", "openid"}``: somebody more has WeChat
 import asyncio
 import hashlib
 import html
+import io
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
@@ -27,6 +36,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import qrcode
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -34,12 +44,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from sandbox import wechat_hand as hand
 from sandbox.page import page
+from sandbox.wechat_account import Account, Refused
+from sandbox.wechat_letters import Server
 from words import sandbox_wechat as words
 
 CODE_LIFE = timedelta(minutes=5)
 TOKEN_LIFE = timedelta(seconds=7200)
+SAME_WITHIN = timedelta(minutes=10)  # a second message of the same client_msg_id is not shown
 COOKIE = "sandbox_person"
+RECEIPT = (
+    "<xml><ToUserName><![CDATA[gh_sandbox]]></ToUserName><FromUserName><![CDATA[{}]]></FromUserName>"
+    "<CreateTime>{}</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[TEMPLATESENDJOBFINISH]]></Event>"
+    "<MsgID>{}</MsgID><Status><![CDATA[{}]]></Status></xml>"
+)
 
 
 @dataclass(slots=True)
@@ -80,14 +99,6 @@ class Token:
     until: datetime
 
 
-class Refused(Exception):
-    """An answer with ``errcode``; WeChat says it with HTTP 200."""
-
-    def __init__(self, errcode: int, errmsg: str) -> None:
-        super().__init__(errmsg)
-        self.errcode, self.errmsg = errcode, errmsg
-
-
 @dataclass(slots=True)
 class World:
     """The state behind one server.
@@ -98,6 +109,7 @@ class World:
         now: the world's clock, for the life of codes and tokens.
         redirect_hosts: hosts registered for web login (``host`` or ``host:port``); None lets every host pass.
         templates: approved template ids; None approves all.
+        server: where the account's messages go.
         at_home: who is holding the phone, by the host the login returns to (``mother.houfu.localhost`` → openid), so
             that frames of several people on one stage do not share a WeChat.
     """
@@ -114,12 +126,24 @@ class World:
     stable: dict[str, Token] = field(default_factory=dict)
     ticket: Token | None = None
     inbox: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    asked_for: dict[tuple[str, str], int] = field(default_factory=dict)
+    client_ids: dict[tuple[str, str], tuple[datetime, int]] = field(default_factory=dict)
+    receipts: list[dict[str, str]] = field(default_factory=list)
+    quota: int = 100_000
+    sent: int = 0
+    lose_next: int = 0
+    slow_after: float = 0.0
     calls: dict[str, int] = field(default_factory=dict)
     fail_next: int = 0
     fail_status: int = 500
     errcode_next: int | None = None
     slow: float = 0.0
     stale_always: bool = False
+    server: Server | None = None
+    talk: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.talk = Account(self.account.appid, lambda: self.now(), self.server)
 
     def app(self, appid: object, secret: object) -> App:
         """Find an app by its papers."""
@@ -192,11 +216,19 @@ def build(world: World) -> Starlette:
         route("/cgi-bin/stable_token", "POST", api.stable_token),
         route("/cgi-bin/ticket/getticket", "GET", api.js_ticket),
         route("/cgi-bin/message/template/send", "POST", api.send_template),
+        route("/cgi-bin/message/subscribe/bizsend", "POST", api.send_subscribed),
+        route("/cgi-bin/qrcode/create", "POST", api.create_code),
+        route("/cgi-bin/menu/create", "POST", api.create_menu),
+        route("/cgi-bin/menu/get", "GET", api.get_menu),
+        route("/cgi-bin/menu/delete", "GET", api.delete_menu),
+        Route("/cgi-bin/showqrcode", control.show_code, methods=["GET"]),
+        *hand.routes(world),
         Route("/control/inbox/{openid}", control.inbox, methods=["GET"]),
+        Route("/control/ask", control.ask, methods=["POST"]),
+        Route("/control/receipts", control.receipts, methods=["POST"]),
         Route("/control/js_code", control.js_code, methods=["POST"]),
         Route("/control/jssdk", control.jssdk, methods=["POST"]),
         Route("/control/behave", control.behave, methods=["POST"]),
-        Route("/control/follow", control.follow, methods=["POST"]),
         Route("/control/person", control.join, methods=["POST"]),
     ]
     cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
@@ -218,6 +250,9 @@ async def _answer(world: World, request: Request, endpoint: Endpoint) -> Respons
         content = await endpoint(request)
     except Refused as no:
         content = {"errcode": no.errcode, "errmsg": no.errmsg}
+    if world.slow_after:
+        pause, world.slow_after = world.slow_after, 0.0
+        await asyncio.sleep(pause)
     # WeChat labels its JSON as text.
     return Response(json.dumps(content, ensure_ascii=False), media_type="text/plain")
 
@@ -273,6 +308,29 @@ class _Api:
         return {"errcode": 0, "errmsg": "ok", "ticket": self.world.ticket.value, "expires_in": left}
 
     async def send_template(self, request: Request) -> dict[str, Any]:
+        asked, person = await self._message(request)
+        if not person.follows:
+            raise Refused(43004, "require subscribe")
+        mine = (person.openid, str(asked.get("client_msg_id") or secrets.token_hex(8)))
+        if len(mine[1]) > 32:
+            raise Refused(47003, "argument invalid, client_msg_id")
+        now = self.world.now()
+        before = self.world.client_ids.get(mine)
+        if before is not None and before[0] > now - SAME_WITHIN:
+            return {"errcode": 0, "errmsg": "ok", "msgid": before[1]}
+        answer = self._keep(asked, person)
+        self.world.client_ids[mine] = (now, answer["msgid"])
+        return answer
+
+    async def send_subscribed(self, request: Request) -> dict[str, Any]:
+        asked, person = await self._message(request)
+        mine = (person.openid, str(asked["template_id"]))
+        if self.world.asked_for.get(mine, 0) < 1:
+            raise Refused(43101, "user refuse to accept the msg")
+        self.world.asked_for[mine] -= 1
+        return {"errcode": 0, "errmsg": "ok"} | {"msgid": self._keep(asked, person)["msgid"]}
+
+    async def _message(self, request: Request) -> tuple[dict[str, Any], Person]:
         self._account(request)
         asked = json.loads(await request.body())
         person = next((p for p in self.world.persons if p.openid == asked.get("touser")), None)
@@ -283,12 +341,45 @@ class _Api:
         data = asked.get("data")
         if not isinstance(data, dict) or not all(isinstance(v, dict) and "value" in v for v in data.values()):
             raise Refused(47003, "argument invalid")
-        if not person.follows:
-            raise Refused(43004, "require subscribe")
-        box = self.world.inbox.setdefault(person.openid, [])
-        msgid = 100000 + sum(len(b) for b in self.world.inbox.values())
-        box.append({**asked, "msgid": msgid, "at": self.world.now().isoformat()})
+        if any(name.startswith("thing") and not 0 < len(v["value"]) <= 20 for name, v in data.items()):
+            raise Refused(47003, "argument invalid, thing")
+        if self.world.sent >= self.world.quota:
+            raise Refused(45009, "reach max api daily quota limit")
+        return asked, person
+
+    def _keep(self, asked: dict[str, Any], person: Person) -> dict[str, Any]:
+        world = self.world
+        world.sent += 1
+        msgid = 100000 + world.sent
+        lost = world.lose_next > 0
+        world.lose_next -= lost
+        said = [str(v["value"]) for v in asked["data"].values()]
+        if not lost:
+            kept = {**asked, "msgid": msgid, "at": world.now().isoformat(), "said": said}
+            world.inbox.setdefault(person.openid, []).append(kept)
+        status = "failed: system failed" if lost else "success"
+        stamp = int(world.now().timestamp())
+        world.receipts.append({"openid": person.openid, "xml": RECEIPT.format(person.openid, stamp, msgid, status)})
+        if world.server is not None:
+            done = {"MsgID": msgid, "Status": status}
+            world.talk.soon(world.talk.event(person.openid, "TEMPLATESENDJOBFINISH", **done))
         return {"errcode": 0, "errmsg": "ok", "msgid": msgid}
+
+    async def create_code(self, request: Request) -> dict[str, Any]:
+        self._account(request)
+        return self.world.talk.create_code(json.loads(await request.body()))
+
+    async def create_menu(self, request: Request) -> dict[str, Any]:
+        self._account(request)
+        return self.world.talk.create_menu(json.loads(await request.body()))
+
+    async def get_menu(self, request: Request) -> dict[str, Any]:
+        self._account(request)
+        return self.world.talk.get_menu()
+
+    async def delete_menu(self, request: Request) -> dict[str, Any]:
+        self._account(request)
+        return self.world.talk.delete_menu()
 
     def _account(self, request: Request) -> None:
         if self.world.authorised(request.query_params.get("access_token")) != self.world.account.appid:
@@ -334,6 +425,24 @@ class _Control:
     async def inbox(self, request: Request) -> Response:
         return JSONResponse(self.world.inbox.get(request.path_params["openid"], []))
 
+    async def ask(self, request: Request) -> Response:
+        asked = await request.json()
+        mine = (str(asked["openid"]), str(asked["template_id"]))
+        self.world.asked_for[mine] = self.world.asked_for.get(mine, 0) + int(asked.get("times", 1))
+        return JSONResponse({})
+
+    async def receipts(self, request: Request) -> Response:
+        told, self.world.receipts = self.world.receipts, []
+        return JSONResponse(told)
+
+    async def show_code(self, request: Request) -> Response:
+        code = next((u for u, c in self.world.talk.codes.items() if c.ticket == request.query_params.get("ticket")), "")
+        if not code:
+            return Response("", 404)
+        picture = io.BytesIO()
+        qrcode.make(code).save(picture)
+        return Response(picture.getvalue(), media_type="image/png")
+
     async def js_code(self, request: Request) -> Response:
         openid = (await request.json()).get("openid")
         if self.world.mini is None or not any(p.mini_openid == openid for p in self.world.persons):
@@ -361,15 +470,11 @@ class _Control:
         self.world.fail_status = int(asked.get("status", self.world.fail_status))
         self.world.errcode_next = asked.get("errcode_next", self.world.errcode_next)
         self.world.slow = float(asked.get("slow", self.world.slow))
+        self.world.slow_after = float(asked.get("slow_after", self.world.slow_after))
+        self.world.quota = int(asked.get("quota", self.world.quota))
+        self.world.lose_next = int(asked.get("lose_next", self.world.lose_next))
+        self.world.talk.spoil = asked.get("push", self.world.talk.spoil)
         return JSONResponse({})
-
-    async def follow(self, request: Request) -> Response:
-        asked = await request.json()
-        person = self.world.person(str(asked.get("openid")))
-        if person is None:
-            return JSONResponse({"error": "no such person"}, 404)
-        person.follows = bool(asked.get("follows"))
-        return JSONResponse({"follows": person.follows})
 
     async def join(self, request: Request) -> Response:
         asked = await request.json()

@@ -7,10 +7,11 @@ import inspect
 import shutil
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import gmalg
 import psutil
@@ -18,10 +19,13 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from playwright.sync_api import Browser
+from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from wechatpayv3.async_ import core
 
 from houfu import migrate
 from houfu.embedded import EmbeddedPostgres
+from kernel import db
 from people.service import hospitals
 from people.service.pins import hash_pin
 from sandbox.wechat_pay import wire
@@ -102,7 +106,8 @@ def _once() -> Iterator[None]:
 
     The certificate authorities of the world (read by every client, though it speaks plain loopback), the hashes of the
     PINs in a hospital's file (one that somebody enters is hashed and compared as ever), and reading the keys of the
-    made-up world, which checks their primes or works out their other half.
+    made-up world, which checks their primes or works out their other half. And the words of each SQL statement, which
+    SQLAlchemy keeps for one engine, while every test has an engine of its own.
     """
     other_half = gmalg.SM2.generate_pk
     with pytest.MonkeyPatch.context() as patch:
@@ -112,7 +117,22 @@ def _once() -> Iterator[None]:
         patch.setattr(wire, "load_pem_private_key", cache(load_pem_private_key))
         known = cache(lambda secret: other_half(gmalg.SM2(), secret))
         patch.setattr(gmalg.SM2, "generate_pk", lambda _, secret: known(secret))
+        patch.setattr(db, "create_async_engine", _with_known_statements())
+        patch.setattr(PGDialectAsync_psycopg, "__hash__", lambda one: hash(type(one)))
+        patch.setattr(PGDialectAsync_psycopg, "__eq__", lambda one, other: type(one) is type(other))
         yield
+
+
+def _with_known_statements() -> Callable[..., AsyncEngine]:
+    """Engines of one dialect and server that share what they have compiled."""
+    compiled: dict[Any, Any] = {}
+
+    def made(*given: Any, **named: Any) -> AsyncEngine:
+        engine = create_async_engine(*given, **named)
+        engine.sync_engine._compiled_cache = compiled
+        return engine
+
+    return made
 
 
 @pytest.fixture(scope="session")

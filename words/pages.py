@@ -10,6 +10,7 @@ from words import first as first_words
 from words import insurance as insurance_words
 from words import letters, patient
 from words import pay as pay_words
+from words import pushes as push_words
 
 
 class Pages:
@@ -27,6 +28,9 @@ class Pages:
     receipt = pay_words.Receipt
     first = first_words.First
     share = pay_words.Share
+    ask_first = pay_words.AskFirst
+    limits = pay_words.Limits
+    link = pay_words.Link
     insurance = insurance_words.Insurance
     family = patient.Family
     binding = binding_words.Binding
@@ -35,6 +39,8 @@ class Pages:
     choices = choices_words.Choices
     visits = patient.Visits
     settings = patient.Settings
+    reminders = push_words.Settings
+    caller = push_words.Caller
     letter = letters.Letter
     sign = letters.Sign
     signed = letters.Signed

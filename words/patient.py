@@ -53,8 +53,12 @@ class Home:
     next = "下一步"
     pay_go = "去付款"
     story_go = "看今天的经过"
+    scan = "扫一扫"
     invited = {
         "pay": "请您付一笔医药费",
+        "consent": "想替您付一笔，要您同意",
+        "ask": "看完了，这笔由您付吗",
+        "ready": "看完了，给您备好了，点一下就付",
         "bind": "想把您加为家人",
         "watch": "请您一起看这次就诊",
     }
@@ -285,7 +289,7 @@ class Guide:
     ready = "要先准备"
     place = "在"
     sheet = "打印指引单"
-    family_go = "家里人在看，对他们说一句"
+    family_go = "看谁在陪着，对家人说一句"
     step_free = "这条路没有台阶"
     states = {
         "placed": "还没做",

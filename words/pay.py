@@ -7,6 +7,8 @@ PATIENT = "患者本人"
 AT_DESK = "窗口"
 AT_KIOSK = "自助机"
 ANYBODY = "谁付都行"
+BY_LINK = "收到链接的人"
+SOMEONE = "有人"
 NEEDS_WECHAT = "在微信里付，要先用微信登录一次。"
 IN_BOOKS = "医院已入账"
 
@@ -48,6 +50,7 @@ class Receipt:
     transaction = "微信支付单号"
     insurance_number = "医保单号"
     way = "付款方式"
+    from_where = "在哪里付的"
     ways = {
         "INSURANCE": "医保",
         "JSAPI": "微信支付",
@@ -106,6 +109,7 @@ class Receipt:
 class Pay:
     """The pay sheet and what follows."""
 
+    to_chat = "回到微信"
     title = "付款"
     check = "付之前，先看清楚"
     for_whom = "替谁付"
@@ -172,6 +176,12 @@ class Pay:
     share_mine = "这次付"
     share_rest = "剩下的都由您付"
     share = "一起分摊"
+    link = "发链接，请别人付"
+    mine = "我付过的"
+    mine_none = "还没有付过。付过的都会在这里，替谁付的、收据也在。"
+    decline = "这次我不付"
+    declined = "好的，已经告诉对方。"
+    to = "换一个人"
     open_wechat = "打开微信付款"
     i_paid = "我付过了，看结果"
     try_again = "回账单"
@@ -182,6 +192,7 @@ class Pay:
     receipt_no = "收据号"
     paid_at = "付款时间"
     payer = "谁付的"
+    from_where = "在哪里付的"
     pdf = "下载收据"
     merged = "全部收据"
     merged_says = "这次就诊付过的都在这里。"
@@ -197,9 +208,9 @@ class Pay:
     items_of = "付的是这些"
 
     @staticmethod
-    def go(fen: int) -> str:
-        """The one green button."""
-        return f"付 {rmb(fen)}"
+    def go(fen: int, whom: str | None = None) -> str:
+        """The one green button; ``whom`` as the payer calls them, so that nobody else is paid for by a slip."""
+        return f"替{whom}付 {rmb(fen)}" if whom else f"付 {rmb(fen)}"
 
     next = "下一步"
 
@@ -239,3 +250,128 @@ class Share:
         """What giving it up means: who gets what back."""
         back = tuple(f"{who}付的 {rmb(fen)} 会退回原来的账户。" for who, fen in paid)
         return (*back, "全部项目会重新合在一起付。") if back else ("还没有人付，不用退钱。全部项目重新合在一起付。",)
+
+
+class AskFirst:
+    """A patient wants to be asked before a relative pays."""
+
+    title = "让对方付吗"
+    somebody = "对方"
+    ask = "先问一声"
+    look = "您看呢"
+    answer = "就这样"
+    choices = (("yes", "同意，让对方付"), ("no", "这次不用，我自己来"))
+    after = "同意以后，对方才能付。改主意了，也可以再改。"
+
+    @staticmethod
+    def says(standing: str, whom: str) -> str:
+        """What the payer has to wait for; ``whom`` as the payer calls the patient."""
+        return {
+            "must": f"{whom}想每次先知道。先问一声，同意了再付。",
+            "waiting": f"已经问了。等{whom}同意，同意了会告诉您。",
+            "refused": f"{whom}说这次不用您付。有变化可以再问一声。",
+        }[standing]
+
+    @staticmethod
+    def wishes(who: str, fen: int, hospital: str) -> str:
+        """What the patient is asked."""
+        return f"{who} 想替您付 {rmb(fen)}，{hospital}。"
+
+
+class Limits:
+    """What a payer lets herself pay for one patient, and what happens after a visit."""
+
+    title = "我给自己定的上限"
+    says = "只管您替这位家人付的钱。超过了会停下来告诉您，不会扣款。不填就是不限。"
+    per = {"payment": "一次最多（元）", "day": "一天最多（元）", "month": "一个月最多（元）"}
+    spans = {"payment": "一次", "day": "一天", "month": "一个月"}
+    back = "退回来的钱，到账后又能付。"
+    after = "看完病以后"
+    choices = {
+        "nothing": "不用管我，我自己来看",
+        "ask": "先问我要不要付",
+        "ready": "不超过这个数，给我备好，点一下就付",
+    }
+    ready = "最多备好（元）"
+    ready_says = "超过的先问您。备好的也要您在微信里确认，我们不会自己扣钱。"
+    save = "存好"
+    saved = "存好了。"
+    none = "没有定上限"
+    change = "改上限"
+    go = "上限和提醒"
+    wrong = "金额要写成数字，比如 100 或 100.50，要大于 0。选了“备好”要写最多多少。请改一下。"
+
+    @staticmethod
+    def left(span: str, limit_fen: int, left_fen: int, under_way_fen: int) -> str:
+        """Which limit stands in the way, and what is left of it."""
+        spent = f"正在付的 {rmb(under_way_fen)} 也算在内，" if under_way_fen else ""
+        now = f"现在还能付 {rmb(left_fen)}" if left_fen else "现在不能再付"
+        return f"您给自己定了{Limits.spans[span]}最多付 {rmb(limit_fen)}，{spent}{now}。"
+
+    @staticmethod
+    def now(left_fen: int) -> str:
+        """What is left now."""
+        return f"现在还能付 {rmb(left_fen)}"
+
+
+class Link:
+    """A pay link: made by the family, opened by whoever it is sent to."""
+
+    title = "付款链接"
+    make_title = "请别人帮忙付"
+    makes = "做一个链接，发给要帮忙的人。对方不用登录，只看到医院、金额和打码的姓名，看不到看了什么病。"
+    keep = "24 小时内有效，只能付一次。谁拿到都能付，您也可以随时收回。"
+    amount = "要付"
+    make = "做好链接"
+    made = "链接做好了"
+    made_says = "把链接发给对方，或请对方扫码。链接只在这里显示一次，丢了就再做一个。"
+    url = "链接"
+    again = "做过的链接"
+    states = {
+        "open": "等对方付",
+        "paying": "有人正在付",
+        "busy": "别人正在付",
+        "paid": "付好了",
+        "changed": "金额变了，不能用了",
+        "settled": "不用付了",
+        "gone": "不能用了",
+    }
+    take_back = "收回"
+    back_title = "收回这个链接"
+    back_says = "收回后，这个链接马上不能用。有人正在用它付的，也会停下来；已经付成的不变。"
+    instead_title = "有人正用链接付"
+    instead_says = "对方还没付成。您可以等一等，也可以停下那一笔，由您来付。"
+    instead = "停下，由我来付"
+    # what whoever opens it reads
+    for_whom = "替谁付"
+    says = {
+        "open": "付的是就诊费。付完有收据，不用登录。",
+        "paying": "有人正在付这一笔。请稍等一会儿再看，先别付。",
+        "busy": "家里有人正在付。请稍等一会儿再看，先别付。",
+        "paid": "付好了，谢谢您。对方已经知道了。",
+        "changed": "这次要付的金额变了，这个链接不能用了。您这边没有扣款。请对方再发一个。",
+        "settled": "已经付好了，不用再付。您这边没有扣款。",
+    }
+    until = "有效到"
+    private = "看了什么病、做了什么项目，这里都不显示。"
+    need_browser = "请点右上角，在浏览器里打开这个链接再付。"
+    look_again = "再看一下"
+
+
+FROM_WHERE = {
+    "JSAPI": "微信里",
+    "MINIPROG": "小程序里",
+    "H5": "手机浏览器",
+    "NATIVE": "窗口扫码",
+    "CODE": "出示付款码",
+    "FACE": "刷脸",
+    "CASH": "窗口现金",
+    "CARD": "窗口银行卡",
+}
+BY_LINK_FROM = "收到的链接"
+
+
+def from_where(channel: str, *, link: bool) -> str:
+    """Where a payment was made."""
+    place = FROM_WHERE.get(channel, channel)
+    return f"{BY_LINK_FROM}，{place}" if link else place

@@ -21,3 +21,31 @@ LINK_DEAD = "这个付款页已经过期，没有扣钱。请回到医院的页�
 ALREADY_PAID = "这一笔已经付过了，不用再付。"
 CLOSED = "这一笔已经取消，没有扣钱。"
 MIXED = "{house}：医保 ¥{insured}，微信 ¥{paid}"
+
+ACCOUNT = "公众号"
+ACCOUNT_OF = "{name}的微信：公众号"
+FOLLOW = "关注公众号"
+UNFOLLOW = "不再关注"
+SCAN = "扫一扫"
+SCAN_SAYS = "二维码里的内容"
+SAY = "发送"
+SAY_SAYS = "写一句话"
+OPEN = "点开"
+CODE_DEAD = "该二维码已过期"
+ACCOUNT_BROKEN = "该公众号提供的服务出现故障，请稍后再试"
+TEMPLATES = {
+    "step": {"id": "TM-STEP", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
+    "turn": {"id": "TM-TURN", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
+    "called": {"id": "TM-CALL", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
+    "result": {"id": "TM-RESULT", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title"}},
+    "bill": {"id": "TM-BILL", "data": {"thing1": "hospital", "thing2": "who", "amount3": "amount", "thing4": "title"}},
+    "due": {"id": "TM-DUE", "data": {"thing1": "hospital", "thing2": "who", "amount3": "amount", "time4": "until"}},
+    "paid": {"id": "TM-PAID", "data": {"thing1": "hospital", "thing2": "who", "amount3": "amount"}},
+    "asked": {"id": "TM-ASKED", "data": {"thing1": "who", "amount2": "amount", "thing3": "title"}},
+    "offered": {"id": "TM-ASKED", "data": {"thing1": "who", "amount2": "amount", "thing3": "title"}},
+    "answered": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
+    "bound": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
+    "ended": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
+    "test": {"id": "TM-TEST", "data": {"thing1": "title", "thing2": "body"}},
+}
+"""Kind of message → its approved template: the setting ``HOUFU_WECHAT_TEMPLATES`` of the demo."""

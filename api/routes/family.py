@@ -12,6 +12,7 @@ from family_pay import flows
 from family_pay.rules import Offer, Relation
 from family_pay.service import bonds, invitations
 from kernel.errors import NotFoundError
+from notices.service import telling
 from people.rules import Action, Actor, ChoiceKind, Depth, Document
 from people.service import access, choices, grants, patients, sessions
 from people.service.grants import Grant
@@ -205,6 +206,7 @@ async def _whose(tx: TxDep, caller: Actor, patient_id: UUID | None, action: Acti
 @router.get("")
 async def family(caller: PersonCaller, tx: TxDep) -> FamilyOut:
     """Rights given and rights held; ended ones are listed with the given, newest first."""
+    await telling.seen(tx, caller.id, caller.id)
     return FamilyOut(
         given=[await grant_out(tx, g) for g in await grants.of_patient(tx, caller.id)],
         held=[await grant_out(tx, g) for g in await grants.of_relative(tx, caller.id)],

@@ -16,10 +16,10 @@ from payments import flows
 from payments.ports import CashChannel, CashPay
 from payments.rules import PAYABLE, Piece, Till
 from payments.rules.counter import DeskWay
-from payments.service import attempts, moves, rounds
+from payments.service import attempts, moves, receipts, rounds
 from payments.service.attempts import Attempt, Press
 from people.rules import Actor, ActorKind
-from people.service import sessions
+from people.service import hospitals, patients, sessions
 
 router = APIRouter(prefix="/api", tags=["payments"])
 
@@ -61,16 +61,17 @@ async def press_of(
     *,
     share: int | None = None,
     lines: Collection[UUID] = (),
+    patient: UUID | None = None,
 ) -> Press:
     """What the payer's page asks, in the way that works where it runs: bridge in WeChat, H5 elsewhere, QR at a desk."""
     ip = request.client.host if request.client else None
     if caller.kind is ActorKind.STAFF:
-        return Press(CashChannel.NATIVE, key, amount_fen, ip, share=share, lines=frozenset(lines))
+        return Press(CashChannel.NATIVE, key, amount_fen, ip, share=share, lines=frozenset(lines), seen_patient=patient)
     way = channel or (CashChannel.JSAPI if in_wechat(request, world) else CashChannel.H5)
     appid = till_of(world, way)[1].appid
     inside = way in (CashChannel.JSAPI, CashChannel.MINIPROG) and bool(appid)
     openid = await sessions.openid_of(tx, caller.id, appid) if inside else None
-    return Press(way, key, amount_fen, ip, openid, share, frozenset(lines))
+    return Press(way, key, amount_fen, ip, openid, share, frozenset(lines), seen_patient=patient)
 
 
 async def look_now(world: World, attempt_id: UUID) -> None:
@@ -93,6 +94,7 @@ class PayBody(BaseModel):
     )
     amount_fen: Annotated[int, Field(ge=1, description="the amount that was shown, fen")]
     channel: CashChannel | None = None
+    patient_id: Annotated[UUID | None, Field(description="whom the payer was shown; refused if it is not hers")] = None
     share: Annotated[int | None, Field(ge=1, description="number of one share; empty: all that is payable now")] = None
     lines: Annotated[list[UUID], Field(max_length=200, description="instead just these lines with `pay_first`")] = []
 
@@ -179,10 +181,45 @@ async def begin(
         body.channel,
         share=body.share,
         lines=body.lines,
+        patient=body.patient_id,
     )
     pay, till = till_of(world, wish.channel)
     await tx.let_go()
     return await _now(world, caller, await flows.press(world.db, pay, caller, visit_id, wish, till))
+
+
+class PaidOut(BaseModel):
+    """One payment of the caller's, for whomever; ``refunded_fen`` has gone back, or is going."""
+
+    id: UUID
+    visit_id: UUID
+    patient: Annotated[str, Field(description="masked, unless oneself")]
+    hospital: str
+    amount_fen: int
+    refunded_fen: int
+    channel: str
+    paid_at: datetime | None
+
+
+@router.get("/payments")
+async def paid(caller: PersonCaller, tx: TxDep) -> list[PaidOut]:
+    """What the caller has paid, newest first, at most fifty; also where the right to pay has ended since."""
+    made = []
+    for attempt in await receipts.paid_by(tx, caller.id):
+        patient = await patients.by_id(tx, attempt.patient_id)
+        made.append(
+            PaidOut(
+                id=attempt.id,
+                visit_id=attempt.visit_id,
+                patient=patients.name_of(tx, patient) if patient.id == caller.id else patient.name_masked,
+                hospital=(await hospitals.by_id(tx, attempt.hospital_id)).name,
+                amount_fen=attempt.amount_fen,
+                refunded_fen=attempt.refunded_fen,
+                channel=attempt.channel,
+                paid_at=attempt.paid_at,
+            )
+        )
+    return made
 
 
 @router.get("/payments/{payment_id}")

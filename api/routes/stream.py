@@ -4,17 +4,20 @@ import hashlib
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request, WebSocket
 from starlette.responses import Response
 from starlette.types import Receive, Send
 
-from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep, session_token
-from api.line import Line, follow_line
+from api import live as live_
+from api.deps import AnyCaller, Live, PersonCaller, TxDep, WorldDep, session_token
+from api.line import Line, serve_line
+from api.live import Serve
 from api.stream import RELOAD, StreamResponse
+from api.world import World
 from kernel.db import Tx
-from kernel.errors import NotFoundError
+from kernel.errors import ForbiddenError, NotFoundError
 from notices import service as notices
-from people.rules import Actor
+from people.rules import Actor, ActorKind
 from people.service import access
 from visits.service import reading
 from visits.service.subjects import subject_of_visit
@@ -41,22 +44,54 @@ async def stream(
     said twice. ``event: reload`` means: what you may see has changed, or the position is none of yours; ask for the
     page again. Without a position the stream begins now.
     """
+    face = (format, page if format == "html" else None)
+    serve = await follow(world, tx, caller, visit_id, face, last_event_id or after)
+    if serve is None:
+        return Response(b"retry: 3000\n\n" + RELOAD, media_type="text/event-stream")
+    return StreamResponse(serve)
+
+
+async def follow(
+    world: World, tx: Tx, caller: Actor, visit_id: UUID, face: tuple[str, str | None], token: str | None
+) -> Serve | None:
+    """What serves one visit's stream from a position on (None: from now); it is to begin after the transaction.
+
+    Returns: ``None`` for a position that is forged, foreign, or from before a restore: the page must be drawn afresh.
+
+    Raises:
+        NotFoundError: there is no such visit, or none for this caller.
+    """
     view, patient = await world.look(tx, caller, visit_id)
     if view.blind and not view.staff:
         raise NotFoundError
     upto = await notices.position(tx, visit_id)
-    token = last_event_id or after
     start = upto if token is None else world.hub.position(token, caller, visit_id)
     if start is None or start > upto:
-        # Forged, foreign, or from before a restore: the page must be drawn afresh.
-        return Response(b"retry: 3000\n\n" + RELOAD, media_type="text/event-stream")
-    await access.look(tx, caller, await subject_of_visit(tx, visit_id), page if format == "html" else "live")
-    line = world.hub.stream(caller, visit_id, patient, view, (format, page if format == "html" else None), start)
+        return None
+    form, page = face
+    looked = str(page) if form == "html" else "live"
+    if looked == "guide" and not view.owner:
+        looked = "home"  # the guide is the patient's own; it is the first page that listens like it
+    await access.look(tx, caller, await subject_of_visit(tx, visit_id), looked)
+    line = world.hub.stream(caller, visit_id, patient, view, face, start)
 
     async def serve(receive: Receive, send: Send) -> None:
         await world.hub.serve(line, upto, receive, send)
 
-    return StreamResponse(serve)
+    return serve
+
+
+@router.websocket("/api/visits/{visit_id}/live", dependencies=[Live])
+async def live(socket: WebSocket, visit_id: UUID) -> None:
+    """The same for programs without EventSource, as JSON messages of a WebSocket; see ``docs/api.md``."""
+
+    async def begin(line: live_.Line) -> Serve:
+        async with line.world.db.begin() as tx:
+            caller = await line.who(tx)
+            serve = await follow(line.world, tx, caller, visit_id, ("json", None), line.after)
+        return serve or live_.only_reload
+
+    await live_.talk(socket, begin)
 
 
 NEWEST = 3  # visits of each person that the first page may be about
@@ -88,11 +123,30 @@ async def news(
     after: Annotated[str, Query(max_length=64, description="the mark the page was drawn with")] = "",
 ) -> Response:
     """Wait for a visit to begin or to end, one's own or one that is shared: ``event: reload``, and nothing else."""
-    token, about = session_token(request) or "", (await glance(tx, caller))[1]
+    return StreamResponse(await wait_for_news(world, tx, caller, session_token(request) or "", after))
+
+
+async def wait_for_news(world: World, tx: Tx, caller: Actor, token: str, after: str) -> Serve:
+    """What serves somebody's line of news; it is to begin after the transaction."""
+    about = (await glance(tx, caller))[1]
 
     async def mark() -> str | None:
         async with world.db.begin() as now:
             same = await world.who(now, token)
             return None if same != caller else (await glance(now, caller))[0]
 
-    return follow_line(world.hub, caller.viewer, Line(world.hub, mark, after, RELOAD, about))
+    return serve_line(world.hub, caller.viewer, Line(world.hub, mark, after, RELOAD, about))
+
+
+@router.websocket("/api/news/live", dependencies=[Live])
+async def live_news(socket: WebSocket) -> None:
+    """The same news over a WebSocket; a program without a mark is told ``reload`` at once."""
+
+    async def begin(line: live_.Line) -> Serve:
+        async with line.world.db.begin() as tx:
+            caller = await line.who(tx)
+            if caller.kind is not ActorKind.PERSON:
+                raise ForbiddenError
+            return await wait_for_news(line.world, tx, caller, line.token, line.after or "")
+
+    await live_.talk(socket, begin)

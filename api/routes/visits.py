@@ -15,8 +15,9 @@ from guide import service as guide
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from notices import service as notices
+from notices.service import telling
 from people.rules import Action, Actor, ActorKind, Depth, Subject, View
-from people.service import access, debtors, patients
+from people.service import access, debtors, hospitals, patients
 from visits.rules import seen_visit
 from visits.service import encounters, orders, passes, reading
 from visits.service.encounters import Visit
@@ -140,9 +141,12 @@ class DebtorOut(BaseModel):
 
 
 class BillOut(BaseModel):
-    """The bill; ``after`` is where the visit's stream goes on from here."""
+    """The bill; ``after`` is where the visit's stream goes on from here, ``patient`` masked but for her own side."""
 
     visit: VisitOut
+    hospital: str
+    phone: Annotated[str, Field(description="where somebody answers")]
+    patient: str
     sums: SumsOut
     lines: list[LineOut]
     round: RoundOut | None = Field(description="shares that are being paid, for the patient's side, payers and staff")
@@ -246,6 +250,8 @@ async def _look(tx: Tx, caller: Actor, visit_id: UUID, page: str | None) -> tupl
         raise NotFoundError
     if page is not None:
         await access.look(tx, caller, subject, page)
+        if caller.kind is ActorKind.PERSON:
+            await telling.seen(tx, caller.id, visit.id)
     return visit, view, subject
 
 
@@ -272,8 +278,12 @@ async def bill(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) ->
         raise ForbiddenError
     after = world.hub.token(caller, visit.id, await notices.position(tx, visit.id))
     shown = await billing.bill_of(tx, visit, view)
+    patient, hospital = await patients.by_id(tx, visit.patient_id), await hospitals.by_id(tx, visit.hospital_id)
     return BillOut(
         visit=_visit(visit, view),
+        hospital=hospital.name,
+        phone=hospitals.helpline_of(hospital),
+        patient=patients.name_of(tx, patient) if view.owner or view.staff else patient.name_masked,
         sums=shown["sums"],
         lines=shown["lines"],
         round=await _round(tx, visit_id, view),

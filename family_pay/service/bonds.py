@@ -72,6 +72,8 @@ async def change(tx: Tx, actor: Actor, bond: UUID, depth: Depth, opened: frozens
     live = await grants.live_of_bond(tx, bond)
     if not live or not await access.can_for(tx, actor, Action.SHARE, live[0].patient_id):
         raise NotFoundError
+    if any(g.kind == GrantKind.GUARD for g in live):
+        raise NotFoundError  # who stands for the patient sees everything, and there is nothing to choose
     first = live[0]
     if depth > Depth.RESULTS or not opened <= await categories(tx):
         raise EmptyOfferError

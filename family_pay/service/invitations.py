@@ -170,8 +170,9 @@ async def _make(
 
 
 async def categories(tx: Tx) -> frozenset[str]:
-    """The sensitive categories of all hospitals: what can be opened one by one."""
-    return frozenset(c for h in await hospitals.everyone(tx) for c in hospitals.settings_of(h).hidden_categories)
+    """The sensitive categories of all hospitals, by list or by department: what can be opened one by one."""
+    listed = {c for h in await hospitals.everyone(tx) for c in hospitals.settings_of(h).hidden_categories}
+    return frozenset(listed | await hospitals.sensitive_categories(tx))
 
 
 def link_token(vault: Vault, invitation_id: UUID) -> str:

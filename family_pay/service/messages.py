@@ -65,11 +65,12 @@ async def send(tx: Tx, actor: Actor, visit_id: UUID, code: str) -> Message:
             relation=relation,
             code=code,
             slot=slot,
+            rank=next_rank(tx, feed, None),
             at=tx.now,
         )
     )
     audience = Audience.STEPS if view.owner else Audience.PATIENT
-    await append(tx, visit_id, "word", {"word": payload(made) | {"rank": next_rank(tx, feed, None)}}, audience=audience)
+    await append(tx, visit_id, "word", {"word": payload(made)}, audience=audience)
     return made
 
 
@@ -81,6 +82,7 @@ def payload(message: Message) -> dict[str, Any]:
         "to_patient": message.to_patient,
         "relation": message.relation,
         "at": message.at.isoformat(),
+        "rank": message.rank,
     }
 
 
@@ -89,4 +91,4 @@ async def said(tx: Tx, actor: Actor, visit_id: UUID, view: View) -> list[Message
     query = select(Message).where(Message.visit_id == visit_id)
     if not view.owner:
         query = query.where(or_(Message.to_patient.is_(False), Message.sender_id == actor.id))
-    return list(await tx.session.scalars(query.order_by(Message.at.desc(), Message.id).limit(SHOWN)))
+    return list(await tx.session.scalars(query.order_by(Message.rank.desc()).limit(SHOWN)))

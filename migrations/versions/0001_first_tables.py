@@ -105,6 +105,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("day", name=op.f("pk_book_run")),
     )
     op.create_table(
+        "early_receipt",
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("arrived", sa.Boolean(), nullable=False),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("channel", "number", name=op.f("pk_early_receipt")),
+    )
+    op.create_table(
         "feed",
         sa.Column("subject", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -174,10 +183,67 @@ def upgrade() -> None:
     op.create_index(op.f("ix_person_claimed_index"), "person", ["claimed_index"], unique=False)
     op.create_index("ix_person_phone_index", "person", ["phone_index"], unique=False)
     op.create_table(
+        "presence",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("person_id", "subject", name=op.f("pk_presence")),
+    )
+    op.create_index(op.f("ix_presence_at"), "presence", ["at"], unique=False)
+    op.create_table(
+        "push_fact",
+        sa.Column("subject", sa.Uuid(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("audience", sa.BigInteger(), nullable=False),
+        sa.Column("category", sa.String(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "seq", name=op.f("pk_push_fact")),
+    )
+    op.create_index("ix_push_fact_at", "push_fact", ["at"], unique=False)
+    op.create_table(
         "wechat_claim",
         sa.Column("state_digest", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("state_digest", name=op.f("pk_wechat_claim")),
+    )
+    op.create_table(
+        "wechat_follower",
+        sa.Column("openid_index", sa.LargeBinary(), nullable=False),
+        sa.Column("appid", sa.String(), nullable=False),
+        sa.Column("follows", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("openid_index", name=op.f("pk_wechat_follower")),
+    )
+    op.create_table(
+        "wechat_message",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answer_sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_wechat_message")),
+    )
+    op.create_index(op.f("ix_wechat_message_at"), "wechat_message", ["at"], unique=False)
+    op.create_table(
+        "wechat_scene",
+        sa.Column("scene_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("path_index", sa.LargeBinary(), nullable=False),
+        sa.Column("path_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("url_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("scene_digest", name=op.f("pk_wechat_scene")),
+    )
+    op.create_index(op.f("ix_wechat_scene_expires_at"), "wechat_scene", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_wechat_scene_path_index"), "wechat_scene", ["path_index"], unique=False)
+    op.create_table(
+        "wechat_token",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_wechat_token")),
     )
     op.create_table(
         "book_day",
@@ -230,6 +296,23 @@ def upgrade() -> None:
     )
     op.create_index("ix_book_row_day", "book_row", ["day", "side"], unique=False)
     op.create_index("ix_book_row_number", "book_row", ["number"], unique=False)
+    op.create_table(
+        "caller_try",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("right", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_caller_try_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_caller_try")),
+    )
+    op.create_index("ix_caller_try_person", "caller_try", ["person_id", "at"], unique=False)
     op.create_table(
         "catalogue",
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
@@ -480,6 +563,47 @@ def upgrade() -> None:
     op.create_index("ix_look_at", "look", ["at"], unique=False)
     op.create_index("ix_look_patient", "look", ["patient_id", "at"], unique=False)
     op.create_table(
+        "notice",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("subject", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("refs", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("step_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_notice_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_notice_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+        sa.UniqueConstraint("person_id", "subject", "key", name=op.f("uq_notice_person_id_subject_key")),
+    )
+    op.create_index("ix_notice_due", "notice", ["step_at"], unique=False, postgresql_where=sa.text("state = 'waiting'"))
+    op.create_index(
+        "ix_notice_unread",
+        "notice",
+        ["person_id", "subject"],
+        unique=False,
+        postgresql_where=sa.text("read_at IS NULL"),
+    )
+    op.create_table(
         "patient_number",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
@@ -504,6 +628,48 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_number")),
     )
     op.create_index(op.f("ix_patient_number_person_id"), "patient_number", ["person_id"], unique=False)
+    op.create_table(
+        "payer_limit",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("per_payment_fen", sa.BigInteger(), nullable=True),
+        sa.Column("per_day_fen", sa.BigInteger(), nullable=True),
+        sa.Column("per_month_fen", sa.BigInteger(), nullable=True),
+        sa.Column("after_visit", sa.String(), nullable=False),
+        sa.Column("ready_fen", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(after_visit = 'ready') = (ready_fen IS NOT NULL)", name=op.f("ck_payer_limit_ready")),
+        sa.CheckConstraint("after_visit IN ('nothing', 'ask', 'ready')", name=op.f("ck_payer_limit_after_visit")),
+        sa.CheckConstraint(
+            "per_payment_fen > 0 AND per_day_fen > 0 AND per_month_fen > 0 AND ready_fen > 0",
+            name=op.f("ck_payer_limit_money"),
+        ),
+        sa.CheckConstraint("person_id <> patient_id", name=op.f("ck_payer_limit_not_oneself")),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_payer_limit_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_payer_limit_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("person_id", "patient_id", name=op.f("pk_payer_limit")),
+    )
+    op.create_index(
+        "ix_payer_limit_after",
+        "payer_limit",
+        ["patient_id"],
+        unique=False,
+        postgresql_where=sa.text("after_visit <> 'nothing'"),
+    )
     op.create_table(
         "phone_binding",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -539,6 +705,45 @@ def upgrade() -> None:
     )
     op.create_index("ix_phone_binding_asker", "phone_binding", ["asked_by", "asked_at"], unique=False)
     op.create_index("ix_phone_binding_patient", "phone_binding", ["patient_id", "asked_at"], unique=False)
+    op.create_table(
+        "push_subscription",
+        sa.Column("endpoint_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("session_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_push_subscription_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("endpoint_digest", name=op.f("pk_push_subscription")),
+    )
+    op.create_index(op.f("ix_push_subscription_person_id"), "push_subscription", ["person_id"], unique=False)
+    op.create_table(
+        "reach_wish",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("off_topics", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("off_channels", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("quiet_from", sa.BigInteger(), nullable=False),
+        sa.Column("quiet_to", sa.BigInteger(), nullable=False),
+        sa.Column("basic", sa.Boolean(), nullable=False),
+        sa.CheckConstraint(
+            "quiet_from BETWEEN 0 AND 1439 AND quiet_to BETWEEN 0 AND 1439", name=op.f("ck_reach_wish_hours")
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_reach_wish_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("pk_reach_wish")),
+    )
     op.create_table(
         "staff",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -673,6 +878,41 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_wechat_login_person_id"), "wechat_login", ["person_id"], unique=False)
     op.create_table(
+        "caller_look",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_caller_look_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_caller_look_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"],
+            ["staff.id"],
+            name=op.f("fk_caller_look_staff_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_caller_look")),
+    )
+    op.create_index("ix_caller_look_patient", "caller_look", ["patient_id"], unique=False)
+    op.create_index("ix_caller_look_staff", "caller_look", ["staff_id", "at"], unique=False)
+    op.create_table(
         "capture_seen",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("terminal_id", sa.Uuid(), nullable=True),
@@ -724,6 +964,43 @@ def upgrade() -> None:
             deferrable=True,
         ),
         sa.PrimaryKeyConstraint("person_id", "kind", "number", name=op.f("pk_choice")),
+    )
+    op.create_table(
+        "delivery",
+        sa.Column("notice_id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("tries", sa.BigInteger(), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("number", sa.String(), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ask_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("trouble", sa.String(), nullable=True),
+        sa.Column("code_index", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["notice_id"],
+            ["notice.id"],
+            name=op.f("fk_delivery_notice_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("notice_id", "channel", name=op.f("pk_delivery")),
+    )
+    op.create_index(
+        "ix_delivery_ask", "delivery", ["ask_at"], unique=False, postgresql_where=sa.text("ask_at IS NOT NULL")
+    )
+    op.create_index(
+        "ix_delivery_code", "delivery", ["code_index"], unique=False, postgresql_where=sa.text("code_index IS NOT NULL")
+    )
+    op.create_index(
+        "uq_delivery_number",
+        "delivery",
+        ["channel", "number"],
+        unique=True,
+        postgresql_where=sa.text("number IS NOT NULL"),
     )
     op.create_table(
         "difference",
@@ -1016,6 +1293,7 @@ def upgrade() -> None:
         sa.Column("relation", sa.String(), nullable=False),
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("slot", sa.BigInteger(), nullable=False),
+        sa.Column("rank", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["sender_id"],
@@ -1089,6 +1367,135 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("visit_id", "desk", "grade", "time", name=op.f("pk_pass_use")),
     )
+    op.create_table(
+        "pay_ask",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("declined_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("over_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("declined_at IS NULL OR told_at IS NOT NULL", name=op.f("ck_pay_ask_heard_first")),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_pay_ask_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_pay_ask_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("visit_id", "person_id", name=op.f("pk_pay_ask")),
+    )
+    op.create_index(
+        "ix_pay_ask_due",
+        "pay_ask",
+        ["asked_at"],
+        unique=False,
+        postgresql_where=sa.text("told_at IS NULL AND over_at IS NULL"),
+    )
+    op.create_index(
+        "ix_pay_ask_person", "pay_ask", ["person_id"], unique=False, postgresql_where=sa.text("over_at IS NULL")
+    )
+    op.create_table(
+        "pay_consent",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("agreed", sa.Boolean(), nullable=True),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.Uuid(), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_pay_consent_something")),
+        sa.CheckConstraint(
+            "num_nonnulls(agreed, answered_at, answered_by) IN (0, 3)", name=op.f("ck_pay_consent_answered")
+        ),
+        sa.ForeignKeyConstraint(
+            ["answered_by"],
+            ["person.id"],
+            name=op.f("fk_pay_consent_answered_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_pay_consent_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_pay_consent_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_pay_consent_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("visit_id", "person_id", name=op.f("pk_pay_consent")),
+    )
+    op.create_index(
+        "ix_pay_consent_open", "pay_consent", ["patient_id"], unique=False, postgresql_where=sa.text("agreed IS NULL")
+    )
+    op.create_table(
+        "pay_link",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("made_by", sa.Uuid(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("share", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_fen > 0", name=op.f("ck_pay_link_something")),
+        sa.ForeignKeyConstraint(
+            ["made_by"],
+            ["person.id"],
+            name=op.f("fk_pay_link_made_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_pay_link_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_pay_link_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pay_link")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_pay_link_token_digest")),
+    )
+    op.create_index("ix_pay_link_visit", "pay_link", ["visit_id"], unique=False)
     op.create_table(
         "phone_change",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1817,6 +2224,15 @@ def upgrade() -> None:
     op.create_index(op.f("ix_attempt_round_id"), "attempt", ["round_id"], unique=False)
     op.create_index(op.f("ix_attempt_visit_id"), "attempt", ["visit_id"], unique=False)
     op.create_index(
+        "uq_attempt_link",
+        "attempt",
+        ["actor"],
+        unique=True,
+        postgresql_where=sa.text(
+            "relation = 'link' AND state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"
+        ),
+    )
+    op.create_index(
         "uq_attempt_live",
         "attempt",
         ["allocation_id"],
@@ -2303,6 +2719,13 @@ def downgrade() -> None:
         table_name="attempt",
         postgresql_where=sa.text("state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"),
     )
+    op.drop_index(
+        "uq_attempt_link",
+        table_name="attempt",
+        postgresql_where=sa.text(
+            "relation = 'link' AND state IN ('created', 'offered', 'unknown', 'closing', 'paid', 'settled')"
+        ),
+    )
     op.drop_index(op.f("ix_attempt_visit_id"), table_name="attempt")
     op.drop_index(op.f("ix_attempt_round_id"), table_name="attempt")
     op.drop_index(op.f("ix_attempt_payer_id"), table_name="attempt")
@@ -2347,6 +2770,15 @@ def downgrade() -> None:
     op.drop_index("uq_phone_change_asked", table_name="phone_change", postgresql_where=sa.text("state = 'asked'"))
     op.drop_index(op.f("ix_phone_change_person_id"), table_name="phone_change")
     op.drop_table("phone_change")
+    op.drop_index("ix_pay_link_visit", table_name="pay_link")
+    op.drop_table("pay_link")
+    op.drop_index("ix_pay_consent_open", table_name="pay_consent", postgresql_where=sa.text("agreed IS NULL"))
+    op.drop_table("pay_consent")
+    op.drop_index("ix_pay_ask_person", table_name="pay_ask", postgresql_where=sa.text("over_at IS NULL"))
+    op.drop_index(
+        "ix_pay_ask_due", table_name="pay_ask", postgresql_where=sa.text("told_at IS NULL AND over_at IS NULL")
+    )
+    op.drop_table("pay_ask")
     op.drop_table("pass_use")
     op.drop_index("ix_parked_wait", table_name="parked")
     op.drop_index("ix_parked_since", table_name="parked")
@@ -2371,9 +2803,16 @@ def downgrade() -> None:
     op.drop_index("ix_difference_open", table_name="difference", postgresql_where=sa.text("state = 'open'"))
     op.drop_index("ix_difference_day", table_name="difference")
     op.drop_table("difference")
+    op.drop_index("uq_delivery_number", table_name="delivery", postgresql_where=sa.text("number IS NOT NULL"))
+    op.drop_index("ix_delivery_code", table_name="delivery", postgresql_where=sa.text("code_index IS NOT NULL"))
+    op.drop_index("ix_delivery_ask", table_name="delivery", postgresql_where=sa.text("ask_at IS NOT NULL"))
+    op.drop_table("delivery")
     op.drop_table("choice")
     op.drop_index(op.f("ix_capture_seen_at"), table_name="capture_seen")
     op.drop_table("capture_seen")
+    op.drop_index("ix_caller_look_staff", table_name="caller_look")
+    op.drop_index("ix_caller_look_patient", table_name="caller_look")
+    op.drop_table("caller_look")
     op.drop_index(op.f("ix_wechat_login_person_id"), table_name="wechat_login")
     op.drop_table("wechat_login")
     op.drop_index("ix_visit_patient", table_name="visit")
@@ -2384,11 +2823,21 @@ def downgrade() -> None:
     op.drop_index("ix_suspension_patient", table_name="suspension", postgresql_where=sa.text("lifted_at IS NULL"))
     op.drop_table("suspension")
     op.drop_table("staff")
+    op.drop_table("reach_wish")
+    op.drop_index(op.f("ix_push_subscription_person_id"), table_name="push_subscription")
+    op.drop_table("push_subscription")
     op.drop_index("ix_phone_binding_patient", table_name="phone_binding")
     op.drop_index("ix_phone_binding_asker", table_name="phone_binding")
     op.drop_table("phone_binding")
+    op.drop_index(
+        "ix_payer_limit_after", table_name="payer_limit", postgresql_where=sa.text("after_visit <> 'nothing'")
+    )
+    op.drop_table("payer_limit")
     op.drop_index(op.f("ix_patient_number_person_id"), table_name="patient_number")
     op.drop_table("patient_number")
+    op.drop_index("ix_notice_unread", table_name="notice", postgresql_where=sa.text("read_at IS NULL"))
+    op.drop_index("ix_notice_due", table_name="notice", postgresql_where=sa.text("state = 'waiting'"))
+    op.drop_table("notice")
     op.drop_index("ix_look_patient", table_name="look")
     op.drop_index("ix_look_at", table_name="look")
     op.drop_table("look")
@@ -2408,11 +2857,24 @@ def downgrade() -> None:
     op.drop_table("department")
     op.drop_table("credit_answer")
     op.drop_table("catalogue")
+    op.drop_index("ix_caller_try_person", table_name="caller_try")
+    op.drop_table("caller_try")
     op.drop_index("ix_book_row_number", table_name="book_row")
     op.drop_index("ix_book_row_day", table_name="book_row")
     op.drop_table("book_row")
     op.drop_table("book_day")
+    op.drop_table("wechat_token")
+    op.drop_index(op.f("ix_wechat_scene_path_index"), table_name="wechat_scene")
+    op.drop_index(op.f("ix_wechat_scene_expires_at"), table_name="wechat_scene")
+    op.drop_table("wechat_scene")
+    op.drop_index(op.f("ix_wechat_message_at"), table_name="wechat_message")
+    op.drop_table("wechat_message")
+    op.drop_table("wechat_follower")
     op.drop_table("wechat_claim")
+    op.drop_index("ix_push_fact_at", table_name="push_fact")
+    op.drop_table("push_fact")
+    op.drop_index(op.f("ix_presence_at"), table_name="presence")
+    op.drop_table("presence")
     op.drop_index("ix_person_phone_index", table_name="person")
     op.drop_index(op.f("ix_person_claimed_index"), table_name="person")
     op.drop_table("person")
@@ -2421,6 +2883,7 @@ def downgrade() -> None:
     op.drop_table("login_code")
     op.drop_table("hospital")
     op.drop_table("feed")
+    op.drop_table("early_receipt")
     op.drop_table("book_run")
     # ### end Alembic commands ###
     _run(FUNCTIONS)

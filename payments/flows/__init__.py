@@ -1,10 +1,11 @@
 """Paying where it touches WeChat: claim, ask, record; what is unknown is looked up there before anything is decided."""
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
 
-from kernel.db import Database
+from kernel.db import Database, Tx
 from kernel.outside import OutsideError, Rejected, Unknown
 from payments.flows import codes
 from payments.flows.booking import DEAD, TAKEN, book, each
@@ -15,11 +16,11 @@ from payments.flows.insuring import insurance_due as insurance_due
 from payments.flows.insuring import insurance_noticed as insurance_noticed
 from payments.flows.insuring import insure as insure
 from payments.ports import CashPay, CashState
-from payments.rules import OVER, PAYABLE, AttemptInProgressError, AttemptState, Till
+from payments.rules import LINK_TURN, OVER, PAYABLE, AttemptInProgressError, AttemptState, Till
 from payments.rules.counter import READ
-from payments.service import attempts, refunds, returns, rounds
-from payments.service.attempts import Press
-from people.rules import Actor
+from payments.service import attempts, labels, refunds, returns, rounds
+from payments.service.attempts import Attempt, Press
+from people.rules import Actor, ActorKind
 
 log = structlog.get_logger()
 
@@ -35,10 +36,19 @@ async def press(db: Database, pay: CashPay, actor: Actor, visit_id: UUID, wish: 
     Raises:
         HoufuError: as ``payments.service.attempts.begin`` does.
     """
+    return await pressed(db, pay, actor, lambda tx: attempts.begin(tx, actor, visit_id, wish, till))
+
+
+async def pressed(db: Database, pay: CashPay, actor: Actor, begin: Callable[[Tx], Awaitable[Attempt]]) -> UUID:
+    """A press that ``begin`` turns into an attempt in one transaction; what may be in its way is closed once.
+
+    Raises:
+        HoufuError: as ``begin`` does.
+    """
     for last in (False, True):
         try:
             async with db.begin() as tx:
-                attempt = await attempts.begin(tx, actor, visit_id, wish, till)
+                attempt = await begin(tx)
                 fresh, first = attempt.state == S.CREATED, attempts.began(tx, attempt)
             break
         except AttemptInProgressError as busy:
@@ -50,13 +60,25 @@ async def press(db: Database, pay: CashPay, actor: Actor, visit_id: UUID, wish: 
 
 
 async def make_room(db: Database, pay: CashPay, actor: Actor, attempt_id: UUID) -> bool:
-    """Close an attempt that is in the way, if it is the caller's own or its time is over. Whether it is gone."""
+    """Close an attempt that is in the way, if it is the caller's own or its time is over. Whether it is gone.
+
+    A pay link is in many hands, so its own older attempt is somebody else's perhaps, and is given some time. Everybody
+    else goes before a link: strangers keep neither the family nor the counter waiting.
+    """
     async with db.begin() as tx:
         live = await attempts.by_id(tx, attempt_id)
-        mine = live.actor == actor.viewer
+        if actor.kind is ActorKind.LINK:
+            mine = live.actor == actor.viewer and tx.now - live.created_at >= LINK_TURN
+        else:
+            mine = live.actor == actor.viewer or live.relation == labels.LINK
         late = live.expires_at <= tx.now and live.state in PAYABLE
     if not (mine or late):
         return False
+    return await gone(db, pay, attempt_id)
+
+
+async def gone(db: Database, pay: CashPay, attempt_id: UUID) -> bool:
+    """Close an attempt, and say whether nothing can be paid by it any more."""
     await close(db, pay, attempt_id)
     async with db.begin() as tx:
         return (await attempts.by_id(tx, attempt_id)).state not in PAYABLE

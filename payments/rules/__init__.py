@@ -11,6 +11,8 @@ from kernel.errors import HoufuError, Kind
 from kernel.lifecycle import Lifecycle
 
 ATTEMPT_LIFE = timedelta(minutes=15)
+LINK_LIFE = timedelta(minutes=5)  # strangers keep the family from paying no longer than that
+LINK_TURN = timedelta(minutes=2)  # how long one who holds a link may take before another who holds it may try
 SHARES_LIFE = timedelta(hours=24)  # how long shares of which nothing is paid keep their lines from other ways to pay
 INSURING_LIFE = timedelta(minutes=30)  # a consent that is not given by then is not given
 SHARES_AT_MOST = 8

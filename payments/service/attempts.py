@@ -19,9 +19,10 @@ from payments import rules
 from payments.events import AttemptClosed, AttemptPaid
 from payments.models import Attempt as Attempt
 from payments.ports import CODE_LOOK, CODE_PATIENCE, CashChannel, CashOrder, CashState, Prepared, TradeState
-from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, OVER, PAYABLE, AttemptState, Till
+from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, LINK_LIFE, OVER, PAYABLE, AttemptState, Till
 from payments.rules.counter import READ, DeskWay, next_code_look
-from payments.service import first, labels, refunds, rounds, shares
+from payments.rules.limits import OtherPatientError
+from payments.service import agreeing, first, labels, limits, refunds, rounds, shares
 from payments.service.moves import move, tell
 from payments.service.shares import Allocation
 from people.rules import Actor, ActorKind
@@ -35,6 +36,7 @@ _WAYS: Mapping[ActorKind, frozenset[str]] = {
     ActorKind.PERSON: frozenset(CashChannel),
     ActorKind.STAFF: frozenset({CashChannel.NATIVE, *DeskWay}),
     ActorKind.TERMINAL: READ,
+    ActorKind.LINK: frozenset({CashChannel.JSAPI, CashChannel.H5}),
 }
 
 
@@ -44,6 +46,7 @@ class Press:
 
     ``share``: the number of one share; None: all that is payable now. ``lines``: instead just these lines, which are
     paid before they are done. ``number``: the order's at the provider, where a terminal was told it beforehand.
+    ``seen_patient``: whom the page named; empty where it named nobody.
     """
 
     channel: CashChannel | DeskWay
@@ -54,6 +57,7 @@ class Press:
     share: int | None = None
     lines: frozenset[UUID] = frozenset()
     number: str | None = None
+    seen_patient: UUID | None = None
 
 
 def new_number(tx: Tx) -> str:
@@ -74,24 +78,39 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
         rules.OtherRoundError: others things are being paid together; the chosen lines have to wait.
         rules.AmountChangedError: it is no longer what the payer saw.
         rules.OverCapError: more than the patient lets this relative pay at once.
+        rules.limits.OverLimitError, rules.limits.AskFirstError: more than the payer lets herself pay, or than the
+            patient, who wants to be asked, has agreed to.
+        rules.limits.OtherPatientError: it is no longer whom the payer saw.
         rules.NotInWeChatError: WeChat does not know the payer under our app.
         billing.rules.NothingPayableError: there is nothing to pay.
     """
     visit = await paying.locked_visit(tx, visit_id)
-    subject = subject_of(visit)
-    await access.require(tx, actor, rounds.pays(actor), subject)
+    await access.require(tx, actor, rounds.pays(actor), subject_of(visit))
+    return await _begin(tx, actor, visit, press, till)
+
+
+async def begin_by_link(tx: Tx, link: Actor, visit: Visit, press: Press, till: Till) -> Attempt:
+    """The same for whoever holds a pay link, which was looked at in this transaction with the visit's turn taken.
+
+    Raises:
+        HoufuError: as ``begin`` does.
+    """
+    return await _begin(tx, link, visit, press, till)
+
+
+async def _begin(tx: Tx, actor: Actor, visit: Visit, press: Press, till: Till) -> Attempt:
     if press.channel not in _WAYS[actor.kind]:
         raise ForbiddenError
     known = await _by_key(tx, actor, press.idempotency_key)
     if known is not None:
-        return await _same(tx, known, visit_id, press)
+        return await _same(tx, known, visit.id, press)
+    if press.seen_patient not in (None, visit.patient_id):
+        raise OtherPatientError
     now, share = await _share(tx, actor, visit, press)
     if share.amount_fen != press.seen_amount_fen:
         raise rules.AmountChangedError(share.amount_fen, words.amount(share.amount_fen))
-    person = actor.kind is ActorKind.PERSON
-    terms = await access.pay_terms(tx, actor, subject) if person else None
-    if terms is not None and terms.cap_fen is not None and share.amount_fen > terms.cap_fen:
-        raise rules.OverCapError
+    if actor.kind is ActorKind.PERSON:
+        await agreeing.hold(tx, actor, subject_of(visit), share.amount_fen)
     if press.channel in (CashChannel.JSAPI, CashChannel.MINIPROG) and not press.openid:
         raise rules.NotInWeChatError
     return await _made(tx, actor, visit, now, share, press, till)
@@ -115,6 +134,8 @@ async def _made(
     *,
     mixed: bool = False,
 ) -> Attempt:
+    if actor.kind is ActorKind.PERSON and actor.id != visit.patient_id:
+        await limits.require(tx, actor.id, visit.patient_id, share.amount_fen)
     hospital = await hospitals.by_id(tx, visit.hospital_id)
     shown = press.channel in READ
     ATTEMPT.move(None, S.CREATED)
@@ -144,7 +165,7 @@ async def _made(
         payer_ip=press.ip,
         state=S.CREATED,
         created_at=tx.now,
-        expires_at=tx.now + (CODE_PATIENCE if shown else ATTEMPT_LIFE),
+        expires_at=tx.now + (CODE_PATIENCE if shown else LINK_LIFE if actor.kind is ActorKind.LINK else ATTEMPT_LIFE),
         next_look_at=tx.now + (CODE_LOOK if shown else timedelta(seconds=10)),
         looks=0,
     )

@@ -9,9 +9,9 @@ from people.service import access, grants, patients
 from words import family as words
 from words import pay as say
 
-SELF, DESK, KIOSK = "self", "desk", "kiosk"
+SELF, DESK, KIOSK, LINK = "self", "desk", "kiosk", "link"
 ANYBODY = say.ANYBODY
-_AT = {DESK: say.AT_DESK, KIOSK: say.AT_KIOSK}
+_AT = {DESK: say.AT_DESK, KIOSK: say.AT_KIOSK, LINK: say.BY_LINK}
 
 
 async def relation_of(tx: Tx, actor: Actor, patient_id: UUID, visit_id: UUID) -> str:
@@ -20,6 +20,8 @@ async def relation_of(tx: Tx, actor: Actor, patient_id: UUID, visit_id: UUID) ->
         return DESK
     if actor.kind is ActorKind.TERMINAL:
         return KIOSK
+    if actor.kind is ActorKind.LINK:
+        return LINK
     if actor.id == patient_id:
         return SELF
     live = [g for g in await grants.of_patient(tx, patient_id) if g.person_id == actor.id and g.state == "active"]
@@ -38,7 +40,9 @@ def family_label(relation: str) -> str:
 
 
 async def label_for(tx: Tx, actor: Actor, attempt: Attempt) -> str:
-    """Who paid or is paying, for this hearer: 您, 您女儿, 妈妈, 家人."""
+    """Who paid or is paying, for this hearer: 您, 您女儿, 妈妈, 家人; whoever holds a link learns of nobody."""
+    if actor.kind is ActorKind.LINK:
+        return say.SOMEONE
     if attempt.actor == actor.viewer:
         return say.YOU if actor.kind is ActorKind.PERSON else family_label(attempt.relation)
     if actor.id == attempt.patient_id:

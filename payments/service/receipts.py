@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import select
+
 from billing.rules import LIVE_ROUND, OWED, ChargeState, RoundState
 from billing.service import paying
 from billing.service.lines import lines_of
@@ -66,6 +68,12 @@ async def exists(tx: Tx, visit_id: UUID) -> bool:
     """Whether there is anything to be on a receipt."""
     whole = any(r.state in _WHOLE for r in await paying.rounds_of(tx, visit_id))
     return whole or any(_free(c) for c in await lines_of(tx, visit_id))
+
+
+async def paid_by(tx: Tx, person_id: UUID, limit: int = 50) -> Sequence[Attempt]:
+    """What somebody has paid, for whomever, newest first; also what has gone back since."""
+    mine = select(Attempt).where(Attempt.payer_id == person_id, Attempt.paid_at.is_not(None))
+    return (await tx.session.scalars(mine.order_by(Attempt.paid_at.desc(), Attempt.id).limit(limit))).all()
 
 
 def _free(charge: ChargeItem) -> bool:

@@ -267,6 +267,12 @@ async def departments(tx: Tx, hospital_id: UUID, *, also_closed: bool = False) -
     return found
 
 
+async def sensitive_categories(tx: Tx) -> set[str]:
+    """The categories that any department, closed ones included, falls into."""
+    found = await tx.session.scalars(select(Department.sensitive).where(Department.sensitive.is_not(None)).distinct())
+    return {category for category in found if category}
+
+
 async def catalogue(tx: Tx, hospital_id: UUID) -> Mapping[str, Any]:
     """The file's ``desks``, ``departments`` (with rooms), ``price_list``, ``order_templates``, ``slots``."""
     row = await tx.get(Catalogue, hospital_id)

@@ -201,6 +201,12 @@ async def is_known_at(tx: Tx, hospital_id: UUID, person_id: UUID) -> bool:
     return (await tx.session.scalars(query.limit(1))).first() is not None
 
 
+async def hospitals_of(tx: Tx, person_id: UUID) -> list[UUID]:
+    """The hospitals that have ever given the person a number, always in the same order."""
+    query = select(PatientNumber.hospital_id).where(PatientNumber.person_id == person_id).distinct()
+    return sorted(await tx.session.scalars(query))
+
+
 async def by_id(tx: Tx, person_id: UUID) -> Person:
     """The person with this id.
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -167,6 +168,14 @@ async def caller_of(tx: Tx, given: str) -> Actor | None:
         terminal = await tx.get(Terminal, found.terminal_id)
         return terminals.actor_of(terminal) if terminal is not None and terminal.active else None
     return Actor(ActorKind.PERSON, found.person_id) if found.person_id is not None else None
+
+
+async def live(tx: Tx, digests: Sequence[bytes]) -> frozenset[bytes]:
+    """Those of these logins, by the digests of their tokens, that have neither run out nor been ended."""
+    query = select(Session.token_digest).where(
+        Session.token_digest.in_(digests), Session.ended_at.is_(None), Session.expires_at > tx.now
+    )
+    return frozenset(await tx.session.scalars(query)) if digests else frozenset()
 
 
 async def end(tx: Tx, given: str) -> None:

@@ -88,7 +88,7 @@ async def _talk(tx: Tx, caller: Actor, found: Seen, listeners: int, error: Houfu
         own = said.sender_id == caller.id
         who = Pages.companion.you if own else family_words.relation(said.relation) if said.to_patient else ""
         text = sentences.sentence(said.code, to_patient=said.to_patient)
-        words.append(Word(str(said.id), int(said.at.timestamp() * 1000), said.at, who, text))
+        words.append(Word(str(said.id), said.rank, said.at, who, text))
     going = found.visit.state == "open" and (not mine or listeners > 0)
     if not words and not going:
         return None

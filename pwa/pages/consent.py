@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 from typing import Annotated, cast, get_args
 from uuid import UUID
 
@@ -26,8 +27,10 @@ from kernel.errors import HoufuError, NotFoundError
 from kernel.outside import NotConfigured
 from people.rules import Action, Actor, ActorKind, mask_phone
 from people.service import access, hospitals, patients
+from people.service.wechat_account import Purpose
 from pwa import views
 from pwa.answer import ELDER, chosen, go, show, uuid_or_none
+from pwa.codes import code_text
 from pwa.urls import Urls
 from visits.service.reading import subject_of, visit_of
 from words import errors, letter_text
@@ -230,12 +233,16 @@ async def elsewhere(
     view = views.Elsewhere(
         hospital.name,
         patient.name_masked,
-        None if moved else _qr(world.settings.base_url + Urls.go_on(secret)),
+        None,
         back=Urls.letter(str(reading_id)),
         again=f"{Urls.elsewhere(str(reading_id))}?again=1" if moved else None,
         stream_url=f"/api/consent/readings/{reading_id}/stream?after={mark_of(read)}",
     )
-    return await show(request, tx, "elsewhere.html", view)
+    await tx.let_go()
+    if not moved:
+        view = replace(view, qr=_qr(await code_text(world, Urls.go_on(secret), Purpose.LETTER)))
+    async with world.db.begin() as fresh:
+        return await show(request, fresh, "elsewhere.html", view)
 
 
 def _qr(text: str) -> str:

@@ -1,6 +1,7 @@
 """One patient at the desk: the sheet on paper, the letter on the tablet, who stands for a child, the money."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -10,12 +11,14 @@ from starlette.responses import Response
 
 from api.deps import StaffCaller, TxDep, WorldDep
 from api.problems import STATUS
+from api.routes.reminders import for_desk
 from consent.service import signers, standing
 from family_pay.rules import Relation
 from family_pay.service import bonds, invitations
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import HoufuError
+from notices.service.codes import TooManyLooksError
 from payments.service import first
 from people.rules import Action, Actor, Document
 from people.service import access, patients, phones, sessions, staff
@@ -87,6 +90,20 @@ async def page(request: Request, visit_id: UUID, caller: StaffCaller, world: Wor
     """What can be done for this patient here."""
     found = await seen(world, tx, caller, visit_id, None)
     return await show(request, tx, "desk_visit.html", await _view(tx, caller, found))
+
+
+@router.post("/desk/visits/{visit_id}/caller")
+async def caller_code(request: Request, visit_id: UUID, caller: StaffCaller, world: WorldDep, tx: TxDep) -> Response:
+    """Show the code the patient sees, to whoever is about to phone her; every look is kept."""
+    found = await seen(world, tx, caller, visit_id, None)
+    view = await _view(tx, caller, found)
+    try:
+        code = await for_desk(tx, caller, visit_id)
+    except TooManyLooksError as refusal:
+        sentence = errors.sentence(refusal.code, refusal.kind)
+        return await show(request, tx, "desk_visit.html", replace(view, error=sentence), status=STATUS[refusal.kind])
+    shown = replace(view, caller_digits=code.digits, caller_until=code.until)
+    return await show(request, tx, "desk_visit.html", shown)
 
 
 def _day(text: str) -> date | None:

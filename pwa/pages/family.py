@@ -20,10 +20,13 @@ from family_pay.service import bonds, insurer, invitations
 from family_pay.service.invitations import Offered
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
+from notices.service import telling
 from people.rules import Action, Actor, ChoiceKind, Depth, GrantKind, GrantState, Looked
 from people.service import access, choices, grants, patients
 from people.service.grants import Grant
+from people.service.wechat_account import Purpose
 from pwa.answer import chosen, go, show, uuid_or_none, world_of
+from pwa.codes import code_text
 from pwa.urls import Urls
 from pwa.views import Ask, Bind, Family, GrantCard, Invite, InviteCode, Look, Nav, Person
 from words import errors
@@ -120,7 +123,8 @@ async def _held(tx: Tx, person_id: UUID, *, insurer_answers: bool) -> list[Grant
             told, at = said.get(patient.id, (None, None))
             text = Binding.insurer_says[told] if at is not None else None
             card = replace(card, insurer=text, insurer_at=at, insurer_url=Urls.ask_insurer(card.id))
-        cards.append(card)
+        pays = card.pays or card.guards
+        cards.append(replace(card, limits_url=Urls.limits(str(patient.id))) if pays else card)
     return cards
 
 
@@ -141,6 +145,7 @@ async def family(request: Request, caller: PersonCaller, world: WorldDep, tx: Tx
     looks = [_look(x) for x in (await access.sittings_of(tx, whose))[:MOST_LOOKS]]
     last = await choices.latest(tx, whose, ChoiceKind.SHARE)
     shares = None if last is None else last.given
+    await telling.seen(tx, caller.id, caller.id)
     held = await _held(tx, caller.id, insurer_answers=world.ports.family_accounts is not None)
     by_phone = world.ports.sms is not None and bool(world.settings.sms_template_bind)
     view = Family(person, await _given(tx, whose), held, looks, shares, by_phone)
@@ -255,8 +260,9 @@ def _link(request: Request, token: str) -> str:
 async def qr(request: Request, invitation: UUID, caller: PersonCaller, tx: TxDep) -> Response:
     """The link as a QR picture, for its maker only."""
     token = await invitations.token_of(tx, caller, invitation)
+    await tx.let_go()
     picture = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=8, border=4)
-    picture.add_data(_link(request, token))
+    picture.add_data(await code_text(world_of(request), Urls.bind(token), Purpose.BIND))
     out = io.BytesIO()
     picture.make_image().save(out, "PNG")
     return Response(out.getvalue(), media_type="image/png", headers={"Cache-Control": "private, no-store"})

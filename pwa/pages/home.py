@@ -1,5 +1,6 @@
 """The first page: today's visit, what to do next, and the offer to pay once after the visit."""
 
+from typing import Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -10,6 +11,7 @@ from api.routes.consent import insurance_status
 from api.routes.stream import glance, news_url
 from api.world import World
 from consent.service import eligibility, standing
+from family_pay.service import asking
 from kernel.clock import china_day
 from kernel.db import Tx
 from people.rules import Action, Actor
@@ -18,11 +20,12 @@ from people.service.hospitals import Hospital
 from people.service.patients import Person as PersonRow
 from pwa.answer import PERSON, chosen, keep, people_of, show
 from pwa.urls import Urls
-from pwa.views import Home, Nav, VisitCard
+from pwa.views import Home, Invitation, Nav, Person, VisitCard
 from pwa.visit_pages import card_of, seen
 from visits.service import reading
 from visits.service.encounters import Visit
 from words import errors, letter_text
+from words import family as family_words
 
 router = APIRouter(include_in_schema=False)
 
@@ -54,6 +57,23 @@ async def _hospital(tx: Tx, today: list[Visit]) -> Hospital | None:
         return await hospitals.by_id(tx, today[0].hospital_id)
     known = await hospitals.everyone(tx)
     return known[0] if len(known) == 1 else None
+
+
+async def _invitations(tx: Tx, caller: Actor, people: list[Person]) -> list[Invitation]:
+    """Who wishes to pay and needs the reader's yes; and visits with money to pay that the reader wished to hear of."""
+    made = []
+    for one in await asking.requests(tx, caller):
+        hospital = await hospitals.by_id(tx, one.visit.hospital_id)
+        there = Urls.pay_answer(str(one.visit.id), str(one.person_id))
+        made.append(Invitation("consent", there, f"{one.who} ", one.amount_fen, hospital.name))
+    for asked in await asking.waiting(tx, caller):
+        who = next(
+            (f"{p.label} {p.name} " for p in people if p.id == str(asked.visit.patient_id)), family_words.SOMEBODY
+        )
+        hospital = await hospitals.by_id(tx, asked.visit.hospital_id)
+        kind: Literal["ready", "ask"] = "ready" if asked.ready else "ask"
+        made.append(Invitation(kind, Urls.pay(str(asked.visit.id)), who, asked.amount_fen, hospital.name))
+    return made
 
 
 async def _offer(tx: Tx, caller: Actor, patient: PersonRow, hospital: Hospital | None) -> tuple[str | None, str | None]:
@@ -99,6 +119,7 @@ async def home(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDe
         hospital=hospital.name if hospital else None,
         sign_offer=offer,
         why_not=why_not,
+        invitations=await _invitations(tx, caller, people),
         stream_url=await _stream(world, tx, caller, cards, mark),
     )
     mine = next((c for c in cards if not c.watched), None)

@@ -14,7 +14,7 @@ from people import flows
 from people.rules import mask_phone
 from people.service import sessions
 from people.service.sessions import LoggedIn
-from pwa.answer import go, origin_of, safe_path, show, uuid_or_none, world_of
+from pwa.answer import go, in_wechat, origin_of, safe_path, show, uuid_or_none, world_of
 from pwa.urls import Urls
 from pwa.views import Login
 from words import errors
@@ -47,10 +47,8 @@ async def _on(request: Request, step: Step, go_on: str) -> Response:
 
 
 def _wechat_url(request: Request, go_on: str) -> str | None:
-    world = world_of(request)
-    # The official account's login works inside WeChat only; where the demo's bridge stands in, we are inside.
-    inside = "micromessenger" in request.headers.get("user-agent", "").lower() or world.settings.wechat_script
-    if world.ports.wechat is None or not inside:
+    # The official account's login works inside WeChat only.
+    if world_of(request).ports.wechat is None or not in_wechat(request):
         return None
     return f"{Urls.login_wechat}?next={quote(go_on)}"
 

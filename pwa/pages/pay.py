@@ -1,50 +1,57 @@
-"""The pay sheet, the payment on its way, and the receipt; each works without JavaScript where WeChat lets it."""
+"""The pay sheet and the payment on its way; each works without JavaScript where WeChat lets it."""
 
-import asyncio
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
-from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep
+from api.deps import PersonCaller, TxDep, WorldDep
 from api.routes.payments import look_now, press_of, till_of
 from api.world import World
 from billing.rules import NothingPayableError, RoundState
 from billing.service import paying
-from billing.service.lines import bill_of
 from billing.service.paying import ChargeItem, Round
-from kernel.clock import china_day
+from family_pay.flows import stop_links
+from family_pay.service import asking
 from kernel.db import Tx
-from kernel.errors import NotFoundError
 from payments import flows
 from payments.ports import CashChannel
-from payments.rules import H5_LINK_LIFE, OURS, PAYABLE, NotInWeChatError, OtherRoundError, ShareGoneError
-from payments.service import attempts, labels, moves, refunds, shares
-from payments.service import parts as insurance_parts
+from payments.rules import (
+    H5_LINK_LIFE,
+    PAYABLE,
+    AttemptInProgressError,
+    NotInWeChatError,
+    OtherRoundError,
+    ShareGoneError,
+)
+from payments.rules.limits import Room
+from payments.service import agreeing, attempts, labels, limits, moves, shares
 from payments.service.attempts import Attempt, S
 from payments.service.first import may_choose, offered
 from payments.service.shares import Share
 from people.rules import Action, Actor, Audience
-from people.service import access
-from pwa.answer import go, origin_of, show
-from pwa.insuring import is_here, split_of, why_not
+from people.service import access, hospitals
+from pwa.answer import go, origin_of, people_of, show
+from pwa.insuring import estimated_of, is_here, split_of, why_not
 from pwa.pay_views import FirstSheet
-from pwa.receipt import Paper, receipt_pdf
-from pwa.rows import Line
 from pwa.urls import Urls
-from pwa.views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
-from pwa.visit_pages import Seen, payment_of, receipt_of, seen
+from pwa.views import Ask, PayChoice, Paying, PayPart, PaySheet
+from pwa.visit_pages import Seen, lines_shown, payment_of, seen, seen_by_payer
 from words.insurance import Insurance
+from words.pay import AskFirst as AskWords
+from words.pay import Limits as LimitWords
+from words.pay import Link as LinkWords
 
 router = APIRouter(include_in_schema=False)
 
 Short = Annotated[str, Form(max_length=80)]
 Key = Annotated[str, Form(alias="_idem", min_length=8, max_length=64)]
+NO_LIMIT = Room(None, None, None, 0)
 
 
 # ------------------------------------------------------------------------------------------------------------- sheet
@@ -80,7 +87,7 @@ def _mark(lines: Collection[object]) -> str:
 
 async def _insurance(
     request: Request, world: World, tx: Tx, found: Seen, wish: str
-) -> tuple[list[PayChoice], dict[str, str]]:
+) -> tuple[list[PayChoice], dict[str, Any]]:
     """(the insurance as a way to pay, where it is one here; what the sheet says of it where it is none)."""
     why = await why_not(world, tx, found, await paying.payable(tx, found.visit))
     if why is not None:
@@ -98,16 +105,9 @@ async def _parts(tx: Tx, now: Round | None, lines: Sequence[ChargeItem], cash: i
         split = await split_of(tx, now)
         sources = {**dict(split.parts), "others": split.own_fen - cash}
     else:
-        sources = {**_estimated(lines), "others": sum(c.self_fen for c in lines) - cash}
+        sources = {**estimated_of(lines), "others": sum(c.self_fen for c in lines) - cash}
     estimated = (now is None or not now.insured) and any(c.fund_fen or c.account_fen for c in lines)
     return [PayPart(source, fen) for source, fen in sources.items() if fen], estimated
-
-
-def _estimated(lines: Sequence[ChargeItem]) -> dict[str, int]:
-    """What of these lines nobody pays in cash, as they say themselves."""
-    fund = sum(c.fund_fen + c.other_fen for c in lines)
-    account, hospital = sum(c.account_fen for c in lines), sum(c.hospital_fen for c in lines)
-    return {"fund": fund, "account": account, "hospital": hospital}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Wanted:
 async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: Seen, wanted: Wanted) -> PaySheet:
     visit, view, first = found.visit, found.view, wanted.first
     now, chosen, own = await paying.live_round(tx, visit.id), None, list[int]()
-    insured, said = list[PayChoice](), dict[str, str]()
+    insured, said = list[PayChoice](), dict[str, Any]()
     if first:
         await may_choose(tx, caller, visit, first)
     if now is None:
@@ -142,6 +142,7 @@ async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: S
         raise NothingPayableError
     # Whoever may not see every line is told the amount and the hospital, and nothing that could be added up.
     known = all(view.shows(Audience.BILL, c.category) for c in lines)
+    payer = await _payer(tx, caller, found, cash)
     parts, estimated = await _parts(tx, now, lines, cash) if known else ([], False)
     by_insurance = any(way.chosen for way in insured)
     ways = [*insured, PayChoice("wechat", chosen=not by_insurance)] + ([PayChoice("family")] if view.owner else [])
@@ -161,8 +162,36 @@ async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: S
         first=[str(line) for line in first],
         items=[(c.name, c.self_fen) for c in lines] if first and known else (),
         estimated=estimated,
+        link_url=None if first else Urls.links(str(visit.id)) + (f"?share={wanted.share}" if wanted.share else ""),
         **said,
+        **payer,
     )
+
+
+async def _payer(tx: Tx, caller: Actor, found: Seen, cash: int) -> dict[str, Any]:
+    """What the sheet says of its reader: for whom they pay, whom else they may turn to, and what holds them up."""
+    visit, people = found.visit, await people_of(tx, caller)
+    mine = caller.id == visit.patient_id
+    whom = next((who.label for who in people if who.id == str(visit.patient_id) and not mine), None)
+    room = NO_LIMIT if mine else await limits.left(tx, caller.id, visit.patient_id)
+    standing = await agreeing.stands(tx, caller, found.subject, cash)
+    over = room.fen is not None and cash > room.fen
+    here = str(visit.id)
+    return {
+        "patient_id": str(visit.patient_id),
+        "whom": whom,
+        "people": people,
+        "left": limits.says(room) if over else _left(room),
+        "over": over,
+        "limits_url": None if room.fen is None else Urls.limits(str(visit.patient_id)),
+        "ask_first": None if standing == "free" else AskWords.says(standing, whom or AskWords.somebody),
+        "ask_url": Urls.pay_ask(here) if standing in ("must", "refused") else None,
+        "decline_url": Urls.decline(here) if await asking.is_asked(tx, caller, visit.id) else None,
+    }
+
+
+def _left(room: Room) -> str | None:
+    return None if room.fen is None else LimitWords.now(room.fen)
 
 
 def asked(lines: Iterable[object]) -> str:
@@ -191,7 +220,57 @@ async def sheet(
     if mine is not None:
         return go(Urls.paying(str(mine.id)))
     wanted = Wanted(share, line or (), way)
-    return await show(request, tx, "pay.html", await _sheet(request, world, tx, caller, found, wanted))
+    try:
+        view = await _sheet(request, world, tx, caller, found, wanted)
+    except AttemptInProgressError as busy:
+        if busy.attempt_id is None or (await attempts.by_id(tx, busy.attempt_id)).relation != labels.LINK:
+            raise
+        stop, back = Urls.pay_instead(str(visit_id)), Urls.bill(str(visit_id))
+        ask = Ask(LinkWords.instead_title, (LinkWords.instead_says,), stop, LinkWords.instead, back)
+        return await show(request, tx, "ask.html", ask)
+    return await show(request, tx, "pay.html", view)
+
+
+@router.post("/visits/{visit_id}/pay/instead")
+async def instead(visit_id: UUID, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
+    """Stop what is being paid by a link; the sheet comes next."""
+    await tx.let_go()
+    await stop_links(world.db, till_of(world)[0], caller, visit_id)
+    return go(Urls.pay(str(visit_id)))
+
+
+@router.post("/visits/{visit_id}/pay/ask")
+async def ask(visit_id: UUID, caller: PersonCaller, tx: TxDep, amount_fen: Annotated[int, Form(ge=1)]) -> Response:
+    """Ask the patient, who wants to be asked first."""
+    await asking.ask_patient(tx, caller, visit_id, amount_fen)
+    return go(Urls.pay(str(visit_id)))
+
+
+@router.get("/visits/{visit_id}/pay/answer/{person_id}")
+async def ask_answer(request: Request, visit_id: UUID, person_id: UUID, caller: PersonCaller, tx: TxDep) -> Response:
+    """Who wishes to pay how much."""
+    found = await asking.request_of(tx, caller, visit_id, person_id)
+    hospital = await hospitals.by_id(tx, found.visit.hospital_id)
+    lines = (AskWords.wishes(found.who, found.amount_fen, hospital.name), AskWords.after)
+    action = Urls.pay_answer(str(visit_id), str(person_id))
+    view = Ask(AskWords.title, lines, action, AskWords.answer, Urls.home, AskWords.choices, AskWords.look)
+    return await show(request, tx, "ask.html", view)
+
+
+@router.post("/visits/{visit_id}/pay/answer/{person_id}")
+async def answer(
+    visit_id: UUID, person_id: UUID, caller: PersonCaller, tx: TxDep, reason: Literal["yes", "no"] = Form("no")
+) -> Response:
+    """The patient's word."""
+    await asking.answer(tx, caller, visit_id, person_id, agreed=reason == "yes")
+    return go(Urls.home)
+
+
+@router.post("/visits/{visit_id}/pay/decline")
+async def decline(visit_id: UUID, caller: PersonCaller, tx: TxDep) -> Response:
+    """Asked to pay, and not this time: the patient hears of it."""
+    await asking.decline(tx, caller, visit_id)
+    return go(Urls.home)
 
 
 @router.post("/visits/{visit_id}/pay")
@@ -204,6 +283,7 @@ async def begin(
     key: Key,
     amount_fen: Annotated[int, Form(ge=1)],
     way: Short = "wechat",
+    patient: Annotated[UUID | None, Form()] = None,
     share: Annotated[int | None, Form(ge=1)] = None,
     line: Annotated[list[UUID] | None, Form(max_length=200)] = None,
 ) -> Response:
@@ -212,7 +292,7 @@ async def begin(
         return go(Urls.ask_family(str(visit_id)))
     if way == "insurance":
         return go(f"{Urls.insurance(str(visit_id))}?again=1")
-    wish = await press_of(request, world, tx, caller, key, amount_fen, share=share, lines=line or ())
+    wish = await press_of(request, world, tx, caller, key, amount_fen, share=share, lines=line or (), patient=patient)
     pay, till = till_of(world)
     await tx.let_go()
     try:
@@ -238,7 +318,7 @@ async def choose(
     lines = await offered(tx, caller, found.visit)
     if not lines:
         raise NothingPayableError
-    shown = await _lines(tx, found, {str(c.id) for c in lines})
+    shown = await lines_shown(tx, found, {str(c.id) for c in lines})
     picked = [str(one) for one in line or ()]
     return await show(request, tx, "first.html", FirstSheet(found.head, shown, picked, Urls.pay(str(visit_id))))
 
@@ -249,7 +329,8 @@ async def choose(
 _BACK = {"refunding": "late", "refunded": "late", "returning": "given_back", "returned": "given_back"}
 
 
-async def _once(tx: Tx, attempt: Attempt) -> str:
+async def once_of(tx: Tx, attempt: Attempt) -> str:
+    """The key under which the payer's page keeps its press."""
     turn = await paying.round_by_id(tx, attempt.round_id)
     mark = _mark(turn.charge_ids) if turn.first else ""
     return f"pay:{attempt.visit_id}-{attempt.sheet}{mark}:{attempt.amount_fen}"
@@ -273,11 +354,11 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
         state=_BACK.get(state, state),  # type: ignore[arg-type]  # what is left of those shown
         amount_fen=attempt.amount_fen,
         check_url=f"{here}?r=ok" if state == "unknown" else here,
-        stream_url=found.stream("pay"),
+        stream_url=found.stream("pay") if found.live else None,
         invoke=invoke,
         h5_url=h5_url,
-        back=Urls.bill(str(attempt.visit_id)),
-        once=await _once(tx, attempt),
+        back=Urls.bill(str(attempt.visit_id)) if found.live else Urls.home,
+        once=await once_of(tx, attempt),
         cancel_url=f"{here}/cancel" if state == "offered" else None,
     )
 
@@ -314,7 +395,7 @@ async def on_its_way(
             return _on_to_receipt(request, attempt)
         if attempt.mixed and attempt.state in PAYABLE:  # the cash part of one press for both
             return go(Urls.insurance(str(attempt.visit_id)))
-        found = await seen(world, now, caller, attempt.visit_id, None)
+        found = await seen_by_payer(world, now, caller, attempt, None)
         return await show(request, now, "paying.html", await _paying(request, world, now, found, attempt, r == "ok"))
 
 
@@ -332,144 +413,3 @@ async def cancel(payment_id: UUID, caller: PersonCaller, world: WorldDep, tx: Tx
     await tx.let_go()
     await flows.close(world.db, till_of(world)[0], payment_id)
     return go(Urls.paying(str(payment_id)))
-
-
-# ----------------------------------------------------------------------------------------------------------- receipt
-
-
-async def _receipt(world: World, tx: Tx, caller: Actor, payment_id: UUID) -> tuple[Receipt, Attempt]:
-    """The receipt, for the patient's side, staff, and whoever paid: to the payer only what the payer may see."""
-    attempt = await attempts.by_id(tx, payment_id)
-    found = await seen(world, tx, caller, attempt.visit_id, "receipt")
-    mine = attempt.actor == caller.viewer
-    if not (mine or found.view.owner or found.view.staff):
-        raise NotFoundError
-    if attempt.state not in (S.PAID, S.SETTLED) or attempt.paid_at is None:
-        raise NotFoundError
-    turn = await paying.round_by_id(tx, attempt.round_id)
-    bill = await paying.covered_by(tx, turn)
-    known = all(found.view.shows(Audience.BILL, c.category) for c in bill)
-    parts = [PayPart(_TILLS.get(attempt.channel, "wechat"), attempt.amount_fen)]
-    anew = any(p.refund_at is not None for p in await insurance_parts.of_round(tx, turn.id))
-    if known and not anew:  # once some of it is owed again, its lines no longer say who bore what then
-        parts = [*(await _borne(tx, turn, bill)), *(await _cash(tx, caller, turn))]
-    shown = await _lines(tx, found, {str(c.id) for c in bill}) if known else []
-    view = Receipt(
-        visit=found.head,
-        amount_fen=attempt.amount_fen,
-        parts=parts,
-        lines=shown,
-        paid_at=attempt.paid_at,
-        payer_label=await labels.label_for(tx, caller, attempt),
-        number=f"R{china_day(attempt.paid_at):%Y%m%d}-{attempt.out_trade_no[-8:]}",
-        settling=attempt.state == S.PAID,
-        waits=await moves.shown(tx, attempt) == "share_paid",
-        pdf_url=f"{Urls.receipt(str(attempt.id))}.pdf",
-        returned=await _returned(tx, attempt),
-        whole_url=await receipt_of(tx, found.visit, found.view),
-        anew=anew,
-        once=await _once(tx, attempt) if mine else None,
-        insurance_numbers=await _numbers(tx, turn) if known else (),
-    )
-    return view, attempt
-
-
-_TILLS = {"CASH": "cash", "CARD": "card", "FACE": "face"}
-
-
-async def _borne(tx: Tx, turn: Round, bill: Sequence[ChargeItem]) -> list[PayPart]:
-    """Whoever bore part of these lines before anybody paid in cash."""
-    sources = dict((await split_of(tx, turn)).parts) if turn.insured else _estimated(bill)
-    return [PayPart(source, fen) for source, fen in sources.items() if fen]
-
-
-async def _cash(tx: Tx, caller: Actor, turn: Round) -> list[PayPart]:
-    """Cash by whom, and what nobody has paid yet; a single payer stands on the receipt already."""
-    paid = [a for a in await attempts.of_visit(tx, turn.visit_id) if a.round_id == turn.id and a.state in OURS]
-    rest = turn.cash_fen - sum(a.amount_fen for a in paid)
-    alone = len(paid) == 1 and not rest
-    made = [
-        PayPart(_TILLS.get(a.channel, "wechat"), a.amount_fen, None if alone else await labels.label_for(tx, caller, a))
-        for a in paid
-    ]
-    return [*made, PayPart("others", rest)] if rest else made
-
-
-async def _numbers(tx: Tx, turn: Round) -> list[str]:
-    """The insurance's own numbers of what it paid."""
-    return (
-        [p.pay_order_id for p in await insurance_parts.of_round(tx, turn.id) if p.pay_order_id] if turn.insured else []
-    )
-
-
-async def _round_receipt(world: World, tx: Tx, caller: Actor, visit_id: UUID, round_id: UUID) -> Receipt:
-    """The receipt of a bill the insurance paid whole: the patient's side's and staff's."""
-    found = await seen(world, tx, caller, visit_id, "receipt")
-    turn = await paying.round_by_id(tx, round_id)
-    whole = turn.insured and not turn.cash_fen and turn.state in (RoundState.PAID, RoundState.SETTLED)
-    if turn.visit_id != visit_id or not whole or not (found.view.owner or found.view.staff):
-        raise NotFoundError
-    split, at = await split_of(tx, turn), turn.paid_at or tx.now
-    return Receipt(
-        visit=found.head,
-        amount_fen=0,
-        insured_fen=split.total_fen,
-        parts=[PayPart(source, fen) for source, fen in split.parts],
-        lines=await _lines(tx, found, {str(c.id) for c in await paying.covered_by(tx, turn)}),
-        paid_at=at,
-        payer_label=Insurance.payer,
-        number=f"R{china_day(at):%Y%m%d}-{turn.number[-8:]}",
-        settling=turn.state == RoundState.PAID,
-        pdf_url=f"{Urls.round_receipt(str(visit_id), str(round_id))}/paper.pdf",
-        insurance_numbers=await _numbers(tx, turn),
-    )
-
-
-async def _returned(tx: Tx, attempt: Attempt) -> list[Returned]:
-    """What of this payment has gone back, or is going."""
-    mine = [r for r in await refunds.of_visit(tx, attempt.visit_id) if r.attempt_id == attempt.id]
-    return [Returned(r.amount_fen, r.done_at or r.created_at, r.done_at is not None) for r in mine]
-
-
-async def _lines(tx: Tx, found: Seen, ids: set[str]) -> list[Line]:
-    """The lines of a payment as this reader sees them."""
-    rows = (await bill_of(tx, found.visit, found.view))["lines"]
-    return [Line.of(row) for row in rows if row["id"] in ids]
-
-
-@router.get("/payments/{payment_id}/receipt")
-async def receipt(request: Request, payment_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
-    """Paid: how much, to whom, for whom, by whom."""
-    view, _ = await _receipt(world, tx, caller, payment_id)
-    return await show(request, tx, "receipt.html", view)
-
-
-@router.get("/payments/{payment_id}/receipt.pdf")
-async def receipt_paper(
-    payment_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep, paper: Paper = Paper.A5
-) -> Response:
-    """The same on paper: A5, or a roll of the counter's printer."""
-    view, attempt = await _receipt(world, tx, caller, payment_id)
-    return await _printed(view, attempt.channel, attempt.transaction_id or "", paper)
-
-
-async def _printed(view: Receipt, way: str, transaction: str, paper: Paper) -> Response:
-    pdf = await asyncio.to_thread(receipt_pdf, view, way, transaction, paper)
-    headers = {"Content-Disposition": f'inline; filename="{view.number}.pdf"', "Cache-Control": "private, no-store"}
-    return Response(pdf, media_type="application/pdf", headers=headers)
-
-
-@router.get("/visits/{visit_id}/receipts/{round_id}")
-async def round_receipt(
-    request: Request, visit_id: UUID, round_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep
-) -> Response:
-    """The insurance paid all of it, so nobody's payment has a receipt: this is it."""
-    return await show(request, tx, "receipt.html", await _round_receipt(world, tx, caller, visit_id, round_id))
-
-
-@router.get("/visits/{visit_id}/receipts/{round_id}/paper.pdf")
-async def round_receipt_paper(
-    visit_id: UUID, round_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep, paper: Paper = Paper.A5
-) -> Response:
-    """The same on paper."""
-    return await _printed(await _round_receipt(world, tx, caller, visit_id, round_id), "INSURANCE", "", paper)

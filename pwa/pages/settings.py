@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
-from api.deps import PersonCaller, Public, TxDep
+from api.deps import PersonCaller, Public, TxDep, WorldDep, session_token
 from consent.service import contracts
 from people.rules import mask_phone
 from people.service import access, hospitals, patients
 from pwa.answer import ELDER, PERSON, SCALE, THEME, go, keep, people_of, show
+from pwa.pages.reminders import reminders_of
 from pwa.urls import Urls
 from pwa.views import Settings
 
@@ -20,7 +21,13 @@ _STANDING = ("signed", "sealed")
 
 
 @router.get(Urls.settings)
-async def settings(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
+async def settings(
+    request: Request,
+    caller: PersonCaller,
+    tx: TxDep,
+    world: WorldDep,
+    said: Annotated[str, Query(max_length=10)] = "",
+) -> Response:
     """The settings page."""
     me = await patients.by_id(tx, caller.id)
     standing = []
@@ -28,7 +35,8 @@ async def settings(request: Request, caller: PersonCaller, tx: TxDep) -> Respons
         if contract.state in _STANDING:
             hospital = await hospitals.by_id(tx, contract.hospital_id)
             standing.append((str(hospital.id), hospital.name, contract.signed_at))
-    view = Settings(mask_phone(patients.phone_of(tx, me) or ""), standing, await people_of(tx, caller))
+    told = await reminders_of(world, tx, caller, session_token(request) or "", said)
+    view = Settings(mask_phone(patients.phone_of(tx, me) or ""), standing, await people_of(tx, caller), told)
     return await show(request, tx, "settings.html", view)
 
 

@@ -31,5 +31,5 @@ async def visits(
     for visit in found[skip : skip + PAGE]:
         await access.look(tx, caller, reading.subject_of(visit), "list")
     older = f"{Urls.visits}?skip={skip + PAGE}" if len(found) > skip + PAGE else None
-    view = Visits(next(p for p in people if p.id == str(patient.id)), cards, older)
+    view = Visits(next(p for p in people if p.id == str(patient.id)), cards, older, people)
     return await show(request, tx, "visits.html", view, Nav("bill"), private=patient.id != caller.id)

@@ -79,5 +79,9 @@ self.addEventListener('push', (e) => {
 self.addEventListener('notificationclick', (e) => {
   e.notification.close();
   const url = new URL(e.notification.data || '/', location.origin);
-  if (url.origin === location.origin) e.waitUntil(self.clients.openWindow(url.href));
+  if (url.origin !== location.origin) return;
+  e.waitUntil(self.clients.matchAll({ type: 'window' }).then((all) => {
+    const open = all.find((c) => c.url === url.href);
+    return open ? open.focus() : self.clients.openWindow(url.href);
+  }));
 });

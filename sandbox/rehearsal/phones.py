@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -143,7 +144,8 @@ class Phone:
         number = self.card.phone
         await self._ask_code(number)
         kept = (await self.client.get(self.texts, params={"phone": number})).raise_for_status().json()
-        proof = {"phone": number, "code": kept[-1]["params"][0]} | ({"ticket": ticket} if ticket else {})
+        sent = [text["params"][0] for text in kept if re.fullmatch(r"\d{6}", text["params"][0])]  # others are reminders
+        proof = {"phone": number, "code": sent[-1]} | ({"ticket": ticket} if ticket else {})
         answer = await self.client.post("/api/session", json=proof)
         step = answer.raise_for_status().json()
         if step["state"] == "enrol":

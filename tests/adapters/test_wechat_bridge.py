@@ -1,6 +1,5 @@
 """The made-up WeChat's own payment sheet, in a real browser."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +13,12 @@ from payments.ports import MixEnd, TradeState
 from sandbox.keys import SandboxKeys
 from tests.adapters.mix_stand import a_mix_stand
 from tests.adapters.pay_stand import MOTHER, Stand
+from tests.pwa.browser import ARGS, CHROMIUM
 
-CHROMIUM = Path("/usr/bin/chromium")
 PAY = """params => new Promise(done => WeixinJSBridge.invoke("getBrandWCPayRequest", params, done))"""
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
 async def test_the_sheet_asks_before_it_pays(stand: Stand, serving: Any) -> None:
     """A page on another origin calls the bridge: the sheet shows amount and payee; 先不付 cancels, 付款 pays."""
     order = stand.order()
@@ -31,7 +29,7 @@ async def test_the_sheet_asks_before_it_pays(stand: Stand, serving: Any) -> None
         return HTMLResponse(f"<!doctype html><title>bill</title><body><script src='{script}'></script></body>")
 
     async with serving(Starlette(routes=[Route("/", page_of_ours)])) as ours, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         page = await browser.new_page(viewport={"width": 390, "height": 844})
         await page.goto(ours)
         answers = []
@@ -48,7 +46,6 @@ async def test_the_sheet_asks_before_it_pays(stand: Stand, serving: Any) -> None
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
 async def test_the_sheet_names_both_parts(world_keys: SandboxKeys, clock: Any, serving: Any) -> None:
     """Insurance and cash at one press: the sheet says how much of each before anything is taken."""
     async with a_mix_stand(world_keys, clock, serving) as stand:
@@ -60,7 +57,7 @@ async def test_the_sheet_names_both_parts(world_keys: SandboxKeys, clock: Any, s
             return HTMLResponse(f"<!doctype html><title>bill</title><body><script src='{script}'></script></body>")
 
         async with serving(Starlette(routes=[Route("/", page_of_ours)])) as ours, async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
             page = await browser.new_page(viewport={"width": 390, "height": 844})
             await page.goto(ours)
             insured = PAY.replace("getBrandWCPayRequest", "requestMedicalInsurancePay")

@@ -42,7 +42,15 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     """The app on a free loopback port, really through uvicorn and httptools."""
     listening = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle on: 40 ms a call
     listening.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http="httptools", log_level="critical", timeout_graceful_shutdown=30)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=4096,
+        ws_per_message_deflate=False,
+        log_level="critical",
+        timeout_graceful_shutdown=30,
+    )
     server = QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:

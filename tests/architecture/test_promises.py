@@ -7,9 +7,9 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 
-from api.deps import CALLERS, SIGNED_PATHS, signed
+from api.deps import CALLERS, SIGNED_PATHS, live, signed
 from houfu.app import routers
 from houfu.migrate import DOMAIN
 from houfu.states import lifecycles, text
@@ -22,8 +22,16 @@ def routes() -> Iterator[APIRoute]:
     """Every route of the house; those of its router are among its dependencies."""
     for router in routers():
         for route in router.routes:
+            if isinstance(route, APIWebSocketRoute):
+                continue
             assert isinstance(route, APIRoute), f"{route} is no ordinary route"
             yield route
+
+
+def sockets() -> Iterator[APIWebSocketRoute]:
+    """Every WebSocket of the house."""
+    for router in routers():
+        yield from (route for route in router.routes if isinstance(route, APIWebSocketRoute))
 
 
 def callers(dependant: Dependant) -> set[object]:
@@ -39,6 +47,13 @@ def test_every_route_declares_its_caller() -> None:
     found = list(routes())
     assert len(found) > 3
     assert [f"{route.methods} {route.path}" for route in found if not callers(route.dependant)] == []
+
+
+def test_every_socket_declares_its_caller() -> None:
+    """A WebSocket is opened by somebody with a session, whom the one way in finds out (``api.live``)."""
+    found = list(sockets())
+    assert len(found) == 2
+    assert [route.path for route in found if callers(route.dependant) != {live}] == []
 
 
 def test_only_signed_routes_are_spared_the_doorman() -> None:

@@ -35,7 +35,7 @@ from tests.api.conftest import a_hospital
 from tests.api.conftest import serving as run_app
 from tests.consent.conftest import DRAWN, NOW
 from tests.consent.gateway import Gateway
-from tests.pwa.browser import ARGS
+from tests.pwa.browser import ARGS, CHROMIUM
 
 BORN = date(1955, 3, 8)
 PAGE = {"Accept": "text/html"}
@@ -248,7 +248,7 @@ async def test_signed_by_finger_in_the_browser(site: Site, tmp_path: Path) -> No
     """A phone: she scrolls to the end, the server's seconds pass, the button opens, she writes with her finger."""
     shots = Path(os.environ.get("HOUFU_SHOTS", tmp_path))
     async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        browser = await play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         context = await browser.new_context(
             viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, locale="zh-CN",
             service_workers="block", extra_http_headers={"Authorization": f"Bearer {site.token}"},

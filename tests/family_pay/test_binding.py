@@ -43,6 +43,7 @@ from people.rules import (
     Depth,
     Document,
     GrantKind,
+    Proof,
     ProofKind,
     Role,
     Subject,
@@ -362,7 +363,7 @@ async def test_codes_of_a_day_have_an_end(db: Database, mother: Actor) -> None:
 async def test_fourteen_begins_at_midnight_in_china(
     db: Database, hospital: Hospital, meet: Meet, employ: Employ, clock: ManualClock, born: date, last: datetime
 ) -> None:
-    """A second before midnight in China the father stands for her; at midnight she goes alone (29 February: 1 March)."""
+    """A second before midnight in China he stands for her; at midnight she goes alone (29 February: 1 March)."""
     clock.time = last - timedelta(days=30)
     father, child = await meet("P8", "孙立新", "19900000007"), await meet("P9", "孙小满", "")
     desk = await employ(Role.GUIDE)
@@ -401,8 +402,9 @@ async def test_an_adult_who_cannot_act_has_a_guardian_on_paper(
             with pytest.raises(NoPapersError):
                 await bonds.set_guardian(tx, desk, her.id, son.id, Relation.SON, papers)
         with pytest.raises(ForbiddenError):
-            foreign = replace(desk, hospital_id=uuid4())
-            await bonds.set_guardian(tx, foreign, her.id, son.id, Relation.SON, Papers(Document.COURT, True))
+            await bonds.set_guardian(
+                tx, replace(desk, hospital_id=uuid4()), her.id, son.id, Relation.SON, Papers(Document.COURT, True)
+            )
         assert await bonds.guardians_of(tx, her.id) == []
         assert await debtors.debtor_of(tx, her.id, tx.now) == debtors.Debtor(her.id, guardian=False, minor=False)
     async with db.begin() as tx:
@@ -455,7 +457,7 @@ async def test_the_insurer_alone_knows_its_family_accounts(
             [grants.Terms(GrantKind.PAY)],
             bond=new_id(),
             relation="daughter",
-            proof=grants.Proof(ProofKind.DESK),
+            proof=Proof(ProofKind.DESK),
         )
     assert await flows.ask_insurer(db, says_yes, daughter, her.id) is None  # her own number is not proven
     assert asked == []

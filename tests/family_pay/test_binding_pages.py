@@ -82,7 +82,7 @@ async def ask(web: AsyncClient, ward: Ward, who: str, path: str, data: Any = Non
 
 
 async def test_a_slip_of_the_desk_lets_a_relative_carry_the_pass(web: AsyncClient, ward: Ward) -> None:
-    """The cashier prints it with her beside him; the stranger scans, is bound, shows her pass; taken back, shows none."""
+    """Printed with her beside the cashier; a relative scans, is bound, shows her pass; taken back, shows none."""
     form_at, pass_at = f"/desk/visits/{ward.visit}/invite", f"/visits/{ward.visit}/pass"
     assert form_at in (await ask(web, ward, "c.cash", f"/desk/visits/{ward.visit}")).text
     assert (await ask(web, ward, "c.cash", form_at)).status_code == 200
@@ -112,7 +112,7 @@ async def test_a_slip_of_the_desk_lets_a_relative_carry_the_pass(web: AsyncClien
 
 
 async def test_a_program_at_the_desk_does_the_same(web: AsyncClient, ward: Ward) -> None:
-    """By JSON: an invitation, a guardian by paper, reviewed and ended; the bill says who owes; a desk without the right."""
+    """By JSON: an invitation, a guardian by paper, reviewed and ended; the bill says who owes."""
     body = {"patient_number": "P1", "relation": "son", "books": True, "depth": "steps"}
     made = await ask(web, ward, "g.guide", "/api/family/desk-invitations", **body)
     assert (made.status_code, made.json()["path"][:6]) == (201, "/bind/")

@@ -300,6 +300,31 @@ async def test_her_number_is_given_only_by_her(web: AsyncClient, ward: Ward) -> 
         assert await access.telephone_for(tx, ward.actors["neighbour"], subject) is None
 
 
+async def test_an_encounter_nobody_finished_ends_by_itself(ward: Ward) -> None:
+    """Twelve hours after it began, whatever else goes on; the visit ends with its last encounter, and only then."""
+    async with ward.world.db.begin() as tx:
+        hospital, patient = await hospitals.by_id(tx, ward.hospital), ward.actors["mother"].id
+        late = encounters.EncounterFact(
+            "E2", patient, "AMB", "GYNE", None, "normal", None, NOON + timedelta(hours=6), 1
+        )
+        await encounters.start(tx, hospital, late)
+    seen = []
+    for hours in (11, 13, 17, 19, 20):
+        ward.clock.time = NOON + timedelta(hours=hours)
+        async with ward.world.db.begin() as tx:
+            ended = await encounters.end_forgotten(tx)
+            visit = await visit_row(tx, ward)
+            lasts = subject_of(visit).lasts_for(frozenset())
+            seen.append((ended, visit.state, {c: s["going"] for c, s in visit.stages.items()}, lasts))
+    assert seen == [
+        (0, "open", {"": 1, "gynaecology": 1}, True),
+        (1, "open", {"": 0, "gynaecology": 1}, False),
+        (0, "open", {"": 0, "gynaecology": 1}, False),
+        (1, "settled", {"": 0, "gynaecology": 0}, False),
+        (0, "settled", {"": 0, "gynaecology": 0}, False),
+    ]
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["bill", "story"]), st.integers(0, 200)), max_size=30))
 def test_sittings_lose_no_look(looks: list[tuple[str, str, int]]) -> None:
     """Told as sittings, every look is in exactly one, and two of the same viewer at the same page are well apart."""

@@ -17,11 +17,14 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 from httpx import ASGITransport, AsyncClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api import examples, openapi
 from api.deps import COOKIE
 from api.stream import KEEP_ALIVE
 from api.world import Ports, World
+from billing.rules import Money, seen_line, seen_sums, sums_by_category
 from billing.service import lines, paying
 from family_pay.service import messages
 from houfu import wiring
@@ -32,7 +35,7 @@ from kernel.clock import ManualClock
 from payments.ports import CashChannel, CashState, TradeState
 from payments.rules import Till
 from payments.service import attempts
-from people.rules import Actor, ActorKind, Depth, GrantKind, Proof, ProofKind
+from people.rules import Actor, ActorKind, Depth, GrantKind, Proof, ProofKind, View
 from people.service import grants, hospitals, patients, sessions
 from people.service.grants import Terms
 from people.service.patients import PatientFact
@@ -49,10 +52,11 @@ WATCHERS = {
     "results": Terms(GrantKind.WATCH, Depth.RESULTS),
     "knows": Terms(GrantKind.WATCH, Depth.RESULTS, ("gynaecology",)),
 }
+READ = re.compile(r"/|/visits|/api/visits|(/api)?/visits/{visit_id}(/(bill|story|guide|steps|words))?")
 CURIOUS = "results"  # sees most of what is not hidden
 TOMORROW = NOW + timedelta(days=1)
-# They end the session, or answer with nothing but chance.
-LEFT_OUT = {"/logout", "/api/session", "/login/wechat/back"}
+# They end the session, answer with nothing but chance, or do not end (streams are listened to by themselves).
+LEFT_OUT = {"/api/news", "/logout", "/api/session", "/login/wechat/back"}
 # What makes itself anew each time, of one length: positions of feeds and keys of forms.
 OPAQUE = [
     (re.compile(rb"after=[\w-]{22}(?![\w-])"), b"after=@"),
@@ -173,7 +177,7 @@ def probes(day: Day, *, wide: bool) -> Iterator[tuple[str, str, Json]]:
     """Every route with its places filled: with what both worlds know, and with what only one does.
 
     Args:
-        wide: all routes with all methods; else what is read of a visit.
+        wide: all routes with all methods; else what a companion reads all day.
     """
     visit = str(day.visit)
     seen = {
@@ -186,11 +190,14 @@ def probes(day: Day, *, wide: bool) -> Iterator[tuple[str, str, Json]]:
     for route in (r for router in routers() for r in router.routes):
         path: str = getattr(route, "path", "")
         methods = sorted(getattr(route, "methods", None) or ())
-        if not wide and (path.endswith((".pdf", ".png")) or path.startswith(("/desk", "/api/desk"))):
+        if not (wide or READ.fullmatch(path)):
             continue
-        if path in LEFT_OUT or path.startswith(("/static", "/metrics", "/demo")) or path.endswith("/stream"):
-            continue
-        if path == "/api/news" or not (wide or "{visit_id}" in path or path in ("/", "/visits", "/api/visits")):
+        if (
+            path in LEFT_OUT
+            or path.startswith(("/static", "/metrics", "/demo"))
+            or path.endswith("/stream")
+            or path == "/api/news"
+        ):
             continue
         filled = [path]
         for name in re.findall(r"{(\w+)(?::\w+)?}", path):
@@ -341,3 +348,26 @@ async def test_a_hidden_department_leaves_no_trace(
     assert [k for k in with_.told if " knows " in k and with_.told[k] != without.told[k]]
     assert sum(len(e.heard) for e in without.ears.values()) > 40
     assert any(status == 200 and b"RESP" not in body and len(body) > 500 for status, body, _ in without.told.values())
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500), st.integers(0, 500), st.integers(0, 3)), max_size=6)
+)
+def test_how_a_settlement_is_spread_is_not_told(lines_: list[tuple[int, int, int, int]]) -> None:
+    """The insurance spreads what it pays over all lines, hidden ones too: companions read the hospital's own split."""
+    view = View(Depth.RESULTS, frozenset(), pays=False, owner=False)
+    before, after = [], []
+    for fund, account, own, moved in lines_:
+        amount, estimate, more = fund + account + own, (fund, account, own), min(own, moved * 50)
+        before.append(Money("billable", None, amount, fund, account, own, 0, True, estimate))
+        after.append(Money("settled", None, amount, fund + more, account, own - more, 0, True, estimate))
+        names = ("fund_fen", "account_fen", "self_fen")
+        line = {"pile": "done", "executed_at": "x", "estimate": None, "hospital_fen": 0, "category": None}
+        told = dict(zip(names, (fund + more, account, own - more), strict=True))
+        first = line | {"state": "billable"} | dict(zip(names, estimate, strict=True))
+        second = (
+            line | {"state": "settled", "hospital_fen": 3, "estimate": dict(zip(names, estimate, strict=True))} | told
+        )
+        assert seen_line(first, view) == seen_line(second, view)
+    turn = (5, 7)
+    assert seen_sums(sums_by_category(before), view, None) == seen_sums(sums_by_category(after), view, turn)

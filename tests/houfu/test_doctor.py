@@ -1,10 +1,12 @@
-"""The doctor tries the line for faces: its key and certificate are each other's, and will be for a while."""
+"""The doctor tries the lines: the key and certificate for faces, the key for browsers, the templates of reminders."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from houfu import doctor, lines
+from kernel.crypto import load_vault
 from kernel.settings import Settings, load
 from sandbox.keys import SandboxKeys, fresh
 
@@ -56,3 +58,29 @@ def test_a_certificate_ends(keys: SandboxKeys, monkeypatch: pytest.MonkeyPatch) 
     found = said(settings(keys))
     assert found.verdict == "bad"
     assert "more; have WeChat Pay make a new one" in found.found
+
+
+def test_reminders_have_their_templates(tmp_path: Path) -> None:
+    """A kind without a template is named, one that names what is not there is bad; the gateway's address is told."""
+    nothing = [f.what for f in doctor._reminders(load({}))]
+    assert nothing == []
+    load_vault(tmp_path / "keys")
+    some = {"sms_secret_id": "A", "sms_templates": '{"turn": {"id": "1", "params": ["code"]}}', "wechat_appid": "wx"}
+    found = {f.what: f for f in doctor._reminders(load({}, key_file=tmp_path / "keys", **some))}
+    assert found["WeChat templates"].found.startswith("none for: step, turn")
+    assert "turn" not in found["SMS templates"].found
+    assert found["SMS reports"].found.startswith("http://127.0.0.1:8000/api/callbacks/sms/")
+    (bad,) = doctor._reminders(load({}, wechat_templates='{"turn": {"id": "1", "data": {"thing1": "illness"}}}'))
+    assert (bad.verdict, bad.found) == ("bad", "turn: no such field: illness")
+
+
+def test_the_key_of_web_push_is_tried(keys: SandboxKeys) -> None:
+    """Half a setting and somebody else's sort of key are bad; a P-256 key and a contact are well."""
+
+    def said(**over: str) -> str:
+        return next(f for f in doctor._lines(load({}, **over)) if f.what == "Web Push").verdict
+
+    assert said() == "note"
+    assert said(web_push_private_key=keys.vapid) == "bad"
+    assert said(web_push_private_key=keys.wechat_pay.private_key, web_push_contact="mailto:a@b.test") == "bad"
+    assert said(web_push_private_key=keys.vapid, web_push_contact="mailto:a@b.test") == "ok"

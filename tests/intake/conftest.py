@@ -159,13 +159,15 @@ class Hall:
     intake: Intake
     hospital: UUID
     rows: list[Row] = field(default_factory=list)
+    _known: hospitals.Snapshot | None = None
 
     async def say(self, *raw: Json) -> list[Answer]:
         """Statements in one batch."""
         read_ = [read(one) for one in raw]
         items = [one for one in read_ if isinstance(one, Item)]
         assert len(items) == len(raw), [one for one in read_ if isinstance(one, Answer)]
-        return await self.intake.take(await self.known(), items)
+        self._known = self._known or await self.known()  # kept a while by the door, too
+        return await self.intake.take(self._known, items)
 
     async def known(self) -> hospitals.Snapshot:
         """The hospital as the door hands it on."""

@@ -107,6 +107,12 @@ class Stage:
 
     def phone(self, who: str, *, workers: bool = False) -> Page:
         """A phone held by one of them, logged in through WeChat."""
+        page = self.stranger(who, workers=workers)
+        page.goto(self.url(who, "/login/wechat?next=/"))
+        return page
+
+    def stranger(self, who: str, *, workers: bool = False) -> Page:
+        """A phone held by one of them on which nobody has ever logged in here."""
         context = self.browser.new_context(
             viewport={"width": 390, "height": 844},
             locale="zh-CN",
@@ -118,7 +124,6 @@ class Stage:
         self.opened.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
-        page.goto(self.url(who, "/login/wechat?next=/"))
         return page
 
     def desk(self, login: str) -> Page:

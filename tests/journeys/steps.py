@@ -1,10 +1,14 @@
 """What several journeys do alike: find today's visit, read and sign the letter, pay through WeChat."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 from playwright.sync_api import Locator, Page, expect
 
+from houfu.demo import OUTSIDE_FROM
+from sandbox import town
+from sandbox.wechat_account import CODE_URL
 from tests.journeys.camera import scan
 
 VISIT = re.compile(r"/visits/([0-9a-f-]{36})")
@@ -30,9 +34,23 @@ def yuan(fen: int) -> str:
     return f"{fen // 100}.{fen % 100:02}"
 
 
-def scanned(shown: Locator) -> str:
-    """The path a scanned code leads to; which of our addresses it names does not matter to a phone with its own."""
-    return urlsplit(scan(shown)).path
+def scanned(shown: Locator, by: str = "husband") -> str:
+    """The path a scanned code leads to; which of our addresses it names does not matter to a phone with its own.
+
+    A code of the hospital's account is scanned in WeChat, and what the account answers there is tapped.
+
+    Args:
+        by: whose WeChat it is, by the key in the town's list of people.
+    """
+    text = scan(shown)
+    if text.startswith(CODE_URL):
+        openid = next(p["openid"] for p in town.people() if p["key"] == by)
+        wechat = (urlsplit(shown.page.url).port or 0) + OUTSIDE_FROM + town.NAMES.index("wechat")
+        asked = {"openid": openid, "text": text}
+        seen = httpx.post(f"http://127.0.0.1:{wechat}/control/scan", json=asked, trust_env=False, timeout=20).json()
+        (path,) = parse_qs(urlsplit(str(seen["reply"]["url"])).query)["to"]
+        return path
+    return urlsplit(text).path
 
 
 def read_letter(page: Page) -> None:

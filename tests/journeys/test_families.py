@@ -11,8 +11,8 @@ from tests.journeys.steps import VISIT, draw_name, pay_in_wechat, read_letter, s
 pytestmark = pytest.mark.browser
 
 
-def test_the_husband_signs_ahead_and_pays_from_work(stage: Stage) -> None:
-    """She lets him sign and pay; he signs from afar before she leaves home; he pays later, and her phone says so."""
+def test_the_husband_signs_ahead_and_sends_a_pay_link(stage: Stage) -> None:
+    """He signs from afar before she leaves home; his pay link is forwarded to a stranger, who pays; she is told."""
     hospital = stage.hospital
     wife, husband = stage.phone("expectant"), stage.phone("husband")
 
@@ -25,11 +25,18 @@ def test_the_husband_signs_ahead_and_pays_from_work(stage: Stage) -> None:
     wife.locator("[name=depth][value=bill]").check()
     wife.locator("[name=share]").check()
     wife.get_by_role("button", name="做好二维码").click()
-    husband.goto(stage.url("husband", scanned(wife.locator(".qr img"))))
+    path = scanned(wife.locator(".qr img"))
+    # On his own phone it is 扫一扫 of the page, then WeChat's, and a card of the hospital's account to tap.
+    husband.get_by_role("button", name="扫一扫").click()
+    husband.get_by_role("button", name="扫一扫").click()
+    husband.get_by_role("link", name="点开").last.click()
+    expect(husband).to_have_url(stage.url("husband", path))
     expect(husband.locator("main")).to_contain_text("周**")
     expect(husband.locator("main")).to_contain_text("替对方签“看完病再付”")
     husband.get_by_role("button", name="同意").click()
     expect(husband.locator("main")).to_contain_text("能替签")
+    # WeChat has signed the page for its script, and there is nothing to share it by.
+    expect(husband.locator("html")).to_have_attribute("data-unshared", "")
 
     # From work he reads and signs in her name; the pen comes when the server's clock says so, not before.
     husband.goto(stage.url("husband"))
@@ -57,15 +64,39 @@ def test_the_husband_signs_ahead_and_pays_from_work(stage: Stage) -> None:
     owed = hospital.line(hospital.runs["antenatal"]["encounter"])["self_fen"]
     expect(wife.locator("#paybar")).to_contain_text(f"¥{yuan(owed)}")
 
-    # He sees amount and hospital, pays at work, and her open page says so by itself.
+    # He sees amount and hospital, cannot pay today, and sends a link to a colleague.
     expect(husband.locator("#today")).to_contain_text("等您付款")
     husband.locator("#today").get_by_role("link", name="看账单").click()
     husband.get_by_role("link", name=f"去付款 ¥{yuan(owed)}").click()
-    pay_in_wechat(husband, owed)
-    expect(wife.locator("#payment")).to_contain_text("付好了", timeout=15_000)
+    expect(husband.get_by_role("button", name=f"替爱人付 ¥{yuan(owed)}")).to_be_visible()
+    husband.get_by_role("link", name="发链接，请别人付").click()
+    husband.get_by_role("button", name="做好链接").click()
+    sent = scanned(husband.locator(".qr img"))
+
+    # The colleague forwards it to a stranger; both see hospital, amount and a masked name, and the stranger pays.
+    stranger, colleague = stage.stranger("companion"), stage.stranger("son")
+    for phone, who in ((colleague, "son"), (stranger, "companion")):
+        phone.goto(stage.url(who, sent))
+        expect(phone.locator("main")).to_contain_text("周**")
+        expect(phone.locator("main")).to_contain_text(f"¥{yuan(owed)}")
+        for hidden in ("周晓雨", visit, "产", "抽血", "尿", "超声"):
+            assert hidden not in phone.content(), hidden
+    stranger.get_by_role("button", name=f"付 ¥{yuan(owed)}").click()
+    stranger.locator("[data-pay-now]").click()
+    stranger.locator("#wechat-sheet").get_by_role("button", name="付款").click()
+    expect(stranger.locator("main")).to_contain_text("付好了，谢谢您", timeout=15_000)
+    expect(stranger.locator("main")).to_contain_text("收据号")
+
+    # Her open page says so by itself; who gave the link reads it there; whoever else holds it has nothing to pay.
+    expect(wife.locator("#payment")).to_contain_text("收到链接的人", timeout=15_000)
     expect(wife.locator("#paybar")).to_contain_text("都付清了")
+    husband.goto(stage.url("husband", f"/visits/{visit}/links"))
+    expect(husband.locator("main")).to_contain_text("付好了")
+    colleague.get_by_role("button", name=f"付 ¥{yuan(owed)}").click()
+    expect(colleague.locator("main")).to_contain_text("付好了")
+    assert hospital.booked(hospital.runs["antenatal"]["encounter"]) == [owed]
     wife.goto(stage.url("expectant", "/family"))
-    expect(wife.locator("main")).to_contain_text("吴* · 看了要付的钱")
+    expect(wife.locator("main")).to_contain_text("爱人 吴* 看了要付的钱")
 
 
 def test_a_child_with_her_father(stage: Stage) -> None:

@@ -259,6 +259,37 @@ BUGS: Sequence[Bug] = (
         (Change(f"{ROUNDS}:go_back", "or now.busy_fen or", "or"),),
     ),
     Bug(
+        "two presses at once pass a payer's limit",
+        (f"{P}test_limits.py::test_two_places_at_once",),
+        (Change("payments.service.limits:require", "lock=True", "lock=False"),),
+    ),
+    Bug(
+        "what is under way does not count",
+        (f"{P}test_limits.py::test_what_comes_back_can_be_paid_again",),
+        (Change("payments.service.limits:_out", "Attempt.state.in_(PAYABLE)", "Attempt.state.is_(None)"),),
+    ),
+    Bug(
+        "a refund counts before it has arrived",
+        (f"{P}test_limits.py::test_what_comes_back_can_be_paid_again",),
+        (Change("payments.service.limits:_out", "Refund.done_at.is_not(None)", "Refund.created_at.is_not(None)"),),
+    ),
+    Bug(
+        "a link outlives the right of who gave it",
+        (f"{P}test_pay_links.py::test_it_ends",),
+        (
+            Change(
+                "family_pay.service.links:_stands",
+                "return await access.can(tx, Actor(ActorKind.PERSON, link.made_by), Action.PAY, subject_of(visit))",
+                "return True",
+            ),
+        ),
+    ),
+    Bug(
+        "paid for somebody else than was shown",
+        (f"{P}test_limits.py::test_the_sheet_named_somebody_else",),
+        (Change(f"{ATTEMPTS}:_begin", "not in (None, visit.patient_id)", "not in (None, press.seen_patient)"),),
+    ),
+    Bug(
         "a code is charged twice",
         (f"{P}test_captures.py::test_replayed_and_read_twice",),
         (

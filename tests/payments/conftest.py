@@ -398,7 +398,9 @@ async def _moved(world: World, address: str) -> tuple[Key, list[Key]]:
 class _served:
     def __init__(self, world: World, listening: socket.socket) -> None:
         self.app, self.listening = create_app(world), listening
-        config = uvicorn.Config(self.app, http="httptools", log_config=None, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            self.app, http="httptools", ws="websockets-sansio", log_config=None, timeout_graceful_shutdown=2
+        )
         self.server = QuietServer(config)
 
     async def __aenter__(self) -> uvicorn.Server:

@@ -20,7 +20,7 @@ from tests.payments.desk import shown_code, sound
 from tests.payments.test_captures import KIOSK, terminal
 from tests.payments.test_counter_pages import post, visit_of
 from tests.payments.test_pages import read
-from tests.pwa.browser import ARGS
+from tests.pwa.browser import ARGS, CHROMIUM
 from visits.service import passes
 
 
@@ -184,7 +184,7 @@ async def test_in_the_browser(house: House, tmp_path: Path) -> None:
     token = (await machine(house)).headers["Authorization"]
     shots = Path(os.environ.get("HOUFU_SHOTS", tmp_path))
     async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        browser = await play.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         context = await browser.new_context(
             viewport={"width": 1080, "height": 1400}, locale="zh-CN", service_workers="block",
             extra_http_headers={"Authorization": token},

@@ -7,17 +7,23 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
+from houfu.pushes import House as Pushes
 from kernel.errors import ForbiddenError, HoufuError, NotFoundError
 from kernel.ids import new_id
 from kernel.outside import Rejected, Throttled
+from notices.ports import Tell
+from notices.rules.messages import compose
+from notices.rules.reach import Kind
 from payments import flows, rules
 from payments.models import Attempt, Refund
 from payments.service import attempts, rounds
 from people.models import Grant
-from people.rules import Actor, ActorKind
+from people.rules import Actor, ActorKind, Audience
+from people.service import patients
 from tests.consent.conftest import NOW
 from tests.payments.conftest import DAUGHTER, MOTHER, House
 from words import errors
+from words.money import rmb
 
 
 async def test_the_daughter_pays_and_the_hospital_books_it(house: House) -> None:
@@ -37,6 +43,20 @@ async def test_the_daughter_pays_and_the_hospital_books_it(house: House) -> None
     assert house.payments == 1
     assert (await house.ledger())["cash_wechat"] == house.taken == bill.owed
     await house.balanced()
+    await _only_the_mother_is_told(house, bill.visit, attempt, bill.owed)
+
+
+async def _only_the_mother_is_told(house: House, visit: UUID, attempt: UUID, fen: int) -> None:
+    """Who paid needs no message about it; the mother's says who and how much, with a masked name."""
+    tell = Tell(Kind.PAID, visit, house.mother.id, (str(attempt),))
+    async with house.db.begin() as tx:
+        said = await Pushes().still(tx, tell, house.mother.id)
+        assert await Pushes().still(tx, tell, house.daughter.id) is None
+        payer = (await patients.by_id(tx, house.daughter.id)).name_masked
+        told = compose(Kind.PAID, said.slots, said.path, tx.now) if said else None
+        assert {house.mother.id, house.daughter.id} <= set(await Pushes().readers(tx, tell, Audience.PAYERS, None))
+    assert told is not None
+    assert told.body == f"{payer}付了 {rmb(fen)}，您不用再付。"
 
 
 async def test_both_press_at_once(house: House) -> None:

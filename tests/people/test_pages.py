@@ -13,8 +13,8 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
 from api.world import Ports, World
-from houfu import wiring
 from family_pay.service.phone_bindings import SEND_JOB
+from houfu import wiring
 from houfu.app import create_app
 from houfu.tables import JOBS
 from kernel import settings

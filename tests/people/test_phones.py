@@ -1,4 +1,4 @@
-"""Another number, a lost phone, a number the operator gave away: people come back by proof, and nobody else comes in."""
+"""Another number, a lost phone, a number given away: people come back by proof, and nobody else comes in."""
 
 import asyncio
 from datetime import timedelta
@@ -196,8 +196,8 @@ async def test_at_the_desk_two_pairs_of_eyes_change_a_number(
                 await phones.answer_at_desk(tx, nobody, made.id, confirmed=True)
         with pytest.raises(OwnChangeError):
             await phones.answer_at_desk(tx, first, made.id, confirmed=True)
+        foreign = Actor(ActorKind.STAFF, second.id, uuid4(), Role.COUNTER)
         with pytest.raises(NotFoundError):
-            foreign = Actor(ActorKind.STAFF, second.id, uuid4(), Role.COUNTER)
             await phones.answer_at_desk(tx, foreign, made.id, confirmed=True)
         with pytest.raises(ChangeWaitsError):
             await phones.ask_at_desk(tx, second, mother, NEW, Document.ID_CARD)

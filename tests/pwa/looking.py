@@ -41,7 +41,18 @@ TURN = """(type) => {
   const root = document.documentElement.classList;
   for (const x of [...root]) if (/^s\\d+$/.test(x)) root.replace(x, type);
 }"""
+# Which elements are shown, as one number: what axe reads beyond colours and sizes can only change with it. Pictures
+# that readers are not told of do not count.
+SHOWN = """() => {
+  let hash = 0;
+  for (const e of document.querySelectorAll(':not([aria-hidden=true],[aria-hidden=true] *)'))
+    hash = (hash * 31 + (e.getClientRects().length && getComputedStyle(e).visibility !== 'hidden' ? 2 : 1)) | 0;
+  return hash;
+}"""
 EVERYTHING = ""
+SIZES = """runOnly: {type: 'rule', values:
+  ['color-contrast', 'link-in-text-block', 'scrollable-region-focusable', 'target-size', 'css-orientation-lock']}"""
+"""All that larger type can change as long as the same elements are shown: ``test_size_is_a_class`` holds the rest."""
 COLOURS = "runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}"
 """All that night can change: ``test_pages_ordinary`` sees to it that the style sheets change nothing else."""
 WIDE_FROM = 1000
@@ -73,10 +84,13 @@ def _looked_at(page: Page, base: str, names: list[str], modes: tuple[Mode, ...])
     _listen(page, said)
     for name in names:
         page.goto(f"{base}/{name}{modes[0].query}")
+        shown = page.evaluate(SHOWN)
         for mode in modes:
+            rules = EVERYTHING
             if mode is not modes[0]:
                 turned(page, mode)
-            found = [*_seen(page, COLOURS if mode.dark else EVERYTHING), *said]
+                rules = COLOURS if mode.dark else SIZES if page.evaluate(SHOWN) == shown else EVERYTHING
+            found = [*_seen(page, rules), *said]
             if found:
                 bad[f"{name} ({mode.name})"] = found
             said.clear()

@@ -3,9 +3,9 @@
 import re
 
 from kernel.clock import wall_clock
-from pwa.preview import PHONE, draw
+from pwa.preview import draw
 from pwa.render import Prefs, renderer
-from pwa.samples import samples
+from pwa.samples import PHONE, samples
 
 # The staff's own screens, a screen without a telephone, and the stage.
 ELSEWHERE = ("desk", "kiosk", "stage", "to_stage")

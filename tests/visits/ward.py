@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from kernel.clock import ManualClock
 from kernel.db import Tx
 from kernel.ids import derive
 from people.rules import Actor, ActorKind, Depth
-from people.service import hospitals, patients, sessions
+from people.service import grants, hospitals, patients, sessions
 from people.service.hospitals import Hospital
 from people.service.patients import PatientFact
 from visits.service import encounters, orders, reading
@@ -63,6 +63,7 @@ class Ward:
     tokens: dict[str, str] = field(default_factory=dict)
     orders: dict[str, UUID] = field(default_factory=dict)
     charges: dict[str, UUID] = field(default_factory=dict)
+    day: int = 1
 
     async def perform(self, name: str) -> None:
         """The department says that it was done."""
@@ -99,6 +100,20 @@ async def open_ward(database_url: str, folder: Path, document: dict[str, Any]) -
         yield ward
 
 
+async def next_day(ward: Ward) -> None:
+    """Another day at the same hour: the mother comes again, with the same orders, whoever she had let in."""
+    ward.day += 1
+    ward.clock.time = NOON + timedelta(days=ward.day - 1)
+    async with ward.world.db.begin() as tx:
+        if not await grants.of_relative(tx, ward.actors["daughter"].id):
+            await _bonds(tx, ward)
+    async with ward.world.db.begin() as tx:
+        await _visit(tx, ward, await hospitals.by_id(tx, ward.hospital))
+        person = await patients.by_id(tx, ward.actors["mother"].id)
+        ward.tokens["mother"] = (await sessions.begin(tx, person)).token
+        ward.tokens["g.guide"] = (await sessions.begin_staff(tx, ward.actors["g.guide"].id)).token
+
+
 async def _people(tx: Tx, ward: Ward) -> None:
     for name, fact in PEOPLE.items():
         person = await patients.known(tx, ward.hospital, fact)
@@ -126,21 +141,22 @@ async def _bonds(tx: Tx, ward: Ward) -> None:
 
 async def _visit(tx: Tx, ward: Ward, hospital: Hospital) -> None:
     mother = ward.actors["mother"].id
-    started = EncounterFact("E1", mother, "AMB", "CARD", "周明远", "normal", "employee", tx.now, 1)
+    encounter_no = f"E{ward.day}"
+    started = EncounterFact(encounter_no, mother, "AMB", "CARD", "周明远", "normal", "employee", tx.now, 1)
     visit = await encounters.start(tx, hospital, started)
     visit.mode = "DEFERRED"
     ward.visit = visit.id
     for n, (name, (department, kind, preparation, fen)) in enumerate(ORDERS.items(), 1):
         category = "gynaecology" if name == "gyn" else None
-        encounter = encounters.encounter_id(hospital.id, "E1")
-        fact = OrderFact(
-            f"O{n}", encounter, kind, f"{name}项目", department, None, preparation, None, category, "周明远", tx.now, n
-        )
+        number = n if ward.day == 1 else f"{ward.day}-{n}"
+        encounter = encounters.encounter_id(hospital.id, encounter_no)
+        told = (None, preparation, None, category, "周明远", tx.now, n)
+        fact = OrderFact(f"O{number}", encounter, kind, f"{name}项目", department, *told)
         order = await orders.place(tx, hospital, visit, fact)
         fund = fen // 2
-        charge = ChargeFact(f"C{n}", order.id, "X", f"{name}费", "1", fen, fen, fund, 0, fen - fund, "A", tx.now)
+        charge = ChargeFact(f"C{number}", order.id, "X", f"{name}费", "1", fen, fen, fund, 0, fen - fund, "A", tx.now)
         await lines.record(tx, hospital, visit, charge)
-        ward.orders[name], ward.charges[name] = order.id, lines.charge_id(hospital.id, f"C{n}")
+        ward.orders[name], ward.charges[name] = order.id, lines.charge_id(hospital.id, f"C{number}")
 
 
 async def visit_row(tx: Tx, ward: Ward) -> encounters.Visit:

@@ -285,12 +285,12 @@ async def _over(tx: Tx, hospital: Hospital, visit: Visit, encounter: Encounter, 
     visit.stages = over(visit.stages, encounter.category, at)
     tx.ring(ViewsChanged(visit.patient_id))  # for whom may not know what still goes on, this was the end
     if visit.state == VisitState.OPEN and not any(stage["going"] for stage in visit.stages.values()):
-        await _end(tx, hospital, visit, encounter.category, at)
+        await end(tx, hospital, visit, at, encounter.category)
     else:
         await announce(tx, visit, encounter.category)
 
 
-async def _end(tx: Tx, hospital: Hospital, visit: Visit, category: str | None, at: datetime) -> None:
+async def end(tx: Tx, hospital: Hospital, visit: Visit, at: datetime, category: str | None = None) -> None:
     """The visit's day is over: from here the time to pay runs."""
     VISIT.move(VisitState(visit.state), VisitState.ENDED)
     visit.state, visit.ended_at = VisitState.ENDED, at

@@ -8,8 +8,9 @@ from sqlalchemy import select
 
 from kernel.db import Tx
 from notices.models import Feed as Feed
-from notices.models import FeedRow
+from notices.models import FeedRow, PushFact
 from notices.rules import Row
+from notices.rules.reach import fact_of
 from people.rules import Audience
 
 READ_AT_MOST = 500
@@ -72,6 +73,21 @@ async def append(
         )
     )
     tx.ring(row)
+    fact = fact_of(row)
+    if fact is not None:
+        tx.write(
+            PushFact(
+                subject=subject,
+                seq=row.seq,
+                patient_id=feed.patient_id,
+                kind=fact.kind,
+                key=fact.key,
+                ref=fact.ref,
+                audience=int(fact.audience),
+                category=fact.category,
+                at=row.at,
+            )
+        )
     return row
 
 

@@ -1,5 +1,6 @@
 """The desk beside a patient without a phone: a slip for her relative, who stands for whom, another number."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -14,9 +15,12 @@ from api.deps import COOKIE
 from houfu.app import create_app
 from kernel.outside import Unknown
 from notices.ports import SmsReceipt
+from notices.service import since
 from payments.ports import Insured
+from people.events import PhoneChanged
 from people.service import patients
 from sandbox.his.catalogue import HOSPITAL_FILE
+from tests.family_pay.test_companion import listening
 from tests.visits.ward import BASE, Ward, open_ward
 
 
@@ -184,3 +188,30 @@ async def test_the_family_page_says_what_the_insurer_says(web: AsyncClient, ward
     assert "医保没有说" in (await ask(web, ward, "daughter", "/family")).text
     again = await ask(web, ward, "daughter", "/api/family/insurance-accounts", **about)
     assert (again.status_code, again.json()["code"]) == (429, "asked_just_now")
+
+
+async def test_a_lost_phone_hears_no_more(web: AsyncClient, ward: Ward, gateway: Gateway) -> None:
+    """A page is open on the lost phone: its stream ends within a second, and what happens then does not reach it."""
+    async with listening(ward, "mother") as heard:
+        assert (await ask(web, ward, "mother", "/settings/lost", {})).headers["location"] == "/settings"
+        async with asyncio.timeout(1):
+            while heard[-1:] != [b""]:
+                await asyncio.sleep(0.005)
+        await ward.perform("blood")
+        await asyncio.sleep(0.05)
+    assert b"".join(heard) == b""
+    assert (await ask(web, ward, "mother", f"/api/visits/{ward.visit}")).status_code == 401
+
+
+async def test_the_family_is_told_of_another_number(ward: Ward) -> None:
+    """She, who pays, who watches and whom she may act for are told, masked; nobody else, and no number is said."""
+    async with ward.world.db.begin() as tx:
+        await tx.emit(PhoneChanged(ward.actors["mother"].id))
+    async with ward.world.db.begin() as tx:
+        for who, told in (("mother", 1), ("daughter", 1), ("neighbour", 1), ("stranger", 0)):
+            try:
+                rows = [r.payload["family"] for r in await since(tx, ward.actors[who].id, 0)]
+            except LookupError:
+                rows = []
+            news = [r for r in rows if r["what"] == "phone"]
+            assert news == [{"what": "phone", "bond": "", "relation": "", "who": "朱**"}] * told, who

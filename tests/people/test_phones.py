@@ -104,6 +104,10 @@ async def test_what_was_pending_on_the_old_number_opens_nothing(db: Database, ho
         await flows.log_in(db, OLD, pending.last())
     with pytest.raises(sessions.LoginExpiredError):
         await flows.choose(db, step.ticket, mother)
+    async with db.begin() as tx:  # whose last step had looked her up a moment before the change
+        ticket, person = sessions.open_ticket(tx.vault, step.ticket, tx.now), await patients.by_id(tx, mother)
+        with pytest.raises(sessions.LoginExpiredError):
+            await sessions.enter(tx, ticket, person)
     again = await proved(db, OLD)  # her husband's alone now
     assert isinstance(again, LoggedIn)
     assert again.actor.id != mother

@@ -116,6 +116,7 @@ def hospital() -> Iterator[tuple[str, Hospital]]:
             show = Show("v1", NOW, surface, may_act=True, may_pay=True, may_ask=surface == "bill")  # type: ignore[arg-type]
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")  # how else would its end be seen: it has no length
             self.end_headers()
             self.wfile.write(b": hello\n\n")
             self.wfile.flush()

@@ -1,8 +1,6 @@
 """How families speak of each other, and the few sentences of binding that pages and messages share."""
 
-from datetime import date, datetime
-
-from kernel.clock import china_day
+from datetime import date
 
 RELATIONS = {
     "daughter": "女儿",
@@ -49,9 +47,9 @@ def label(code: str, sex: str | None) -> str:
     return {"spouse": "爱人", "sibling": "兄弟姐妹", "friend": "朋友"}.get(code, SOMEBODY)
 
 
-def proven(how: str, at: datetime) -> str:
+def proven(how: str, day: date) -> str:
     """How and on which day a bond was proven."""
-    return f"{china_day(at):%Y年%-m月%-d日}，{how}" if how else ""
+    return f"{day:%Y年%-m月%-d日}，{how}" if how else ""
 
 
 def lasts(last: date) -> str:

@@ -52,7 +52,7 @@ async def _paper(tx: Tx, grant: Grant) -> str:
     seen_by = await staff.name_of(tx, grant.proven_by) if grant.proven_by else ""
     how = DOCUMENTS.get(grant.document or "", PROOFS.get(grant.proof, ""))
     until = [family_words.lasts(china_day(grant.until - timedelta(days=1)))] if grant.until else []
-    return " · ".join(x for x in (family_words.proven(how, grant.created_at), seen_by, *until) if x)
+    return " · ".join(x for x in (family_words.proven(how, china_day(grant.created_at)), seen_by, *until) if x)
 
 
 async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, phone: str = "") -> DeskVisit:

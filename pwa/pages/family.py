@@ -18,6 +18,7 @@ from family_pay import flows
 from family_pay.rules import EmptyOfferError, InviteUsedError, Offer, Relation
 from family_pay.service import bonds, insurer, invitations
 from family_pay.service.invitations import Offered
+from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from notices.service import telling
@@ -75,7 +76,7 @@ def _card(rights: list[Grant], who: str, relation: str, categories: Iterable[str
         ),
         scope=first.visit_id is not None,
         books=any(g.kind == GrantKind.BOOK for g in rights),
-        proof=words.proven(PROOFS.get(first.proof, ""), first.created_at),
+        proof=words.proven(PROOFS.get(first.proof, ""), china_day(first.created_at)),
     )
 
 

@@ -6,12 +6,10 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from httpx import ASGITransport, AsyncClient, Response
+from httpx import ASGITransport, AsyncClient
 
-from api.deps import COOKIE
 from houfu.app import create_app
 from kernel.outside import Unknown
 from notices.ports import SmsReceipt
@@ -20,7 +18,7 @@ from payments.ports import Insured
 from people.events import PhoneChanged
 from people.service import patients
 from sandbox.his.catalogue import HOSPITAL_FILE
-from tests.family_pay.test_companion import listening
+from tests.family_pay.test_companion import ask, listening
 from tests.visits.ward import BASE, Ward, open_ward
 
 
@@ -74,15 +72,6 @@ async def ward(database_url: str, tmp_path: Path, gateway: Gateway, line: Insure
 async def web(ward: Ward) -> AsyncIterator[AsyncClient]:
     async with AsyncClient(transport=ASGITransport(create_app(ward.world)), base_url=BASE) as client:
         yield client
-
-
-async def ask(web: AsyncClient, ward: Ward, who: str, path: str, data: Any = None, **json_: Any) -> Response:
-    """A page or, with data, a form; with more, a program's question."""
-    head = {"Cookie": f"{COOKIE}={ward.tokens[who]}", "Origin": BASE}
-    if json_:
-        return await web.post(path, json=json_, headers=head)
-    head |= {} if path.startswith("/api/") else {"Accept": "text/html"}
-    return await (web.get(path, headers=head) if data is None else web.post(path, data=data, headers=head))
 
 
 async def test_a_slip_of_the_desk_lets_a_relative_carry_the_pass(web: AsyncClient, ward: Ward) -> None:

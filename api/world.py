@@ -17,10 +17,11 @@ from kernel.db import Database, Tx
 from kernel.jobs import Queue
 from kernel.settings import Settings
 from notices.ports import Lines, Sms
-from payments.ports import CashPay, InsuranceCenter, MedInsMix
+from payments.ports import CashPay, FamilyAccounts, InsuranceCenter, MedInsMix
 from payments.ports.statements import InsuranceStatements
 from people.ports import WeChatAccount, WeChatDesk, WeChatIdentity
 from people.rules import Actor
+from visits.flows.booking import Slots
 
 
 class HisClients(Protocol):
@@ -44,6 +45,7 @@ class Ports:
     mix: MedInsMix | None = None
     insurance: InsuranceCenter | None = None
     insurance_books: InsuranceStatements | None = None
+    family_accounts: FamilyAccounts | None = None
     sms: Sms | None = None
     timestamps: Timestamps | None = None
     signer: DocumentSigner | None = None
@@ -70,6 +72,7 @@ class World:
     who: Who
     look: Look
     metrics: Metrics
+    slots: Slots
     revision: str | None = None
     error_page: ErrorPage | None = None
     extras: dict[str, Any] = field(default_factory=dict)

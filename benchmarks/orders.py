@@ -34,7 +34,9 @@ def speed() -> Iterable[Figure]:
             plan(task)
             took.append(1000 * (time.process_time() - began))
         note = f"p50 {percentile(took, 0.5):.1f} ms, {many} patients, processor time"
-        yield Figure(f"order.{stops}.p99", f"a plan of {stops} stops, p99", percentile(took, 0.99), "ms", goal, note=note)
+        yield Figure(
+            f"order.{stops}.p99", f"a plan of {stops} stops, p99", percentile(took, 0.99), "ms", goal, note=note
+        )
 
 
 def rules(plans: int) -> Iterable[Figure]:

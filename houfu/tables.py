@@ -10,15 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+from api.routes.binding import binding_sender
 from api.world import World
 from billing.events import PaidChargeReversed
 from billing.rules import NotCarriedError
-from billing.service import creditor, reacting
+from billing.service import creditor, reacting, registration
 from billing.service import refunds as refund_requests
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
 from consent.service.contracts import SEAL_JOB
+from family_pay import flows as family_pay
 from family_pay.service import asking, bonds
+from family_pay.service.phone_bindings import SEND_JOB
 from guide.service import ordering
 from houfu.audit import CHECKS, audit
 from houfu.pushes import House
@@ -30,7 +33,7 @@ from notices.service import recording, telling
 from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
-from people.events import WeChatMessageReported
+from people.events import PhoneChanged, WeChatMessageReported
 from people.service import access, wechat_account
 from visits.events import (
     HisAnswered,
@@ -43,7 +46,7 @@ from visits.events import (
     VisitSettled,
     VisitUnmarked,
 )
-from visits.flows import deliver_calls
+from visits.flows import booking, deliver_calls
 from visits.rules import ModeChange
 from visits.service import encounters
 
@@ -78,6 +81,7 @@ SUBSCRIBERS: Subscribers = {
     VisitEnded: [bonds.visit_moved, reacting.visit_ended, asking.visit_ended],
     VisitReopened: [bonds.visit_moved],
     VisitSettled: [bonds.visit_settled, asking.visit_settled],
+    PhoneChanged: [bonds.phone_changed],
 }
 
 SILENT: frozenset[str] = frozenset(
@@ -86,7 +90,15 @@ SILENT: frozenset[str] = frozenset(
         "AttemptPaid",
         "AttemptSettled",
         "MoneyReturned",
+        "BookingArrived",
+        "BookingCancelled",
+        "BookingMade",
+        "BookingMissed",
+        "BookingMoved",
+        "BookingRefused",
+        "BookingRequeued",
         "ChargeBecameBillable",
+        "ClinicCalledOff",
         "ContractSealed",
         "DisputeAnswered",
         "LineDisputed",
@@ -198,6 +210,15 @@ async def _deliver_calls(world: World) -> None:
     await deliver_calls(world.db, world.ports.his)
 
 
+async def _bookings(world: World) -> None:
+    async with world.db.begin() as tx:
+        late = await registration.due_back(tx)
+    for booking_id in late:
+        async with world.db.begin() as tx:
+            await registration.give_back(tx, booking_id)
+    await booking.look_after(world.db, world.ports.his, world.slots)
+
+
 async def _parked(world: World) -> None:
     await sweep_parked(world.db)
 
@@ -223,7 +244,11 @@ async def _advise(world: World) -> None:
         await ordering.sweep(tx)
 
 
-JOBS: Mapping[str, Job] = {SEAL_JOB: _seal}
+async def _phone_code(world: World, request_id: str) -> None:
+    await family_pay.send_phone_code(world.db, binding_sender(world), UUID(request_id))
+
+
+JOBS: Mapping[str, Job] = {SEAL_JOB: _seal, SEND_JOB: _phone_code}
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +284,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("people.looks", 3600, _forget_looks),
     Sweep("visits.his", 1, _deliver_calls, woken=True),
     Sweep("guide.advice", 10, _advise),
+    Sweep("visits.bookings", 2, _bookings),
     Sweep("intake.parked", 5, _parked),
     Sweep("houfu.audit", 300, _audit),
 )

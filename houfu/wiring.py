@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from api import sees
 from api.hub import Hub
@@ -25,8 +26,9 @@ from kernel.settings import Settings, SettingsError
 from notices.rules import Row
 from notices.service import telling
 from people.rules import NOTHING, Actor, View
-from people.service import sessions
+from people.service import hospitals, sessions
 from people.service.access import view_of
+from visits.flows.booking import Slots
 from visits.service.subjects import subject_of_visit
 
 log = structlog.get_logger()
@@ -54,16 +56,18 @@ def build(settings: Settings, *, clock: Clock | None = None, ports: Ports | None
     queue = Queue(settings.database_url, tables.JOBS, watch=metrics.job)
     engine = connect(settings.database_url, pool_size=settings.database_pool)
     db = Database(engine, vault, clock, tables.SUBSCRIBERS, queue, hub.announce)
+    laid = ports or lines.lay(settings, db)
     world = World(
         settings=settings,
         db=db,
         intake=Intake(db),
         queue=queue,
         hub=hub,
-        ports=ports or lines.lay(settings, db),
+        ports=laid,
         who=sessions.caller_of,
         look=look,
         metrics=metrics,
+        slots=Slots(laid.his),
         revision=migrate.head(),
         error_page=_error_page(),
     )
@@ -80,6 +84,9 @@ async def running(world: World) -> AsyncIterator[World]:
         await lines.open_lines(world.ports, stack)
         relay = PostgresRelay(url, world.hub)
         world.hub.connect(world.db, relay)
+        with suppress(DBAPIError):  # a number on every page, also the first; without a database there is no page anyway
+            async with world.db.begin() as tx:
+                world.extras["helplines"] = await hospitals.helplines(tx)
         tasks = [asyncio.create_task(relay.run(), name="relay"), asyncio.create_task(world.hub.run(), name="hub")]
         tasks.append(asyncio.create_task(_say_who_watches(world), name="presence"))
         try:

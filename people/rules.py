@@ -18,6 +18,7 @@ class GrantKind(StrEnum):
     PAY = "pay"  # sees amount and hospital, may pay (亲情付)
     WATCH = "watch"  # follows the visit (云伴诊), to a depth
     SIGN = "sign"  # may sign the letter ahead for the patient
+    BOOK = "book"  # may book for the patient and carry the visit pass (an elder without a phone)
     GUARD = "guard"  # stands for somebody who cannot act: everything, and the debt
 
 
@@ -39,6 +40,58 @@ GRANT = Lifecycle[GrantState](
 )
 
 
+class ProofKind(StrEnum):
+    """How it was proven that a relative may be bound to a patient."""
+
+    INVITATION = "invitation"  # the patient's own QR or link
+    SPOKEN = "spoken"  # the patient's own code, read out
+    PHONE = "phone"  # name and ID number known, and a code that came to the patient's phone
+    DESK = "desk"  # a member of staff with the patient, or the papers, before them
+    HIS = "his"  # the hospital's record
+
+
+class Document(StrEnum):
+    """A paper that was seen at a desk."""
+
+    ID_CARD = "id_card"
+    HOUSEHOLD = "household"  # 户口本
+    BIRTH = "birth"  # 出生医学证明
+    DISABILITY = "disability"  # 残疾人证
+    MEDICAL = "medical"  # 病情证明
+    COURT = "court"  # 法院判决
+    COMMITTEE = "committee"  # 居委会, 村委会, 民政部门
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How, by which member of staff, by which paper."""
+
+    how: ProofKind
+    by: UUID | None = None
+    document: Document | None = None
+
+
+class PhoneChangeState(StrEnum):
+    """A change of number at a desk waits for a second member of staff."""
+
+    ASKED = "asked"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+PHONE_CHANGE = Lifecycle[PhoneChangeState](
+    "Phone change",
+    {
+        (None, PhoneChangeState.ASKED): "PhoneChangeAsked",
+        (None, PhoneChangeState.DONE): "PhoneChanged",
+        (PhoneChangeState.ASKED, PhoneChangeState.DONE): "PhoneChanged",
+        (PhoneChangeState.ASKED, PhoneChangeState.REFUSED): "PhoneChangeRefused",
+    },
+)
+SILENCE = timedelta(days=90)
+"""How long a number may go unproven: after that operators give a number that was given up to somebody else."""
+
+
 class Depth(IntEnum):
     """How much of a visit a viewer sees; each level includes those before."""
 
@@ -57,6 +110,14 @@ class Audience(IntEnum):
     RESULTS = 3
     PATIENT = 4  # the patient and her guardian only
     PAYERS = 5  # the patient's side and whoever may pay
+
+
+class MissedCall(StrEnum):
+    """What a hospital does with somebody whose number was called in vain (过号)."""
+
+    REPORT = "report"  # at the guide desk, then behind the next few
+    KIOSK = "kiosk"  # at a machine in the hall, then behind the next few
+    AGAIN = "book_again"  # the number is gone; another is booked
 
 
 class ChoiceKind(StrEnum):
@@ -132,6 +193,12 @@ class HospitalSettings:
     read_seconds_min: int = 10
     registration_free_days: int = 3
     registration_upfront: bool = False
+    booking_days_ahead: int = 7
+    booking_most_open: int = 3
+    booking_cancel_hours: int = 2
+    booking_pay_minutes: int = 30
+    missed_call: MissedCall = MissedCall.REPORT
+    missed_call_behind: int = 3
     minimum_age: int = 14
     zero_threshold: bool = False
     call_after_days: int = 7
@@ -309,6 +376,8 @@ class Action(StrEnum):
     SEND_WORD = "send_word"
     ASK_FAMILY = "ask_family"
     SIGN = "sign"
+    BOOK = "book"
+    REQUEUE = "requeue"
     WITHDRAW = "withdraw"
     SHARE = "share"
     READ_LOOKS = "read_looks"
@@ -324,13 +393,14 @@ class Action(StrEnum):
 
 _DEPTHS = {Action.SEE_STEPS: Depth.STEPS, Action.SEE_BILL: Depth.BILL, Action.SEE_RESULTS: Depth.RESULTS}
 _OWNERS = frozenset(
-    {Action.SHOW_PASS, Action.ABANDON, Action.DISPUTE, Action.LEAVE, Action.ASK_FAMILY, Action.WITHDRAW, Action.SHARE,
+    {Action.ABANDON, Action.DISPUTE, Action.LEAVE, Action.ASK_FAMILY, Action.WITHDRAW, Action.SHARE,
      Action.READ_LOOKS, Action.ASK_REFUND}
 )  # fmt: skip
 _ROLES: dict[Action, frozenset[Role]] = {
     Action.SHOW_PASS: frozenset({Role.COUNTER, Role.GUIDE}),
     Action.ABANDON: frozenset({Role.DESK, Role.DOCTOR}),
     Action.CHECK_IN: frozenset({Role.DESK, Role.GUIDE}),
+    Action.REQUEUE: frozenset({Role.DESK, Role.GUIDE, Role.DOCTOR}),
     Action.CONFIRM: frozenset({Role.DESK, Role.DOCTOR}),
     Action.TAKE_PAYMENT: frozenset({Role.COUNTER}),
     Action.COUNTERSIGN: frozenset({Role.DOCTOR}),
@@ -342,13 +412,14 @@ _ROLES: dict[Action, frozenset[Role]] = {
 ROLES_WITH_VIEW = frozenset({Role.DOCTOR, Role.DESK, Role.COUNTER, Role.GUIDE, Role.FINANCE})
 
 
-def may(action: Action, view: View, *, role: Role | None = None, signs: bool = False) -> bool:
+def may(action: Action, view: View, *, role: Role | None = None, signs: bool = False, books: bool = False) -> bool:
     """The one policy: whether a caller with this view may do this.
 
     Args:
         view: what the caller sees of the visit (``OWNER`` for a patient's own affairs outside a visit).
         role: of a member of staff.
         signs: whether the patient let this relative sign ahead.
+        books: whether she let them book for her and carry her pass.
     """
     if view.staff:
         if action is Action.SEE_TOTAL or action in (Action.SEE_STEPS, Action.SEE_BILL):
@@ -362,6 +433,8 @@ def may(action: Action, view: View, *, role: Role | None = None, signs: bool = F
         return view.pays or view.owner
     if action is Action.SIGN:
         return view.owner or signs
+    if action in (Action.BOOK, Action.SHOW_PASS):
+        return view.owner or books
     return view.owner and action in _OWNERS
 
 

@@ -1,5 +1,7 @@
 """Where each page lives; the one list that templates and routes share."""
 
+from urllib.parse import quote
+
 from api.doors import DOOR
 
 
@@ -15,6 +17,11 @@ class Urls:
     family = "/family"
     invite = "/family/invite"
     bind_code = "/bind"
+    bind_phone = "/bind/phone"
+    phone = "/settings/phone"
+    phone_codes = "/settings/phone/codes"
+    lost = "/settings/lost"
+    desk_phones = "/desk/phones"
     login_who = "/login/who"
     login_enrol = "/login/enrol"
     login_wechat = "/login/wechat"
@@ -25,6 +32,9 @@ class Urls:
     reminders_test = "/settings/reminders/test"
     caller = "/caller"
     person = "/person"
+    book = "/book"
+    bookings = "/bookings"
+    desk_bookings = "/desk/bookings"
     desk = "/desk"
     desk_login = "/desk/login"
     desk_scan = "/desk/scan"
@@ -42,6 +52,32 @@ class Urls:
     kiosk_code = "/kiosk/code"
     demo = "/demo"
     door = DOOR
+
+    @staticmethod
+    def book_times(hospital: str, department: str, day: object = "") -> str:
+        """The free times of a department, on one day."""
+        return f"/book/{hospital}/{department}" + (f"?day={day}" if day else "")
+
+    @staticmethod
+    def book_confirm(hospital: str, department: str, day: object, slot: str, patient: str = "") -> str:
+        """Look at one time before it is booked; ``patient``: for somebody else."""
+        who = f"&for={patient}" if patient else ""
+        return f"/book/{hospital}/{department}/confirm?day={day}&slot={quote(slot, safe='')}{who}"
+
+    @staticmethod
+    def booking(booking: str) -> str:
+        """One booking, whatever became of it."""
+        return f"/bookings/{booking}"
+
+    @staticmethod
+    def booking_cancel(booking: str) -> str:
+        """Cancel it: what that means, and (POST) do it."""
+        return f"/bookings/{booking}/cancel"
+
+    @staticmethod
+    def desk_requeue(booking: str) -> str:
+        """Put somebody whose call was missed back into the queue (POST)."""
+        return f"/desk/bookings/{booking}/requeue"
 
     @staticmethod
     def bill(visit: str) -> str:
@@ -82,6 +118,46 @@ class Urls:
     def desk_visit(visit: str) -> str:
         """One patient at the desk: what can be done for her here."""
         return f"/desk/visits/{visit}"
+
+    @staticmethod
+    def desk_invite(visit: str) -> str:
+        """The desk offers for a patient without a phone."""
+        return f"/desk/visits/{visit}/invite"
+
+    @staticmethod
+    def desk_phone_ask(visit: str) -> str:
+        """The patient has another number (GET asks for it, POST hands it to a colleague)."""
+        return f"/desk/visits/{visit}/phone"
+
+    @staticmethod
+    def desk_phone_codes(visit: str) -> str:
+        """A code to the patient's new phone (POST)."""
+        return f"/desk/visits/{visit}/phone/codes"
+
+    @staticmethod
+    def desk_phone(change: str) -> str:
+        """Confirm or refuse a change of number (POST ``do``)."""
+        return f"/desk/phones/{change}"
+
+    @staticmethod
+    def end_guardian(visit: str, grant: str) -> str:
+        """End a guardianship at the desk."""
+        return f"/desk/visits/{visit}/guardian/{grant}/end"
+
+    @staticmethod
+    def bind_phone_code(request: str) -> str:
+        """The code on the patient's phone."""
+        return f"/bind/phone/{request}"
+
+    @staticmethod
+    def bind_phone_yes(request: str) -> str:
+        """Yes, it is her (POST)."""
+        return f"/bind/phone/{request}/yes"
+
+    @staticmethod
+    def ask_insurer(bond: str) -> str:
+        """Ask the insurer about this pair (POST)."""
+        return f"/family/{bond}/insurer"
 
     @staticmethod
     def desk_caller(visit: str) -> str:

@@ -1,5 +1,7 @@
 """All page words under one name, the way templates reach them: ``w.bill.title``."""
 
+from words import binding as binding_words
+from words import booking as booking_words
 from words import books as books_words
 from words import choices as choices_words
 from words import companion as companion_words
@@ -32,6 +34,8 @@ class Pages:
     link = pay_words.Link
     insurance = insurance_words.Insurance
     family = patient.Family
+    binding = binding_words.Binding
+    phones = binding_words.Phones
     companion = companion_words.Companion
     choices = choices_words.Choices
     visits = patient.Visits
@@ -54,6 +58,8 @@ class Pages:
     insured = counter_words.Insured
     shifts = counter_words.Shifts
     refunds = counter_words.Refunds
+    booking = booking_words.Booking
+    desk_bookings = booking_words.DeskBookings
     kiosk = counter_words.Kiosk
     desk_visit = desk_words.DeskVisit
     stage = desk_words.Stage

@@ -13,7 +13,7 @@ from kernel.db import Base, Tx
 from kernel.errors import NotFoundError
 from kernel.ids import derive, new_id
 from people.models import Catalogue, Department, HisKey, Hospital, Staff, Terminal
-from people.rules import Creditor, HospitalSettings
+from people.rules import Creditor, HospitalSettings, MissedCall
 from people.service import terminals
 from people.service.hospital_file import HospitalFile, HospitalFileError, KeyPart, TerminalPart, parse
 from people.service.pins import hash_pin
@@ -208,12 +208,19 @@ def settings_of(hospital: Hospital) -> HospitalSettings:
         kept["hidden_categories"] = tuple(kept["hidden_categories"])
     if "creditor" in kept:
         kept["creditor"] = Creditor(kept["creditor"])
+    if "missed_call" in kept:
+        kept["missed_call"] = MissedCall(kept["missed_call"])
     return HospitalSettings(**kept)
 
 
 def helpline_of(hospital: Hospital) -> str:
     """The number printed wherever somebody may need a person."""
     return str(hospital.settings.get("helpline") or hospital.phone)
+
+
+async def helplines(tx: Tx) -> tuple[tuple[str, str], ...]:
+    """(hospital, number) of all hospitals where a person answers."""
+    return tuple((h.name, helpline_of(h)) for h in await everyone(tx) if helpline_of(h))
 
 
 async def everyone(tx: Tx) -> list[Hospital]:

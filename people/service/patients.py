@@ -171,9 +171,10 @@ def set_name(tx: Tx, person: Person, name: str) -> None:
 
 
 def set_phone(tx: Tx, person: Person, phone: str) -> None:
-    """Give a person a phone number (11 digits)."""
+    """Give a person a phone number (11 digits), proven or told just now."""
     person.phone_sealed = tx.vault.seal(phone, "person", "phone", person.id)
     person.phone_index = phone_index(tx, phone)
+    person.phone_at = tx.now
 
 
 def set_id_number(tx: Tx, person: Person, id_number: str, index: bytes) -> None:
@@ -198,6 +199,16 @@ async def is_known_at(tx: Tx, hospital_id: UUID, person_id: UUID) -> bool:
         PatientNumber.person_id == person_id, PatientNumber.hospital_id == hospital_id
     )
     return (await tx.session.scalars(query.limit(1))).first() is not None
+
+
+async def number_at(tx: Tx, hospital_id: UUID, person_id: UUID) -> str | None:
+    """The number under which this hospital knows the person; its latest where it gave several, None: it does not."""
+    query = (
+        select(PatientNumber.number)
+        .where(PatientNumber.person_id == person_id, PatientNumber.hospital_id == hospital_id)
+        .order_by(PatientNumber.number.desc())
+    )
+    return (await tx.session.scalars(query.limit(1))).first()
 
 
 async def hospitals_of(tx: Tx, person_id: UUID) -> list[UUID]:

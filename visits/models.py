@@ -76,6 +76,8 @@ class Order(Base):
     category: Mapped[str | None] = column(5)
     ordered_by: Mapped[str | None] = column(3)
     ordered_at: Mapped[datetime] = column(3)
+    window_from: Mapped[datetime | None] = column(3)
+    window_until: Mapped[datetime | None] = column(3)
     state: Mapped[str] = column(3)
     ahead: Mapped[int | None] = column(3)
     called: Mapped[bool] = column(3)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from guide.order.rules import ExamRules, OneRule, Rule
-from guide.order.stops import After, Site, Stop, Task
+from guide.order.stops import After, Site, Span, Stop, Task
 from guide.order.waits import NOBODY, Door, Waits, curve
 
 BLADDER = 45.0  # minutes from drinking until ready, where no rule says otherwise
@@ -54,6 +54,7 @@ class Ordered:
 
     Attributes:
         heard: when the hospital last said how many are ahead.
+        slot: the window of its appointment.
         resulted: its result is known, and whoever asks may know that.
         cleared: a nurse has looked at what is asked before it.
     """
@@ -70,6 +71,7 @@ class Ordered:
     performed_at: float | None = None
     resulted: bool = False
     cleared: bool = False
+    slot: Span | None = None
 
 
 def planned(one: Ordered, book: Book) -> bool:
@@ -160,6 +162,7 @@ def _stop(
         exam.report if exam else None,
         [Site(place, waits, spans) for place in (places[:1] if here else dict.fromkeys(places))],
         ready_at=ready_at,
+        slot=one.slot,
         until=min((r.until for r in fasting if r.until is not None), default=inf),
         here=here,
         blocked=blocked,

@@ -100,6 +100,9 @@ def _ordered(now: datetime, shown: Sequence[Order], view: View, word: NurseWord 
             resulted=view.sees(Depth.RESULTS, o.category)
             and o.result_state in (ResultState.FINAL, ResultState.AMENDED),
             cleared=str(o.id) in cleared,
+            slot=(_minute(o.window_from, now), _minute(o.window_until, now))
+            if o.window_from and o.window_until
+            else None,
         )
         for o in shown
     ]
@@ -134,9 +137,10 @@ def _because(task: Task, made: Plan, names: Mapping[str, str], *, known: bool) -
         ]
         if count > 1:
             told[key] = words.because(names[key], n, count, said)
-    blocked = {s.key: s.blocked for s in task.stops}
+    stops = {s.key: s for s in task.stops}
     for key in made.left:
-        told[key] = words.ASK.get(blocked.get(key) or "", words.NOT_TODAY)
+        late = words.MISSES_APPOINTMENT if stops[key].slot else words.NOT_TODAY
+        told[key] = words.ASK.get(stops[key].blocked or "", late)
     return told
 
 
@@ -254,6 +258,8 @@ def _arrivals(one: Advice, now: datetime) -> list[Arrival]:
 
 def _basis(open_: Sequence[Order], book: Book, word: NurseWord | None) -> str:
     """What an advice was made from: changed, it is to be thought over."""
-    parts = sorted(f"{o.id} {o.state} {o.called} {o.ahead} {o.department}" for o in open_)
+    parts = sorted(
+        f"{o.id} {o.state} {o.called} {o.ahead} {o.department} {o.window_from} {o.window_until}" for o in open_
+    )
     said = word.said_at.isoformat() if word else ""
     return hashlib.sha256("|".join([*parts, str(book.version), said]).encode()).hexdigest()

@@ -98,6 +98,19 @@ class EncounterFinished(Wire):
     finished_at: Moment
 
 
+class Appointment(Wire):
+    """The window in which an examination is booked (检查预约)."""
+
+    begins: Annotated[Moment, Field(alias="from")]
+    until: Moment
+
+    @model_validator(mode="after")
+    def _some_time(self) -> "Appointment":
+        if self.until <= self.begins:
+            raise ValueError("until is after from")
+        return self
+
+
 class OrderPlaced(Wire):
     """A doctor ordered something."""
 
@@ -111,6 +124,7 @@ class OrderPlaced(Wire):
     preparation: list[Literal["fasting", "full_bladder", "remove_metal", "bring_records", "none"]] | None = None
     note: Text | None = None
     category: Number | None = None
+    appointment: Appointment | None = None
 
 
 class OrderCancelled(Wire):

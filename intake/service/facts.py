@@ -178,6 +178,7 @@ async def _placed(tx: Tx, hospital: Hospital, visit: Visit, item: Item, data: Or
         ordered_by=data.ordered_by,
         ordered_at=data.ordered_at,
         sequence=item.sequence,
+        window=(data.appointment.begins, data.appointment.until) if data.appointment else None,
     )
     await orders.place(tx, hospital, visit, fact)
     return True

@@ -2186,6 +2186,8 @@ def upgrade() -> None:
         sa.Column("category", sa.String(), nullable=True),
         sa.Column("ordered_by", sa.String(), nullable=True),
         sa.Column("ordered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("window_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("window_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("ahead", sa.BigInteger(), nullable=True),
         sa.Column("called", sa.Boolean(), nullable=False),

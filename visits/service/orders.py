@@ -39,6 +39,7 @@ class OrderFact:
     ordered_by: str | None
     ordered_at: datetime
     sequence: int
+    window: tuple[datetime, datetime] | None = None  # an appointment, where there is one
 
 
 def order_id(hospital_id: UUID, number: str) -> UUID:
@@ -88,6 +89,7 @@ async def _describe(tx: Tx, order: Order, fact: OrderFact, department: Departmen
     inherited = encounter.category if encounter else None  # a gynaecologist's blood test is hers, whoever draws it
     order.category = fact.category or (department.sensitive if department else None) or inherited
     order.ordered_by, order.ordered_at = fact.ordered_by, fact.ordered_at
+    order.window_from, order.window_until = fact.window or (None, None)
     order.sequence = fact.sequence
 
 

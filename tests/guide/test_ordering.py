@@ -175,17 +175,19 @@ async def test_queues_that_are_known_are_reckoned_with(hall: Hall) -> None:
 async def test_an_appointment_is_kept(hall: Hall) -> None:
     """The ECG is booked from 9:20 to 9:30: others go before it; moved to a time that is over, she is sent to the desk."""
     await keep(hall)
-    window = {"from": at(20), "until": at(30)}
+    window = {"from": at(20), "until": at(30), "at": at(1)}
     visit, _ = await morning(hall, "ECG12", appointment=window)
     await hall.say(placed(Teller("A", 40), "BLOODBASIC"), placed(Teller("A", 41), "DRCHEST"))
     names, because, _ = await told(hall, visit)
     assert names[0] != "心电图"  # there is time before it
     assert "预约的是9:20到9:30" in because[names.index("心电图")]
-    past = {"from": at(-30), "until": at(-10)}
+    past = {"from": at(-30), "until": at(-10), "at": at(2)}
     await hall.say(placed(Teller("A", 50), "ECG12", appointment=past))
     names, because, _ = await told(hall, visit)
     assert (names[-1], because[-1]) == ("心电图", MISSES_APPOINTMENT)
-    assert await hall.statuses(placed(Teller("A", 60), "ECG12", appointment=window)) == ["accepted"]
+    assert await hall.statuses(placed(Teller("A", 60), "ECG12", appointment=window | {"at": at(3)})) == ["accepted"]
+    names, because, _ = await told(hall, visit)  # there and back: the first window holds again
+    assert "预约的是9:20到9:30" in because[names.index("心电图")]
 
 
 async def test_a_hidden_examination_changes_nothing_for_who_may_not_know(hall: Hall) -> None:

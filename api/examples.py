@@ -260,6 +260,7 @@ MODELS: dict[type[BaseModel], Any] = {
     visits.RoundOut: _ROUND,
     visits.StepsOut: {"steps": [_STEP], "next": ORDER, "after": AFTER},
     visits.PassOut: {"number": "8426109355", "live": "HF1.…", "kept": "HF0.…", "step_seconds": 30},
+    visits.FirstBody: {"first": [ORDER], "looked_at": []},
     visits.DisputeBody: {"reason": "这项根本没做"},
     visits.DisputeOut: {"id": BOND, "answer_by": LATER},
     visits.LeftOut: {"given_up": 1, "sums": SUMS},

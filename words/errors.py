@@ -107,6 +107,7 @@ CODES = {
     # billing
     "not_payable": "现在没有要付的。做完的项目才收钱。",
     "line_not_disputable": "这一项不能再提。有疑问请到窗口。",
+    "pin_breaks_rules": "这个先后和医院的检查规定不合，或今天做不了。请换一个先后。",
     "order_not_open": "这一项已经做完或取消了。没做的话请点“这项我没做”。",
     "line_already_disputed": "已经收到过了。这一项先不收，等医院答复。",
     "order_already_performed": "这一项已经做完，不能取消了。没做的话请点“这项我没做”。",

@@ -193,6 +193,17 @@ class PassOut(BaseModel):
     step_seconds: int = passes.STEP
 
 
+class FirstBody(BaseModel):
+    """Which open orders come first, in this order, and which of those that ask for a nurse she has looked at."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"first": ["a2e3f4c5-b6d7-5f8e-9dac-1b2c3d4e5f77"], "looked_at": []}]},
+    )
+    first: Annotated[list[UUID], Field(max_length=20)]
+    looked_at: Annotated[list[UUID], Field(max_length=20)] = []
+
+
 class DisputeBody(BaseModel):
     """Why the line should not be paid."""
 
@@ -346,6 +357,12 @@ async def abandon(visit_id: UUID, order_id: UUID, caller: AnyCaller, tx: TxDep) 
     if caller.kind is ActorKind.STAFF and order.department != caller.department:
         raise ForbiddenError
     await orders.abandon(tx, caller, order_id)
+
+
+@router.put("/visits/{visit_id}/first", status_code=204)
+async def first(visit_id: UUID, body: FirstBody, caller: StaffCaller, tx: TxDep) -> None:
+    """A nurse's word on the order of a visit, instead of her last one; 409 when a rule forbids it."""
+    await guide.pin(tx, caller, visit_id, body.first, body.looked_at)
 
 
 @router.post("/visits/{visit_id}/lines/{line_id}/dispute", status_code=201)

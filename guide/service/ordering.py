@@ -20,7 +20,7 @@ from guide.service.books import book_of
 from kernel.clock import CHINA
 from kernel.db import Tx
 from kernel.errors import HoufuError, Kind, NotFoundError
-from people.rules import STAFF_VIEW, Actor, ActorKind, Audience, Depth, View
+from people.rules import STAFF_VIEW, Actor, Audience, Depth, Role, View
 from visits.rules import OPEN_ORDER, OrderState, ResultState
 from visits.service import orders, reading
 from visits.service.orders import Order
@@ -30,6 +30,7 @@ __all__ = ["PinBreaksRulesError", "Placing", "pin", "placing", "sweep"]
 
 ONE_AT_A_TIME = 0x67756964  # advisory lock: two sweeps would not see each other's arrivals
 _MOST = 5_000  # open orders a sweep looks at
+_MAY_PIN = frozenset({Role.GUIDE, Role.DESK, Role.COUNTER, Role.DOCTOR})
 _EMPTY: Mapping[str, int] = {}
 
 
@@ -100,12 +101,16 @@ def _ordered(now: datetime, shown: Sequence[Order], view: View, word: NurseWord 
             resulted=view.sees(Depth.RESULTS, o.category)
             and o.result_state in (ResultState.FINAL, ResultState.AMENDED),
             cleared=str(o.id) in cleared,
-            slot=(_minute(o.window_from, now), _minute(o.window_until, now))
-            if o.window_from and o.window_until
-            else None,
+            slot=_window(o, now),
         )
         for o in shown
     ]
+
+
+def _window(order: Order, now: datetime) -> tuple[float, float] | None:
+    if order.window_from is None or order.window_until is None:
+        return None
+    return _minute(order.window_from, now), _minute(order.window_until, now)
 
 
 def _task(
@@ -171,14 +176,14 @@ def _clock(minute: float) -> str:
 
 
 async def pin(tx: Tx, actor: Actor, visit_id: UUID, first: Sequence[UUID], cleared: Sequence[UUID] = ()) -> None:
-    """A nurse decides which orders come first, and says which she has looked at; her word wins over the planner's.
+    """A nurse says which orders come first and which she has looked at; her word wins over the planner's.
 
     Raises:
-        NotFoundError: no such visit, not staff of its hospital, or an order that is not one of its open ones.
+        NotFoundError: no such visit, nobody of its hospital who guides, or an order that is not open there.
         PinBreaksRulesError: nobody can go that way today.
     """
     visit = await reading.visit_of(tx, visit_id)
-    if visit is None or actor.kind is not ActorKind.STAFF or actor.hospital_id != visit.hospital_id:
+    if visit is None or actor.role not in _MAY_PIN or actor.hospital_id != visit.hospital_id:
         raise NotFoundError
     found = await orders.orders_of(tx, visit_id)
     open_ = {str(o.id) for o in found if o.state in OPEN_ORDER}

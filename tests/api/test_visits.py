@@ -77,6 +77,19 @@ async def test_the_list_of_visits(program: AsyncClient, ward: Ward) -> None:
     assert (await ask(program, ward, "stranger", "GET", f"/api/visits?patient={mother}")).status_code == 404
 
 
+async def test_a_nurse_says_what_comes_first(program: AsyncClient, ward: Ward) -> None:
+    """The guide desk puts the ECG first and ``next`` is the ECG; the patient and a strange order change nothing."""
+    path = f"/api/visits/{ward.visit}/first"
+    body = {"first": [str(ward.orders["ecg"])]}
+    assert (await ask(program, ward, "mother", "PUT", path, body)).status_code == 403
+    assert (await ask(program, ward, "g.guide", "PUT", path, body)).status_code == 204
+    told = (await ask(program, ward, "mother", "GET", f"/api/visits/{ward.visit}/steps")).json()
+    planned = {s["id"]: (s["planned"], s["because"]) for s in told["steps"]}
+    assert planned[body["first"][0]][0] == 0
+    strange = {"first": [str(ward.visit)]}
+    assert (await ask(program, ward, "g.guide", "PUT", path, strange)).status_code == 404
+
+
 async def test_giving_up_disputing_leaving(program: AsyncClient, ward: Ward) -> None:
     """Each changes exactly what it says; the second time is a conflict; a relative changes nothing."""
     await ward.perform("blood")

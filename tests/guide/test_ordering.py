@@ -115,6 +115,7 @@ async def test_the_nurses_word_wins_and_only_hers(hall: Hall) -> None:
     for wrong in (
         {"hospital": new_id()},
         {"actor": Actor(ActorKind.PERSON, new_id())},
+        {"actor": Actor(ActorKind.STAFF, new_id(), hall.hospital, Role.FINANCE)},
     ):
         with pytest.raises(NotFoundError):
             await nurse(hall, visit, [ids["ECG12"]], [], **wrong)
@@ -173,7 +174,7 @@ async def test_queues_that_are_known_are_reckoned_with(hall: Hall) -> None:
 
 
 async def test_an_appointment_is_kept(hall: Hall) -> None:
-    """The ECG is booked from 9:20 to 9:30: others go before it; moved to a time that is over, she is sent to the desk."""
+    """The ECG is booked from 9:20 to 9:30: others go before it; moved into the past, she goes to the desk."""
     await keep(hall)
     window = {"from": at(20), "until": at(30), "at": at(1)}
     visit, _ = await morning(hall, "ECG12", appointment=window)

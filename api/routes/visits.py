@@ -359,7 +359,7 @@ async def abandon(visit_id: UUID, order_id: UUID, caller: AnyCaller, tx: TxDep) 
     await orders.abandon(tx, caller, order_id)
 
 
-@router.put("/visits/{visit_id}/first", status_code=204)
+@router.post("/visits/{visit_id}/first", status_code=204)
 async def first(visit_id: UUID, body: FirstBody, caller: StaffCaller, tx: TxDep) -> None:
     """A nurse's word on the order of a visit, instead of her last one; 409 when a rule forbids it."""
     await guide.pin(tx, caller, visit_id, body.first, body.looked_at)

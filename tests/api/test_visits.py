@@ -81,13 +81,13 @@ async def test_a_nurse_says_what_comes_first(program: AsyncClient, ward: Ward) -
     """The guide desk puts the ECG first and ``next`` is the ECG; the patient and a strange order change nothing."""
     path = f"/api/visits/{ward.visit}/first"
     body = {"first": [str(ward.orders["ecg"])]}
-    assert (await ask(program, ward, "mother", "PUT", path, body)).status_code == 403
-    assert (await ask(program, ward, "g.guide", "PUT", path, body)).status_code == 204
+    assert (await ask(program, ward, "mother", "POST", path, body)).status_code == 403
+    assert (await ask(program, ward, "g.guide", "POST", path, body)).status_code == 204
     told = (await ask(program, ward, "mother", "GET", f"/api/visits/{ward.visit}/steps")).json()
     planned = {s["id"]: (s["planned"], s["because"]) for s in told["steps"]}
     assert planned[body["first"][0]][0] == 0
     strange = {"first": [str(ward.visit)]}
-    assert (await ask(program, ward, "g.guide", "PUT", path, strange)).status_code == 404
+    assert (await ask(program, ward, "g.guide", "POST", path, strange)).status_code == 404
 
 
 async def test_giving_up_disputing_leaving(program: AsyncClient, ward: Ward) -> None:

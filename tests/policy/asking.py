@@ -40,6 +40,9 @@ class House:
     connection: AsyncConnection
     kept: int = 0
     """Transactions of the last request that were kept."""
+    written: int = 0
+    """Rows these have changed, where that ``counts``."""
+    counts: bool = False
     _inner: Any = field(default=None, repr=False)
 
     async def ask(
@@ -57,26 +60,16 @@ class House:
         self, who: str, method: str, path: str, *, json_: Any = None, form: Any = None, headers: Any = ()
     ) -> int:
         """How many rows the same request leaves changed; a transaction it takes back itself does not count."""
-        total = 0
-        begin = self.setting.world.db.begin
-
-        @asynccontextmanager
-        async def counted() -> AsyncIterator[Tx]:
-            nonlocal total
-            before = await self._count()
-            async with begin() as tx:
-                yield tx
-            total += await self._count() - before
-
-        self.setting.world.db.begin = counted  # type: ignore[method-assign]
+        self.counts, self.written = True, 0
         try:
             await self.ask(who, method, path, json_=json_, form=form, headers=headers)
         finally:
-            self.setting.world.db.begin = begin  # type: ignore[method-assign]
-        return total
+            self.counts = False
+        return self.written
 
-    async def _count(self) -> int:
-        return int((await self.connection.execute(_WRITTEN)).scalar_one() or 0)
+    async def rows(self) -> int:
+        """How many rows were touched since the beginning, kept or not; 0 where nobody counts."""
+        return int((await self.connection.execute(_WRITTEN)).scalar_one() or 0) if self.counts else 0
 
     async def _asked(self, who: str, method: str, path: str, json_: Any, form: Any, headers: Any) -> Answer:
         self.kept = 0
@@ -158,6 +151,14 @@ async def asking(app: FastAPI, setting: Setting) -> AsyncIterator[House]:
 
         @asynccontextmanager
         async def inside() -> AsyncIterator[Tx]:
+            before = await house.rows()
+
+            async def keep() -> None:
+                nonlocal before
+                house.kept += 1
+                now = await house.rows()
+                house.written, before = house.written + now - before, now
+
             session = AsyncSession(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
             async with session:
                 async with session.begin():
@@ -165,13 +166,13 @@ async def asking(app: FastAPI, setting: Setting) -> AsyncIterator[House]:
                     let_go = tx.let_go
 
                     async def noted() -> None:
-                        house.kept += 1
                         await let_go()
+                        await keep()
 
                     tx.let_go = noted  # type: ignore[method-assign]
                     yield tx
                     await tx.flush()
-                house.kept += 1
+                await keep()
                 if tx.rung and db.announce is not None:
                     db.announce(tx.rung)
 

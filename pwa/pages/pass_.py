@@ -47,6 +47,11 @@ async def _mine(world: WorldDep, tx: Tx, caller: Actor, visit_id: UUID, page: st
     return found
 
 
+def _told(found: Seen) -> bool:
+    """Whether this reader may know that a visit was excluded: as in a list of visits."""
+    return found.view.owner or found.view.pays or found.view.staff
+
+
 @router.get("/visits/{visit_id}/pass")
 async def visit_pass(request: Request, visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
     """Pass, number, and where to go with it."""
@@ -59,12 +64,12 @@ async def visit_pass(request: Request, visit_id: UUID, caller: AnyCaller, world:
         Urls.pass_kept(str(visit_id)),
         live_url=Urls.pass_live(str(visit_id)) if today else None,
         renew_seconds=RENEW,
-        deferred=found.visit.mode == PaymentMode.DEFERRED,
+        deferred=found.visit.mode == PaymentMode.DEFERRED or not _told(found),
         ahead=now["ahead"] if now else None,
         over=not today,
     )
     nav = Nav("pass", str(visit_id)) if found.view.owner else None
-    return await show(request, tx, "pass.html", view, nav)
+    return await show(request, tx, "pass.html", view, nav, private=not found.view.owner)
 
 
 @router.get("/visits/{visit_id}/pass/live.png")

@@ -31,7 +31,7 @@ from people.events import ViewsChanged
 from people.rules import NOTHING, OWNER, Action, Actor, ActorKind, Audience, Depth, Role, Subject, View
 from people.service import access, grants, patients
 from people.service.hospitals import Hospital
-from tests.family_pay.conftest import Meet
+from tests.family_pay.conftest import Employ, Meet
 from visits.events import VisitEnded, VisitSettled
 
 PAY = Offer(Relation.DAUGHTER, pays=True, cap_fen=50_000, ask_first=True)
@@ -253,13 +253,13 @@ async def test_a_new_offer_replaces_the_old_one(db: Database, mother: Actor, dau
 
 
 async def test_a_guardian_stands_for_a_child_until_fourteen(
-    db: Database, hospital: Hospital, meet: Meet, daughter: Actor, clock: ManualClock
+    db: Database, hospital: Hospital, meet: Meet, daughter: Actor, employ: Employ, clock: ManualClock
 ) -> None:
     """The desk sets the father; he is as the child herself; on the fourteenth birthday it ends by itself."""
     father, child = await meet("P8", "孙立新", "19900000007"), await meet("P9", "孙小满", "")
     async with db.begin() as tx:
         (await patients.by_id(tx, child.id)).birth_date = clock.time.date() - timedelta(days=14 * 365)  # nearly 14
-    desk = Actor(ActorKind.STAFF, uuid4(), hospital.id, Role.COUNTER)
+    desk = await employ(Role.COUNTER)
     subject = Subject(child.id, hospital.id, uuid4(), ended=False, settled=False)
     async with db.begin() as tx:
         with pytest.raises(ForbiddenError):

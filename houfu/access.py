@@ -4,7 +4,7 @@ A row of the table names a route and a rule; what the rule means for one person 
 ``people.rules``. ``tests/policy`` asks every route as every one of them and compares.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from api import deps
 from family_pay.service.bonds import MAY_SET_GUARDIANS
+from family_pay.service.invitations import MAY_BIND
 from houfu.access_table import TABLE
 from houfu.app import routers
 from people.rules import (
@@ -32,9 +33,10 @@ from people.rules import (
     may,
     view_from,
 )
+from people.service.phones import MAY_CHANGE_PHONES
 
 DEPTHS: Mapping[str, Depth] = {"steps": Depth.STEPS, "bill": Depth.BILL, "results": Depth.RESULTS}
-PERSONS = ("patient", "guardian", "payer", "signer", *DEPTHS, "former", "other")
+PERSONS = ("patient", "guardian", "payer", "signer", "carrier", *DEPTHS, "former", "other")
 STAFF = tuple(str(role) for role in Role)
 ELSEWHERE = tuple(f"{role}@" for role in STAFF)
 NOBODY = ("kiosk", "expired", "anonymous")
@@ -43,11 +45,18 @@ EVERYBODY = (*PERSONS, *STAFF, *ELSEWHERE, *NOBODY)
 _ZERO = UUID(int=0)
 _VISIT = Subject(_ZERO, _ZERO, _ZERO, ended=False, settled=False)
 _NOON = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
-_GRANTS = {
-    "guardian": GrantFact(GrantKind.GUARD, Depth.NOTHING, frozenset(), None, None),
-    "payer": GrantFact(GrantKind.PAY, Depth.NOTHING, frozenset(), None, None),
-    "signer": GrantFact(GrantKind.SIGN, Depth.NOTHING, frozenset(), None, None),
-    **{name: GrantFact(GrantKind.WATCH, depth, frozenset(), None, None) for name, depth in DEPTHS.items()},
+
+
+def _fact(kind: GrantKind, depth: Depth = Depth.NOTHING) -> GrantFact:
+    return GrantFact(kind, depth, frozenset(), None, None)
+
+
+_GRANTS: Mapping[str, Sequence[GrantFact]] = {
+    "guardian": [_fact(GrantKind.GUARD)],
+    "payer": [_fact(GrantKind.PAY)],
+    "signer": [_fact(GrantKind.SIGN)],
+    "carrier": [_fact(GrantKind.WATCH, Depth.STEPS), _fact(GrantKind.BOOK)],
+    **{name: [_fact(GrantKind.WATCH, depth)] for name, depth in DEPTHS.items()},
 }
 
 
@@ -81,12 +90,17 @@ class Who:
         if self.name == "patient":
             return OWNER
         subject = Subject(_ZERO, _ZERO, _ZERO, ended=over, settled=over)
-        return view_from([_GRANTS[self.name]] if self.name in _GRANTS else [], subject, _NOON)
+        return view_from(_GRANTS.get(self.name, ()), subject, _NOON)
 
     @property
     def signs(self) -> bool:
         """Whether the patient let them sign ahead."""
         return self.name == "signer"
+
+    @property
+    def books(self) -> bool:
+        """Whether the patient let them book for her and carry her pass."""
+        return self.name == "carrier"
 
 
 def who(name: str) -> Who:
@@ -120,12 +134,12 @@ class Rule:
 
 
 def _action(action: Action) -> Allows:
-    return lambda one, view: may(action, view, role=one.role, signs=one.signs)
+    return lambda one, view: may(action, view, role=one.role, signs=one.signs, books=one.books)
 
 
 def _own(action: Action) -> Allows:
     """For the patient outside any visit: herself, who stands for her, and for signing whom she let."""
-    return lambda one, view: one.is_person and may(action, view, signs=one.signs)
+    return lambda one, view: one.is_person and may(action, view, signs=one.signs, books=one.books)
 
 
 def _named(*names: str) -> Allows:
@@ -192,6 +206,11 @@ RULES: Mapping[str, Rule] = {
     "payment": Rule("whoever began the payment", _named("payer"), hides=True),
     "hers": Rule("whoever began it: here the patient", _named("patient"), hides=True),
     "hand": Rule("who may sign, with the code of another device", _own(Action.SIGN), hides=True),
+    "asker": Rule("who asked to be bound by her phone", _named("other"), hides=True),
+    "bound": Rule(
+        "every relative who is bound to her", _named("guardian", "payer", "signer", "carrier", *DEPTHS), hides=True
+    ),
+    "bound.bond": Rule("the relative of the bond", _named("payer"), hides=True),
     "booked": Rule("her side, and who booked it for her", _named("patient", "guardian"), hides=True),
     "bond": Rule("both sides of the bond", _named("patient", "guardian", "payer"), hides=True),
     "given": Rule("her side, and the relative who made the link", _named("patient", "guardian", "payer"), hides=True),
@@ -212,6 +231,14 @@ RULES: Mapping[str, Rule] = {
     ),
     "guardians": Rule("desk, counter and guide: they write guardians down", _roles_here(*MAY_SET_GUARDIANS)),
     "guardians.known": _of_role("desk, counter and guide, for their hospital's patients", MAY_SET_GUARDIANS),
+    "binds": _of_role("counter and guide, for their hospital's patients", MAY_BIND),
+    "binds.visit": Rule("counter and guide of the visit's hospital", _roles_here(*MAY_BIND)),
+    "guardians.end": Rule(
+        "desk, counter and guide of a hospital she was at", _roles_here(*MAY_SET_GUARDIANS), hides=True
+    ),
+    "phones.own": Rule("counter and guide, about their own hospital", _roles(*MAY_CHANGE_PHONES), about_visit=False),
+    "phones.here": _of_role("counter and guide of the hospital it is of", MAY_CHANGE_PHONES),
+    "phones.visit": Rule("counter and guide of the visit's hospital", _roles_here(*MAY_CHANGE_PHONES)),
     "doctor.here": _of_role("doctors of the hospital it is of", {Role.DOCTOR}),
     "finance.here": _of_role("finance of the hospital it is of", {Role.FINANCE}),
     "requeue": _of_role("who puts somebody who was called in vain back into the queue", _QUEUES),
@@ -224,7 +251,7 @@ RULES: Mapping[str, Rule] = {
         f"own.{a}": Rule(f"the patient and who stands for her ({says})", _own(a), hides=True)
         for a, says in (
             (Action.SHARE, "sharing"), (Action.WITHDRAW, "stopping the service"), (Action.READ_LOOKS, "who looked"),
-            (Action.BOOK, "booking, also whom she let sign ahead"),
+            (Action.BOOK, "booking, also whom she let book"),
             (Action.SIGN, "signing, also whom she let sign ahead"),
         )
     },
@@ -327,7 +354,8 @@ fails when an answer is another than the one below, when a route has no line her
 | patient | the patient herself |
 | guardian | who stands for her: the guardian of a child, or of an adult who cannot act |
 | payer | a relative who may pay, and sees nothing else |
-| signer | a relative whom she let sign ahead and book |
+| signer | a relative whom she let sign ahead |
+| carrier | the child of an elder without a phone: follows where she is, books, and carries her pass |
 | steps, bill, results | a relative who follows the visit, to that depth; nothing sensitive was opened to them |
 | former | a relative whose rights she has withdrawn |
 | other | another patient |

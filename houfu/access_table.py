@@ -53,6 +53,13 @@ GET    /api/family/choices                                    own.share
 POST   /api/family/choices                                    own.share
 GET    /api/family/looks                                      own.read_looks
 POST   /api/family/guardians                                  guardians.known
+GET    /api/family/guardians                                  guardians.known
+DELETE /api/family/guardians/{grant_id}                       guardians.known
+POST   /api/family/desk-invitations                           binds
+POST   /api/family/phone-bindings                             oneself
+POST   /api/family/phone-bindings/{request_id}/code           asker
+POST   /api/family/phone-bindings/{request_id}/accept         asker
+POST   /api/family/insurance-accounts                         bound
 GET    /api/family/limits/{patient_id}                        payer
 POST   /api/family/limits/{patient_id}                        payer
 # for programs: payments
@@ -84,6 +91,9 @@ GET    /api/caller-codes                                      oneself
 POST   /api/caller-codes/message                              oneself
 GET    /api/session                                           session
 DELETE /api/session                                           session
+POST   /api/session/phone/codes                               oneself
+POST   /api/session/phone                                     oneself
+POST   /api/session/lost                                      oneself
 POST   /api/session/code                                      anyone
 POST   /api/session                                           anyone
 POST   /api/session/choose                                    anyone
@@ -95,6 +105,10 @@ GET    /api/wechat/page                                       session
 POST   /api/desk/scan                                         desks
 GET    /api/desk/stream                                       staff
 POST   /api/desk/visits/{visit_id}/caller-code                phones
+POST   /api/desk/phone-changes/codes                          phones.own
+POST   /api/desk/phone-changes                                phones.here
+GET    /api/desk/phone-changes                                phones.own
+POST   /api/desk/phone-changes/{change_id}/answer             phones.here
 GET    /api/desk/books/{day}                                  finance
 POST   /api/desk/books/{day}                                  finance
 POST   /api/wechat/codes                                      staff
@@ -221,10 +235,21 @@ GET    /choices                                               oneself
 POST   /choices                                               oneself
 GET    /family/limits/{patient_id}                            payer
 POST   /family/limits/{patient_id}                            payer
+POST   /family/{bond}/insurer                                 bound.bond
+GET    /bind/phone                                            oneself
+POST   /bind/phone                                            oneself
+GET    /bind/phone/{request_id}                               oneself
+POST   /bind/phone/{request_id}                               asker
+POST   /bind/phone/{request_id}/yes                           asker
 GET    /bind                                                  oneself
 POST   /bind                                                  invited
 GET    /bind/{token}                                          invited
 POST   /bind/{token}                                          invited
+GET    /settings/phone                                        oneself
+POST   /settings/phone                                        oneself
+POST   /settings/phone/codes                                  oneself
+GET    /settings/lost                                         oneself
+POST   /settings/lost                                         oneself
 GET    /settings                                              oneself
 POST   /settings/reminders                                    oneself
 POST   /settings/reminders/test                               oneself
@@ -245,6 +270,15 @@ POST   /desk/letters                                          doctor.here
 GET    /desk/visits/{visit_id}                                phones
 POST   /desk/visits/{visit_id}/caller                         phones
 POST   /desk/visits/{visit_id}/guardian                       guardians
+GET    /desk/visits/{visit_id}/guardian/{grant_id}/end        guardians.end
+POST   /desk/visits/{visit_id}/guardian/{grant_id}/end        guardians.known
+GET    /desk/visits/{visit_id}/invite                         phones
+POST   /desk/visits/{visit_id}/invite                         binds.visit
+GET    /desk/visits/{visit_id}/phone                          phones.visit
+POST   /desk/visits/{visit_id}/phone                          phones.visit
+POST   /desk/visits/{visit_id}/phone/codes                    phones.visit
+GET    /desk/phones                                           phones.own
+POST   /desk/phones/{change_id}                               phones.here
 GET    /desk/counter                                          cashier
 POST   /desk/counter/find                                     cashier  counter@=absent
 POST   /desk/counter/shift                                    cashier

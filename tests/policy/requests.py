@@ -27,7 +27,8 @@ REQUESTS: dict[str, R] = {
     "POST /api/family/codes": {"says": 422, "json": {"who": "19900000001", "code": "000000"}},
     "GET /api/family/looks": {"q": {"patient_id": "$patient_id"}},
     "POST /api/family/guardians": {
-        "json": {"patient_number": "P1", "guardian_phone": "19900000018", "cannot_act": True, "relation": "son"}
+        "says": 422,
+        "json": {"patient_number": "P1", "guardian_phone": "19900000018", "cannot_act": True, "relation": "son"},
     },
     "POST /api/visits/{visit_id}/insurance": {"says": 503, "headers": {"User-Agent": "MicroMessenger"}, "json": {}},
     "GET /api/visits/{visit_id}/insurance": {"on": "insured"},
@@ -94,7 +95,10 @@ REQUESTS: dict[str, R] = {
     "GET /desk/pay/{visit_id}/{payment_id}/qr.png": {"on": "counter", "ids": {"payment_id": "counter.payment"}},
     "POST /desk/refunds/{what}/{identity}": {"form": {"agreed": "1", "said": "好"}},
     "POST /desk/troubles": {"form": {"key": "$trouble"}},
-    "POST /desk/visits/{visit_id}/guardian": {"form": {"phone": "19900000018", "relation": "son", "cannot_act": "1"}},
+    "POST /desk/visits/{visit_id}/guardian": {
+        "says": 422,
+        "form": {"phone": "19900000018", "relation": "son", "cannot_act": "1"},
+    },
     "POST /family/invite": {"says": {"other": 422}, "form": OFFER},
     "POST /family/{bond}/withdraw": {"form": {"x": "1"}},
     "POST /bind": {"says": 422, "form": {"who": "19900000001", "code": "000000"}},
@@ -191,4 +195,35 @@ REQUESTS: dict[str, R] = {
             "pay": "account",
         },
     },
+    "GET /api/family/guardians": {"q": {"patient_number": "P1"}},
+    "POST /api/family/desk-invitations": {"json": {"patient_number": "P1", "relation": "son", "books": True}},
+    "POST /api/family/phone-bindings": {
+        "json": {"name": "朱桂芳", "id_number": "999901195503089023", "phone": "19900000001", "relation": "son"}
+    },
+    "POST /api/family/phone-bindings/{request_id}/code": {"says": 422, "json": {"code": "000000"}},
+    "POST /api/family/phone-bindings/{request_id}/accept": {"ids": {"request_id": "shown"}},
+    "POST /api/family/insurance-accounts": {"says": 503, "json": {"patient_id": "$patient_id"}},
+    "POST /api/session/phone/codes": {"says": 503, "json": {"phone": "19900000077"}},
+    "POST /api/session/phone": {
+        "says": 422,
+        "json": {"phone": "19900000077", "old_code": "000000", "new_code": "000000", "id_number": "999901195503089023"},
+    },
+    "POST /api/desk/phone-changes/codes": {"says": 503, "json": {"phone": "19900000077"}},
+    "POST /api/desk/phone-changes": {
+        "says": 422,
+        "json": {"patient_number": "P1", "phone": "19900000077", "code": "000000", "document": "id_card"},
+    },
+    "POST /api/desk/phone-changes/{change_id}/answer": {"says": {"guide": 409}, "json": {"confirmed": True}},
+    "POST /bind/phone": {
+        "form": {"name": "朱桂芳", "id_number": "999901195503089023", "phone": "19900000001", "relation": "son"}
+    },
+    "POST /bind/phone/{request_id}": {"says": 422, "form": {"code": "000000"}},
+    "POST /bind/phone/{request_id}/yes": {"ids": {"request_id": "shown"}},
+    "POST /family/{bond}/insurer": {"says": 503},
+    "POST /settings/phone": {"says": 422, "form": {"phone": "19900000077"}},
+    "POST /settings/phone/codes": {"says": 503, "form": {"phone": "19900000077"}},
+    "POST /desk/visits/{visit_id}/invite": {"form": {"books": "1", "relation": "son"}},
+    "POST /desk/visits/{visit_id}/phone": {"says": 422, "form": {"phone": "19900000077", "code": "000000"}},
+    "POST /desk/visits/{visit_id}/phone/codes": {"says": 503, "form": {"phone": "19900000077"}},
+    "POST /desk/phones/{change_id}": {"says": {"guide": 409}, "form": {"do": "confirm"}},
 }

@@ -17,7 +17,7 @@ from billing.service.lines import ChargeFact
 from consent.models import Contract
 from consent.rules import SigningChannel
 from consent.service import contracts, reading
-from family_pay.models import PayAsk
+from family_pay.models import PayAsk, PhoneBinding
 from family_pay.rules import Offer, Relation
 from family_pay.service import invitations, links
 from houfu import wiring
@@ -35,7 +35,8 @@ from payments.ports.notices import ForgedNotice
 from payments.rules import Piece, Till
 from payments.service import attempts, insurance, rounds
 from payments.service.attempts import Press
-from people.rules import Actor, ActorKind, ChoiceKind, GrantKind, Role
+from people.models import PhoneChange
+from people.rules import Actor, ActorKind, ChoiceKind, GrantKind, Proof, ProofKind, Role
 from people.service import choices, grants, hospitals, patients, sessions, terminals
 from people.service.grants import Terms
 from people.service.hospitals import Hospital
@@ -151,11 +152,18 @@ async def everything(database_url: str, folder: Path) -> AsyncIterator[Setting]:
     clock, silent = ManualClock(NOON), Nobody()
     chosen = settings.load({}, database_url=database_url, key_file=folder / "keys", public_url=BASE)
     chosen = chosen.model_copy(
-        update={"wechat_appid": "wx1", "wechat_mini_appid": "wx2", "wechat_pay_mchid": "1900", "sms_template_code": "1"}
+        update={
+            "wechat_appid": "wx1",
+            "wechat_mini_appid": "wx2",
+            "wechat_pay_mchid": "1900",
+            "sms_template_code": "1",
+            "sms_template_bind": "2",
+        }
     )
     reach = Lines(BASE, web_push=cast("Any", silent))
     lines_: Any = dict.fromkeys(
-        ("wechat", "wechat_account", "wechat_desk", "pay", "mix", "insurance", "sms", "paper"), silent
+        ("wechat", "wechat_account", "wechat_desk", "pay", "mix", "insurance", "family_accounts", "sms", "paper"),
+        silent,
     )
     world = wiring.build(chosen, clock=clock, ports=Ports(his=NoHis(), reach=reach, **lines_))
     known = dict[str, Actor | None]()
@@ -218,15 +226,16 @@ async def _grants(tx: Tx, made: Setting) -> None:
         "guardian": [Terms(GrantKind.GUARD)],
         "payer": [Terms(GrantKind.PAY)],
         "signer": [Terms(GrantKind.SIGN)],
+        "carrier": [Terms(GrantKind.WATCH, DEPTHS["steps"]), Terms(GrantKind.BOOK)],
         **{name: [Terms(GrantKind.WATCH, depth)] for name, depth in DEPTHS.items()},
         "former": [Terms(GrantKind.PAY), Terms(GrantKind.WATCH, DEPTHS["results"]), Terms(GrantKind.SIGN)],
     }
     for name, terms in kinds.items():
         bond = new_id()
         given = await grants.make(
-            tx, mother, made.actors[name].id, terms, bond=bond, relation="daughter", proof="invitation"
+            tx, mother, made.actors[name].id, terms, bond=bond, relation="daughter", proof=Proof(ProofKind.INVITATION)
         )
-        made.ids[f"bond.{name}"] = bond
+        made.ids[f"bond.{name}"], made.ids[f"grant.{name}"] = bond, given[0].id
         if name == "former":
             await grants.end_all(tx, given)
 
@@ -333,6 +342,24 @@ async def _rest(tx: Tx, made: Setting) -> None:
     )
     await _letters(tx, made)
     ids["booking_id"], ids["missed"] = _booked(tx, made, "booked", 24), _booked(tx, made, "missed", -1)
+    asked = PhoneBinding(
+        id=new_id(), asked_by=actors["other"].id, patient_id=ids["patient_id"], relation="friend", code_digest=b"x",
+        tries=0, state="asked", asked_at=tx.now, expires_at=tx.now + timedelta(minutes=9),
+    )  # fmt: skip
+    change, shown = new_id(), PhoneBinding(
+        id=new_id(), asked_by=actors["other"].id, patient_id=ids["patient_id"], relation="friend", code_digest=b"x",
+        tries=0, state="proven", asked_at=tx.now, expires_at=tx.now + timedelta(minutes=9),
+    )  # fmt: skip
+    tx.add(asked)
+    tx.add(shown)
+    sealed = tx.vault.seal("19900000099", "phone_change", change)
+    tx.add(
+        PhoneChange(
+            id=change, person_id=ids["patient_id"], hospital_id=made.hospital, phone_sealed=sealed, document="id_card",
+            asked_by=actors["guide"].id, state="asked", asked_at=tx.now,
+        )
+    )  # fmt: skip
+    ids |= {"request_id": asked.id, "shown": shown.id, "change_id": change, "grant_id": ids["grant.guardian"]}
     ids["hospital_code"] = (await hospitals.by_id(tx, made.hospital)).code
     call = (await tx.session.scalars(select(HisCall).where(HisCall.hospital_id == made.hospital).limit(1))).one()
     call.state, call.trouble, ids["trouble"] = "refused", "no", call.key

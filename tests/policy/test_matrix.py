@@ -46,7 +46,7 @@ _SEES_STAFF = {"doctor", "desk", "counter", "guide", "finance"}
 KNOWN_TO = {
     MOTHER.name: _SIDE | _SEES_STAFF,
     HIDDEN: _SIDE | _SEES_STAFF,
-    STEP: {*_SIDE, *_SEES_STAFF, "steps", "bill", "results"},
+    STEP: {*_SIDE, *_SEES_STAFF, "carrier", "steps", "bill", "results"},
     LINE: {*_SIDE, *_SEES_STAFF, "bill", "results"},
     RESULT: {*_SIDE, "results"},
     str(MOTHER.id_number): set(),

@@ -120,12 +120,12 @@ class Spending:
 
     async def _once(self, account: Account, owed: int, now: Json | None) -> None:
         live = now if now is not None and now["state"] in _LIVE else None
-        if live is None and self._insurable(account) and self._wants_insurance(account):
-            await self._ask_insurance(account, give_up=False)
-            return
         if live is None and account.helpers and not self.purse.held:
             patient = account.owner.patient or account.owner.person
             await self.purse.within_limits(account.helpers[0], account.visit, patient)
+        if live is None and self._insurable(account) and self._wants_insurance(account):
+            await self._ask_insurance(account, give_up=False)
+            return
         shares: Sequence[Json] = live["shares"] if live else ()
         free = {share["number"]: share["amount_fen"] for share in shares if share["state"] == "free"}
         if len(free) < 2 and owed >= 40 and (len(self.ways.untried(_ONE_BY_ONE)) > 1 or self.rng.random() < 0.3):

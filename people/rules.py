@@ -412,6 +412,11 @@ _ROLES: dict[Action, frozenset[Role]] = {
 ROLES_WITH_VIEW = frozenset({Role.DOCTOR, Role.DESK, Role.COUNTER, Role.GUIDE, Role.FINANCE})
 
 
+def role_may(action: Action, role: Role | None) -> bool:
+    """Whether staff of this role ever do this: asked before anything is looked up, a no tells nothing."""
+    return role in _ROLES.get(action, frozenset())
+
+
 def may(action: Action, view: View, *, role: Role | None = None, signs: bool = False, books: bool = False) -> bool:
     """The one policy: whether a caller with this view may do this.
 
@@ -424,7 +429,7 @@ def may(action: Action, view: View, *, role: Role | None = None, signs: bool = F
     if view.staff:
         if action is Action.SEE_TOTAL or action in (Action.SEE_STEPS, Action.SEE_BILL):
             return True
-        return role in _ROLES.get(action, frozenset())
+        return role_may(action, role)
     if action in _DEPTHS:
         return view.depth >= _DEPTHS[action]
     if action is Action.SEND_WORD:

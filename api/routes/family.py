@@ -11,7 +11,7 @@ from api.deps import PersonCaller, StaffCaller, TxDep, WorldDep
 from family_pay import flows
 from family_pay.rules import Offer, Relation
 from family_pay.service import bonds, invitations
-from kernel.errors import NotFoundError
+from kernel.errors import ForbiddenError, NotFoundError
 from notices.service import telling
 from people.rules import Action, Actor, ChoiceKind, Depth, Document
 from people.service import access, choices, grants, patients, sessions
@@ -312,6 +312,8 @@ async def set_guardian(asked: GuardianBody, caller: StaffCaller, tx: TxDep) -> G
     """Write down, at the desk, who stands for a child or for an adult who cannot act."""
     if caller.hospital_id is None:
         raise NotFoundError
+    if caller.role not in bonds.MAY_SET_GUARDIANS:
+        raise ForbiddenError  # before anybody is looked up: a no says nothing about who is known here
     patient = await patients.known_number(tx, caller.hospital_id, asked.patient_number)
     guardians = await sessions.with_phone(tx, asked.guardian_phone)  # not the child, whose phone it often is
     if patient is None or len(guardians) != 1:

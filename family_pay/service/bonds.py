@@ -150,13 +150,14 @@ async def end_guardian(tx: Tx, staff: Actor, grant_id: UUID) -> Grant:
     """The desk ends a guardianship: the papers were withdrawn, or the patient can act again; at once.
 
     Raises:
-        ForbiddenError: this member of staff does not do that, or the patient was never here.
-        NotFoundError: no such guardianship, or it is over.
+        ForbiddenError: this member of staff does not do that.
+        NotFoundError: no such guardianship, or it is over, or the patient was never here.
     """
+    if staff.kind is not ActorKind.STAFF or staff.role not in MAY_SET_GUARDIANS or staff.hospital_id is None:
+        raise ForbiddenError
     found = next((g for g in await grants.live_of_bond(tx, grant_id) if g.kind == GrantKind.GUARD), None)
-    if found is None:
+    if found is None or not await patients.is_known_at(tx, staff.hospital_id, found.patient_id):
         raise NotFoundError
-    await _at_desk(tx, staff, found.patient_id)
     await grants.end(tx, found, ended_by=staff.id)
     patient = await patients.by_id(tx, found.patient_id)
     news = {"what": "ended", "bond": str(found.bond), "relation": found.relation, "who": patient.name_masked}

@@ -19,18 +19,18 @@ from guide.ports import Walks
 from guide.service.books import book_of
 from kernel.clock import CHINA
 from kernel.db import Tx
-from kernel.errors import HoufuError, Kind, NotFoundError
+from kernel.errors import ForbiddenError, HoufuError, Kind, NotFoundError
 from people.rules import STAFF_VIEW, Actor, Audience, Depth, Role, View
 from visits.rules import OPEN_ORDER, OrderState, ResultState
 from visits.service import orders, reading
 from visits.service.orders import Order
 from words import guide_order as words
 
-__all__ = ["PinBreaksRulesError", "Placing", "pin", "placing", "sweep"]
+__all__ = ["MAY_PIN", "PinBreaksRulesError", "Placing", "pin", "placing", "sweep"]
 
 ONE_AT_A_TIME = 0x67756964  # advisory lock: two sweeps would not see each other's arrivals
 _MOST = 5_000  # open orders a sweep looks at
-_MAY_PIN = frozenset({Role.GUIDE, Role.DESK, Role.COUNTER, Role.DOCTOR})
+MAY_PIN = frozenset({Role.GUIDE, Role.DESK, Role.COUNTER, Role.DOCTOR})
 _EMPTY: Mapping[str, int] = {}
 
 
@@ -179,11 +179,14 @@ async def pin(tx: Tx, actor: Actor, visit_id: UUID, first: Sequence[UUID], clear
     """A nurse says which orders come first and which she has looked at; her word wins over the planner's.
 
     Raises:
-        NotFoundError: no such visit, nobody of its hospital who guides, or an order that is not open there.
+        ForbiddenError: not somebody who guides.
+        NotFoundError: no such visit, another hospital's, or an order that is not open there.
         PinBreaksRulesError: nobody can go that way today.
     """
+    if actor.role not in MAY_PIN:
+        raise ForbiddenError
     visit = await reading.visit_of(tx, visit_id)
-    if visit is None or actor.role not in _MAY_PIN or actor.hospital_id != visit.hospital_id:
+    if visit is None or actor.hospital_id != visit.hospital_id:
         raise NotFoundError
     found = await orders.orders_of(tx, visit_id)
     open_ = {str(o.id) for o in found if o.state in OPEN_ORDER}

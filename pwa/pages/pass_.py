@@ -14,7 +14,7 @@ from guide import service as guide
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
-from people.rules import Action, Actor, ActorKind
+from people.rules import Action, Actor, ActorKind, Depth
 from people.service import access
 from pwa.answer import go, show, world_of
 from pwa.rows import Step
@@ -123,6 +123,6 @@ async def paper(code: str, caller: AnyCaller, tx: TxDep) -> Response:
     if order is None or visit is None:
         raise NotFoundError
     view = await access.view_of(tx, caller, subject_of(visit))
-    if view.blind or not view.knows(order.category):
+    if not view.sees(Depth.STEPS, order.category):
         raise NotFoundError
     return go(f"{Urls.desk}?code={code}" if view.staff else Urls.guide(str(visit.id)))

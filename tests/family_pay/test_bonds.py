@@ -297,3 +297,23 @@ async def test_staff_see_their_own_hospital_only(db: Database, hospital: Hospita
             await access.require(tx, desk, Action.SIGN, visit)
         with pytest.raises(NotFoundError):
             await access.require(tx, replace(desk, hospital_id=uuid4()), Action.CONFIRM, visit)
+
+
+async def test_two_accept_at_once(db: Database, mother: Actor, meet: Meet) -> None:
+    """Two relatives scan at her bedside in the same moment, before she ever had family news: both are bound."""
+    both = [await meet("P8", "陈敏", "19900000008"), await meet("P9", "陈强", "19900000009")]
+    async with db.begin() as tx:
+        offers = [Offer(Relation.DAUGHTER, pays=True), Offer(Relation.SON, pays=True)]
+        tokens = [(await invitations.invite(tx, mother, mother.id, offer)).token for offer in offers]
+    meet_here = asyncio.Barrier(2)
+
+    async def accepts(who: Actor, token: str) -> str:
+        async with db.begin() as tx:
+            await invitations.seen(tx, who, token)
+            await meet_here.wait()
+            [made] = await invitations.accept(tx, who, token)
+            return made.relation
+
+    assert set(await asyncio.gather(*map(accepts, both, tokens))) == {"daughter", "son"}
+    async with db.begin() as tx:
+        assert len([g for g in await grants.of_patient(tx, mother.id) if g.state == "active"]) == 2

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from guide import service as guide
 from guide.models import Advice, ExamRulesVersion, NurseWord
 from guide.service import books, ordering
-from kernel.errors import NotFoundError
+from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id
 from people.rules import OWNER, Actor, ActorKind, Depth, Role, View
 from people.service import hospitals
@@ -112,12 +112,12 @@ async def test_the_nurses_word_wins_and_only_hers(hall: Hall) -> None:
     await keep(hall)
     visit, ids = await morning(hall, "ECG12", "BLOODCARD", "USABD", "GASTRO")
     assert (await told(hall, visit))[0][0] != "心电图"
-    for wrong in (
-        {"hospital": new_id()},
-        {"actor": Actor(ActorKind.PERSON, new_id())},
-        {"actor": Actor(ActorKind.STAFF, new_id(), hall.hospital, Role.FINANCE)},
+    for wrong, error in (
+        ({"hospital": new_id()}, NotFoundError),
+        ({"actor": Actor(ActorKind.PERSON, new_id())}, ForbiddenError),
+        ({"actor": Actor(ActorKind.STAFF, new_id(), hall.hospital, Role.FINANCE)}, ForbiddenError),
     ):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(error):
             await nurse(hall, visit, [ids["ECG12"]], [], **wrong)
     with pytest.raises(NotFoundError):
         await nurse(hall, visit, [new_id()], [])

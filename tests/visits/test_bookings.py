@@ -239,7 +239,7 @@ async def test_a_missed_call_and_the_queue_again(desk: Desk) -> None:
     assert (await desk.look(made.id)).state == "missed"
     with pytest.raises(ForbiddenError):
         await flows.requeue(desk.world.db, desk, desk.world.slots, desk.actors["d.ent"], made.id)
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ForbiddenError):
         await flows.requeue(desk.world.db, desk, desk.world.slots, desk.actors["mother"], made.id)
     assert (await desk.look(made.id)).state == "missed"
     desk.his.behaviour.be("500_after", kinds=("requeue",))

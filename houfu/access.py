@@ -233,7 +233,7 @@ RULES: Mapping[str, Rule] = {
     "guardians": Rule("desk, counter and guide: they write guardians down", _roles_here(*MAY_SET_GUARDIANS)),
     "guardians.known": _of_role("desk, counter and guide, for their hospital's patients", MAY_SET_GUARDIANS),
     "binds": _of_role("counter and guide, for their hospital's patients", MAY_BIND),
-    "pins": Rule("doctors, desk, counter and guide of the visit's hospital", _roles_here(*MAY_PIN)),
+    "pins": _of_role("doctors, desk, counter and guide of the visit's hospital", MAY_PIN),
     "binds.visit": Rule("counter and guide of the visit's hospital", _roles_here(*MAY_BIND)),
     "guardians.end": Rule(
         "desk, counter and guide of a hospital she was at", _roles_here(*MAY_SET_GUARDIANS), hides=True

@@ -95,7 +95,7 @@ class _Builder:
     def _edge(self, a: int, b: int, metres: float, way: Way, door: Door | None, unit: int) -> None:
         hours = self.hours((door.hours if door else "") or self.drawing.units[unit].hours)
         guess = door.guess if door else -1
-        self.made.edges.append(Edge(a, b, max(1, round(metres * 100)), way, False, guess, -1, hours))
+        self.made.edges.append(Edge(a, b, max(1, round(metres * 100)), way, False, guess, -1, hours, unit))
 
     def shafts(self) -> None:
         """Between floors: a lift goes from any to any at once, so that its wait counts once."""

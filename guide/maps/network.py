@@ -59,7 +59,10 @@ class Node(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """A way from a to b, also back unless ``one_way``; guess, link and hours are numbers in the lists, −1 for none."""
+    """A way from a to b, also back unless ``one_way``; guess, link, hours and space are numbers in lists, −1 for none.
+
+    ``space`` is what the way lies in; a way between floors has a ``link`` instead.
+    """
 
     a: int
     b: int
@@ -69,6 +72,7 @@ class Edge(NamedTuple):
     guess: int = -1
     link: int = -1
     hours: int = -1
+    space: int = -1
 
 
 class Seen(NamedTuple):
@@ -175,7 +179,7 @@ def of_document(document: Any) -> Network:
 def _hold_together(made: Network) -> None:
     nodes, floors, spaces = len(made.nodes), len(made.floors), len(made.spaces)
     whole = all(0 <= e.a < nodes and 0 <= e.b < nodes and e.cm >= 0 for e in made.edges)
-    lists = ((len(made.guesses), 5), (len(made.links), 6), (len(made.hours), 7))
+    lists = ((len(made.guesses), 5), (len(made.links), 6), (len(made.hours), 7), (spaces, 8))
     whole = whole and all(-1 <= e[at] < length for e in made.edges for length, at in lists)
     whole = whole and all(0 <= n.level < floors and -1 <= n.space < spaces for n in made.nodes)
     whole = whole and all(0 <= s.level < floors and -1 <= s.node < nodes for s in made.spaces)

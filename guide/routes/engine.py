@@ -1,0 +1,284 @@
+"""Finds ways on one map: for a profile, at a time of day, with what is closed or crowded now.
+
+The map is folded to its crossings once. For each profile (and each set of closures) there are trees of ways **to** a
+place: made in advance for the hospital's places, and for any other point when somebody asks.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from guide.maps.hours import is_open, parse
+from guide.maps.network import Network, neighbours
+from guide.ports import Profile
+from guide.routes.contract import Folded, Step, fold
+from guide.routes.profiles import PACES, Table
+
+_TREES = 400  # kept per profile and set of closures, beside those of the places
+_SCENES = 24  # profiles × sets of closures kept
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that holds now: a space (by its key) or a shaft (by its name) takes so many times as long.
+
+    ``times`` infinite: closed.
+    """
+
+    about: str
+    times: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way: its points and the steps between them, one fewer; ``guessed`` if a part of it was only assumed."""
+
+    nodes: tuple[int, ...]
+    steps: tuple[Step, ...]
+    seconds: float
+    guessed: bool
+
+
+class _Hook(NamedTuple):
+    """How a point hangs on a crossing: which, at what cost, by which steps (in walking order)."""
+
+    core: int
+    seconds: float
+    steps: list[Step]
+
+
+class Engine:
+    """Ways on one published map; safe to ask from several threads, since what it remembers is only ever replaced."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.folded = fold(network)
+        self.table = Table.of(network)
+        self._weeks = [parse(text) for text in network.hours]
+        self._hours = np.asarray([e.hours for e in network.edges], dtype=np.int64)
+        self._edges_of: dict[str, list[int]] | None = None
+        self._scenes: OrderedDict[Any, _Scene] = OrderedDict()
+        self._plain: dict[Profile, Any] = {}
+
+    def warm(self, profiles: Iterable[Profile] = tuple(Profile)) -> None:
+        """Make the trees to all places of the hospital, once after a map was published."""
+        for profile in profiles:
+            scene = self.scene(profile)
+            for space in sorted(set(self.network.places.values())):
+                scene.plant(self.network.spaces[space].node)
+
+    def route(
+        self, start: int, end: int, profile: Profile, at: datetime | None = None, conditions: Collection[Condition] = ()
+    ) -> Path | None:
+        """The quickest way between two nodes, or None where there is none.
+
+        Args:
+            at: the moment on the hospital's clock, for opening hours; None: everything is open.
+            conditions: what is closed or crowded now.
+        """
+        return self.scene(profile, at, conditions).route(start, end)
+
+    def seconds(
+        self, start: int, end: int, profile: Profile, at: datetime | None = None, conditions: Collection[Condition] = ()
+    ) -> float:
+        """As ``route``, the time alone; infinite where there is no way."""
+        return self.scene(profile, at, conditions).seconds(start, end)
+
+    def scene(
+        self, profile: Profile, at: datetime | None = None, conditions: Collection[Condition] = ()
+    ) -> "_Scene":
+        """The network as it is for this profile now."""
+        shut = frozenset() if at is None else frozenset(
+            n for n, week in enumerate(self._weeks) if not is_open(week, at)
+        )  # fmt: skip
+        key = (profile, shut, frozenset(conditions))
+        found = self._scenes.get(key)
+        if found is None:
+            found = self._scenes[key] = _Scene(self, self._weights(profile, shut, conditions))
+            while len(self._scenes) > _SCENES:
+                self._scenes.pop(next(k for k in self._scenes if k[1] or k[2]), None)
+        return found
+
+    def _weights(self, profile: Profile, shut: frozenset[int], conditions: Collection[Condition]) -> Any:
+        if profile not in self._plain:
+            self._plain[profile] = self.table.seconds(PACES[profile])
+        made = self._plain[profile]
+        if not shut and not conditions:
+            return made
+        made = made.copy()
+        if shut:
+            made[np.isin(self._hours, list(shut))] = math.inf
+        for condition in conditions:
+            edges = self._about(condition.about)
+            made[edges] *= condition.times
+        return made
+
+    def _about(self, name: str) -> list[int]:
+        if self._edges_of is None:
+            made: dict[str, list[int]] = {}
+            around = neighbours(self.network)
+            for n, space in enumerate(self.network.spaces):
+                made.setdefault(space.key, []).extend(around.get(space.node, ()) if space.node >= 0 else ())
+            for n, edge in enumerate(self.network.edges):
+                if edge.space >= 0:
+                    made[self.network.spaces[edge.space].key].append(n)
+                if edge.link >= 0:
+                    made.setdefault(self.network.links[edge.link], []).append(n)
+            self._edges_of = {key: sorted(set(edges)) for key, edges in made.items()}
+        return self._edges_of.get(name, [])
+
+    def nearest(self, level: int, x: int, y: int) -> int | None:
+        """The node nearest to a point somebody tapped, in centimetres; None on a floor without any."""
+        found = [(math.hypot(n.x - x, n.y - y), k) for k, n in enumerate(self.network.nodes) if n.level == level]
+        return min(found)[1] if found else None
+
+
+class _Scene:
+    """One profile with one set of closures."""
+
+    def __init__(self, engine: Engine, there: Any) -> None:
+        self._network, self._folded = engine.network, engine.folded
+        self._guessed = engine.table.guessed
+        self.there, self.back = there, np.where(engine.table.one_way, math.inf, there)
+        self._planted: dict[int, tuple[Any, Any]] = {}
+        self._grown: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
+        self._arcs: dict[tuple[int, int], tuple[int, bool]] = {}
+        self._graph = self._towards(engine.folded)
+
+    def _towards(self, folded: Folded) -> Any:
+        """The crossings with every way turned round, so that a tree from a place holds the ways to it."""
+        along, against = folded.sums(self.there, self.back)
+        ends = np.asarray([(folded.core_of[a], folded.core_of[b]) for a, b, _ in folded.chains]).reshape(-1, 2)
+        numbers = np.arange(len(ends))
+        start = np.concatenate([ends[:, 0], ends[:, 1]]).astype(np.int64)
+        end = np.concatenate([ends[:, 1], ends[:, 0]]).astype(np.int64)
+        cost = np.concatenate([along, against])
+        chain = np.concatenate([numbers, numbers])
+        forward = np.arange(len(cost)) < len(numbers)
+        usable = np.flatnonzero(np.isfinite(cost) & (start != end))
+        usable = usable[np.lexsort((cost[usable], end[usable], start[usable]))]
+        first = np.ones(len(usable), dtype=bool)
+        first[1:] = (np.diff(start[usable]) != 0) | (np.diff(end[usable]) != 0)
+        best = usable[first]
+        self._arcs = dict(
+            zip(
+                zip(start[best].tolist(), end[best].tolist(), strict=True),
+                zip(chain[best].tolist(), forward[best].tolist(), strict=True),
+                strict=True,
+            )
+        )
+        size = len(folded.cores)
+        return csr_array((cost[best], (end[best], start[best])), shape=(size, size))
+
+    def plant(self, node: int) -> None:
+        """Keep the trees to this node for good."""
+        for hook in self._hooks(node, leaving=False):
+            if hook.core not in self._planted:
+                self._planted[hook.core] = self._tree(hook.core)
+
+    def _tree(self, core: int) -> tuple[Any, Any]:
+        found = self._planted.get(core) or self._grown.get(core)
+        if found is None:
+            distance, onward = dijkstra(self._graph, directed=True, indices=core, return_predecessors=True)
+            found = self._grown[core] = (distance, onward)
+            while len(self._grown) > _TREES:
+                self._grown.popitem(last=False)
+        return found
+
+    def _step_seconds(self, step: Step) -> float:
+        return float((self.there if step[1] else self.back)[step[0]])
+
+    def _hooks(self, node: int, leaving: bool) -> list[_Hook]:
+        """The crossings next to a node, with the way there (``leaving``) or from there."""
+        root, steps = self._climb(node, leaving)
+        cost = sum(map(self._step_seconds, steps))
+        folded = self._folded
+        if folded.core_of[root] >= 0:
+            return [_Hook(int(folded.core_of[root]), cost, steps)]
+        first, last, whole = folded.chains[folded.chain[root]]
+        before, after = whole[: folded.place[root]], whole[folded.place[root] :]
+        made = []
+        for core, part in ((first, _turned(before) if leaving else before), (last, after if leaving else _turned(after))):
+            path = [*steps, *part] if leaving else [*part, *steps]
+            made.append(_Hook(int(folded.core_of[core]), cost + sum(map(self._step_seconds, part)), path))
+        return made
+
+    def _climb(self, node: int, leaving: bool) -> tuple[int, list[Step]]:
+        """Out of a dead end: its last node, and the steps in walking order."""
+        folded, steps = self._folded, []
+        while (step := folded.up[node]) is not None:
+            steps.append(step)
+            node = folded.above[node]
+        return node, steps if leaving else _turned(steps)
+
+    def _nearby(self, start: int, end: int) -> list[Step] | None:
+        """The way that needs no crossing: inside one dead end, or along one corridor."""
+        folded = self._folded
+        one, other = self._climb(start, True), self._climb(end, False)
+        if one[0] == other[0]:
+            up, down = one[1], other[1]
+            while up and down and up[-1][0] == down[0][0]:  # both pass it: turn round below
+                up, down = up[:-1], down[1:]
+            return [*up, *down]
+        a, b = folded.chain[one[0]], folded.chain[other[0]]
+        if a < 0 or a != b:
+            return None
+        whole, p, q = folded.chains[a][2], folded.place[one[0]], folded.place[other[0]]
+        between = whole[p:q] if p < q else _turned(whole[q:p])
+        return [*one[1], *between, *other[1]]
+
+    def _best(self, start: int, end: int) -> tuple[float, list[Step] | None, _Hook | None, _Hook | None]:
+        near = self._nearby(start, end)
+        best: tuple[float, list[Step] | None, _Hook | None, _Hook | None]
+        best = (sum(map(self._step_seconds, near)) if near is not None else math.inf, near, None, None)
+        if near is not None and self._climb(start, True)[0] == self._climb(end, False)[0]:
+            return best  # a dead end has one way only
+        outward = self._hooks(start, leaving=True)
+        for target in self._hooks(end, leaving=False):
+            if target.seconds == math.inf:
+                continue
+            distance, _ = self._tree(target.core)
+            for hook in outward:
+                seconds = hook.seconds + float(distance[hook.core]) + target.seconds
+                if seconds < best[0]:
+                    best = (seconds, None, hook, target)
+        return best
+
+    def seconds(self, start: int, end: int) -> float:
+        """The time of the quickest way, infinite where there is none."""
+        return self._best(start, end)[0]
+
+    def route(self, start: int, end: int) -> Path | None:
+        """The quickest way."""
+        seconds, near, hook, target = self._best(start, end)
+        if seconds == math.inf:
+            return None
+        steps = near if hook is None or target is None else [*hook.steps, *self._between(hook.core, target.core), *target.steps]
+        nodes = [start]
+        for number, forward in steps or ():
+            edge = self._network.edges[number]
+            nodes.append(edge.b if forward else edge.a)
+        guessed = any(self._guessed[n] for n, _ in steps or ())
+        return Path(tuple(nodes), tuple(steps or ()), seconds, guessed)
+
+    def _between(self, core: int, goal: int) -> list[Step]:
+        _, onward = self._tree(goal)
+        steps: list[Step] = []
+        while core != goal:
+            after = int(onward[core])
+            chain, forward = self._arcs[core, after]
+            whole = self._folded.chains[chain][2]
+            steps += whole if forward else _turned(whole)
+            core = after
+        return steps
+
+
+def _turned(steps: list[Step]) -> list[Step]:
+    return [(n, not forward) for n, forward in reversed(steps)]

@@ -100,7 +100,13 @@ class _Sheet:
     def add(self, kind: str, key: str, geometry: Any, **properties: Any) -> str:
         """One feature; its id is made from its key, so that it stays the same."""
         identity = str(uuid5(NAMESPACE_URL, f"houfu.demo/{kind}/{key}"))
-        feature = {"id": identity, "type": "Feature", "feature_type": kind, "geometry": geometry, "properties": properties}
+        feature = {
+            "id": identity,
+            "type": "Feature",
+            "feature_type": kind,
+            "geometry": geometry,
+            "properties": properties,
+        }
         self.files.setdefault(kind, []).append(feature)
         return identity
 

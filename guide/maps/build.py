@@ -80,7 +80,9 @@ class _Builder:
     def _walkway(self, n: int, doors: list[int]) -> None:
         unit = self.drawing.units[n]
         middle = self.made.nodes[self.middle[n]]
-        points = [(middle.x / 100, middle.y / 100)] + [(self.drawing.doors[d].x, self.drawing.doors[d].y) for d in doors]
+        points = [(middle.x / 100, middle.y / 100)] + [
+            (self.drawing.doors[d].x, self.drawing.doors[d].y) for d in doors
+        ]
         sight = Sight(unit.shape, points)
         if sight.coarse:
             self.drawing.odd("crowded_shape", self.drawing.called(n))
@@ -113,21 +115,15 @@ class _Builder:
                    - self.drawing.levels[self.drawing.units[b].level].ordinal)  # fmt: skip
         cm = max(1, round(one.distance(other) * 100) if high == 0 else round(high * 400))
         hours = self.hours(shaft.hours)
-        self.made.edges.append(
-            Edge(self.middle[a], self.middle[b], cm, way, shaft.one_way, shaft.guess, link, hours)
-        )
+        self.made.edges.append(Edge(self.middle[a], self.middle[b], cm, way, shaft.one_way, shaft.guess, link, hours))
 
     def grounds(self) -> None:
         """Front doors that lead out, over a ground nobody has drawn: from each to the nearest ones."""
-        out = [
-            (d, door) for d, door in enumerate(self.drawing.doors) if door.outside and len(door.units) == 1
-        ]
+        out = [(d, door) for d, door in enumerate(self.drawing.doors) if door.outside and len(door.units) == 1]
         done = set()
         for d, door in out:
             here = shapely.Point(door.x, door.y)
-            near = sorted(
-                (here.distance(shapely.Point(other.x, other.y)), e) for e, other in out if e != d
-            )
+            near = sorted((here.distance(shapely.Point(other.x, other.y)), e) for e, other in out if e != d)
             for metres, e in near[:4]:
                 if metres > _ACROSS or (e, d) in done:
                     continue

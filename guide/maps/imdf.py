@@ -107,9 +107,7 @@ class _Reader:
                     self.drawing.odd("broken_shape", f"opening {key} ({str(error)[:60]})")
                     continue
                 outside = category == "pedestrian.principal"
-                self.drawing.doors.append(
-                    Door(key, level, x, y, outside, self._hours(props, f"opening {key}"))
-                )
+                self.drawing.doors.append(Door(key, level, x, y, outside, self._hours(props, f"opening {key}")))
 
     def _occupants(self, found: list[Feature], anchors: Mapping[str, int]) -> None:
         for feature in found:

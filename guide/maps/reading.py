@@ -93,7 +93,9 @@ def _drawing(files: Mapping[str, bytes], lower: Mapping[str, str], name: str) ->
         found = document.get("features") if isinstance(document, dict) else None
         features += found if isinstance(found, list) else []
     if not features:
-        raise MapFileError("unknown", "This is neither IMDF, nor OpenStreetMap indoor data, nor tables of points and ways.")
+        raise MapFileError(
+            "unknown", "This is neither IMDF, nor OpenStreetMap indoor data, nor tables of points and ways."
+        )
     return osm.read(features, name)
 
 

@@ -124,7 +124,11 @@ def _shafts_drawn_once(drawing: Drawing, storeys: _Storeys) -> None:
     """A shaft on one floor of several: it also stops next door where a corridor lies right at it."""
     linked = {n for s in drawing.shafts for n in s.stops}
     for n, unit in list(enumerate(drawing.units)):
-        if unit.kind not in SHAFTS or n in linked or len({u for d in drawing.doors if n in d.units for u in d.units}) > 2:
+        if (
+            unit.kind not in SHAFTS
+            or n in linked
+            or len({u for d in drawing.doors if n in d.units for u in d.units}) > 2
+        ):
             continue
         level = drawing.levels[unit.level]
         beside = sorted(
@@ -137,7 +141,9 @@ def _shafts_drawn_once(drawing: Drawing, storeys: _Storeys) -> None:
             if abs(other.ordinal - level.ordinal) == 1 and walks:
                 copy = len(drawing.units)
                 place = drawing.levels.index(other)
-                drawing.units.append(Unit(f"{unit.key}@{other.sign}", place, unit.kind, unit.shape, unit.name, unit.ref))
+                drawing.units.append(
+                    Unit(f"{unit.key}@{other.sign}", place, unit.kind, unit.shape, unit.name, unit.ref)
+                )
                 guess = drawing.guess("drawn_once", f"{drawing.called(n)} → {other.building} {other.sign}")
                 drawing.shafts.append(Shaft(unit.key, unit.kind, unit.name, [n, copy], guess=guess))
                 break

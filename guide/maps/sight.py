@@ -39,8 +39,7 @@ class Sight:
         seen = shapely.covers(room, lines)
         lengths = shapely.length(lines)
         self.pairs = [
-            (int(a), int(b), float(m))
-            for a, b, m in zip(firsts[seen], seconds[seen], lengths[seen], strict=True)
+            (int(a), int(b), float(m)) for a, b, m in zip(firsts[seen], seconds[seen], lengths[seen], strict=True)
         ]
 
     def _join(self, points: np.ndarray[Any, Any]) -> None:
@@ -57,9 +56,7 @@ class Sight:
             group[top(a)] = top(b)
         if len({top(n) for n in range(len(points))}) < 2:
             return
-        far = sorted(
-            (float(np.hypot(*(points[a] - points[b]))), a, b) for a, b in combinations(range(len(points)), 2)
-        )
+        far = sorted((float(np.hypot(*(points[a] - points[b]))), a, b) for a, b in combinations(range(len(points)), 2))
         for metres, a, b in far:
             if top(a) != top(b):
                 group[top(a)] = top(b)

@@ -114,9 +114,7 @@ def _chains_from(
         inside = []
         while not is_core[at]:
             inside.append(at)
-            onward = next(
-                s for s in around[at] if s[0] not in done and made.up[_far(network, s)] is None
-            )
+            onward = next(s for s in around[at] if s[0] not in done and made.up[_far(network, s)] is None)
             done.add(onward[0])
             steps.append(onward)
             at = _far(network, onward)

@@ -5,6 +5,7 @@ place: made in advance for the hospital's places, and for any other point when s
 """
 
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from guide.ports import Profile
 from guide.routes.contract import Folded, Step, fold
 from guide.routes.profiles import PACES, Table
 
-_TREES = 400  # kept per profile and set of closures, beside those of the places
 _SCENES = 24  # profiles × sets of closures kept
+_HUBS = 16
+_NOTHING = 1e-9  # seconds; a matrix has no entry of zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Engine:
         self.network = network
         self.folded = fold(network)
         self.table = Table.of(network)
+        self.guessed = frozenset(np.flatnonzero(self.table.guessed).tolist())
         self._weeks = [parse(text) for text in network.hours]
         self._hours = np.asarray([e.hours for e in network.edges], dtype=np.int64)
         self._edges_of: dict[str, list[int]] | None = None
@@ -70,9 +73,8 @@ class Engine:
     def warm(self, profiles: Iterable[Profile] = tuple(Profile)) -> None:
         """Make the trees to all places of the hospital, once after a map was published."""
         for profile in profiles:
-            scene = self.scene(profile)
-            for space in sorted(set(self.network.places.values())):
-                scene.plant(self.network.spaces[space].node)
+            places = sorted(set(self.network.places.values()))
+            self.scene(profile).plant(self.network.spaces[space].node for space in places)
 
     def route(
         self, start: int, end: int, profile: Profile, at: datetime | None = None, conditions: Collection[Condition] = ()
@@ -91,9 +93,7 @@ class Engine:
         """As ``route``, the time alone; infinite where there is no way."""
         return self.scene(profile, at, conditions).seconds(start, end)
 
-    def scene(
-        self, profile: Profile, at: datetime | None = None, conditions: Collection[Condition] = ()
-    ) -> "_Scene":
+    def scene(self, profile: Profile, at: datetime | None = None, conditions: Collection[Condition] = ()) -> "_Scene":
         """The network as it is for this profile now."""
         shut = frozenset() if at is None else frozenset(
             n for n, week in enumerate(self._weeks) if not is_open(week, at)
@@ -103,7 +103,7 @@ class Engine:
         if found is None:
             found = self._scenes[key] = _Scene(self, self._weights(profile, shut, conditions))
             while len(self._scenes) > _SCENES:
-                self._scenes.pop(next(k for k in self._scenes if k[1] or k[2]), None)
+                self._scenes.pop(next(k for k in self._scenes if k[1] or k[2]))  # never those with planted trees
         return found
 
     def _weights(self, profile: Profile, shut: frozenset[int], conditions: Collection[Condition]) -> Any:
@@ -124,7 +124,7 @@ class Engine:
         if self._edges_of is None:
             made: dict[str, list[int]] = {}
             around = neighbours(self.network)
-            for n, space in enumerate(self.network.spaces):
+            for space in self.network.spaces:
                 made.setdefault(space.key, []).extend(around.get(space.node, ()) if space.node >= 0 else ())
             for n, edge in enumerate(self.network.edges):
                 if edge.space >= 0:
@@ -141,20 +141,26 @@ class Engine:
 
 
 class _Scene:
-    """One profile with one set of closures."""
+    """One profile with one set of closures.
+
+    The crossings are a matrix with every way turned round, so that a tree from a place holds the ways to it. Its last
+    row is a stand-in for whatever point is asked for next: it leads to the one or two crossings that point hangs on.
+    """
 
     def __init__(self, engine: Engine, there: Any) -> None:
-        self._network, self._folded = engine.network, engine.folded
-        self._guessed = engine.table.guessed
-        self.there, self.back = there, np.where(engine.table.one_way, math.inf, there)
-        self._planted: dict[int, tuple[Any, Any]] = {}
-        self._grown: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
+        self._network, self._folded, self._guessed = engine.network, engine.folded, engine.guessed
+        back = np.where(engine.table.one_way, math.inf, there)
+        self.there: list[float] = there.tolist()  # looked up one by one, which an array is slow at
+        self.back: list[float] = back.tolist()
+        self._size = len(engine.folded.cores)
         self._arcs: dict[tuple[int, int], tuple[int, bool]] = {}
-        self._graph = self._towards(engine.folded)
+        self._graph = self._turned_round(engine.folded, there, back)
+        self._trees: dict[int, tuple[Any, Any]] = {}
+        self._hubs: tuple[Any, Any] | None = None
+        self._turn = threading.Lock()
 
-    def _towards(self, folded: Folded) -> Any:
-        """The crossings with every way turned round, so that a tree from a place holds the ways to it."""
-        along, against = folded.sums(self.there, self.back)
+    def _turned_round(self, folded: Folded, there: Any, back: Any) -> Any:
+        along, against = folded.sums(there, back)
         ends = np.asarray([(folded.core_of[a], folded.core_of[b]) for a, b, _ in folded.chains]).reshape(-1, 2)
         numbers = np.arange(len(ends))
         start = np.concatenate([ends[:, 0], ends[:, 1]]).astype(np.int64)
@@ -167,33 +173,55 @@ class _Scene:
         first = np.ones(len(usable), dtype=bool)
         first[1:] = (np.diff(start[usable]) != 0) | (np.diff(end[usable]) != 0)
         best = usable[first]
-        self._arcs = dict(
-            zip(
-                zip(start[best].tolist(), end[best].tolist(), strict=True),
-                zip(chain[best].tolist(), forward[best].tolist(), strict=True),
-                strict=True,
-            )
+        pairs = zip(start[best].tolist(), end[best].tolist(), strict=True)
+        self._arcs = dict(zip(pairs, zip(chain[best].tolist(), forward[best].tolist(), strict=True), strict=True))
+        size = self._size
+        made = csr_array((cost[best], (end[best], start[best])), shape=(size + 1, size + 1))
+        pointers = made.indptr.copy()
+        pointers[-1] += 2
+        return csr_array(
+            (np.append(made.data, [math.inf] * 2), np.append(made.indices, [0, 0]).astype(np.int32), pointers),
+            shape=made.shape,
         )
-        size = len(folded.cores)
-        return csr_array((cost[best], (end[best], start[best])), shape=(size, size))
 
-    def plant(self, node: int) -> None:
-        """Keep the trees to this node for good."""
-        for hook in self._hooks(node, leaving=False):
-            if hook.core not in self._planted:
-                self._planted[hook.core] = self._tree(hook.core)
+    def plant(self, nodes: Iterable[int]) -> None:
+        """Keep the trees to these nodes for good; the first few also bound the search for any other way."""
+        for node in nodes:
+            if node not in self._trees:
+                self._trees[node] = self._tree(node, math.inf)
+        hubs = sorted(self._trees)[:: max(1, len(self._trees) // _HUBS)][:_HUBS]
+        cores = [self._hooks(node, leaving=False)[0].core for node in hubs]
+        if cores and self._hubs is None:
+            away = dijkstra(self._graph.T.tocsr(), directed=True, indices=cores)
+            towards = dijkstra(self._graph, directed=True, indices=cores)
+            self._hubs = towards, away
 
-    def _tree(self, core: int) -> tuple[Any, Any]:
-        found = self._planted.get(core) or self._grown.get(core)
-        if found is None:
-            distance, onward = dijkstra(self._graph, directed=True, indices=core, return_predecessors=True)
-            found = self._grown[core] = (distance, onward)
-            while len(self._grown) > _TREES:
-                self._grown.popitem(last=False)
-        return found
+    def _tree(self, node: int, limit: float) -> tuple[Any, Any]:
+        """Seconds from every crossing to this node, and the crossing after it (``size``: the node itself)."""
+        hooks = self._hooks(node, leaving=False)
+        with self._turn:
+            for k, hook in enumerate((hooks[0], hooks[-1])):
+                self._graph.indices[k - 2], self._graph.data[k - 2] = hook.core, max(hook.seconds, _NOTHING)
+            if hooks[0].core == hooks[-1].core:
+                self._graph.data[-2:] = max(_NOTHING, min(h.seconds for h in hooks))
+            seconds, onward = dijkstra(
+                self._graph, directed=True, indices=self._size, return_predecessors=True, limit=limit
+            )
+        return seconds, onward
+
+    def _bound(self, outward: list[_Hook], inward: list[_Hook]) -> float:
+        """No way is longer than this: over one of a few well-known places."""
+        if self._hubs is None:
+            return math.inf
+        towards, away = self._hubs
+        return min(
+            one.seconds + float((towards[:, one.core] + away[:, other.core]).min()) + other.seconds
+            for one in outward
+            for other in inward
+        )
 
     def _step_seconds(self, step: Step) -> float:
-        return float((self.there if step[1] else self.back)[step[0]])
+        return (self.there if step[1] else self.back)[step[0]]
 
     def _hooks(self, node: int, leaving: bool) -> list[_Hook]:
         """The crossings next to a node, with the way there (``leaving``) or from there."""
@@ -204,8 +232,9 @@ class _Scene:
             return [_Hook(int(folded.core_of[root]), cost, steps)]
         first, last, whole = folded.chains[folded.chain[root]]
         before, after = whole[: folded.place[root]], whole[folded.place[root] :]
+        sides = ((first, _turned(before) if leaving else before), (last, after if leaving else _turned(after)))
         made = []
-        for core, part in ((first, _turned(before) if leaving else before), (last, after if leaving else _turned(after))):
+        for core, part in sides:
             path = [*steps, *part] if leaving else [*part, *steps]
             made.append(_Hook(int(folded.core_of[core]), cost + sum(map(self._step_seconds, part)), path))
         return made
@@ -218,38 +247,36 @@ class _Scene:
             node = folded.above[node]
         return node, steps if leaving else _turned(steps)
 
-    def _nearby(self, start: int, end: int) -> list[Step] | None:
-        """The way that needs no crossing: inside one dead end, or along one corridor."""
+    def _nearby(self, start: int, end: int) -> tuple[list[Step] | None, bool]:
+        """The way that needs no crossing, inside one dead end or along one corridor; whether there can be no other."""
         folded = self._folded
         one, other = self._climb(start, True), self._climb(end, False)
         if one[0] == other[0]:
             up, down = one[1], other[1]
             while up and down and up[-1][0] == down[0][0]:  # both pass it: turn round below
                 up, down = up[:-1], down[1:]
-            return [*up, *down]
+            return [*up, *down], True
         a, b = folded.chain[one[0]], folded.chain[other[0]]
         if a < 0 or a != b:
-            return None
+            return None, False
         whole, p, q = folded.chains[a][2], folded.place[one[0]], folded.place[other[0]]
         between = whole[p:q] if p < q else _turned(whole[q:p])
-        return [*one[1], *between, *other[1]]
+        return [*one[1], *between, *other[1]], False
 
-    def _best(self, start: int, end: int) -> tuple[float, list[Step] | None, _Hook | None, _Hook | None]:
-        near = self._nearby(start, end)
-        best: tuple[float, list[Step] | None, _Hook | None, _Hook | None]
-        best = (sum(map(self._step_seconds, near)) if near is not None else math.inf, near, None, None)
-        if near is not None and self._climb(start, True)[0] == self._climb(end, False)[0]:
-            return best  # a dead end has one way only
+    def _best(self, start: int, end: int) -> tuple[float, list[Step] | None, _Hook | None, Any]:
+        """Seconds; then either the way itself, or the crossing to leave by and the tree to follow from there."""
+        near, only = self._nearby(start, end)
+        seconds = sum(map(self._step_seconds, near)) if near is not None else math.inf
+        if only:
+            return seconds, near, None, None
         outward = self._hooks(start, leaving=True)
-        for target in self._hooks(end, leaving=False):
-            if target.seconds == math.inf:
-                continue
-            distance, _ = self._tree(target.core)
-            for hook in outward:
-                seconds = hook.seconds + float(distance[hook.core]) + target.seconds
-                if seconds < best[0]:
-                    best = (seconds, None, hook, target)
-        return best
+        tree = self._trees.get(end)
+        if tree is None:
+            limit = min(seconds, self._bound(outward, self._hooks(end, leaving=False)))
+            tree = self._tree(end, limit + 1e-3)
+        hook = min(outward, key=lambda h: h.seconds + float(tree[0][h.core]))
+        whole = hook.seconds + float(tree[0][hook.core])
+        return (whole, None, hook, tree[1]) if whole < seconds else (seconds, near, None, None)
 
     def seconds(self, start: int, end: int) -> float:
         """The time of the quickest way, infinite where there is none."""
@@ -257,27 +284,26 @@ class _Scene:
 
     def route(self, start: int, end: int) -> Path | None:
         """The quickest way."""
-        seconds, near, hook, target = self._best(start, end)
+        seconds, near, hook, onward = self._best(start, end)
         if seconds == math.inf:
             return None
-        steps = near if hook is None or target is None else [*hook.steps, *self._between(hook.core, target.core), *target.steps]
+        steps = near if hook is None else [*hook.steps, *self._following(hook.core, end, onward)]
         nodes = [start]
         for number, forward in steps or ():
             edge = self._network.edges[number]
             nodes.append(edge.b if forward else edge.a)
-        guessed = any(self._guessed[n] for n, _ in steps or ())
+        guessed = bool(self._guessed) and any(n in self._guessed for n, _ in steps or ())
         return Path(tuple(nodes), tuple(steps or ()), seconds, guessed)
 
-    def _between(self, core: int, goal: int) -> list[Step]:
-        _, onward = self._tree(goal)
+    def _following(self, core: int, end: int, onward: Any) -> list[Step]:
         steps: list[Step] = []
-        while core != goal:
-            after = int(onward[core])
+        while (after := int(onward[core])) != self._size:
             chain, forward = self._arcs[core, after]
             whole = self._folded.chains[chain][2]
             steps += whole if forward else _turned(whole)
             core = after
-        return steps
+        last = [h for h in self._hooks(end, leaving=False) if h.core == core]
+        return [*steps, *min(last, key=lambda h: h.seconds).steps]
 
 
 def _turned(steps: list[Step]) -> list[Step]:

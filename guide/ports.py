@@ -17,7 +17,7 @@ class Profile(StrEnum):
 class Walking(Protocol):
     """Times between the places of one hospital, on the newest version of its map."""
 
-    def walking_seconds(self, from_place: str, to_place: str, profile: Profile) -> float:
+    def walking_seconds(self, from_place: str, to_place: str, profile: str = Profile.WALK) -> float:
         """Seconds from door to door, lifts and their waiting included; 0.0 at the same place.
 
         Args:

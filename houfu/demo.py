@@ -4,9 +4,12 @@ Only addresses and keys differ from production; everything goes the ordinary way
 second start continues yesterday.
 """
 
+import asyncio
 import json
+import tempfile
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +19,7 @@ from starlette.responses import Response
 
 from api.deps import Public
 from api.world import World
+from guide.service import maps
 from houfu import logs, regulars, stage, wiring
 from houfu.app import create_app
 from houfu.server import database, is_free
@@ -26,6 +30,7 @@ from kernel.db import Tx
 from kernel.settings import Settings, SettingsError
 from people.service import hospitals, patients, sessions
 from people.service.patients import PatientFact
+from sandbox import campus
 from sandbox import town as towns
 from sandbox import wechat, wechat_hand
 from sandbox.his.catalogue import HOSPITAL_FILE
@@ -129,10 +134,22 @@ async def open_hospital(world: World, document: Mapping[str, Any]) -> tuple[Key,
         hospital = await hospitals.load(tx, document)
         secrets = await hospitals.keys_of(tx, hospital.id)
         await _know_people(tx, hospital.id, world.settings.wechat_appid)
+        await _hang_up_map(tx, hospital.id)
     openids = {one["key"]: one["openid"] for one in towns.people() if one["openid"]}
     await regulars.settle_in(world.db, hospital.id, world.settings.wechat_appid, openids)
     inbound, outbound = document["his"]["inbound_keys"][0]["id"], document["his"]["outbound_key"]["id"]
     return Key(inbound, secrets[inbound]), [Key(outbound, secrets[outbound])]
+
+
+async def _hang_up_map(tx: Tx, hospital_id: UUID) -> None:
+    """Import and publish the map of the demo's houses; the second start finds it in force."""
+    from guide.maps import reading
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "campus.zip"
+        file.write_bytes(campus.archive())
+        network = await asyncio.to_thread(reading.read_map, file)
+    await maps.publish(tx, hospital_id, network)
 
 
 async def _know_people(tx: Tx, hospital_id: UUID, appid: str) -> None:

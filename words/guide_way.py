@@ -10,6 +10,7 @@ GUESSED = "这条路有一段地图上没画清。走到看不明白的地方，
 NO_WAY = "地图上找不到这条路。请到导诊台，工作人员带您去。"
 NO_STEP_FREE = "地图上没有不走楼梯的路。请到导诊台，工作人员带您去。"
 HERE = "您已经在这里了。"
+FROM_HERE = "您这里"
 
 
 def leaving(out: str, turn: str, towards: str) -> str:
@@ -76,20 +77,16 @@ def line(parts: Sequence[str]) -> str:
 
 def about(seconds: float) -> str:
     """How long, as a range a person can trust; nobody walks to the second."""
-    low, high = int(seconds * 0.8 // 60), int(seconds * 1.25 // 60) + 1
-    if high <= 1:
-        return "不到1分钟"
-    return f"约{max(low, 1)}–{high}分钟" if low + 1 < high or low < 1 else f"约{high}分钟"
+    low, high = int(seconds * 0.9 // 60), int(seconds * 1.2 // 60) + 1
+    return f"{high}分钟以内" if low == 0 else f"约{low}–{high}分钟"
 
 
-def heading(start: str, goal: str, seconds: float, rides: int, climbs: int) -> str:
+def heading(start: str, goal: str, seconds: float, lifts: int, escalators: int, stairs: int) -> str:
     """The first line of a route: from, to, how long, and what it takes."""
-    parts = [f"从{start}到{goal}，{about(seconds)}"]
-    if rides:
-        parts.append(f"要坐{rides}次电梯")
-    if climbs:
-        parts.append(f"要走{climbs}段楼梯")
-    return line(parts) if rides or climbs else line([*parts, "不用上下楼"])
+    takes = [f"坐{lifts}次电梯"] if lifts else []
+    takes += [f"坐{escalators}次扶梯"] if escalators else []
+    takes += [f"走{stairs}次楼梯"] if stairs else []
+    return line([f"从{start}到{goal}，{about(seconds)}", f"要{'，'.join(takes)}" if takes else "不用上下楼"])
 
 
 def spoken(text: str) -> str:

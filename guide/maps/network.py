@@ -195,3 +195,23 @@ def neighbours(network: Network) -> dict[int, list[int]]:
         found[edge.a].append(n)
         found[edge.b].append(n)
     return found
+
+
+def names(network: Network) -> dict[str, list[int]]:
+    """What people can name → spaces: who is there, a shaft or corridor, a room by its house; and any space by its key.
+
+    A number at a door alone names nothing: every house has a 301.
+    """
+    made: dict[str, list[int]] = defaultdict(list)
+    for n, space in enumerate(network.spaces):
+        floor = network.floors[space.level]
+        made[space.key].append(n)
+        if space.kind in ("room", "toilet"):
+            if space.ref:
+                made[f"{floor.building}{space.ref}"].append(n)
+            made[f"{floor.building}{floor.sign}{space.name or space.ref}"].append(n)
+        elif space.name:
+            made[space.name].append(n)
+    for name, n in network.occupants.items():
+        made[name].append(n)
+    return {name: sorted(set(spaces)) for name, spaces in made.items() if name}

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from guide.maps.hours import is_open, parse
-from guide.maps.network import Network, neighbours
+from guide.maps.network import Network, names, neighbours
 from guide.ports import Profile
 from guide.routes.contract import Folded, Step, fold
 from guide.routes.profiles import PACES, Table
@@ -29,7 +29,7 @@ _NOTHING = 1e-9  # seconds; a matrix has no entry of zero
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that holds now: a space (by its key) or a shaft (by its name) takes so many times as long.
+    """Something that holds now: a space or a shaft (see ``network.names``) takes so many times as long.
 
     ``times`` infinite: closed.
     """
@@ -122,17 +122,24 @@ class Engine:
 
     def _about(self, name: str) -> list[int]:
         if self._edges_of is None:
-            made: dict[str, list[int]] = {}
-            around = neighbours(self.network)
-            for space in self.network.spaces:
-                made.setdefault(space.key, []).extend(around.get(space.node, ()) if space.node >= 0 else ())
-            for n, edge in enumerate(self.network.edges):
-                if edge.space >= 0:
-                    made[self.network.spaces[edge.space].key].append(n)
-                if edge.link >= 0:
-                    made.setdefault(self.network.links[edge.link], []).append(n)
-            self._edges_of = {key: sorted(set(edges)) for key, edges in made.items()}
+            self._edges_of = self._by_name()
         return self._edges_of.get(name, [])
+
+    def _by_name(self) -> dict[str, list[int]]:
+        network = self.network
+        inside: list[set[int]] = [set() for _ in network.spaces]
+        around = neighbours(network)
+        for n, space in enumerate(network.spaces):
+            inside[n].update(around.get(space.node, ()) if space.node >= 0 else ())
+        made: dict[str, set[int]] = {name: set() for name in network.links if name}
+        for n, edge in enumerate(network.edges):
+            if edge.space >= 0:
+                inside[edge.space].add(n)
+            if edge.link >= 0 and network.links[edge.link]:
+                made[network.links[edge.link]].add(n)
+        for name, spaces in names(network).items():
+            made.setdefault(name, set()).update(*(inside[n] for n in spaces))
+        return {name: sorted(edges) for name, edges in made.items()}
 
     def nearest(self, level: int, x: int, y: int) -> int | None:
         """The node nearest to a point somebody tapped, in centimetres; None on a floor without any."""

@@ -1,7 +1,7 @@
 """How fast who moves on what, in seconds; what somebody cannot use at all costs infinity.
 
-Measured: stairs 13.1 s a floor and lifts about 36 s a floor, mostly waiting (CMAJ 2011, hospital staff). Speeds are
-our guesses until a hospital measures its own.
+Hospital staff were measured at 13.1 s a floor on stairs and about 36 s a floor by lift, mostly waiting (CMAJ 2011). A
+patient is no nurse, so stairs count for more here. All figures are our guesses until a hospital measures its own.
 """
 
 import math
@@ -40,8 +40,8 @@ class Pace:
 
 
 PACES: Mapping[Profile, Pace] = {
-    Profile.WALK: Pace(1.0, 13.1, 20.0),
-    Profile.SLOW: Pace(0.6, 30.0, 20.0, ramp=1.3),
+    Profile.WALK: Pace(1.0, 22.0, 20.0),
+    Profile.SLOW: Pace(0.6, 45.0, 20.0, ramp=1.3),
     Profile.WHEELCHAIR: Pace(0.8, math.inf, math.inf, board=55.0, ramp=1.6),
     Profile.STROLLER: Pace(0.9, math.inf, math.inf, board=55.0, ramp=1.3),
     Profile.BED: Pace(0.6, math.inf, math.inf, board=60.0, ramp=1.8),

@@ -57,7 +57,9 @@ def steps_of(network: Network, path: Path, goal: str) -> list[Step]:
     out = _leaving(network, path.nodes[0])
     for n, (kind, first, last) in enumerate(legs):
         if kind == "walk":
-            walk = _Walk(network, path.nodes[first : last + 1], path.steps[first:last], out, made[-1].text if made else "")
+            walk = _Walk(
+                network, path.nodes[first : last + 1], path.steps[first:last], out, made[-1].text if made else ""
+            )
             made += walk.steps(goal if n == len(legs) - 1 else "", _next_shaft(network, path, legs, n))
         else:
             made.append(_change(network, path, kind, first, last))
@@ -68,10 +70,10 @@ def steps_of(network: Network, path: Path, goal: str) -> list[Step]:
     return made
 
 
-def counts(network: Network, path: Path) -> tuple[int, int]:
-    """How many rides in a lift, and how many stairs."""
+def counts(network: Network, path: Path) -> tuple[int, int, int]:
+    """How many rides in a lift, on an escalator, and how many stairs."""
     kinds = [kind for kind, _, _ in _legs(network, path)]
-    return kinds.count("lift"), kinds.count("stairs")
+    return kinds.count("lift"), kinds.count("escalator"), kinds.count("stairs")
 
 
 def _legs(network: Network, path: Path) -> list[tuple[str, int, int]]:
@@ -108,7 +110,9 @@ def _height(network: Network, node: int) -> float:
 
 def _leaving(network: Network, node: int) -> str:
     space = network.nodes[node].space
-    return "door" if space >= 0 and network.spaces[space].kind in ("room", "toilet") and network.spaces[space].ring else ""
+    return (
+        "door" if space >= 0 and network.spaces[space].kind in ("room", "toilet") and network.spaces[space].ring else ""
+    )
 
 
 def _next_shaft(network: Network, path: Path, legs: Sequence[tuple[str, int, int]], n: int) -> str:
@@ -133,9 +137,7 @@ def _change(network: Network, path: Path, kind: str, first: int, last: int) -> S
     return _step(network, kind, w.line([said]), floor, 0, ())
 
 
-def _step(
-    network: Network, kind: str, text: str, floor: int, metres: int, line: Sequence[tuple[int, int]]
-) -> Step:
+def _step(network: Network, kind: str, text: str, floor: int, metres: int, line: Sequence[tuple[int, int]]) -> Step:
     return Step(kind, text, w.spoken(text), floor, network.floors[floor].sign, metres, tuple(line))
 
 
@@ -146,9 +148,11 @@ class _Walk:
         self, network: Network, nodes: Sequence[int], steps: Sequence[tuple[int, bool]], out: str, before: str
     ) -> None:
         self._network, self._out = network, out
-        self._used = [s.name for s in network.seen if f"“{s.name}”" in before]
+        self._used = [s.name for s in network.seen if s.name in before]
         events = self._events(nodes, steps)
-        points = [_Point(network.nodes[n].x / 100, network.nodes[n].y / 100, n, e) for n, e in zip(nodes, events, strict=True)]
+        points = [
+            _Point(network.nodes[n].x / 100, network.nodes[n].y / 100, n, e) for n, e in zip(nodes, events, strict=True)
+        ]
         self._points = _unwoven(_straightened(points))
         self._floor = network.nodes[nodes[-1]].level
         self._height = network.floors[self._floor].ordinal
@@ -167,7 +171,9 @@ class _Walk:
     def _passing(self, before: int, after: int) -> str:
         one, other = self._network.spaces[before], self._network.spaces[after]
         left, entered = self._network.floors[one.level].building, self._network.floors[other.level].building
-        if other.kind in ("ramp", "stairs") or (other.kind == "walkway" and other.name and _is_bridge(self._network, after)):
+        if other.kind in ("ramp", "stairs") or (
+            other.kind == "walkway" and other.name and _is_bridge(self._network, after)
+        ):
             return w.along(other.name) if other.name else ""
         if entered != left:
             return w.into(entered) if entered else w.out_of(left)

@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from kernel.clock import china_day
 from kernel.outside import Guard, NotConfigured, Rejected, Unknown
 from visits.ports import HisAnswer, HisCommand, HisSettlement
+from visits.rules.booking import Slot
 
 ANSWER_SECONDS = 5.0  # docs/his.md: "no answer within 5 s" is unknown
 _MOST = 4 * 1024 * 1024  # a snapshot longer than this is not one visit
@@ -38,27 +39,32 @@ class HisAccess:
         return f"HisAccess({self.base_url!r}, {self.key_id!r}, secret=…)"
 
 
+class _Booking(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    number: Annotated[str, Field(max_length=20)] | None = None
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore")
     key: str
     outcome: Literal["done", "refused", "later"]
     reason: str | None = None
+    data: _Booking | None = None
 
 
 class _Answers(BaseModel):
     items: list[_Answer]
 
 
-class Slot(BaseModel):
-    """One bookable time of a doctor; ``free`` places are left."""
-
-    model_config = ConfigDict(extra="ignore", populate_by_name=True, frozen=True)
-    id: str
+class _Slot(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    id: Annotated[str, Field(min_length=1, max_length=64)]
     department: str
-    doctor: str
+    doctor: Annotated[str, Field(min_length=1, max_length=64)]
     begins: Annotated[AwareDatetime, Field(alias="from")]
     until: AwareDatetime
-    free: Annotated[int, Field(ge=0)]
+    free: Annotated[int, Field(ge=0, strict=True)]
+    fee_fen: Annotated[int, Field(ge=0, le=10**8, strict=True)]
 
 
 class _Insured(BaseModel):
@@ -89,7 +95,7 @@ class _Facts(BaseModel):
 
 
 class _Slots(BaseModel):
-    slots: list[Slot]
+    slots: list[_Slot]
 
 
 class _PaidCharge(BaseModel):
@@ -248,7 +254,7 @@ class HisClient:
         path = "/houfu/slots?" + urlencode({"department": department, "day": day.isoformat()})
         answer = await self._guard.call(lambda: self._question(path, "no_such_department"))
         try:
-            return _Slots.model_validate_json(answer.content).slots
+            return [Slot(**s.model_dump()) for s in _Slots.model_validate_json(answer.content).slots]
         except ValidationError:
             raise Unknown("his: slots answered with something else than the contract") from None
 
@@ -335,4 +341,5 @@ def _booked(said: _Booked) -> HisSettlement:
 def _understood(said: _Answer) -> HisAnswer | None:
     if said.outcome == "later":
         return None
-    return HisAnswer(said.outcome, said.reason if said.outcome == "refused" else None)
+    number = said.data.number if said.data is not None else None
+    return HisAnswer(said.outcome, said.reason if said.outcome == "refused" else None, number)

@@ -5,6 +5,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from api.routes import (
+    bookings,
     books,
     consent,
     family,
@@ -170,6 +171,21 @@ MODELS: dict[type[BaseModel], Any] = {
     terminals.Look: {
         "authinfo": "q0hvB1…", "expires_in": 3600, "appid": "wx8888888888888888", "mch_id": "1900000100",
         "store_id": "HF01", "out_trade_no": "HF20261122K7M2Q9X4W8R5T3", "total_fee": 7760,
+    },
+    bookings.SlotOut: {
+        "id": "d.card-202611231400", "doctor": "周明远", "begins": "2026-11-23T14:00:00+08:00",
+        "until": "2026-11-23T14:30:00+08:00", "free": 3, "fee_fen": 100, "pay": "account",
+    },
+    bookings.BookBody: {
+        "hospital_id": HOSPITAL, "department": "CARD", "day": "2026-11-23", "slot": "d.card-202611231400",
+        "patient_id": PATIENT, "fee_fen": 100, "pay": "account",
+    },
+    bookings.BookingOut: {
+        "id": BOND, "hospital_id": HOSPITAL, "patient_id": PATIENT, "patient": "朱**", "department": "CARD",
+        "department_name": "心内科门诊", "doctor": "周明远", "begins": "2026-11-23T14:00:00+08:00",
+        "until": "2026-11-23T14:30:00+08:00", "number": "3", "state": "booked", "reason": None, "cause": None,
+        "fee_fen": 100, "pay": "account", "pay_by": None, "fee_state": "none", "visit_id": None, "lines": [],
+        "can_cancel": True, "cancel_until": "2026-11-23T12:00:00+08:00",
     },
     wechat.PageOut: {"appId": "wx8888888888888888", "timestamp": 1795219200, "nonceStr": "5f…", "signature": "0f9d…"},
     wechat.CodeBody: {"path": "/o/K7Q2M9"},

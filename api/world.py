@@ -21,6 +21,7 @@ from payments.ports import CashPay, InsuranceCenter, MedInsMix
 from payments.ports.statements import InsuranceStatements
 from people.ports import WeChatAccount, WeChatDesk, WeChatIdentity
 from people.rules import Actor
+from visits.flows.booking import Slots
 
 
 class HisClients(Protocol):
@@ -70,6 +71,7 @@ class World:
     who: Who
     look: Look
     metrics: Metrics
+    slots: Slots
     revision: str | None = None
     error_page: ErrorPage | None = None
     extras: dict[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from billing.rules import ChargeState
 from billing.service.lines import bill_of
 from billing.service.paying import line_of
 from family_pay.service import bonds
+from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices import service as feeds
@@ -106,7 +107,7 @@ async def _steps(tx: Tx, tell: Tell, visit: Visit, view: View) -> Slots | None:
     found = [order for ref in tell.refs if (order := await orders.order_by_id(tx, UUID(ref))) is not None]
     depth = Depth.RESULTS if tell.kind is Kind.RESULT else Depth.STEPS
     so = [o for o in found if view.sees(depth, o.category) and _is_so(tell.kind, o)]
-    if not so:
+    if not so or visit.day > china_day(tx.now):  # registered ahead: nobody is sent anywhere before the day
         return None
     if tell.kind is Kind.RESULT:
         return Slots(count=len(so))

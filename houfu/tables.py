@@ -13,7 +13,7 @@ from uuid import UUID
 from api.world import World
 from billing.events import PaidChargeReversed
 from billing.rules import NotCarriedError
-from billing.service import creditor, reacting
+from billing.service import creditor, reacting, registration
 from billing.service import refunds as refund_requests
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
@@ -42,7 +42,7 @@ from visits.events import (
     VisitSettled,
     VisitUnmarked,
 )
-from visits.flows import deliver_calls
+from visits.flows import booking, deliver_calls
 from visits.rules import ModeChange
 from visits.service import encounters
 
@@ -85,7 +85,15 @@ SILENT: frozenset[str] = frozenset(
         "AttemptPaid",
         "AttemptSettled",
         "MoneyReturned",
+        "BookingArrived",
+        "BookingCancelled",
+        "BookingMade",
+        "BookingMissed",
+        "BookingMoved",
+        "BookingRefused",
+        "BookingRequeued",
         "ChargeBecameBillable",
+        "ClinicCalledOff",
         "ContractSealed",
         "DisputeAnswered",
         "LineDisputed",
@@ -197,6 +205,15 @@ async def _deliver_calls(world: World) -> None:
     await deliver_calls(world.db, world.ports.his)
 
 
+async def _bookings(world: World) -> None:
+    async with world.db.begin() as tx:
+        late = await registration.due_back(tx)
+    for booking_id in late:
+        async with world.db.begin() as tx:
+            await registration.give_back(tx, booking_id)
+    await booking.look_after(world.db, world.ports.his, world.slots)
+
+
 async def _parked(world: World) -> None:
     await sweep_parked(world.db)
 
@@ -252,6 +269,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("visits.forgotten", 60, _end_forgotten),
     Sweep("people.looks", 3600, _forget_looks),
     Sweep("visits.his", 1, _deliver_calls, woken=True),
+    Sweep("visits.bookings", 2, _bookings),
     Sweep("intake.parked", 5, _parked),
     Sweep("houfu.audit", 300, _audit),
 )

@@ -27,6 +27,7 @@ from notices.service import telling
 from people.rules import NOTHING, Actor, View
 from people.service import sessions
 from people.service.access import view_of
+from visits.flows.booking import Slots
 from visits.service.subjects import subject_of_visit
 
 log = structlog.get_logger()
@@ -54,16 +55,18 @@ def build(settings: Settings, *, clock: Clock | None = None, ports: Ports | None
     queue = Queue(settings.database_url, tables.JOBS, watch=metrics.job)
     engine = connect(settings.database_url, pool_size=settings.database_pool)
     db = Database(engine, vault, clock, tables.SUBSCRIBERS, queue, hub.announce)
+    laid = ports or lines.lay(settings, db)
     world = World(
         settings=settings,
         db=db,
         intake=Intake(db),
         queue=queue,
         hub=hub,
-        ports=ports or lines.lay(settings, db),
+        ports=laid,
         who=sessions.caller_of,
         look=look,
         metrics=metrics,
+        slots=Slots(laid.his),
         revision=migrate.head(),
         error_page=_error_page(),
     )

@@ -59,6 +59,14 @@ class Audience(IntEnum):
     PAYERS = 5  # the patient's side and whoever may pay
 
 
+class MissedCall(StrEnum):
+    """What a hospital does with somebody whose number was called in vain (过号)."""
+
+    REPORT = "report"  # at the guide desk, then behind the next few
+    KIOSK = "kiosk"  # at a machine in the hall, then behind the next few
+    AGAIN = "book_again"  # the number is gone; another is booked
+
+
 class ChoiceKind(StrEnum):
     """What a person agrees to by itself, apart from all else; taking it back costs no care."""
 
@@ -132,6 +140,12 @@ class HospitalSettings:
     read_seconds_min: int = 10
     registration_free_days: int = 3
     registration_upfront: bool = False
+    booking_days_ahead: int = 7
+    booking_most_open: int = 3
+    booking_cancel_hours: int = 2
+    booking_pay_minutes: int = 30
+    missed_call: MissedCall = MissedCall.REPORT
+    missed_call_behind: int = 3
     minimum_age: int = 14
     zero_threshold: bool = False
     call_after_days: int = 7
@@ -309,6 +323,8 @@ class Action(StrEnum):
     SEND_WORD = "send_word"
     ASK_FAMILY = "ask_family"
     SIGN = "sign"
+    BOOK = "book"
+    REQUEUE = "requeue"
     WITHDRAW = "withdraw"
     SHARE = "share"
     READ_LOOKS = "read_looks"
@@ -331,6 +347,7 @@ _ROLES: dict[Action, frozenset[Role]] = {
     Action.SHOW_PASS: frozenset({Role.COUNTER, Role.GUIDE}),
     Action.ABANDON: frozenset({Role.DESK, Role.DOCTOR}),
     Action.CHECK_IN: frozenset({Role.DESK, Role.GUIDE}),
+    Action.REQUEUE: frozenset({Role.DESK, Role.GUIDE, Role.DOCTOR}),
     Action.CONFIRM: frozenset({Role.DESK, Role.DOCTOR}),
     Action.TAKE_PAYMENT: frozenset({Role.COUNTER}),
     Action.COUNTERSIGN: frozenset({Role.DOCTOR}),
@@ -360,7 +377,7 @@ def may(action: Action, view: View, *, role: Role | None = None, signs: bool = F
         return view.owner or view.depth >= Depth.STEPS
     if action in (Action.PAY, Action.SEE_TOTAL):
         return view.pays or view.owner
-    if action is Action.SIGN:
+    if action in (Action.SIGN, Action.BOOK):
         return view.owner or signs
     return view.owner and action in _OWNERS
 

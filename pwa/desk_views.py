@@ -69,6 +69,7 @@ class Desk:
     cashier: bool = False
     code: str = ""
     framed: bool = False
+    requeues: bool = False
     found_url: str | None = None
     books: bool = False
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pwa import sample_counter, sample_first, sample_insurance, sample_links, sample_receipts
+from pwa import sample_booking, sample_counter, sample_first, sample_insurance, sample_links, sample_receipts
 from pwa import views as v
 from pwa.reminder_views import CallerCheck, Reminders
 from pwa.sample_books import books
@@ -319,6 +319,7 @@ def samples() -> Mapping[str, Sample]:
         **states(),
         **books(),
         **sample_counter.samples(),
+        **sample_booking.samples(),
         **sample_first.samples(),
         **sample_receipts.samples(),
         **sample_insurance.samples(),

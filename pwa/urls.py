@@ -1,5 +1,7 @@
 """Where each page lives; the one list that templates and routes share."""
 
+from urllib.parse import quote
+
 from api.doors import DOOR
 
 
@@ -25,6 +27,9 @@ class Urls:
     reminders_test = "/settings/reminders/test"
     caller = "/caller"
     person = "/person"
+    book = "/book"
+    bookings = "/bookings"
+    desk_bookings = "/desk/bookings"
     desk = "/desk"
     desk_login = "/desk/login"
     desk_scan = "/desk/scan"
@@ -42,6 +47,32 @@ class Urls:
     kiosk_code = "/kiosk/code"
     demo = "/demo"
     door = DOOR
+
+    @staticmethod
+    def book_times(hospital: str, department: str, day: object = "") -> str:
+        """The free times of a department, on one day."""
+        return f"/book/{hospital}/{department}" + (f"?day={day}" if day else "")
+
+    @staticmethod
+    def book_confirm(hospital: str, department: str, day: object, slot: str, patient: str = "") -> str:
+        """Look at one time before it is booked; ``patient``: for somebody else."""
+        who = f"&for={patient}" if patient else ""
+        return f"/book/{hospital}/{department}/confirm?day={day}&slot={quote(slot, safe='')}{who}"
+
+    @staticmethod
+    def booking(booking: str) -> str:
+        """One booking, whatever became of it."""
+        return f"/bookings/{booking}"
+
+    @staticmethod
+    def booking_cancel(booking: str) -> str:
+        """Cancel it: what that means, and (POST) do it."""
+        return f"/bookings/{booking}/cancel"
+
+    @staticmethod
+    def desk_requeue(booking: str) -> str:
+        """Put somebody whose call was missed back into the queue (POST)."""
+        return f"/desk/bookings/{booking}/requeue"
 
     @staticmethod
     def bill(visit: str) -> str:

@@ -26,12 +26,11 @@ _numbers = itertools.count(1)
 
 @dataclass(slots=True)
 class _Copy:
-    """One database: how it looked when it was new, and how often it was lent."""
+    """One database: how it looked when it was new, what makes it so again, and how often it was lent."""
 
     name: str
-    shape: str
-    rows: dict[str, bytes]
-    counters: list[tuple[str, int | None]]
+    shape: str = ""
+    renewal: bytes = b""
     lent: int = 0
 
 
@@ -60,14 +59,10 @@ class Databases:
         self._free.clear()
 
     def _made(self, template: str) -> _Copy:
-        copy = _Copy(new_database(self.server, template), "", {}, [])
+        copy = _Copy(new_database(self.server, template))
         with self._line(copy) as line:
             copy.shape = _shape(line)
-            copy.counters = _counters(line)
-            for table in _tables(line):
-                if line.execute(sql.SQL("SELECT EXISTS (SELECT 1 FROM {})").format(table)).fetchone() == (True,):
-                    with line.cursor().copy(sql.SQL("COPY {} TO STDOUT").format(table)) as out:
-                        copy.rows[table.as_string(line)] = b"".join(out)
+            copy.renewal = _renewal(line)
         return copy
 
     def _as_new(self, copy: _Copy) -> bool:
@@ -75,17 +70,9 @@ class Databases:
         with self._line(copy) as line:
             line.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                          "WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
-            line.execute("SET session_replication_role = replica")  # neither triggers nor the order of tables matter
             if _shape(line) != copy.shape:
                 return False
-            with line.transaction():
-                # All in one: a question and answer for each would cost more than all that is deleted.
-                line.execute(sql.SQL(";").join(sql.SQL("DELETE FROM {}").format(t) for t in _tables(line)))
-                for name, content in copy.rows.items():
-                    with line.cursor().copy(f"COPY {name} FROM STDIN".encode()) as into:
-                        into.write(content)
-                for counter, now in copy.counters:
-                    line.execute("SELECT setval(%s, coalesce(%s, 1), %s)", (counter, now, now is not None))
+            line.execute(copy.renewal)
         return True
 
     def _line(self, copy: _Copy) -> Connection:
@@ -111,11 +98,26 @@ def _shape(line: Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def _tables(line: Connection) -> list[sql.Identifier]:
-    rows = line.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
-    return [sql.Identifier(row[0]) for row in rows]
+def _renewal(line: Connection) -> bytes:
+    """Keep a second copy of the rows beside them, and return what empties all tables and fills them again.
 
-
-def _counters(line: Connection) -> list[tuple[str, int | None]]:
-    rows = line.execute("SELECT quote_ident(sequencename), last_value FROM pg_sequences WHERE schemaname = 'public'")
-    return [(name, now) for name, now in rows.fetchall()]
+    It is one text, sent once: a question and answer for each of seventy tables would cost more than all their rows.
+    """
+    line.execute("CREATE SCHEMA kept")
+    # Neither triggers nor the order of tables matter; the counters are not part of the transaction, but come last.
+    steps = ["SET session_replication_role = replica", "BEGIN"]
+    tables = line.execute(
+        "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+    ).fetchall()
+    steps += [f"DELETE FROM {name}" for (name,) in tables]
+    for (name,) in tables:
+        if line.execute(f"SELECT EXISTS (SELECT 1 FROM {name})".encode()).fetchone() == (True,):
+            line.execute(f"CREATE TABLE kept.{name} AS TABLE {name}".encode())
+            steps.append(f"INSERT INTO {name} OVERRIDING SYSTEM VALUE SELECT * FROM kept.{name}")
+    steps.append("COMMIT")
+    counters = line.execute(
+        "SELECT format('setval(%L, %s, %L)', quote_ident(sequencename), coalesce(last_value, 1), "
+        "last_value IS NOT NULL) FROM pg_sequences WHERE schemaname = 'public'"
+    ).fetchall()
+    steps += [f"SELECT {', '.join(one for (one,) in counters)}"] if counters else []
+    return ";".join(steps).encode()

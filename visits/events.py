@@ -97,3 +97,67 @@ class HisAnswered(Event):
     visit_id: UUID
     outcome: str
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BookingMade(Event):
+    """The HIS holds a half hour for her."""
+
+    booking_id: UUID
+    patient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class BookingRefused(Event):
+    """It was not booked: taken meanwhile, or the HIS said no."""
+
+    booking_id: UUID
+    patient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class BookingCancelled(Event):
+    """A booking was given up and the HIS knows it; ``cause`` on the row says by whom."""
+
+    booking_id: UUID
+    patient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class BookingMoved(Event):
+    """The hospital moved it to another time or doctor."""
+
+    booking_id: UUID
+    patient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicCalledOff(Event):
+    """The doctor sees nobody that day (停诊); nothing is owed of it."""
+
+    booking_id: UUID
+    patient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class BookingMissed(Event):
+    """Her number was called in vain (过号), or the day went by."""
+
+    booking_id: UUID
+    patient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class BookingRequeued(Event):
+    """She is in the queue again."""
+
+    booking_id: UUID
+    patient_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class BookingArrived(Event):
+    """Her encounter has begun."""
+
+    booking_id: UUID
+    patient_id: UUID

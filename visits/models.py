@@ -124,6 +124,57 @@ class HisCall(Base):
     trouble: Mapped[str | None] = column(2)
 
 
+class Booking(Base):
+    """A half hour of a doctor, booked in the HIS for a patient; the row is there before the HIS hears of it.
+
+    ``said`` counts what was decided (each decision has its own key), ``tries`` how often the present one was said;
+    ``next_at`` is empty when nothing is waiting for an answer. ``number`` is her place in the queue.
+    """
+
+    __tablename__ = "booking"
+    __table_args__ = (
+        Index("ix_booking_patient", "patient_id", "begins"),
+        Index("ix_booking_day", "hospital_id", "begins"),
+        Index("ix_booking_waiting", "next_at", postgresql_where=text("next_at IS NOT NULL")),
+        Index(
+            "uq_booking_open",
+            "hospital_id",
+            "patient_id",
+            "doctor",
+            "half_day",
+            unique=True,
+            postgresql_where=text("state IN ('asked', 'booked', 'cancelling')"),
+        ),
+        CheckConstraint("(pay = 'free') = (fee_fen = 0)", name="fee"),
+        CheckConstraint("(state IN ('asked', 'cancelling', 'requeuing')) = (next_at IS NOT NULL)", name="waiting"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    hospital_id: Mapped[UUID] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    booked_by: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    department: Mapped[str] = column(3)
+    doctor: Mapped[str] = column(3)
+    slot: Mapped[str] = column(3)
+    begins: Mapped[datetime] = column(3)
+    until: Mapped[datetime] = column(3)
+    half_day: Mapped[str] = column(3)
+    fee_fen: Mapped[int] = column(4)
+    pay: Mapped[str] = column(3)
+    pay_by: Mapped[datetime | None] = column(3)
+    number: Mapped[str | None] = column(3)
+    state: Mapped[str] = column(3)
+    cause: Mapped[str | None] = column(3)
+    reason: Mapped[str | None] = column(3)
+    asked_at: Mapped[datetime] = column(3)
+    decided_at: Mapped[datetime] = column(3)
+    said: Mapped[int] = column(2)
+    tries: Mapped[int] = column(2)
+    next_at: Mapped[datetime | None] = column(2)
+    sequence: Mapped[int] = column(2)
+    visit_id: Mapped[UUID | None] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), index=True)
+    encounter_id: Mapped[UUID | None] = column(3, index=True)
+
+
 class PassUse(Base):
     """A visit pass shown at a desk: each code counts once there. ``time`` is a live code's half minute or a day."""
 

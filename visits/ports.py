@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
-CommandKind = Literal["mark", "unmark", "post", "abandon", "exclude", "settle", "refund"]
+from visits.rules.booking import Slot
+
+CommandKind = Literal[
+    "mark", "unmark", "post", "abandon", "exclude", "settle", "refund", "book", "cancel_booking", "requeue"
+]
 Outcome = Literal["done", "refused"]
 
 
@@ -19,7 +23,7 @@ class HisCommand:
     Args:
         key: idempotency key, stable over every attempt to deliver.
         kind: what was decided.
-        encounters: the HIS's encounter numbers, at least one.
+        encounters: the HIS's encounter numbers, at least one; of a booking there are none yet.
         at: when it was decided, aware.
         data: the fields of that kind; money in whole fen.
     """
@@ -33,10 +37,14 @@ class HisCommand:
 
 @dataclass(frozen=True, slots=True)
 class HisAnswer:
-    """What the HIS said; ``refused`` is final, ``reason`` is the HIS's own code (``performed`` …)."""
+    """What the HIS said; ``refused`` is final, ``reason`` is the HIS's own code (``performed`` …).
+
+    ``number`` is her place in the queue of that half hour, where the HIS gave one with a booking.
+    """
 
     outcome: Outcome
     reason: str | None = None
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,19 @@ class HisSettlement:
     charges: Mapping[str, int]
     booked_at: datetime
     insurance: Mapping[str, tuple[int, int, int, int]] | None = None
+
+
+class HisSlots(Protocol):
+    """Asks the hospital's system which times are free."""
+
+    async def slots(self, department: str, day: date) -> list[Slot]:
+        """The times of a department (its code) on a day in China, free or not.
+
+        Raises:
+            kernel.outside.Rejected: ``no_such_department``.
+            kernel.outside.Unknown, Throttled, NotConfigured: nobody can say now.
+        """
+        ...
 
 
 class HisBooks(Protocol):

@@ -42,6 +42,12 @@ CODE_TITLES = {
     "wrong_shares": "金额没分对",
     "nothing_shared": "没有要退的",
     "other_round": "请等一下",
+    "already_booked": "已经约过了",
+    "too_many_bookings": "约得够多了",
+    "not_bookable_for": "约不上",
+    "slot_gone": "没有号了",
+    "too_late_to_cancel": "取消不了了",
+    "slots_unavailable": "暂时看不到",
 }
 CODES = {
     "error": KINDS["invalid"],
@@ -164,6 +170,16 @@ CODES = {
     "guardian_refused": "满 14 岁、能自己办的，由本人来办。",
     "own_invite": "这是您自己的邀请，请发给家人。",
     "not_shared": "这次没有开放给您看。",
+    # booking
+    "slots_unavailable": "医院现在说不出哪些时间有空。请过一会儿再看，或打电话问。",
+    "slot_gone": "这个时间没有号了。请换一个时间。",
+    "fee_changed": "挂号费刚才有变化。请看一下新的，再约一次。",
+    "too_many_bookings": "已经约了 {most} 个还没去。去过或取消一个，再约。",
+    "already_booked": "这半天已经约了这位医生，不用再约。要换时间，先取消那一个。",
+    "not_bookable_for": "这个号替她约不上。请换个时间或医生，或请本人来约。",
+    "too_late_to_cancel": "现在取消不了了。不去请打电话告诉医院。",
+    "not_missed": "这位不在今天过号的名单里。请看最新的名单。",
+    "booking_key_reused": "这一页已经约过别的号。请回上一页重新选。",
     # desk and HIS
     "pass_expired": "就诊码过期了。请患者打开手机刷新。",
     "pass_forged": "这个码不是本院的就诊码。",

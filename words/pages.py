@@ -1,5 +1,6 @@
 """All page words under one name, the way templates reach them: ``w.bill.title``."""
 
+from words import booking as booking_words
 from words import books as books_words
 from words import choices as choices_words
 from words import companion as companion_words
@@ -54,6 +55,8 @@ class Pages:
     insured = counter_words.Insured
     shifts = counter_words.Shifts
     refunds = counter_words.Refunds
+    booking = booking_words.Booking
+    desk_bookings = booking_words.DeskBookings
     kiosk = counter_words.Kiosk
     desk_visit = desk_words.DeskVisit
     stage = desk_words.Stage

@@ -32,6 +32,7 @@ _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzin
 Moment = Annotated[AwareDatetime, Field(ge=_EARLIEST, lt=_LATEST)]
 Number = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+BookingId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]  # as ``book`` gave it
 Fen = Annotated[StrictInt, Field(ge=0, le=10**11)]
 
 
@@ -88,6 +89,7 @@ class EncounterStarted(Wire):
     doctor: Text | None = None
     insurance: Insurance
     started_at: Moment
+    booking: BookingId | None = None
 
 
 class EncounterFinished(Wire):
@@ -210,6 +212,28 @@ class QueueMoved(Wire):
     at: Moment
 
 
+class BookingChanged(Wire):
+    """The hospital moved a booking, called its clinic off, called in vain, or put somebody back into the queue."""
+
+    change: Literal["moved", "stopped", "missed", "requeued"]
+    slot: Number | None = None
+    doctor: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    begins: Annotated[Moment | None, Field(alias="from")] = None
+    until: Moment | None = None
+    number: Annotated[str, StringConstraints(min_length=1, max_length=20)] | None = None
+    reason: Text | None = None
+    at: Moment
+
+    @model_validator(mode="after")
+    def _says_where(self) -> "BookingChanged":
+        place = (self.slot, self.doctor, self.begins, self.until)
+        if self.change == "moved" and None in place:
+            raise ValueError("slot, doctor, from and until are needed with moved")
+        if self.change != "moved" and any(part is not None for part in place):
+            raise ValueError("slot, doctor, from and until belong to moved only")
+        return self
+
+
 class VisitExcluded(Wire):
     """A visit or one charge of it cannot be paid afterwards."""
 
@@ -260,6 +284,7 @@ DATA: Mapping[str, type[Wire]] = {
     "result.ready": ResultReady,
     "queue.moved": QueueMoved,
     "visit.excluded": VisitExcluded,
+    "booking.changed": BookingChanged,
     "visit.snapshot": VisitSnapshot,
 }
 
@@ -415,9 +440,11 @@ def _part(item: Item, kind: str, model: type[Wire], data: dict[str, Any]) -> Ite
 
 
 def needs(item: Item) -> list[str]:
-    """What must be known before this statement can be a fact: ``encounter:…``, ``order:…``, ``charge:…``."""
+    """What must be known before this can be a fact: ``encounter:…``, ``order:…``, ``charge:…``, ``booking:…``."""
     if item.type in ("encounter.started", "visit.snapshot"):
         return []
+    if item.type == "booking.changed":
+        return [f"booking:{item.subject}"]
     wanted = [f"encounter:{item.subject}"]
     data = item.data
     if item.type != "order.placed":

@@ -31,6 +31,11 @@ _EXAMPLE_DATA: Mapping[str, dict[str, Any]] = {
         "split": {"fund_fen": 1200, "account_fen": 0, "self_fen": 800},
         "created_at": "2026-11-22T09:10:00+08:00",
     },
+    "booking.changed": {
+        "change": "stopped",
+        "reason": "停诊",
+        "at": "2026-11-22T07:30:00+08:00",
+    },
     "charge.reversed": {"charge_no": "C1", "at": "2026-11-22T09:30:00+08:00"},
     "charge.settled": {
         "charge_no": "C1",
@@ -76,7 +81,7 @@ def example(kind: str | None) -> dict[str, Any]:
         "id": "e-1001",
         "source": "/hospital/HF01",
         "type": kind,
-        "subject": "E20261122001",
+        "subject": "7f0c4a52a6f65e7d8c9b0a1b2c3d4e66" if kind == "booking.changed" else "E20261122001",
         "time": "2026-11-22T09:31:05+08:00",
         "sequence": 12,
         "data": data,

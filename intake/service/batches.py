@@ -30,7 +30,7 @@ from kernel.errors import HoufuError
 from kernel.ids import derive, new_id
 from people.service import hospitals, patients
 from people.service.hospitals import Hospital
-from visits.service import encounters, orders
+from visits.service import booking_calls, encounters, orders
 from visits.service.encounters import Encounter
 from visits.service.orders import Order
 
@@ -169,6 +169,8 @@ class Taking:
             kind, _, number = key.partition(":")
             if kind == "encounter":
                 found = await self.tx.get(Encounter, encounters.encounter_id(space, number)) is not None
+            elif kind == "booking":
+                found = await booking_calls.find(self.tx, space, number) is not None
             elif kind == "order":
                 found = await self.tx.get(Order, orders.order_id(space, number)) is not None
             else:

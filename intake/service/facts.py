@@ -2,10 +2,12 @@
 
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from billing.service import lines
 from billing.service.lines import ChargeItem
 from intake.rules import (
+    BookingChanged,
     ChargeCreated,
     ChargeReversed,
     ChargeSettled,
@@ -23,7 +25,7 @@ from kernel.db import Tx
 from people.service import hospitals, patients
 from people.service.hospitals import Hospital
 from visits.rules import ModeChange, PaymentMode, ResultState
-from visits.service import encounters, orders
+from visits.service import booking_calls, encounters, orders
 from visits.service.encounters import Encounter, Visit
 from visits.service.orders import Order
 
@@ -33,6 +35,8 @@ async def apply(tx: Tx, hospital: Hospital, item: Item) -> bool:  # noqa: C901 -
     data: Any = item.data
     if isinstance(data, EncounterStarted):
         return await _started(tx, hospital, item, data)
+    if isinstance(data, BookingChanged):
+        return await _booking(tx, hospital, item, data)
     visit = await _visit(tx, hospital, item)
     match data:
         case EncounterFinished():
@@ -108,6 +112,7 @@ async def _started(tx: Tx, hospital: Hospital, item: Item, data: EncounterStarte
         visit = await tx.get(Visit, known.visit_id)
         if visit is not None:
             await encounters.renew(tx, visit, known, _encounter_fact(item, data, visit))
+            await _begun(tx, hospital, visit, known.id, data)
         return True
     started = encounters.EncounterFact(
         number=item.subject,
@@ -120,8 +125,26 @@ async def _started(tx: Tx, hospital: Hospital, item: Item, data: EncounterStarte
         started_at=data.started_at,
         sequence=item.sequence,
     )
-    await encounters.start(tx, hospital, started)
+    visit = await encounters.start(tx, hospital, started)
+    await _begun(tx, hospital, visit, encounters.encounter_id(hospital.id, item.subject), data)
     return True
+
+
+async def _begun(tx: Tx, hospital: Hospital, visit: Visit, encounter: UUID, data: EncounterStarted) -> None:
+    booking = await booking_calls.find(tx, hospital.id, data.booking) if data.booking else None
+    if booking is not None:
+        await tx.session.flush()
+        await booking_calls.begun(tx, booking, visit.patient_id, visit.id, encounter, data.started_at)
+
+
+async def _booking(tx: Tx, hospital: Hospital, item: Item, data: BookingChanged) -> bool:
+    booking = await booking_calls.find(tx, hospital.id, item.subject)
+    if booking is None:
+        raise LookupError("the booking is not known")
+    told = booking_calls.Change(
+        data.change, item.sequence, data.slot, data.doctor, data.begins, data.until, data.number, data.reason
+    )
+    return await booking_calls.change(tx, booking, told)
 
 
 def _encounter_fact(item: Item, data: EncounterStarted, visit: Visit) -> encounters.EncounterFact:

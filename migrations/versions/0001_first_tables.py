@@ -943,6 +943,85 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_wechat_login_person_id"), "wechat_login", ["person_id"], unique=False)
     op.create_table(
+        "booking",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("booked_by", sa.Uuid(), nullable=False),
+        sa.Column("department", sa.String(), nullable=False),
+        sa.Column("doctor", sa.String(), nullable=False),
+        sa.Column("slot", sa.String(), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("half_day", sa.String(), nullable=False),
+        sa.Column("fee_fen", sa.BigInteger(), nullable=False),
+        sa.Column("pay", sa.String(), nullable=False),
+        sa.Column("pay_by", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("number", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("cause", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("said", sa.BigInteger(), nullable=False),
+        sa.Column("tries", sa.BigInteger(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=True),
+        sa.Column("encounter_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint("(pay = 'free') = (fee_fen = 0)", name=op.f("ck_booking_fee")),
+        sa.CheckConstraint(
+            "(state IN ('asked', 'cancelling', 'requeuing')) = (next_at IS NOT NULL)", name=op.f("ck_booking_waiting")
+        ),
+        sa.ForeignKeyConstraint(
+            ["booked_by"],
+            ["person.id"],
+            name=op.f("fk_booking_booked_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_booking_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_booking_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_booking_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_booking")),
+    )
+    op.create_index("ix_booking_day", "booking", ["hospital_id", "begins"], unique=False)
+    op.create_index(op.f("ix_booking_encounter_id"), "booking", ["encounter_id"], unique=False)
+    op.create_index("ix_booking_patient", "booking", ["patient_id", "begins"], unique=False)
+    op.create_index(op.f("ix_booking_visit_id"), "booking", ["visit_id"], unique=False)
+    op.create_index(
+        "ix_booking_waiting", "booking", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
+    )
+    op.create_index(
+        "uq_booking_open",
+        "booking",
+        ["hospital_id", "patient_id", "doctor", "half_day"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('asked', 'booked', 'cancelling')"),
+    )
+    op.create_table(
         "caller_look",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("staff_id", sa.Uuid(), nullable=False),
@@ -2643,6 +2722,15 @@ def downgrade() -> None:
     op.drop_index("ix_caller_look_staff", table_name="caller_look")
     op.drop_index("ix_caller_look_patient", table_name="caller_look")
     op.drop_table("caller_look")
+    op.drop_index(
+        "uq_booking_open", table_name="booking", postgresql_where=sa.text("state IN ('asked', 'booked', 'cancelling')")
+    )
+    op.drop_index("ix_booking_waiting", table_name="booking", postgresql_where=sa.text("next_at IS NOT NULL"))
+    op.drop_index(op.f("ix_booking_visit_id"), table_name="booking")
+    op.drop_index("ix_booking_patient", table_name="booking")
+    op.drop_index(op.f("ix_booking_encounter_id"), table_name="booking")
+    op.drop_index("ix_booking_day", table_name="booking")
+    op.drop_table("booking")
     op.drop_index(op.f("ix_wechat_login_person_id"), table_name="wechat_login")
     op.drop_table("wechat_login")
     op.drop_index("ix_visit_patient", table_name="visit")

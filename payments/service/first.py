@@ -4,7 +4,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from billing.rules import ChargeState
-from billing.service import paying
+from billing.service import paying, registration
 from billing.service.lines import lines_of
 from billing.service.paying import ChargeItem
 from kernel.db import Tx
@@ -16,12 +16,16 @@ from visits.service.reading import subject_of
 
 
 async def offered(tx: Tx, actor: Actor, visit: Visit) -> list[ChargeItem]:
-    """The lines this caller may choose now: those they see. A kiosk shows none, and takes money for all of them."""
+    """The lines this caller may choose now: those they see, and the fee of what they booked.
+
+    A kiosk shows none, and takes money for all of them.
+    """
     found = await paying.payable_first(tx, visit)
     if actor.kind is ActorKind.TERMINAL:
         return found
     view = await access.view_of(tx, actor, subject_of(visit))
-    return [c for c in found if view.shows(Audience.BILL, c.category)]
+    booked = await registration.booked_by(tx, actor, visit.id)
+    return [c for c in found if view.shows(Audience.BILL, c.category) or c.id in booked]
 
 
 async def takes_now(tx: Tx, actor: Actor, visit: Visit) -> tuple[int, list[ChargeItem]]:
@@ -47,6 +51,7 @@ async def may_choose(tx: Tx, actor: Actor, visit: Visit, wanted: Collection[UUID
     else:
         view = await access.view_of(tx, actor, subject_of(visit))
         known = {c.id for c in await lines_of(tx, visit.id) if view.shows(Audience.BILL, c.category)}
+        known |= await registration.booked_by(tx, actor, visit.id)
     if not set(wanted) <= known:
         raise NotFoundError
 

@@ -41,6 +41,7 @@ __all__ = [
     "PayTerms",
     "can",
     "can_for",
+    "can_here",
     "forget_looks",
     "look",
     "looks",
@@ -114,6 +115,12 @@ async def can_for(tx: Tx, actor: Actor, action: Action, patient_id: UUID) -> boo
     guards = any(g.kind == GrantKind.GUARD for g in await _grants(tx, actor.id, patient_id))
     signs = await _may_sign(tx, actor, patient_id, None)
     return may(action, OWNER if guards else NOTHING, signs=signs)
+
+
+def can_here(actor: Actor, action: Action, hospital_id: UUID) -> bool:
+    """Whether a member of this hospital's staff may do this outside any visit."""
+    here = actor.kind is ActorKind.STAFF and actor.hospital_id == hospital_id and actor.role in ROLES_WITH_VIEW
+    return here and may(action, STAFF_VIEW, role=actor.role)
 
 
 async def pay_terms(tx: Tx, actor: Actor, subject: Subject) -> PayTerms | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kernel.errors import HoufuError
-from people.rules import Creditor, Role
+from people.rules import Creditor, MissedCall, Role
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Code = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9._-]+$")]
@@ -55,6 +55,12 @@ class SettingsPart(_Part):
     read_seconds_min: Annotated[int, Field(ge=0)] = 10
     registration_free_days: Annotated[int, Field(ge=0)] = 3
     registration_upfront: bool = False
+    booking_days_ahead: Annotated[int, Field(ge=0, le=60)] = 7
+    booking_most_open: Positive = 3
+    booking_cancel_hours: Annotated[int, Field(ge=0, le=168)] = 2
+    booking_pay_minutes: Positive = 30
+    missed_call: MissedCall = MissedCall.REPORT
+    missed_call_behind: Annotated[int, Field(ge=0, le=50)] = 3
     minimum_age: Annotated[int, Field(ge=0, le=18)] = 14
     zero_threshold: bool = False
     call_after_days: Positive = 7

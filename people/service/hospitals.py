@@ -13,7 +13,7 @@ from kernel.db import Base, Tx
 from kernel.errors import NotFoundError
 from kernel.ids import derive, new_id
 from people.models import Catalogue, Department, HisKey, Hospital, Staff, Terminal
-from people.rules import Creditor, HospitalSettings
+from people.rules import Creditor, HospitalSettings, MissedCall
 from people.service import terminals
 from people.service.hospital_file import HospitalFile, HospitalFileError, KeyPart, TerminalPart, parse
 from people.service.pins import hash_pin
@@ -208,6 +208,8 @@ def settings_of(hospital: Hospital) -> HospitalSettings:
         kept["hidden_categories"] = tuple(kept["hidden_categories"])
     if "creditor" in kept:
         kept["creditor"] = Creditor(kept["creditor"])
+    if "missed_call" in kept:
+        kept["missed_call"] = MissedCall(kept["missed_call"])
     return HospitalSettings(**kept)
 
 

@@ -200,6 +200,16 @@ async def is_known_at(tx: Tx, hospital_id: UUID, person_id: UUID) -> bool:
     return (await tx.session.scalars(query.limit(1))).first() is not None
 
 
+async def number_at(tx: Tx, hospital_id: UUID, person_id: UUID) -> str | None:
+    """The number under which this hospital knows the person; its latest where it gave several, None: it does not."""
+    query = (
+        select(PatientNumber.number)
+        .where(PatientNumber.person_id == person_id, PatientNumber.hospital_id == hospital_id)
+        .order_by(PatientNumber.number.desc())
+    )
+    return (await tx.session.scalars(query.limit(1))).first()
+
+
 async def hospitals_of(tx: Tx, person_id: UUID) -> list[UUID]:
     """The hospitals that have ever given the person a number, always in the same order."""
     query = select(PatientNumber.hospital_id).where(PatientNumber.person_id == person_id).distinct()

@@ -144,6 +144,7 @@ async def _page(request: Request, tx: Tx, caller: Actor, said: Said = NOTHING, s
         code=said.code,
         found_url=Urls.desk_visit(str(said.scanned.visit.id)) if said.scanned else None,
         books=caller.role is Role.FINANCE,
+        requeues=access.can_here(caller, Action.REQUEUE, hospital.id),
         framed=request.headers.get("sec-fetch-dest") == "iframe",
     )
     return await show(request, tx, "desk.html", view, status=status)

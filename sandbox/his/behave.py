@@ -10,6 +10,7 @@
 | ``garbage`` | commands | does it, answers 200 with something that is not the contract |
 | ``other_key`` | commands | does it, answers for another key |
 | ``refuse_abandon`` | commands | the order turns out to be performed this very moment; refused ``performed`` |
+| ``taken`` | book | somebody else has taken the last place this very moment; refused ``taken`` |
 | ``row_missing`` | settlement list | its first line with money in it is not there |
 | ``row_extra`` | settlement list | a line nobody told the system of |
 | ``row_differing`` | settlement list | the first line's amount is one fen more |
@@ -31,7 +32,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-COMMAND_FAULTS = ("down", "silent", "slow", "late", "500_after", "garbage", "other_key", "refuse_abandon")
+COMMAND_FAULTS = ("down", "silent", "slow", "late", "500_after", "garbage", "other_key", "refuse_abandon", "taken")
 EVENT_FAULTS = ("repeat", "bad_signature", "stale", "old_events", "bad_items", "hold", "lose")
 LIST_FAULTS = ("row_missing", "row_extra", "row_differing", "row_insured", "row_uninsured", "no_list")
 FAULTS = COMMAND_FAULTS + EVENT_FAULTS + LIST_FAULTS

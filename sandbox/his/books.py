@@ -79,7 +79,9 @@ class Books:
         self.encounters: dict[str, Encounter] = {}
         self.encounter_of: dict[str, str] = {}  # order or charge number -> encounter
         self.account_used: Counter[str] = Counter()  # patient number -> fen of the personal account
-        self.booked: dict[str, int] = {}
+        self.booked: dict[str, int] = {}  # slot -> places taken
+        self.appointments: dict[str, Json] = {}  # Houfu's booking -> what it is and where it stands
+        self.clinics_off: set[tuple[str, str]] = set()  # (doctor, day) on which the doctor sees nobody
         self.outbox: dict[str, Json] = {}  # id -> item, in the order said
         self.answers: dict[str, Json] = {}  # id -> Houfu's last answer
         self.lost: dict[str, Json] = {}  # said by nobody: only a snapshot can tell them
@@ -125,6 +127,8 @@ class Books:
                 self._acknowledged(record["ids"], record["answers"])
             case "lost":
                 self._lose(record["ids"])
+            case "off":
+                self.clinics_off.add((record["doctor"], record["day"]))
             case "command":
                 self.commands[record["command"]["key"]] = (record["command"], record["answer"])
                 self._took(record["command"], record["answer"], record.get("at") or record["command"]["at"])
@@ -151,8 +155,12 @@ class Books:
             KeyError: it speaks of an encounter nobody started.
         """
         known = self.encounters.get(subject)
-        if known is None and kind != "encounter.started":
+        if kind == "booking.changed":
+            before = int(self.appointments[subject]["sequence"])
+        elif known is None and kind != "encounter.started":
             raise KeyError(subject)
+        else:
+            before = known.sequence if known else 0
         item: Json = {
             "specversion": "1.0",
             "id": self.number("e-"),
@@ -160,7 +168,7 @@ class Books:
             "type": kind,
             "subject": subject,
             "time": (at or self.now()).isoformat(),
-            "sequence": (known.sequence if known else 0) + 1,
+            "sequence": before + 1,
             "data": data,
         }
         wire.check(item)
@@ -178,14 +186,47 @@ class Books:
 
     def _apply(self, item: Json) -> None:
         kind, subject, data = item["type"], item["subject"], item["data"]
+        if kind == "booking.changed":
+            self._change_booking(self.appointments[subject], item["sequence"], data)
+            return
         if kind == "encounter.started":
             self.encounters.setdefault(subject, Encounter(subject, data)).started = data
+            if data.get("booking") in self.appointments:
+                self._register(self.appointments[data["booking"]], subject, item)
         enc = self.encounters[subject]
         enc.sequence = max(enc.sequence, item["sequence"])
         if kind.startswith("charge."):
             self._apply_charge(kind, enc, data)
         else:
             self._apply_care(kind, enc, data)
+
+    def _register(self, appointment: Json, encounter: str, item: Json) -> None:
+        appointment["encounter"] = encounter
+        if datetime.fromisoformat(item["data"]["started_at"]) <= datetime.fromisoformat(item["time"]):
+            appointment["state"] = "arrived"
+
+    def _change_booking(self, appointment: Json, sequence: int, data: Json) -> None:
+        appointment["sequence"] = sequence
+        match data["change"]:
+            case "moved":
+                self._place(appointment["slot"], -1)
+                self._place(data["slot"], 1)
+                appointment |= {k: data[k] for k in ("slot", "doctor", "from", "until")}
+            case "stopped":
+                self._place(appointment["slot"], -1)
+                appointment["state"] = "stopped"
+            case "missed":
+                appointment["state"] = "missed"
+            case "requeued":
+                appointment["state"] = "arrived"
+
+    def _place(self, slot: str, more: int) -> None:
+        self.booked[slot] = self.booked.get(slot, 0) + more
+
+    def call_off(self, doctor: str, day: str) -> None:
+        """This doctor (by login) sees nobody on this day."""
+        self.clinics_off.add((doctor, day))
+        self._write({"k": "off", "doctor": doctor, "day": day})
 
     def _apply_care(self, kind: str, enc: Encounter, data: Json) -> None:
         match kind:
@@ -399,9 +440,26 @@ class Books:
             case "post":
                 for line in data["charges"]:
                     self.encounter(line["charge_no"]).posted[line["charge_no"]] = line["amount_fen"]
+            case "book" | "cancel_booking" | "requeue":
+                self._took_booking(command["kind"], data, answer)
             case "mark" | "unmark" | "exclude":
                 for no in command["encounters"]:
                     self._turn(self.encounters[no], command["kind"], data.get("charge_no"))
+
+    def _took_booking(self, kind: str, data: Json, answer: Json) -> None:
+        booking = data["booking"]
+        if kind == "book":
+            self.appointments[booking] = data | answer["data"] | {"state": "booked", "sequence": 0, "encounter": None}
+            self._place(data["slot"], 1)
+            return
+        known = self.appointments.get(booking)
+        if kind == "requeue" and known is not None:
+            known["state"] = "arrived"
+        elif known is None:  # cancelled before it was ever heard of: it must not be booked later
+            self.appointments[booking] = {"state": "cancelled", "sequence": 0, "slot": None, "encounter": None}
+        elif known["state"] in ("booked", "missed"):
+            known["state"] = "cancelled"
+            self._place(known["slot"], -1)
 
     def _pay_back(self, data: Json) -> None:
         self.refunds[data["refund_no"]] = data

@@ -116,6 +116,20 @@ class Catalogue:
             note=t["note"],
         )
 
+    @property
+    def registration(self) -> Price:
+        """What registering costs."""
+        return next(t for t in self.templates.values() if t.kind == "registration").items[0][0]
+
+    def slot(self, identity: str, booked: dict[str, int]) -> dict[str, Any] | None:
+        """One half hour by its id."""
+        try:
+            day = datetime.strptime(identity.rpartition("-")[2][:8], "%Y%m%d").replace(tzinfo=CHINA).date()
+        except ValueError:
+            return None
+        of_day = (s for d in self.departments for s in self.slots(d, day, booked))
+        return next((s for s in of_day if s["id"] == identity), None)
+
     def slots(self, department: str, day: date, booked: dict[str, int]) -> list[dict[str, Any]]:
         """Every half hour of that department on that day, with what is still free (``docs/his.md``, Questions out)."""
         return [
@@ -126,6 +140,7 @@ class Catalogue:
                 "from": begin.isoformat(),
                 "until": (begin + timedelta(minutes=grid["minutes"])).isoformat(),
                 "free": max(0, grid["capacity"] - booked.get(slot, 0)),
+                "fee_fen": self.registration.unit_price_fen,
             }
             for grid in self._slots
             if grid["department"] == department and day.isoweekday() in grid["weekdays"]

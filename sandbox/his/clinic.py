@@ -29,11 +29,20 @@ class Clinic:
         return f"{china_day(self.books.now()):%Y%m%d}"
 
     def register(
-        self, patient: PatientCard, department: str, emergency: bool = False, doctor: str | None = None
+        self,
+        patient: PatientCard,
+        department: str,
+        emergency: bool = False,
+        doctor: str | None = None,
+        booking: Json | None = None,
     ) -> str:
-        """Begin an encounter and return its number; ``doctor`` defaults to the department's first."""
+        """Begin an encounter and return its number; ``doctor`` defaults to the department's first.
+
+        Args:
+            booking: ``{"booking", "started_at"}`` of an encounter that somebody booked; it may begin later.
+        """
         number = self.books.number(f"E{self._day()}", 3)
-        data = self._started(patient, department, emergency)
+        data = self._started(patient, department, emergency) | (booking or {})
         name = doctor or self.catalogue.doctor_of.get(department)
         self.books.record("encounter.started", number, data | ({"doctor": name} if name else {}))
         return number

@@ -91,4 +91,4 @@ class Noise:
 
 
 def _may_be_lost(item: Json) -> bool:
-    return item["type"] not in ("visit.excluded", "visit.snapshot")
+    return item["type"] not in ("visit.excluded", "visit.snapshot", "booking.changed")

@@ -117,7 +117,9 @@ class Sender:
 
     def _old(self, item: Json) -> Json:
         """The start of this item's visit, said too late: a doctor since replaced, the first sequence and time."""
-        enc = self.books.encounters[item["subject"]]
+        enc = self.books.encounters.get(item["subject"])
+        if enc is None:  # of a booking there is nothing older
+            return item
         return item | {
             "id": self.books.number("old-"),
             "type": "encounter.started",

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from kernel.clock import wall_clock
 from sandbox.his import cashbook, commands, wire
 from sandbox.his import catalogue as catalogues
+from sandbox.his.appointments import Appointments
 from sandbox.his.behave import Behaviour, Fault
 from sandbox.his.books import Books
 from sandbox.his.clinic import Clinic, NotPossibleError
@@ -36,6 +37,8 @@ from sandbox.his.wire import Json, Key
 _STAGE = r"https?://([a-z0-9-]+\.)*(houfu\.)?localhost(:\d+)?"
 
 _ACTS = {"order", "charge", "call", "result", "cancel", "reverse", "pay_at_window", "exclude", "finish", "tell_all"}
+
+_APPOINTS = {"arrive", "miss", "requeue", "move", "call_off"}
 
 
 class His:
@@ -68,6 +71,7 @@ class His:
         self.clinic = Clinic(self.books, self.catalogue)
         self.player = Player(self.clinic)
         self.behaviour = Behaviour()
+        self.appointments = Appointments(self.clinic, self.behaviour)
         self.outbound = {k.id: k for k in outbound}
         self._client = httpx.AsyncClient(trust_env=False)
         self.sender = Sender(
@@ -140,6 +144,8 @@ class _Houfu:
         if command["kind"] == "abandon" and self.his.behaviour.take("refuse_abandon", "abandon"):
             with contextlib.suppress(NotPossibleError, KeyError):
                 self.his.clinic.confirm(command["data"]["order_no"])
+        if command["kind"] in wire.BOOKING_KINDS:
+            return self.his.appointments.take(command)
         return commands.take(self.his.books, command)
 
     async def _answer(self, kinds: Sequence[str], answers: Sequence[Json]) -> Response:
@@ -182,7 +188,7 @@ class _Houfu:
             department = self.his.catalogue.departments[request.query_params["department"]].code
         except (KeyError, ValueError):
             return JSONResponse({"error": "no_such_department_or_day"}, 404)
-        return JSONResponse({"slots": self.his.catalogue.slots(department, day, self.his.books.booked)})
+        return JSONResponse({"slots": self.his.appointments.slots(department, day)})
 
     async def settlements(self, request: Request) -> Response:
         if (no := await self._question(request)) is not None:
@@ -220,6 +226,8 @@ class _Control:
             Route("/control/behave", self.behave, methods=["GET", "POST", "DELETE"]),
             Route("/control/act/{what}", self.act, methods=post),
             Route("/control/confirm", self.confirm, methods=post),
+            Route("/control/appointments", self.appointments),
+            Route("/control/appointments/{what}", self.appoint, methods=post),
         ]
 
     async def scripts(self, request: Request) -> Response:
@@ -299,6 +307,17 @@ class _Control:
         """``{order_no, by?}``: the department's own 已做完 button."""
         body = await _body(request)
         return JSONResponse({"execution_no": self.his.clinic.confirm(body["order_no"], body.get("by"))})
+
+    async def appointments(self, request: Request) -> Response:
+        """Every booking as the books have it."""
+        return JSONResponse({"appointments": self.his.books.appointments})
+
+    async def appoint(self, request: Request) -> Response:
+        """``arrive``, ``miss``, ``requeue`` {booking}; ``move`` {booking, slot}; ``call_off`` {doctor, day}."""
+        what = request.path_params["what"]
+        if what not in _APPOINTS:
+            raise KeyError(what)
+        return JSONResponse({"result": getattr(self.his.appointments, what)(**await _body(request))})
 
     async def act(self, request: Request) -> Response:
         """Any method of ``Clinic`` by name with its arguments; ``register`` takes a patient number or people key."""

@@ -96,6 +96,7 @@ class EncounterStarted(Wire):
     doctor: Text | None = None
     insurance: Insurance
     started_at: AwareDatetime
+    booking: Text | None = None
 
 
 class EncounterFinished(Wire):
@@ -202,6 +203,25 @@ class VisitExcluded(Wire):
     at: AwareDatetime
 
 
+class BookingChanged(Wire):
+    """Where and when are said of ``moved`` only."""
+
+    change: Literal["moved", "stopped", "missed", "requeued"]
+    slot: Text | None = None
+    doctor: Text | None = None
+    begins: AwareDatetime | None = Field(None, alias="from")
+    until: AwareDatetime | None = None
+    number: Text | None = None
+    reason: Text | None = None
+    at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _says_where(self) -> "BookingChanged":
+        if (self.change == "moved") != all((self.slot, self.doctor, self.begins, self.until)):
+            raise ValueError("slot, doctor, from and until belong to moved")
+        return self
+
+
 class SnapshotEncounter(EncounterStarted):
     finished_at: AwareDatetime | None = None
 
@@ -236,6 +256,7 @@ DATA: dict[str, type[Wire]] = {
     "result.ready": ResultReady,
     "queue.moved": QueueMoved,
     "visit.excluded": VisitExcluded,
+    "booking.changed": BookingChanged,
     "visit.snapshot": VisitSnapshot,
 }
 
@@ -342,6 +363,30 @@ class RefundData(Wire):
     insurance: list[InsuranceSettled] = []
 
 
+class Booker(Wire):
+    """For whom; ``no`` where the hospital has given one."""
+
+    name: Text
+    no: Text | None = None
+    id_number: Text | None = None
+    phone: Text | None = None
+
+
+class BookData(Wire):
+    """``fee_fen`` is what the person was shown, and ``pay`` when it is taken (``free``: 0 fen)."""
+
+    booking: Text
+    slot: Text
+    patient: Booker
+    fee_fen: Fen
+    pay: Literal["upfront", "account", "free"]
+
+
+class BookingData(Wire):
+    booking: Text
+
+
+BOOKING_KINDS = frozenset({"book", "cancel_booking", "requeue"})
 COMMAND_DATA: dict[str, type[Wire]] = {
     "mark": NoData,
     "unmark": NoData,
@@ -350,6 +395,9 @@ COMMAND_DATA: dict[str, type[Wire]] = {
     "exclude": ExcludeData,
     "settle": SettleData,
     "refund": RefundData,
+    "book": BookData,
+    "cancel_booking": BookingData,
+    "requeue": BookingData,
 }
 
 
@@ -357,13 +405,17 @@ class Command(Wire):
     """One command as it arrives at the HIS."""
 
     key: Text
-    kind: Literal["mark", "unmark", "post", "abandon", "exclude", "settle", "refund"]
-    encounters: Annotated[list[Text], Field(min_length=1)]
+    kind: Literal[
+        "mark", "unmark", "post", "abandon", "exclude", "settle", "refund", "book", "cancel_booking", "requeue"
+    ]
+    encounters: list[Text]
     at: AwareDatetime
     data: Json
 
     @model_validator(mode="after")
     def _data_fits(self) -> "Command":
+        if bool(self.encounters) == (self.kind in BOOKING_KINDS):
+            raise ValueError("a booking has no encounters yet, anything else has")
         COMMAND_DATA[self.kind].model_validate(self.data)
         return self
 

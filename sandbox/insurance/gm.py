@@ -6,6 +6,7 @@ sandbox may be); SM3 and SM4 come from OpenSSL.
 
 import hashlib
 import secrets
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -103,16 +104,24 @@ def _digest(public: Point, uid: bytes, message: bytes) -> int:
 
 
 def _times(factor: int, point: Point) -> _Jacobian:
-    base: _Jacobian = (*point, 1)
-    table: list[_Jacobian] = [(1, 1, 0), base]
-    for _ in range(14):
-        table.append(_add(table[-1], base))
-    result = table[0]
-    for shift in range(252, -4, -4):
-        for _ in range(4):
-            result = _double(result)
-        result = _add(result, table[factor >> shift & 15])
+    result: _Jacobian = (1, 1, 0)
+    for place, row in enumerate(_multiples(point)):
+        result = _add(result, row[factor >> 4 * place & 15])
     return result
+
+
+@lru_cache(maxsize=16)
+def _multiples(point: Point) -> list[list[_Jacobian]]:
+    """Of 64 hexadecimal digits, what each is worth: the few keys of this world are used over and over."""
+    base: _Jacobian = (*point, 1)
+    rows = []
+    for _ in range(64):
+        row: list[_Jacobian] = [(1, 1, 0), base]
+        for _ in range(14):
+            row.append(_add(row[-1], base))
+        rows.append(row)
+        base = _add(row[-1], base)
+    return rows
 
 
 def _double(point: _Jacobian) -> _Jacobian:

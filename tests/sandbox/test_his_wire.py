@@ -57,7 +57,7 @@ def test_anything_else_is_refused(given: Headers, body: bytes, later: int) -> No
 def test_every_documented_event_and_command_is_known() -> None:
     """The tables of docs/his.md and this reading list the same names."""
     events = set(re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", DOC, re.MULTILINE))
-    commands = set(re.findall(r"^\| `(mark|unmark|post|abandon|exclude|settle|refund|[a-z]+)` \| ", DOC, re.MULTILINE))
+    commands = set(re.findall(r"^\| `([a-z_]+)` \| ", DOC, re.MULTILINE))
     assert events == set(wire.DATA)
     assert set(wire.COMMAND_DATA) <= commands
     assert commands - set(wire.COMMAND_DATA) == {"accepted", "duplicate", "parked", "rejected"}

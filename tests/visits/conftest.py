@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.adapters.conftest import Servers
+from tests.visits.booking_stand import Desk, open_desk
 from tests.visits.ward import Ward, open_ward
 
 
@@ -31,3 +32,10 @@ async def servers() -> AsyncIterator[Servers]:
 def serving(servers: Servers) -> Callable[[Any], Any]:
     """``async with serving(app) as base_url``."""
     return servers.serving
+
+
+@pytest.fixture
+async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    """The hospital's appointment desk on a Monday morning."""
+    async with open_desk(database_url, tmp_path) as opened:
+        yield opened

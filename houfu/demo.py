@@ -30,9 +30,8 @@ from kernel.db import Tx
 from kernel.settings import Settings, SettingsError
 from people.service import hospitals, patients, sessions
 from people.service.patients import PatientFact
-from sandbox import campus
+from sandbox import campus, wechat, wechat_hand
 from sandbox import town as towns
-from sandbox import wechat, wechat_hand
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.wire import Key
 from sandbox.stage import Stage

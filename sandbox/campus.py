@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -88,7 +89,8 @@ GROUNDS = ((-6, -14), (150, -14), (150, -3), (90, -3), (90, 48), (150, 48), (150
            (66, -3), (-6, -3))  # fmt: skip
 BRIDGE: Box = (66, DEEP, 90, DEEP + WIDE)
 SIGHTS = (("门诊楼", 0, "问询处", 24, 5), ("门诊楼", 0, "自助机", 34, 10), ("门诊楼", 1, "饮水处", 48, 10),
-          ("门诊楼", 2, "饮水处", 48, 10), ("门诊楼", 3, "饮水处", 48, 10), ("医技楼", 2, "自助取片机", 110, 10))  # fmt: skip
+          ("门诊楼", 2, "饮水处", 48, 10), ("门诊楼", 3, "饮水处", 48, 10),
+          ("医技楼", 2, "自助取片机", 110, 10))  # fmt: skip
 
 
 @dataclass
@@ -151,9 +153,9 @@ def files() -> dict[str, Any]:
     sheet, hospital = _Sheet(), json.loads(HOSPITAL_FILE.read_text("utf-8"))["hospital"]
     address = sheet.add("address", "1", None, address=hospital["address"], unit=None, locality=hospital["city"],
                         province="CN-XX", country="CN", postal_code=None, postal_code_ext=None)  # fmt: skip
-    sheet.add("venue", "1", _area(GROUNDS), category="healthcarefacility", restriction=None, name=_said(hospital["name"]),
-              alt_name=_said(hospital["short_name"]), hours=None, phone=None, website=None,
-              display_point=_point(30, -8), address_id=address)  # fmt: skip
+    sheet.add("venue", "1", _area(GROUNDS), category="healthcarefacility", restriction=None,
+              name=_said(hospital["name"]), alt_name=_said(hospital["short_name"]), hours=None, phone=None,
+              website=None, display_point=_point(30, -8), address_id=address)  # fmt: skip
     levels = {house.name: _house(sheet, house, address) for house in HOUSES}
     _grounds(sheet, levels, address)
     for house, ordinal, name, x, y in SIGHTS:
@@ -191,8 +193,8 @@ def _floor(
 ) -> None:
     low, high = house.y + DEEP, house.y + DEEP + WIDE
     sheet.unit(f"{key}/corridor", level, (house.x, low, house.x + house.width, high), "walkway", "")
-    free = 0.0
-    gaps = []
+    free: float = 0.0
+    gaps: list[tuple[float, float]] = []
     for name, category, left, right in house.core:
         box = (house.x + left, high, house.x + right, high + DEEP)
         shafts.setdefault(name, []).append(sheet.unit(f"{key}/{name}", level, box, category, name))
@@ -236,7 +238,7 @@ def _laid(row: str, left: float, right: float) -> Iterator[tuple[str, str, float
 def _between_floors(sheet: _Sheet, house: str, name: str, category: str, units: Sequence[str]) -> None:
     if category == "escalator":
         stops = units if name.startswith("上") else units[::-1]
-        for n, pair in enumerate(zip(stops, stops[1:], strict=False)):
+        for n, pair in enumerate(pairwise(stops)):
             sheet.relation(f"{house}/{name}/{n}", category, pair, True, _DAY)
     elif len(units) > 1:
         sheet.relation(f"{house}/{name}", category, units, False, None)

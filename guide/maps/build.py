@@ -1,4 +1,4 @@
-"""Makes the ways of a mended drawing: through rooms from door to door, along corridors as far as one sees, up and down."""
+"""Makes the ways of a mended drawing: from door to door, along corridors as far as one sees, up and down."""
 
 from itertools import combinations, pairwise
 

@@ -1,6 +1,6 @@
-"""A map as it was drawn, whatever the file's format: floors, rooms, doors, shafts, signs; in metres of the hospital's own.
+"""A map as it was drawn, whatever the format: floors, rooms, doors, shafts, signs; in metres of the hospital's own.
 
-The readers (``imdf``, ``osm``) fill a ``Drawing``; ``repair`` adds what is missing, as guesses; ``network`` makes ways of it.
+The readers (``imdf``, ``osm``) fill a ``Drawing``; ``repair`` adds what is missing, as guesses; ``build`` makes ways.
 """
 
 import math
@@ -63,7 +63,7 @@ class Unit:
 class Door:
     """A way through a wall at a point; ``outside`` if it leads out of the building.
 
-    ``units`` are those it joins, filled in by ``repair``; ``guess`` names why we think so where the file did not say it.
+    ``units`` are those it joins, filled in by ``repair``; ``guess`` is the number of an assumption, −1 for none.
     """
 
     key: str
@@ -188,7 +188,7 @@ class Plane:
 
 def _on_earth(point: Any) -> bool:
     try:
-        return abs(point[0]) <= 180 and abs(point[1]) <= 85
+        return bool(abs(point[0]) <= 180 and abs(point[1]) <= 85)
     except (TypeError, IndexError):
         return False
 

@@ -1,4 +1,4 @@
-"""The ways of a hospital: points and what joins them, in centimetres; what is published, and what routes are made of."""
+"""The ways of a hospital, in centimetres: what is published, and what routes are made of."""
 
 import hashlib
 import json
@@ -179,8 +179,11 @@ def of_document(document: Any) -> Network:
 def _hold_together(made: Network) -> None:
     nodes, floors, spaces = len(made.nodes), len(made.floors), len(made.spaces)
     whole = all(0 <= e.a < nodes and 0 <= e.b < nodes and e.cm >= 0 for e in made.edges)
-    lists = ((len(made.guesses), 5), (len(made.links), 6), (len(made.hours), 7), (spaces, 8))
-    whole = whole and all(-1 <= e[at] < length for e in made.edges for length, at in lists)
+    guesses, links, hours = len(made.guesses), len(made.links), len(made.hours)
+    whole = whole and all(
+        -1 <= e.guess < guesses and -1 <= e.link < links and -1 <= e.hours < hours and -1 <= e.space < spaces
+        for e in made.edges
+    )
     whole = whole and all(0 <= n.level < floors and -1 <= n.space < spaces for n in made.nodes)
     whole = whole and all(0 <= s.level < floors and -1 <= s.node < nodes for s in made.spaces)
     whole = whole and all(0 <= at < spaces for at in (*made.occupants.values(), *made.places.values()))

@@ -156,30 +156,40 @@ def features_of_xml(text: bytes) -> list[Feature]:
     if not isinstance(root, dict):
         raise MapFileError("not_osm", "The XML is no OpenStreetMap file.")
     nodes: dict[str, tuple[float, float]] = {}
-    made: list[Feature] = []
+    lines: dict[str, list[tuple[float, float]]] = {}
+    return [*_points(root, nodes), *_ways(root, nodes, lines), *_areas(root, lines)]
+
+
+def _points(root: Mapping[str, Any], nodes: dict[str, tuple[float, float]]) -> Iterable[Feature]:
+    """Fills ``nodes``; yields those with tags."""
     for node in _rows(root, "node"):
         try:
             nodes[node["@id"]] = float(node["@lon"]), float(node["@lat"])
         except (KeyError, ValueError, TypeError):
             continue
         if tags := _tags(node):
-            made.append(_feature(f"node/{node['@id']}", tags, "Point", nodes[node["@id"]]))
-    lines: dict[str, list[tuple[float, float]]] = {}
+            yield _feature(f"node/{node['@id']}", tags, "Point", nodes[node["@id"]])
+
+
+def _ways(
+    root: Mapping[str, Any], nodes: Mapping[str, tuple[float, float]], lines: dict[str, list[tuple[float, float]]]
+) -> Iterable[Feature]:
+    """Fills ``lines``; yields those with tags, closed ones as areas."""
     for way in _rows(root, "way"):
-        line = [nodes[n["@ref"]] for n in _rows(way, "nd") if n.get("@ref") in nodes]
         key = str(way.get("@id", ""))
-        lines[key] = line
+        line = lines[key] = [nodes[n["@ref"]] for n in _rows(way, "nd") if n.get("@ref") in nodes]
         if (tags := _tags(way)) and len(line) >= 2:
             ring = len(line) >= 4 and line[0] == line[-1]
-            made.append(_feature(f"way/{key}", tags, "Polygon" if ring else "LineString", [line] if ring else line))
+            yield _feature(f"way/{key}", tags, "Polygon" if ring else "LineString", [line] if ring else line)
+
+
+def _areas(root: Mapping[str, Any], lines: Mapping[str, list[tuple[float, float]]]) -> Iterable[Feature]:
     for relation in _rows(root, "relation"):
         tags = _tags(relation)
         if tags.get("type") == "multipolygon":
-            outer = [lines.get(str(m.get("@ref"))) for m in _rows(relation, "member") if m.get("@role") != "inner"]
-            rings = _rings([line for line in outer if line and len(line) >= 2])
-            if rings:
-                made.append(_feature(f"relation/{relation.get('@id', '')}", tags, "Polygon", [rings[0]]))
-    return made
+            outer = [lines.get(str(m.get("@ref")), []) for m in _rows(relation, "member") if m.get("@role") != "inner"]
+            for ring in _rings([line for line in outer if len(line) >= 2])[:1]:
+                yield _feature(f"relation/{relation.get('@id', '')}", tags, "Polygon", [ring])
 
 
 def _rings(lines: list[list[tuple[float, float]]]) -> list[list[tuple[float, float]]]:

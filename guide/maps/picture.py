@@ -72,11 +72,11 @@ def _path(ring: Sequence[int], left: int, top: int) -> str:
 def _sticks(network: Network, level: int, left: int, top: int) -> str:
     """A map without rooms (from tables): its ways as lines."""
     nodes = network.nodes
-    lines = (
-        f"M{nodes[e.a].x // 10 - left} {top - nodes[e.a].y // 10}L{nodes[e.b].x // 10 - left} {top - nodes[e.b].y // 10}"
-        for e in network.edges
-        if nodes[e.a].level == level == nodes[e.b].level
-    )
+
+    def at(n: int) -> str:
+        return f"{nodes[n].x // 10 - left} {top - nodes[n].y // 10}"
+
+    lines = (f"M{at(e.a)}L{at(e.b)}" for e in network.edges if nodes[e.a].level == level == nodes[e.b].level)
     return f'<path d="{"".join(lines)}"/>'
 
 

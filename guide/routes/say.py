@@ -1,8 +1,9 @@
-"""Says a way in steps a person can follow: at what to turn, which lift, which floor by its sign, on which side it is."""
+"""Says a way in steps a person can follow: where to turn, which lift, which floor by its sign, on which side."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from guide.maps.network import Edge, Network, Seen, Way
@@ -282,7 +283,7 @@ def _straightened(points: Sequence[_Point]) -> list[_Point]:
     forced += [1, len(points) - 2] if len(points) > 2 else []
     marks = sorted(set(forced))
     kept: list[_Point] = []
-    for a, b in zip(marks, marks[1:], strict=False):
+    for a, b in pairwise(marks):
         kept += _thinned(points[a : b + 1])[:-1]
     return [*kept, points[-1]]
 

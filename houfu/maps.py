@@ -87,8 +87,8 @@ def map_publish(
 
     source = file / "map.json" if file.is_dir() else file
     try:
-        made = network.of_document(json.loads(source.read_text("utf-8")))
-    except (OSError, ValueError, RecursionError) as error:
+        made = network.parsed(source.read_bytes())
+    except OSError as error:
         raise MapFileError("not_map", f"{source} is no map of `houfu map import` ({str(error)[:60]}).") from None
     outcome: list[maps.Published | maps.MapRefusedError] = []
 

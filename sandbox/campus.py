@@ -67,7 +67,7 @@ HOUSES = (
          ("医技楼东楼梯", "stairs", 38, 42)),
         (
             ("1楼", 0, ("101=放射科 102 103", "106 107 108=磁共振室"), "104 105=CT室*2 109 110 111 112"),
-            ("2楼", 1, ("201=检验科 202 203", "204 205 206"), "207 208 209 210 211 212"),
+            ("2楼", 1, ("=检验科 202 203", "204 205 206"), "207 208 209 210 211 212"),
             ("3楼", 2, ("301=超声科 302 303", "304 305 306=心脏超声室"), "307 308 309 310 311 312"),
             ("4楼", 3, ("401=内镜中心*2 402", "403 404 405"), "406 407 408 409 410"),
         ),
@@ -88,6 +88,7 @@ HOUSES = (
 GROUNDS = ((-6, -14), (150, -14), (150, -3), (90, -3), (90, 48), (150, 48), (150, 60), (-6, 60), (-6, 48), (66, 48),
            (66, -3), (-6, -3))  # fmt: skip
 BRIDGE: Box = (66, DEEP, 90, DEEP + WIDE)
+SIGNPOSTS = ((67, 47), (89, 47), (67, -4), (89, -4))
 SIGHTS = (("门诊楼", 0, "问询处", 24, 5), ("门诊楼", 0, "自助机", 34, 10), ("门诊楼", 1, "饮水处", 48, 10),
           ("门诊楼", 2, "饮水处", 48, 10), ("门诊楼", 3, "饮水处", 48, 10),
           ("医技楼", 2, "自助取片机", 110, 10))  # fmt: skip
@@ -257,10 +258,12 @@ def _grounds(sheet: _Sheet, levels: Mapping[str, Mapping[int, str]], address: st
         sheet.opening(yard, (left + right) / 2, -3, True)
     for x, y, along in ((66, 10, False), (90, 10, False), (14, 60, True), (105, 60, True)):
         sheet.opening(yard, x, y, along, "pedestrian.principal")
+    for x, y in SIGNPOSTS:
+        _sight(sheet, yard, "院内指示牌", x, y)
     third = levels["门诊楼"][2]
     sheet.unit("bridge", third, BRIDGE, "walkway", "空中连廊")
-    for x in (BRIDGE[0], BRIDGE[2]):
-        sheet.opening(third, x, 10, False)
+    for end in (BRIDGE[0], BRIDGE[2]):
+        sheet.opening(third, end, 10, False)
 
 
 def _sight(sheet: _Sheet, level: str, name: str, x: float, y: float) -> None:
@@ -268,7 +271,7 @@ def _sight(sheet: _Sheet, level: str, name: str, x: float, y: float) -> None:
         f["id"] for f in sheet.files["unit"]
         if f["properties"]["level_id"] == level and _holds(f["geometry"]["coordinates"][0], _degrees(x, y))
     )  # fmt: skip
-    sheet.add("amenity", f"{level}/{name}", _point(x, y), category="information", accessibility=None, name=_said(name),
+    sheet.add("amenity", f"{level}/{name}/{x:g}/{y:g}", _point(x, y), category="information", accessibility=None, name=_said(name),
               alt_name=None, hours=None, phone=None, website=None, unit_ids=[inside], address_id=None,
               correlation_id=None)  # fmt: skip
 

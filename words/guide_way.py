@@ -28,9 +28,16 @@ def stretch(metres: int, passing: str) -> str:
 
 def bend(turn: str, landmark: str, metres: int) -> str:
     """A turn at the end of a stretch, at something one sees if there is something."""
+    if not turn:
+        return ""
     if landmark:
         return f"到“{landmark}”{TURNS[turn]}"
     return TURNS[turn] if metres else f"再{TURNS[turn]}"
+
+
+def then(event: str, turn: str) -> str:
+    """A turn right behind a front door or at the end of a ramp, which is landmark enough."""
+    return f"{event}后{TURNS[turn]}" if turn else event
 
 
 def into(name: str) -> str:

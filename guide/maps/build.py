@@ -54,6 +54,10 @@ class _Builder:
                 beside_corridor = any(other is not unit and other.kind in OPEN for other in units)
                 if unit.name and unit.kind not in OPEN and beside_corridor:
                     self.made.seen.append(Seen(round(door.x * 100), round(door.y * 100), unit.level, unit.name, n))
+            houses = {self.drawing.levels[u.level].building for u in units}
+            if len(houses) == 2 and "" in houses:
+                name = f"{max(houses)}门口"
+                self.made.seen.append(Seen(round(door.x * 100), round(door.y * 100), door.level, name, -1))
         for sign in self.drawing.signs:
             self.made.seen.append(Seen(round(sign.x * 100), round(sign.y * 100), sign.level, sign.name, -1))
 

@@ -14,6 +14,7 @@ FINDINGS = {
     "closed": "is not open to patients; no way leads through it",
     "unreachable": "cannot be reached",
     "no_step_free": "can be reached by stairs only",
+    "no_feature": "is no feature of GeoJSON; it was left out",
     "bad_row": "is a row that cannot be read; it was left out",
     "bad_link": "is a link between floors whose ends are not in the file; it was left out",
     "crowded_shape": "has too many corners; ways in it are coarse",

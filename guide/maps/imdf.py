@@ -33,11 +33,14 @@ def read(parts: Mapping[str, Any]) -> Drawing:
     Raises:
         MapFileError: there is no floor or no room in it.
     """
-    features = {name: _features(parts.get(name)) for name in PARTS}
+    broken: list[str] = []
+    features = {name: _features(name, parts.get(name), broken) for name in PARTS}
     if not features["level"] or not features["unit"]:
         raise MapFileError("not_imdf", "An IMDF archive needs level.geojson and unit.geojson with features in them.")
     plane = Plane(p for f in features["unit"] for p in coordinates(f.get("geometry")))
     drawing = Drawing(_label(_props(features["venue"][0])) if features["venue"] else "")
+    for what in broken:
+        drawing.odd("no_feature", what)
     return _Reader(drawing, plane, features).drawing
 
 
@@ -158,9 +161,18 @@ class _Reader:
         return text
 
 
-def _features(document: Any) -> list[Feature]:
+def _features(name: str, document: Any, broken: list[str]) -> list[Feature]:
+    """Those that can be looked at; what cannot is named in ``broken``."""
+    if document is None:
+        return []
     found = document.get("features") if isinstance(document, dict) else None
-    return [f for f in found if isinstance(f, dict)] if isinstance(found, list) else []
+    if not isinstance(found, list):
+        broken.append(f"the whole file {name}")
+        return []
+    made = [f for f in found if isinstance(f, dict) and isinstance(f.get("properties"), dict)]
+    if len(made) < len(found):
+        broken.append(f"{len(found) - len(made)} × something in {name}")
+    return made
 
 
 def _props(feature: Feature) -> Mapping[str, Any]:

@@ -4,14 +4,19 @@ import hashlib
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from guide.maps.findings import Finding, Guess, MapFileError
+from pydantic import BaseModel, Field
+
+from guide.maps.findings import FINDINGS, GUESSES, Finding, Guess, MapFileError
+from guide.maps.hours import parse
 
 FORMAT = "houfu-map/1"
+Cm = Annotated[int, Field(ge=-10_000_000, le=10_000_000)]
+"""Centimetres; a hundred kilometres is no campus."""
+Height = Annotated[float, Field(ge=-1_000, le=1_000, allow_inf_nan=False)]
 
 
 class Way(StrEnum):
@@ -34,7 +39,7 @@ class Floor(NamedTuple):
     key: str
     building: str
     sign: str
-    ordinal: float
+    ordinal: Height
 
 
 class Space(NamedTuple):
@@ -46,14 +51,14 @@ class Space(NamedTuple):
     name: str
     ref: str
     node: int
-    ring: list[int]
+    ring: list[Cm]
 
 
 class Node(NamedTuple):
     """A point, in centimetres; ``space`` is −1 for a door between two."""
 
-    x: int
-    y: int
+    x: Cm
+    y: Cm
     level: int
     space: int
 
@@ -66,7 +71,7 @@ class Edge(NamedTuple):
 
     a: int
     b: int
-    cm: int
+    cm: Cm
     way: Way
     one_way: bool = False
     guess: int = -1
@@ -78,8 +83,8 @@ class Edge(NamedTuple):
 class Seen(NamedTuple):
     """Something to recognise on the way."""
 
-    x: int
-    y: int
+    x: Cm
+    y: Cm
     level: int
     name: str
     space: int
@@ -138,6 +143,24 @@ class Network:
         return f"{floor.building} {floor.sign} {one.name or one.ref or one.kind}".strip()
 
 
+class _Document(BaseModel):
+    """What is stored, as it is checked when it comes back."""
+
+    format: Literal["houfu-map/1"]
+    name: str
+    floors: list[Floor]
+    spaces: list[Space]
+    nodes: list[Node]
+    edges: list[Edge]
+    links: list[str]
+    hours: list[str]
+    seen: list[Seen]
+    occupants: dict[str, int]
+    places: dict[str, int]
+    findings: list[tuple[str, str]]
+    guesses: list[tuple[str, str]]
+
+
 def unpack(data: bytes) -> Network:
     """The other way round.
 
@@ -145,50 +168,54 @@ def unpack(data: bytes) -> Network:
         MapFileError: it is no map of this format, or does not hold together.
     """
     try:
-        document = json.loads(zlib.decompress(data))
-    except (zlib.error, ValueError, RecursionError):
+        return parsed(zlib.decompress(data))
+    except zlib.error:
         raise MapFileError("not_map", "This is no map that was made by `houfu map import`.") from None
-    return of_document(document)
 
 
-def of_document(document: Any) -> Network:
+def of_document(document: object) -> Network:
+    """A network of its JSON values; raises as ``parsed``."""
+    return parsed(json.dumps(document).encode())
+
+
+def parsed(text: bytes) -> Network:
     """A network of its JSON.
 
     Raises:
         MapFileError: it is no map of this format, or does not hold together.
     """
-    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
-        raise MapFileError("not_map", "This is no map that was made by `houfu map import`.")
     try:
-        made = Network(str(document["name"]))
-        made.floors = [Floor(*one) for one in document["floors"]]
-        made.spaces = [Space(*one) for one in document["spaces"]]
-        made.nodes = [Node(*one) for one in document["nodes"]]
-        made.edges = [Edge(a, b, cm, Way(way), *rest) for a, b, cm, way, *rest in document["edges"]]
-        made.seen = [Seen(*one) for one in document["seen"]]
-        made.links, made.hours = list(document["links"]), list(document["hours"])
-        made.occupants, made.places = dict(document["occupants"]), dict(document["places"])
-        made.findings = [Finding(*one) for one in document["findings"]]
-        made.guesses = [Guess(*one) for one in document["guesses"]]
+        given = _Document.model_validate_json(text, strict=True)
+        made = Network(given.name, given.floors, given.spaces, given.nodes, given.edges, given.links, given.hours,
+                       given.seen, given.occupants, given.places)  # fmt: skip
+        made.findings = [Finding(*one) for one in given.findings]
+        made.guesses = [Guess(*one) for one in given.guesses]
         _hold_together(made)
-    except (KeyError, TypeError, ValueError) as error:
-        raise MapFileError("not_map", f"This map does not hold together ({str(error)[:80]}).") from None
+    except ValueError as error:
+        raise MapFileError(
+            "not_map", f"This map does not hold together ({' '.join(str(error).split())[:90]})."
+        ) from None
     return made
 
 
 def _hold_together(made: Network) -> None:
     nodes, floors, spaces = len(made.nodes), len(made.floors), len(made.spaces)
-    whole = all(0 <= e.a < nodes and 0 <= e.b < nodes and e.cm >= 0 for e in made.edges)
     guesses, links, hours = len(made.guesses), len(made.links), len(made.hours)
-    whole = whole and all(
-        -1 <= e.guess < guesses and -1 <= e.link < links and -1 <= e.hours < hours and -1 <= e.space < spaces
-        for e in made.edges
+    checks = (
+        all(0 <= e.a < nodes and 0 <= e.b < nodes and e.cm >= 0 for e in made.edges),
+        all(-1 <= e.guess < guesses and -1 <= e.link < links for e in made.edges),
+        all(-1 <= e.hours < hours and -1 <= e.space < spaces for e in made.edges),
+        all(0 <= n.level < floors and -1 <= n.space < spaces for n in made.nodes),
+        all(0 <= s.level < floors and -1 <= s.node < nodes for s in made.spaces),
+        all(not len(s.ring) % 2 and len(s.ring) != 2 for s in made.spaces),
+        all(0 <= at < spaces for at in (*made.occupants.values(), *made.places.values())),
+        all(0 <= s.level < floors and -1 <= s.space < spaces for s in made.seen),
+        all(f.code in FINDINGS for f in made.findings) and all(g.why in GUESSES for g in made.guesses),
     )
-    whole = whole and all(0 <= n.level < floors and -1 <= n.space < spaces for n in made.nodes)
-    whole = whole and all(0 <= s.level < floors and -1 <= s.node < nodes for s in made.spaces)
-    whole = whole and all(0 <= at < spaces for at in (*made.occupants.values(), *made.places.values()))
-    if not whole or not all(0 <= s.level < floors for s in made.seen):
-        raise ValueError("it names a point that is not there")
+    if not all(checks):
+        raise ValueError("it names something that is not there")
+    for text in made.hours:
+        parse(text)
 
 
 def neighbours(network: Network) -> dict[int, list[int]]:

@@ -26,7 +26,8 @@ def read(features: Iterable[Feature], name: str) -> Drawing:
     Raises:
         MapFileError: no room or corridor is among them.
     """
-    found = [f for f in features if isinstance(f, dict) and isinstance(f.get("properties"), dict)]
+    given = list(features)
+    found = [f for f in given if isinstance(f, dict) and isinstance(f.get("properties"), dict)]
     indoor = [f for f in found if _kind(f["properties"]) is not None and _is_area(f)]
     if not indoor:
         raise MapFileError("no_indoor", "Nothing here is tagged indoor=room, corridor or area.")
@@ -36,6 +37,8 @@ def read(features: Iterable[Feature], name: str) -> Drawing:
         reader.area(feature)
     for feature in found:
         reader.point(feature)
+    if len(found) < len(given):
+        reader.drawing.odd("no_feature", f"{len(given) - len(found)} × something")
     left = Counter(_group(f) for f in found if not _used(f))
     for group, number in sorted(left.items()):
         reader.drawing.odd("ignored", f"{number} × {group}")

@@ -1,7 +1,7 @@
 """Draws one floor as an SVG of a few kilobytes: rooms, corridors, shafts, names, and a route on top if there is one."""
 
 from collections.abc import Collection, Sequence
-from html import escape
+from html import escape as quoted
 
 from guide.maps.network import Network, Space
 
@@ -118,3 +118,8 @@ def _names(spaces: Sequence[tuple[int, Space]], left: int, top: int) -> list[str
 def _area(ring: Sequence[int]) -> float:
     points = list(zip(ring[::2], ring[1::2], strict=False))
     return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(points, points[1:] + points[:1], strict=True))) / 2
+
+
+def escape(text: str) -> str:
+    """A name as XML can hold it."""
+    return quoted("".join(c for c in text if c.isprintable()))

@@ -202,10 +202,10 @@ class _Walk:
                 else:
                     parts.append(w.arrival(shaft or "楼梯", turn, metres, passed))
             else:
-                landmark = self._landmark(points[n], goal) if turn else ""
+                event = points[n].event
+                landmark = self._landmark(points[n], goal) if turn and not event else ""
                 parts.append(w.stretch(metres, "" if landmark else passed))
-                parts += [points[n].event] if points[n].event else []
-                parts += [w.bend(turn, landmark, metres)] if turn else []
+                parts.append(w.then(event, turn) if event else w.bend(turn, landmark, metres))
             opening = ""
             made.append(_step(self._network, "arrive" if goal and (done or last) else "walk", w.line(parts),
                               self._floor, metres, line))  # fmt: skip

@@ -271,8 +271,8 @@ def _sight(sheet: _Sheet, level: str, name: str, x: float, y: float) -> None:
         f["id"] for f in sheet.files["unit"]
         if f["properties"]["level_id"] == level and _holds(f["geometry"]["coordinates"][0], _degrees(x, y))
     )  # fmt: skip
-    sheet.add("amenity", f"{level}/{name}/{x:g}/{y:g}", _point(x, y), category="information", accessibility=None, name=_said(name),
-              alt_name=None, hours=None, phone=None, website=None, unit_ids=[inside], address_id=None,
+    sheet.add("amenity", f"{level}/{name}/{x:g}/{y:g}", _point(x, y), category="information", accessibility=None,
+              name=_said(name), alt_name=None, hours=None, phone=None, website=None, unit_ids=[inside], address_id=None,
               correlation_id=None)  # fmt: skip
 
 

@@ -169,7 +169,7 @@ def _features(name: str, document: Any, broken: list[str]) -> list[Feature]:
     if not isinstance(found, list):
         broken.append(f"the whole file {name}")
         return []
-    made = [f for f in found if isinstance(f, dict) and isinstance(f.get("properties"), dict)]
+    made: list[Feature] = [f for f in found if isinstance(f, dict) and isinstance(f.get("properties"), dict)]
     if len(made) < len(found):
         broken.append(f"{len(found) - len(made)} × something in {name}")
     return made

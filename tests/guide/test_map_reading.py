@@ -1,4 +1,4 @@
-"""Maps are read as they are: what is whole stays untouched, what is missing is guessed and listed, the rest is refused."""
+"""Maps are read as they are: what is whole stays, what is missing is guessed and listed, the rest is refused."""
 
 import json
 import zipfile
@@ -95,7 +95,7 @@ def test_the_demo_hospital_is_whole(read_once: Network) -> None:
 
 
 def test_the_demo_archive_is_imdf() -> None:
-    """What IMDF 1.0 asks of every archive: its files, ids that are unique and lead somewhere, the same bytes each time."""
+    """As IMDF 1.0 asks: its files, ids that are unique and lead somewhere; and the same bytes each time."""
     files = campus.files()
     assert files["manifest.json"]["version"] == "1.0.0"
     features = [f for name, d in files.items() if name.endswith(".geojson") for f in d["features"]]
@@ -134,7 +134,7 @@ def test_every_floor_is_a_small_picture(read_once: Network) -> None:
 
 
 def test_a_lift_drawn_once_opens_on_every_floor(tmp_path: Path) -> None:
-    """OSM draws the shaft once and its door on one floor: strictly half is lost, mended nothing, and one guess says so."""
+    """OSM draws the shaft once, its door on one floor: strictly half is lost; mended nothing, and one guess says so."""
     file = written(tmp_path, house())
     strict = reading.read_map(file, strict=True)
     assert (lint.look_over(strict).reached_rooms, strict.guesses) == (2, [])
@@ -169,8 +169,9 @@ def test_each_gap_is_mended_and_named(tmp_path: Path, change: str, guessed: dict
         features[-1]["geometry"]["coordinates"][1] = -0.6 * METRE
         features = [corridor, area(box(0, -5, 6, 4), indoor="room", level="0", ref="001"), features[-1]]
     else:
-        features = [area(box(0, 0, 10, 3), indoor="corridor", level="0"), area(box(10, 0, 10, 3), indoor="corridor", level="0"),
-                    first, one, area(box(12, 3, 6, 5), indoor="room", level="0", ref="009"), door(15, 3, "0")]  # fmt: skip
+        halves = [area(box(x, 0, 10, 3), indoor="corridor", level="0") for x in (0, 10)]
+        far = area(box(12, 3, 6, 5), indoor="room", level="0", ref="009")
+        features = [*halves, first, one, far, door(15, 3, "0")]
     network = reading.read_map(written(tmp_path, features))
     assert lint.look_over(network).share == 1.0
     assert whys(network) == guessed
@@ -179,7 +180,7 @@ def test_each_gap_is_mended_and_named(tmp_path: Path, change: str, guessed: dict
 
 
 def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
-    """A room without floor, one drawn as a line back and forth, a door in the wilderness: left out, and in the report."""
+    """A room without floor, one drawn as a line, a door in the wilderness: left out, and in the report."""
     line = area([[[0, 0], [METRE, 0], [0, 0], [METRE, 0], [0, 0]]], indoor="room", level="0", ref="line")
     features = [*house(), area(box(0, 9, 3, 3), indoor="room", ref="nowhere"), line, door(500, 500, "0")]
     features.append(door(3, 3, "0", opening_hours="sunrise-sunset"))

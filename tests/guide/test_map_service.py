@@ -68,7 +68,7 @@ async def test_a_map_with_a_lost_department_is_refused(db: Database, hospital: H
 
 
 async def test_a_route_names_its_map(db: Database, hospital: Hospital, network: Network) -> None:
-    """From a check-in, from the code on a wall, from a tap: the same department, lines a person can follow, one version."""
+    """From a check-in, the code on a wall, a tap: the same lines a person can follow, and the version they hold for."""
     done = await published(db, hospital, network)
     blood = network.spaces[network.occupants["抽血处"]]
     at = network.nodes[blood.node]
@@ -144,7 +144,7 @@ async def test_a_closure_holds_with_its_commit(
 
 
 def test_importing_says_what_it_found(archive: Path, tmp_path: Path) -> None:
-    """A whole map: exit 0. A broken house: exit 1, report with every guess, a picture per floor, a map.json to publish."""
+    """A whole map: exit 0. A broken house: exit 1, report with every guess, pictures, a map.json to publish."""
     from tests.guide.test_map_reading import house, written
 
     run = CliRunner()
@@ -208,6 +208,7 @@ def test_publishing_by_the_command(
 
 def test_nobody_pays_for_maps_who_does_not_look_at_one() -> None:
     """The commands and the services load neither scipy nor shapely before a map is asked for."""
-    code = "import houfu.cli, guide.service.maps, guide.service.routes, sys; print([m for m in ('scipy', 'shapely', 'numpy') if m in sys.modules])"
+    heavy = "[m for m in ('scipy', 'shapely', 'numpy') if m in sys.modules]"
+    code = f"import houfu.cli, guide.service.maps, guide.service.routes, sys; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

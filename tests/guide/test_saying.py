@@ -24,8 +24,8 @@ def engine(read_once: Network) -> Engine:
 def steps(engine: Engine, start: str, goal: str, profile: Profile = Profile.WALK, *closed: str) -> list[say.Step]:
     """The steps between two departments."""
     network = engine.network
-    ends = (network.spaces[network.occupants[n]].node for n in (start, goal))
-    path = engine.route(*ends, profile, None, [Condition(c) for c in closed])
+    begin, end = (network.spaces[network.occupants[n]].node for n in (start, goal))
+    path = engine.route(begin, end, profile, None, [Condition(c) for c in closed])
     assert path is not None
     return say.steps_of(network, path, goal)
 
@@ -36,7 +36,8 @@ def steps(engine: Engine, start: str, goal: str, profile: Profile = Profile.WALK
         ("导诊台", "西药房", Profile.WALK, ["出门右转，直走约10米，“西药房”在右手边。"]),
         (
             "心内科门诊", "抽血处", Profile.WHEELCHAIR,
-            ["出门右转，直走约10米，“2号电梯”在右手边。", "乘2号电梯到2楼。", "出电梯左转，直走约15米，“抽血处”在左手边。"],
+            ["出门右转，直走约10米，“2号电梯”在右手边。", "乘2号电梯到2楼。",
+             "出电梯左转，直走约15米，“抽血处”在左手边。"],
         ),
         (
             "心内科门诊", "超声科", Profile.WALK,
@@ -52,7 +53,7 @@ def test_the_way_as_it_is_said(engine: Engine, start: str, goal: str, profile: P
 
 
 def test_every_way_of_the_demo(engine: Engine) -> None:
-    """All pairs of departments, each profile in turn: floors change in steps of their own with the sign, short enough to remember."""
+    """All pairs of departments, each profile in turn: floors change in steps of their own, few enough to remember."""
     lengths, turns, landmarks = [], 0, 0
     names = sorted(engine.network.occupants)
     signs = {f.sign for f in engine.network.floors}

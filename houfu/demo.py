@@ -5,6 +5,7 @@ second start continues yesterday.
 """
 
 import asyncio
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -78,6 +79,7 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     document["his"]["base_url"] = ports.url("his")
     his_keys = await open_hospital(world, document)
+    await hang_up_map(world, document["hospital"]["code"], folder / "map.sha256")
     console.print(f"[green]✓[/] {document['hospital']['name']}")
     town = towns.build(
         keys,
@@ -133,22 +135,30 @@ async def open_hospital(world: World, document: Mapping[str, Any]) -> tuple[Key,
         hospital = await hospitals.load(tx, document)
         secrets = await hospitals.keys_of(tx, hospital.id)
         await _know_people(tx, hospital.id, world.settings.wechat_appid)
-        await _hang_up_map(tx, hospital.id)
     openids = {one["key"]: one["openid"] for one in towns.people() if one["openid"]}
     await regulars.settle_in(world.db, hospital.id, world.settings.wechat_appid, openids)
     inbound, outbound = document["his"]["inbound_keys"][0]["id"], document["his"]["outbound_key"]["id"]
     return Key(inbound, secrets[inbound]), [Key(outbound, secrets[outbound])]
 
 
-async def _hang_up_map(tx: Tx, hospital_id: UUID) -> None:
-    """Import and publish the map of the demo's houses; the second start finds it in force."""
+async def hang_up_map(world: World, code: str, mark: Path) -> None:
+    """Import and publish the map of the demo's houses as an engineer would; ``mark`` remembers that it was done."""
+    content = campus.archive()
+    digest = hashlib.sha256(content).hexdigest()
+    async with world.db.begin() as tx:
+        hospital = await hospitals.by_code(tx, code)
+        hangs = await maps.current(tx, hospital.id) is not None
+    if hangs and mark.exists() and mark.read_text("utf-8") == digest:
+        return
     from guide.maps import reading
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "campus.zip"
-        file.write_bytes(campus.archive())
+        file.write_bytes(content)
         network = await asyncio.to_thread(reading.read_map, file)
-    await maps.publish(tx, hospital_id, network)
+    async with world.db.begin() as tx:
+        await maps.publish(tx, hospital.id, network)
+    mark.write_text(digest, "utf-8")
 
 
 async def _know_people(tx: Tx, hospital_id: UUID, appid: str) -> None:

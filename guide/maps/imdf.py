@@ -18,7 +18,7 @@ _KINDS = {
     "vestibule": Kind.WALKWAY, "walkway.island": Kind.WALKWAY, "steps": Kind.STAIRS, "footbridge": Kind.WALKWAY,
     "restroom": Kind.TOILET, "restroom.male": Kind.TOILET, "restroom.female": Kind.TOILET,
     "restroom.unisex": Kind.TOILET, "restroom.wheelchair": Kind.TOILET, "restroom.family": Kind.TOILET,
-    "waitingroom": Kind.WALKWAY, "opentobelow": None, "structure": None, "column": None, "nonpublic": None,
+    "waitingroom": Kind.WALKWAY, "opentobelow": None, "structure": None, "column": None,
 }  # fmt: skip
 _RELATIONS = {
     "elevator": Kind.LIFT, "escalator": Kind.ESCALATOR, "stairs": Kind.STAIRS, "ramp": Kind.RAMP,
@@ -87,7 +87,7 @@ class _Reader:
             except ValueError as error:
                 self.drawing.odd("broken_shape", f"unit {name or _id(feature)} ({error})")
                 continue
-            public = not props.get("restriction") and not _shut(props)
+            public = not props.get("restriction") and not _shut(props) and category != "nonpublic"
             ref = _label({"name": props.get("alt_name")})
             self.units[_id(feature)] = len(self.drawing.units)
             self.drawing.units.append(

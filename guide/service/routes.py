@@ -79,9 +79,9 @@ async def route(tx: Tx, hospital_id: UUID, start: Spot, goal: str, profile: str 
     Raises:
         NoMapError: there is no map, or the spot or the department is not on it.
     """
-    from guide.routes import say
-
     version, engine = await _engine(tx, hospital_id)
+    from guide.routes import say  # loaded with the engine by now, which was done beside the loop
+
     network = engine.network
     begin, end = _node(engine, start), _place(network, goal)
     if begin is None or end is None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -17,11 +18,12 @@ from guide.maps.network import Network, of_document
 from guide.ports import Profile
 from guide.service import maps, routes
 from guide.service.routes import NoMapError, Spot
-from houfu import cli
+from houfu import cli, demo
 from houfu import maps as command
 from kernel.clock import ManualClock
 from kernel.db import Database
 from kernel.errors import NotFoundError
+from people.service import hospitals
 from people.service.hospitals import Hospital
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.conftest import ROOT
@@ -212,3 +214,21 @@ def test_nobody_pays_for_maps_who_does_not_look_at_one() -> None:
     code = f"import houfu.cli, guide.service.maps, guide.service.routes, sys; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_the_demo_hangs_up_its_map_once(
+    db: Database, hospital: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first start imports and publishes the campus, the second does not even read it."""
+    world = SimpleNamespace(db=db)
+    for _ in range(2):
+        await demo.hang_up_map(world, "HF01", tmp_path / "mark")  # type: ignore[arg-type]
+        monkeypatch.setattr("guide.maps.reading.read_map", None)
+    async with db.begin() as tx:
+        version = await maps.current(tx, hospital.id)
+        times = await routes.walks(tx, hospital.id)
+        codes = [d.code for d in await hospitals.departments(tx, hospital.id)]
+    assert version is not None
+    assert version.number == 1
+    for profile in Profile:
+        assert all(times.walking_seconds("GUIDE", code, profile) < 600 for code in codes)

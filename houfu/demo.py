@@ -7,7 +7,6 @@ second start continues yesterday.
 import asyncio
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -148,17 +147,18 @@ async def hang_up_map(world: World, code: str, mark: Path) -> None:
     async with world.db.begin() as tx:
         hospital = await hospitals.by_code(tx, code)
         hangs = await maps.current(tx, hospital.id) is not None
-    if hangs and mark.exists() and mark.read_text("utf-8") == digest:
+    if hangs and await asyncio.to_thread(_read, mark) == digest:
         return
     from guide.maps import reading
 
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "campus.zip"
-        file.write_bytes(content)
-        network = await asyncio.to_thread(reading.read_map, file)
+    network = await asyncio.to_thread(reading.read_bytes, "campus.zip", content)
     async with world.db.begin() as tx:
         await maps.publish(tx, hospital.id, network)
-    mark.write_text(digest, "utf-8")
+    await asyncio.to_thread(mark.write_text, digest, "utf-8")
+
+
+def _read(file: Path) -> str:
+    return file.read_text("utf-8") if file.exists() else ""
 
 
 async def _know_people(tx: Tx, hospital_id: UUID, appid: str) -> None:

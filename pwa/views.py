@@ -203,7 +203,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """``now`` is the step to do next; ``way`` its route in words; ``map`` trusted SVG drawn by the server."""
+    """``now`` is the step to do next; ``way`` its route in words; ``map`` trusted SVG drawn by the server.
+
+    ``other_way``: words and address for going with or without steps.
+    """
 
     visit: VisitHead
     now: Step | None
@@ -213,6 +216,7 @@ class Guide:
     walk_minutes: int | None = None
     wait_minutes: int | None = None
     map: Markup | None = None
+    other_way: tuple[str, str] | None = None
     step_free: bool = False
     sheet_url: str | None = None
 

@@ -11,6 +11,8 @@ NO_WAY = "地图上找不到这条路。请到导诊台，工作人员带您去�
 NO_STEP_FREE = "地图上没有不走楼梯的路。请到导诊台，工作人员带您去。"
 HERE = "您已经在这里了。"
 FROM_HERE = "您这里"
+WITHOUT_STEPS = "换成不走楼梯的路"
+WITH_STEPS = "换成最快的路"
 
 
 def leaving(out: str, turn: str, towards: str) -> str:
@@ -94,6 +96,16 @@ def heading(start: str, goal: str, seconds: float, lifts: int, escalators: int, 
     takes += [f"坐{escalators}次扶梯"] if escalators else []
     takes += [f"走{stairs}次楼梯"] if stairs else []
     return line([f"从{start}到{goal}，{about(seconds)}", f"要{'，'.join(takes)}" if takes else "不用上下楼"])
+
+
+def onward(floor: str) -> str:
+    """The badge where one leaves a floor."""
+    return f"去{floor}"
+
+
+def picture(floor: str, goal: str) -> str:
+    """What a screen reader says of a floor's picture; the lines above it say the way."""
+    return f"{floor}平面图，去{goal}的路"
 
 
 def spoken(text: str) -> str:

@@ -1,6 +1,7 @@
 """Opens a map file, whatever it is, and makes ways of it; a file nobody can read is refused with a reason."""
 
 import json
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,14 @@ def read_map(path: Path, *, strict: bool = False, metres_per_unit: float = 1.0) 
         raise MapFileError("unreadable", f"{path.name} cannot be opened ({str(error)[:80]}).") from None
     except RecursionError:
         raise MapFileError("too_deep", f"{path.name} is nested too deeply.") from None
+
+
+def read_bytes(name: str, content: bytes) -> Network:
+    """As ``read_map``, of a file's content; ``name`` says by its ending what it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / PurePosixPath(name).name
+        file.write_bytes(content)
+        return read_map(file)
 
 
 def _contents(path: Path) -> dict[str, bytes]:

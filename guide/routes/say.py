@@ -77,6 +77,24 @@ def counts(network: Network, path: Path) -> tuple[int, int, int]:
     return kinds.count("lift"), kinds.count("escalator"), kinds.count("stairs")
 
 
+def lines(network: Network, path: Path) -> dict[int, list[list[tuple[int, int]]]]:
+    """Floor → the stretches of the way on it, in centimetres, for drawing; floors in walking order."""
+    made: dict[int, list[list[tuple[int, int]]]] = {}
+    before = None
+    for n, (number, _) in enumerate(path.steps):
+        edge = network.edges[number]
+        one, other = network.nodes[path.nodes[n]], network.nodes[path.nodes[n + 1]]
+        level = network.spaces[edge.space].level if edge.space >= 0 else one.level
+        if _height(network, edge.a) != _height(network, edge.b):
+            before = None
+            continue
+        if level != before:
+            made.setdefault(level, []).append([(one.x, one.y)])
+        made[level][-1].append((other.x, other.y))
+        before = level
+    return made
+
+
 def _legs(network: Network, path: Path) -> list[tuple[str, int, int]]:
     """(kind, first, last) over the path's points: walks, and what changes the floor."""
     kinds = []

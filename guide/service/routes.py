@@ -36,7 +36,7 @@ class Spot:
 
     Attributes:
         code: what the QR at the spot says: the key of a space.
-        department: where she has just checked in.
+        department: where she has just checked in: its code or name.
         tap: number of the floor, and x and y in centimetres, on the version of the map that was shown.
     """
 
@@ -53,6 +53,7 @@ class Route:
         heading: the first line; ``notes`` what to know beside the steps.
         version, digest: the map it was found on.
         seconds: expected time of walking, lifts and their waiting included.
+        floors: name and picture (SVG) of every floor on the way, in walking order; empty unless asked for.
     """
 
     heading: str
@@ -61,6 +62,7 @@ class Route:
     seconds: float
     version: int
     digest: str
+    floors: tuple[tuple[str, str], ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -73,8 +75,14 @@ class Route:
         return "".join(w.spoken(line) for line in self.lines)
 
 
-async def route(tx: Tx, hospital_id: UUID, start: Spot, goal: str, profile: str = Profile.WALK) -> Route | None:
+async def route(
+    tx: Tx, hospital_id: UUID, start: Spot, goal: str, profile: str = Profile.WALK, *, drawn: bool = False
+) -> Route | None:
     """The way from a spot to a department now, closures and opening hours heeded; None where there is none.
+
+    Args:
+        goal: code or name of the department.
+        drawn: also make the pictures.
 
     Raises:
         NoMapError: there is no map, or the spot or the department is not on it.
@@ -95,7 +103,22 @@ async def route(tx: Tx, hospital_id: UUID, start: Spot, goal: str, profile: str 
     from_name = _called(network, network.nodes[begin].space) if network.nodes[begin].space >= 0 else w.FROM_HERE
     heading = w.heading(from_name or w.FROM_HERE, name, path.seconds, *say.counts(network, path))
     notes = (w.GUESSED,) if path.guessed else ()
-    return Route(heading, steps, notes, path.seconds, version.number, version.digest)
+    floors = _pictures(network, say.lines(network, path), name) if drawn else ()
+    return Route(heading, steps, notes, path.seconds, version.number, version.digest, floors)
+
+
+def _pictures(
+    network: "Network", lines: dict[int, list[list[tuple[int, int]]]], goal: str
+) -> tuple[tuple[str, str], ...]:
+    from guide.maps import picture
+
+    made = []
+    onward = [*(w.onward(picture.called(network, level)) for level in list(lines)[1:]), goal]
+    for (level, routes), badge in zip(lines.items(), onward, strict=True):
+        name = picture.called(network, level)
+        drawn = picture.floor(network, level, routes=routes, badge=badge, title=w.picture(name, goal))
+        made.append((name, drawn))
+    return tuple(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +190,8 @@ def _node(engine: "Engine", spot: Spot) -> int | None:
 
 
 def _place(network: "Network", code: str) -> int | None:
-    return network.places.get(code)
+    """A department by code, or by the name the map knows it under."""
+    return network.places.get(code, network.occupants.get(code))
 
 
 def _called(network: "Network", space: int) -> str:

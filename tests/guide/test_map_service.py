@@ -160,7 +160,7 @@ def test_importing_says_what_it_found(archive: Path, tmp_path: Path) -> None:
     assert "a shaft without a door on this floor opens to the nearest corridor" in (folder / "report.txt").read_text(
         "utf-8"
     )
-    assert 'class="g"' in (folder / "floor-01.svg").read_text("utf-8")
+    assert "stroke-dasharray" in (folder / "floor-01.svg").read_text("utf-8")
     network = of_document(json.loads((folder / "map.json").read_text("utf-8")))
     assert len(network.guesses) == 1
 

@@ -60,11 +60,21 @@ def floor(
         x, y = line[at]
         parts.append(f'<circle cx="{x // 10 - left}" cy="{top - y // 10}" r="8" fill="{colour}" stroke="#fff"/>')
     parts.append('<g font-size="13" font-family="sans-serif" text-anchor="middle" fill="#222">')
-    parts += _names(spaces, left, top)
+    ends = [(x // 10 - left, top - y // 10) for line in routes for x, y in (line[0], line[-1])]
+    parts += _names(spaces, left, top, ends)
     if routes and badge:
         x, y = routes[-1][-1]
         parts.append(_badge(badge, x // 10 - left, top - y // 10, box))
+    if routes:
+        parts.append(_corner(called(network, level), box))
     return "".join(parts) + "</g></svg>"
+
+
+def _corner(text: str, box: tuple[int, int, int, int]) -> str:
+    """The floor's name in the corner."""
+    half = round(_half(text)) + 8
+    plate = f'<rect x="{box[0]}" y="{box[1]}" width="{2 * half}" height="22" fill="#333"/>'
+    return f'{plate}<text x="{box[0] + half}" y="{box[1] + 16}" fill="#fff">{escape(text)}</text>'
 
 
 def _badge(text: str, x: int, y: int, box: tuple[int, int, int, int]) -> str:
@@ -142,9 +152,9 @@ def _guesses(network: Network, level: int, left: int, top: int) -> str:
     return f'<g fill="none" stroke="#c60" stroke-dasharray="2 2">{"".join(rings)}</g>' if doors else ""
 
 
-def _names(spaces: Sequence[tuple[int, Space]], left: int, top: int) -> list[str]:
-    """Names that fit into their rooms, the largest rooms first, none over another."""
-    boxes: list[tuple[float, float, float, float]] = []
+def _names(spaces: Sequence[tuple[int, Space]], left: int, top: int, taken: Sequence[tuple[int, int]]) -> list[str]:
+    """Names that fit into their rooms, the largest rooms first, none over another or over the ends of a route."""
+    boxes: list[tuple[float, float, float, float]] = [(x - 8, y - 8, x + 8, y + 8) for x, y in taken]
     made = []
     for _, space in sorted(spaces, key=lambda item: -_area(item[1].ring)):
         text = space.name or space.ref

@@ -73,5 +73,4 @@ async def _with_way(
 
 def _pictures(way: Route) -> Markup:
     """One picture a floor, drawn by us."""
-    parts = (Markup("<p class=dim>{}</p>").format(name) + Markup(svg) for name, svg in way.floors)  # noqa: S704
-    return Markup("").join(parts)
+    return Markup("").join(Markup(svg) for _, svg in way.floors)  # noqa: S704

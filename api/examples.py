@@ -5,6 +5,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from api.routes import (
+    binding,
     bookings,
     books,
     consent,
@@ -12,6 +13,7 @@ from api.routes import (
     insurance,
     pay_links,
     payments,
+    phones,
     reminders,
     session,
     terminals,
@@ -77,7 +79,7 @@ _CONTRACT = {
 _GRANT: dict[str, Any] = {
     "id": BOND, "bond": BOND, "patient": "朱**", "relative": "示**", "kind": "pay", "relation": "daughter",
     "depth": "none", "opened": [], "calls": False, "visit_id": None, "cap_fen": 50000, "ask_first": False,
-    "until": None, "state": "active",
+    "proof": "invitation", "until": None, "state": "active",
 }  # fmt: skip
 _WORD = {
     "id": BOND, "code": "fine", "text": "我没事，别担心。", "to_patient": False, "relation": "", "at": AT,
@@ -87,6 +89,7 @@ _DIFFERENCE = {
     "reference": "4200…", "amount_fen": 7760, "here_fen": 7760, "there_fen": None, "cause": "on_its_way",
     "state": "open", "found_at": LATER, "closed_at": None, "closed_reason": None,
 }  # fmt: skip
+_DEBTOR = {"guardian": True, "minor": True, "name": "孙**"}
 _LIMITS = {
     "per_payment_fen": 30000, "per_day_fen": 50000, "per_month_fen": 200000, "after_visit": "ready", "ready_fen": 10000,
 }  # fmt: skip
@@ -126,6 +129,31 @@ MODELS: dict[type[BaseModel], Any] = {
     },
     family.OfferOut: {**_OFFER, "patient": "朱**", "visit_id": VISIT, "expires_at": LATER},
     family.GrantOut: _GRANT,
+    binding.PhoneBindingBody: {
+        "name": "示例甲", "id_number": "999901195503120022", "phone": "19900000001", "relation": "daughter",
+    },
+    binding.PhoneBindingOut: {"id": BOND, "expires_at": LATER},
+    binding.PhoneCodeBody: {"code": "204816"},
+    binding.NamedOut: {"patient": "示**", "relation": "daughter"},
+    binding.DeskInviteBody: {**_OFFER, "patient_number": "P0000003", "books": True, "share": True},
+    binding.GuardianOut: {
+        **_GRANT, "kind": "guard", "proof": "desk", "document": "household", "proven_by": RELATIVE, "created_at": AT,
+    },
+    binding.InsurerBody: {"patient_id": PATIENT},
+    binding.InsurerOut: {"says": "yes"},
+    phones.NewPhone: {"phone": "19900000011"},
+    phones.PhoneProof: {
+        "phone": "19900000011", "old_code": "204816", "new_code": "731902", "id_number": "999901195503120022",
+    },
+    phones.DeskPhone: {
+        "patient_number": "P0000003", "phone": "19900000011", "code": "204816", "document": "id_card",
+    },
+    phones.DeskAnswer: {"confirmed": True},
+    phones.ChangeOut: {
+        "id": BOND, "patient": "示例甲", "phone": "199****0011", "document": "id_card", "asked_by": RELATIVE,
+        "asked_at": AT,
+    },
+    visits.DebtorOut: _DEBTOR,
     family.CodeBody: {"who": "19900000001", "code": "482106"},
     family.LookOut: {"who": "示**", "relation": "daughter", "page": "bill", "visit_id": VISIT, "at": AT},
     family.GuardianBody: {"patient_number": "P0000003", "guardian_phone": "19900000004", "relation": "parent"},
@@ -193,7 +221,7 @@ MODELS: dict[type[BaseModel], Any] = {
     visits.VisitOut: _VISIT,
     visits.BillOut: {
         "visit": _VISIT, "hospital": "后付演示医院", "phone": "0519-0000000", "patient": "朱桂芳", "sums": SUMS,
-        "lines": [_LINE], "round": _ROUND, "after": AFTER,
+        "lines": [_LINE], "round": _ROUND, "debtor": _DEBTOR, "after": AFTER,
     },
     visits.ShareOut: _SHARE,
     visits.PartOut: _PART,
@@ -245,6 +273,9 @@ MODELS: dict[type[BaseModel], Any] = {
 PLAIN: dict[tuple[str, str], Any] = {
     ("post", "/api/family/codes"): {"token": "k3v9…"},
     ("post", "/api/session/code"): {"status": "sent"},
+    ("post", "/api/session/phone/codes"): {"status": "sent"},
+    ("post", "/api/desk/phone-changes/codes"): {"status": "sent"},
+    ("post", "/api/desk/phone-changes"): {"id": BOND},
     ("post", "/api/reminders/test"): {"status": "sent"},
     ("post", "/api/callbacks/sms/{secret}"): {"result": 0, "errmsg": "OK"},
     ("post", "/api/consent/readings/{reading_id}/code"): None,

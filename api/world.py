@@ -17,7 +17,7 @@ from kernel.db import Database, Tx
 from kernel.jobs import Queue
 from kernel.settings import Settings
 from notices.ports import Lines, Sms
-from payments.ports import CashPay, InsuranceCenter, MedInsMix
+from payments.ports import CashPay, FamilyAccounts, InsuranceCenter, MedInsMix
 from payments.ports.statements import InsuranceStatements
 from people.ports import WeChatAccount, WeChatDesk, WeChatIdentity
 from people.rules import Actor
@@ -45,6 +45,7 @@ class Ports:
     mix: MedInsMix | None = None
     insurance: InsuranceCenter | None = None
     insurance_books: InsuranceStatements | None = None
+    family_accounts: FamilyAccounts | None = None
     sms: Sms | None = None
     timestamps: Timestamps | None = None
     signer: DocumentSigner | None = None

@@ -1,12 +1,14 @@
-"""Typing in a spoken code, whose try is committed before we answer; paying by a link, and taking one back."""
+"""Codes, whose tries are committed before we answer; the insurer asked; paying by a link, and taking one back."""
 
 from dataclasses import replace
+from typing import Protocol
 from uuid import UUID
 
-from family_pay.rules import TooManyGuessesError, WrongInviteCodeError
-from family_pay.service import links
+from family_pay.rules import PHONE_CODE_LIVES, TooManyGuessesError, WrongInviteCodeError
+from family_pay.service import insurer, links, phone_bindings
 from family_pay.service.invitations import try_code
 from kernel.db import Database
+from kernel.outside import OutsideError
 from payments import flows as payments
 from payments.flows.booking import each
 from payments.ports import CashPay
@@ -35,6 +37,68 @@ async def open_by_code(db: Database, actor: Actor, handle: str, code: str) -> st
     if token is None:
         raise WrongInviteCodeError
     return token
+
+
+class BindingCodeSender(Protocol):
+    """Brings a code to a patient's phone and says who asks for it. Raises ``kernel.outside`` errors."""
+
+    async def __call__(self, phone: str, who: str, digits: str, minutes: int) -> None:
+        """Send who asks (masked), the digits, and for how many minutes they are good."""
+
+
+async def send_phone_code(db: Database, send: BindingCodeSender, request_id: UUID) -> None:
+    """Send the code of a request, at most once; whoever got none asks again.
+
+    Raises:
+        Rejected, Throttled, Unknown: the gateway.
+    """
+    async with db.begin() as tx:
+        found = await phone_bindings.to_send(tx, request_id)
+    if found is not None:
+        await send(found.phone, found.who, found.digits, int(PHONE_CODE_LIVES.total_seconds() // 60))
+
+
+async def prove_by_phone(db: Database, actor: Actor, request_id: UUID, code: str) -> tuple[str, str]:
+    """Bring the code that came to the patient's phone.
+
+    Returns: the patient's masked name, and what the relative said to be to her; nothing is bound yet.
+
+    Raises:
+        WrongAskCodeError: not right, or there is no such patient.
+        AskExpiredError: too old, tried too often, used, or somebody else's.
+    """
+    async with db.begin() as tx:
+        tried = await phone_bindings.try_code(tx, actor, request_id, code)
+    phone_bindings.outcome(tried)
+    async with db.begin() as tx:
+        return await phone_bindings.shown(tx, actor, request_id)
+
+
+class AskInsurer(Protocol):
+    """Asks the insurer about two people, each (name, identity number). Raises ``kernel.outside`` errors."""
+
+    async def __call__(self, payer: tuple[str, str], patient: tuple[str, str]) -> bool:
+        """Whether the payer may pay for the patient by the insurer's family account."""
+
+
+async def ask_insurer(db: Database, ask: AskInsurer, actor: Actor, patient_id: UUID) -> bool | None:
+    """Ask the insurer whether the caller and a patient are in one family account; ``None``: it does not say.
+
+    Raises:
+        NotFoundError: the caller is not bound to this patient.
+        AskedJustNowError: a minute ago.
+    """
+    async with db.begin() as tx:
+        pair = await insurer.claim(tx, actor, patient_id)
+    if pair is None:
+        return None
+    try:
+        related = await ask(pair.payer, pair.patient)
+    except OutsideError:
+        return None
+    async with db.begin() as tx:
+        await insurer.record(tx, actor, patient_id, related)
+    return related
 
 
 async def pay_by_link(db: Database, pay: CashPay, secret: str, wish: Press, till: Till) -> UUID:

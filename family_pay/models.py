@@ -1,4 +1,4 @@
-"""The tables of family pay: invitations, guesses at codes, pay links, and whom a finished visit asks to pay."""
+"""The tables of family pay: invitations, proofs by phone, guesses, pay links, and whom a finished visit asks to pay."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -10,20 +10,27 @@ from kernel.db import Base, column
 
 
 class Invitation(Base):
-    """What a patient offers to whoever proves to be meant: by link or QR (a day), by spoken code (ten minutes)."""
+    """What a patient offers to whoever proves to be meant: by link or QR (a day), by spoken code (ten minutes).
+
+    ``made_by``: the patient or her guardian; ``staff_id`` instead: a desk, with the patient beside it.
+    ``code_used_at``: the spoken code was right once.
+    """
 
     __tablename__ = "invitation"
     __table_args__ = (
         Index("ix_invitation_open", "patient_id", postgresql_where=text("state = 'offered'")),
         CheckConstraint("(accepted_by IS NULL) = (state <> 'accepted')", name="accepted_by_somebody"),
+        CheckConstraint("num_nonnulls(made_by, staff_id) = 1", name="made_by_somebody"),
     )
     id: Mapped[UUID] = column(3, primary_key=True)
     patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
-    made_by: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    made_by: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    staff_id: Mapped[UUID | None] = column(3, ForeignKey("staff.id", ondelete="RESTRICT"))
     token_digest: Mapped[bytes] = column(5, unique=True)
     code_digest: Mapped[bytes] = column(5)
     code_tries: Mapped[int] = column(2)
     code_expires_at: Mapped[datetime] = column(3)
+    code_used_at: Mapped[datetime | None] = column(3)
     expires_at: Mapped[datetime] = column(3)
     relation: Mapped[str] = column(3)
     pays: Mapped[bool] = column(3)
@@ -32,6 +39,7 @@ class Invitation(Base):
     depth: Mapped[int] = column(3)
     opened: Mapped[list[str]] = column(5)
     signs: Mapped[bool] = column(3)
+    books: Mapped[bool] = column(3)
     calls: Mapped[bool] = column(3, server_default=text("false"))
     visit_id: Mapped[UUID | None] = column(3)
     state: Mapped[str] = column(3)
@@ -57,6 +65,41 @@ class Message(Base):
     slot: Mapped[int] = column(2)
     rank: Mapped[int] = column(2)
     at: Mapped[datetime] = column(3)
+
+
+class PhoneBinding(Base):
+    """Somebody asks to be bound to a patient whom they name; a code to that patient's own phone proves it.
+
+    Kept alike whether there is such a patient: ``patient_id`` is empty when there is none, and then no code is right.
+    ``code_sealed`` holds the digits until they have been sent, and not a moment longer.
+    """
+
+    __tablename__ = "phone_binding"
+    __table_args__ = (
+        Index("ix_phone_binding_asker", "asked_by", "asked_at"),
+        Index("ix_phone_binding_patient", "patient_id", "asked_at"),
+        CheckConstraint("patient_id IS NOT NULL OR state IN ('asked', 'ended')", name="nobody_is_never_bound"),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    asked_by: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    patient_id: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    relation: Mapped[str] = column(3)
+    code_sealed: Mapped[bytes | None] = column(5)
+    code_digest: Mapped[bytes] = column(5)
+    tries: Mapped[int] = column(2)
+    state: Mapped[str] = column(3)
+    asked_at: Mapped[datetime] = column(3)
+    expires_at: Mapped[datetime] = column(3)
+
+
+class InsurerSays(Base):
+    """What the insurer last said about two people: in one family account of its own, or not; empty: it did not say."""
+
+    __tablename__ = "insurer_says"
+    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
+    related: Mapped[bool | None] = column(4)
+    asked_at: Mapped[datetime] = column(3)
 
 
 class Guesses(Base):

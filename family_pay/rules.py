@@ -19,6 +19,13 @@ CODE_CHARACTERS = 6  # of 32: 30 bits
 CODE_TRIES = 5
 GUESSES_A_DAY = 20
 OPEN_AT_MOST = 10
+INVITES_A_DAY = 30  # of one patient
+PHONE_CODE_DIGITS = 6
+PHONE_CODE_LIVES = timedelta(minutes=10)
+PHONE_CODE_TRIES = 5
+PHONE_ASKS_A_DAY = 5  # of one who asks
+PHONE_CODES_A_DAY = 3  # to one patient, whoever asks; more are answered alike and not sent
+PHONE_ASK_OPEN = timedelta(minutes=30)  # from asking to saying yes
 PAY_LINK_LIVES = timedelta(hours=24)
 PAY_LINK_READ = timedelta(days=7)  # how long its page shows the receipt after it was paid
 PAY_LINKS_AT_MOST = 5  # waiting at once, of one visit
@@ -55,6 +62,54 @@ INVITATION = Lifecycle[InvitationState](
         (InvitationState.OFFERED, InvitationState.WITHDRAWN): "InvitationWithdrawn",
     },
 )
+
+
+class PhoneBindingState(StrEnum):
+    """Where a request by the patient's name, number and phone stands."""
+
+    ASKED = "asked"
+    PROVEN = "proven"  # the code was right: whom they bind is shown
+    BOUND = "bound"
+    ENDED = "ended"
+
+
+PHONE_BINDING = Lifecycle[PhoneBindingState](
+    "Phone binding",
+    {
+        (None, PhoneBindingState.ASKED): "PhoneBindingAsked",
+        (PhoneBindingState.ASKED, PhoneBindingState.PROVEN): "PhoneBindingProven",
+        (PhoneBindingState.PROVEN, PhoneBindingState.BOUND): "PhoneBindingBound",
+        (PhoneBindingState.ASKED, PhoneBindingState.ENDED): "PhoneBindingEnded",
+        (PhoneBindingState.PROVEN, PhoneBindingState.ENDED): "PhoneBindingEnded",
+    },
+)
+
+
+class AskedJustNowError(HoufuError):
+    """The insurer was asked a minute ago."""
+
+    code = "asked_just_now"
+    kind = Kind.TOO_MANY
+
+
+class TooManyAsksError(HoufuError):
+    """Five asked for today."""
+
+    code = "too_many_asks"
+    kind = Kind.TOO_MANY
+
+
+class AskExpiredError(HoufuError):
+    """Too old, tried too often, used, somebody else's, or never there: all answered alike."""
+
+    code = "ask_expired"
+    kind = Kind.CONFLICT
+
+
+class WrongAskCodeError(HoufuError):
+    """Not the digits on the patient's phone, or there is no such patient: answered alike."""
+
+    code = "wrong_ask_code"
 
 
 class EmptyOfferError(HoufuError):
@@ -116,6 +171,12 @@ class GuardianRefusedError(HoufuError):
 
     code = "guardian_refused"
     kind = Kind.CONFLICT
+
+
+class NoPapersError(HoufuError):
+    """For an adult a paper must have been seen, and a last day must be still to come."""
+
+    code = "no_papers"
 
 
 class UnknownWordError(HoufuError):
@@ -194,6 +255,7 @@ class Offer:
         depth: how much of the visit the relative watches; ``NOTHING`` for not at all.
         opened: sensitive categories opened one by one; only with a depth.
         signs: may sign the letter ahead.
+        books: may book for the patient, and carry the pass of a visit that is known to them.
         calls: is shown the patient's telephone number; only with a depth.
     """
 
@@ -205,6 +267,7 @@ class Offer:
     opened: frozenset[str] = frozenset()
     signs: bool = False
     calls: bool = False
+    books: bool = False
 
     def checked(self, categories: frozenset[str]) -> "Offer":
         """The offer itself, when it can be made.
@@ -212,7 +275,7 @@ class Offer:
         Raises:
             EmptyOfferError: nothing in it, a depth only the patient has, an unknown category, a cap that is no money.
         """
-        nothing = not (self.pays or self.signs or self.depth > Depth.NOTHING)
+        nothing = not (self.pays or self.signs or self.books or self.depth > Depth.NOTHING)
         idle = (bool(self.opened) or self.calls) and self.depth is Depth.NOTHING
         poor = self.cap_fen is not None and (self.cap_fen <= 0 or not self.pays)
         if nothing or idle or poor or self.depth > Depth.RESULTS or not self.opened <= categories:

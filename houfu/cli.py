@@ -305,11 +305,12 @@ def rehearse(
 def docs(
     folder: Annotated[Path, typer.Option(help="where docs are")] = Path("docs"),
 ) -> None:
-    """Draw docs/states.md from the transition tables."""
-    from houfu.states import text
+    """Draw docs/states.md from the transition tables, and docs/access.md from the routes and who may call them."""
+    from houfu import access, states
 
-    (folder / "states.md").write_text(text(), "utf-8")
-    console.print(f"{folder / 'states.md'} is fresh.")
+    for name, text in (("states.md", states.text()), ("access.md", access.text())):
+        (folder / name).write_text(text, "utf-8")
+        console.print(f"{folder / name} is fresh.")
 
 
 def _settings(**given: Any) -> Settings:

@@ -107,6 +107,7 @@ def lay(settings: Settings, db: Database) -> Ports:
         mix=wechat_mix(settings, pay),
         insurance=insurance,
         insurance_books=insurance,
+        family_accounts=insurance if settings.insurance_family_path else None,
         sms=sms,
         timestamps=timestamps,
         signer=_signer(settings, timestamps),
@@ -231,7 +232,12 @@ def _insurance(settings: Settings) -> Any:
     )
     access = Access(given["app_id"], given["app_secret"], given["private_key"], given["public_key"])
     mine = InsuranceSettings(
-        given["base_url"], given["org_code"], access, province, partner if partner.base_url else None
+        given["base_url"],
+        given["org_code"],
+        access,
+        province,
+        partner if partner.base_url else None,
+        given["family_path"],
     )
     return InsuranceClient(mine, wall_clock)
 

@@ -354,10 +354,15 @@ def tell(verdict: Verdict, console: Console) -> None:
     table.add_column(justify="right")
     table.add_column()
     events = f"{verdict.spoilt_refused} spoilt ones refused, {verdict.abandoned} orders given up"
-    came = f"{verdict.children} of children, {verdict.signed} signed, {verdict.relatives} relatives"
+    came = f"{verdict.children} of children, {verdict.signed} signed"
+    people = (
+        f"{verdict.people_per_patient} a patient; {verdict.relatives} relatives, {verdict.withdrawn} shut out midway"
+    )
+    people += f", {verdict.strangers} paid by a link, {verdict.limits_held} limits held"
     times = f"p50 {verdict.push_p50_ms} ms, p99 {verdict.push_p99_ms} ms"
     paid = f"{verdict.refunds} refunds, {verdict.forged_refused} forged notices came to nothing"
     table.add_row(str(verdict.visits), "visits", came)
+    table.add_row(str(verdict.people), "people", people)
     table.add_row(str(verdict.events_sent), "events", events)
     table.add_row(
         str(verdict.pushes_seen), "pushes", f"of {verdict.pushes_expected}, in {verdict.rows_seen} rows; {times}"

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+from api.routes.binding import binding_sender
 from api.world import World
 from billing.events import PaidChargeReversed
 from billing.rules import NotCarriedError
@@ -18,7 +19,9 @@ from billing.service import refunds as refund_requests
 from consent import flows as consent
 from consent.events import ContractRestored, ContractSigned, ContractSuspended, ContractWithdrawn
 from consent.service.contracts import SEAL_JOB
+from family_pay import flows as family_pay
 from family_pay.service import asking, bonds
+from family_pay.service.phone_bindings import SEND_JOB
 from houfu.audit import CHECKS, audit
 from houfu.pushes import House
 from intake.flows import sweep_parked
@@ -29,7 +32,7 @@ from notices.service import recording, telling
 from payments import flows as payments
 from payments.flows import mixing, reconciling
 from payments.service import codes, refunds, rounds, worklist
-from people.events import WeChatMessageReported
+from people.events import PhoneChanged, WeChatMessageReported
 from people.service import access, wechat_account
 from visits.events import (
     HisAnswered,
@@ -77,6 +80,7 @@ SUBSCRIBERS: Subscribers = {
     VisitEnded: [bonds.visit_moved, reacting.visit_ended, asking.visit_ended],
     VisitReopened: [bonds.visit_moved],
     VisitSettled: [bonds.visit_settled, asking.visit_settled],
+    PhoneChanged: [bonds.phone_changed],
 }
 
 SILENT: frozenset[str] = frozenset(
@@ -234,7 +238,11 @@ async def _audit(world: World) -> None:
         world.metrics.audit.labels(check.name).set(found[check.name])
 
 
-JOBS: Mapping[str, Job] = {SEAL_JOB: _seal}
+async def _phone_code(world: World, request_id: str) -> None:
+    await family_pay.send_phone_code(world.db, binding_sender(world), UUID(request_id))
+
+
+JOBS: Mapping[str, Job] = {SEAL_JOB: _seal, SEND_JOB: _phone_code}
 
 
 @dataclass(frozen=True, slots=True)

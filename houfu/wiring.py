@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from api import sees
 from api.hub import Hub
@@ -25,7 +26,7 @@ from kernel.settings import Settings, SettingsError
 from notices.rules import Row
 from notices.service import telling
 from people.rules import NOTHING, Actor, View
-from people.service import sessions
+from people.service import hospitals, sessions
 from people.service.access import view_of
 from visits.flows.booking import Slots
 from visits.service.subjects import subject_of_visit
@@ -83,6 +84,9 @@ async def running(world: World) -> AsyncIterator[World]:
         await lines.open_lines(world.ports, stack)
         relay = PostgresRelay(url, world.hub)
         world.hub.connect(world.db, relay)
+        with suppress(DBAPIError):  # a number on every page, also the first; without a database there is no page anyway
+            async with world.db.begin() as tx:
+                world.extras["helplines"] = await hospitals.helplines(tx)
         tasks = [asyncio.create_task(relay.run(), name="relay"), asyncio.create_task(world.hub.run(), name="hub")]
         tasks.append(asyncio.create_task(_say_who_watches(world), name="presence"))
         try:

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
         "ordinal", description="in which order the province sorts inner keys"
     )
     insurance_wrapping: Literal["plain", "numbered"] = Field("plain", description="how the province wraps a call")
+    insurance_family_path: str = Field(
+        "", description="where the province answers who is in a family account (亲情账户); empty: it is not asked"
+    )
     insurance_consent_url: str = Field(
         "", description="page on which a patient consents, with `{org}`, `{state}`, `{back}`; empty: mini-program only"
     )
@@ -149,6 +152,10 @@ class Settings(BaseSettings):
     sms_sdk_app_id: str = Field("", description="SMS application")
     sms_sign_name: str = Field("", description="approved signature (签名)")
     sms_template_code: str = Field("", description="approved template of a login code: code, minutes")
+    sms_template_bind: str = Field(
+        "",
+        description="approved template of a code that binds a relative: who asks, code, minutes; empty: not this way",
+    )
     sms_base_url: str = Field("https://sms.tencentcloudapi.com", description="the gateway")
     sms_region: str = Field("ap-guangzhou", description="its region")
 

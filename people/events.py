@@ -25,6 +25,13 @@ class GrantEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneChanged(Event):
+    """Somebody has another telephone number; all their sessions have ended."""
+
+    person_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ViewsChanged(Event):
     """Rung, not emitted: whoever streams something of this patient must have the view decided anew."""
 

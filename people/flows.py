@@ -9,10 +9,11 @@ from kernel.db import Database
 from kernel.ids import token
 from kernel.outside import Rejected
 from people.ports import CodeSender, WeChatAccount, WeChatIdentity
-from people.rules import mask_name
-from people.service import codes, pins, sessions, wechat_account
-from people.service.codes import Purpose
-from people.service.patients import name_of
+from people.rules import Actor, Document, mask_name
+from people.service import codes, phones, pins, sessions, wechat_account
+from people.service.codes import CodeExpiredError, Purpose
+from people.service.patients import by_id, name_of
+from people.service.phones import PhoneChange
 from people.service.sessions import LoggedIn, LoginExpiredError, Ticket, WrongPinError
 
 STATE_LIVES = timedelta(minutes=10)
@@ -213,3 +214,63 @@ async def code_to(db: Database, account: WeChatAccount, path: str, purpose: wech
     async with db.begin() as tx:
         await wechat_account.code_made(tx, scene, url)
     return url
+
+
+async def ask_phone_change(db: Database, send: CodeSender, actor: Actor, new: str) -> None:
+    """Somebody logged in wants another number: a code goes to the old phone and one to the new.
+
+    Raises:
+        BadPhoneError, NoOldPhoneError, TooManyCodesError: nothing was sent, or only to the old phone.
+        Rejected, Unknown: the gateway.
+    """
+    async with db.begin() as tx:
+        old = await phones.old_phone(tx, actor.id, new)
+    await send_code(db, send, old, Purpose.OLD_PHONE)
+    await send_code(db, send, new, Purpose.NEW_PHONE)
+
+
+async def change_phone(db: Database, actor: Actor, new: str, old_code: str, new_code: str, id_number: str) -> LoggedIn:
+    """Both codes and the identity number: the new number counts, every other session ends, this phone goes on.
+
+    Raises:
+        WrongCodeError, CodeExpiredError: the tries were counted.
+        WrongIdNumberError: the codes stay good for the tries they have left.
+        NoOldPhoneError: the number was changed meanwhile.
+    """
+    async with db.begin() as tx:
+        old = await phones.old_phone(tx, actor.id, new)
+        tried = [
+            await codes.check(tx, old, old_code, Purpose.OLD_PHONE, spend=False),
+            await codes.check(tx, new, new_code, Purpose.NEW_PHONE, spend=False),
+        ]
+    proofs = [one.or_raise() for one in tried]
+    async with db.begin() as tx:
+        for code_id in proofs:
+            if not await codes.use(tx, code_id):
+                raise CodeExpiredError
+        person = await phones.change_own(tx, actor.id, old, new, id_number)
+        return await sessions.begin(tx, person)
+
+
+async def forget_other_devices(db: Database, actor: Actor) -> LoggedIn:
+    """A phone was lost: every session and every WeChat account is out, and this browser alone goes on."""
+    async with db.begin() as tx:
+        person = await by_id(tx, actor.id)
+        await sessions.forget_devices(tx, person.id)
+        return await sessions.begin(tx, person)
+
+
+async def ask_desk_change(
+    db: Database, staff: Actor, person_id: UUID, phone: str, code: str, document: Document
+) -> PhoneChange:
+    """At the desk, with the person there: the code that came to the new phone, and the paper that was seen.
+
+    Raises:
+        WrongCodeError, CodeExpiredError: the try was counted.
+        ForbiddenError, NotFoundError, ChangeWaitsError: see ``phones.ask_at_desk``.
+    """
+    async with db.begin() as tx:
+        tried = await codes.check(tx, phone, code, Purpose.NEW_PHONE)
+    tried.or_raise()
+    async with db.begin() as tx:
+        return await phones.ask_at_desk(tx, staff, person_id, phone, document)

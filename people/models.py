@@ -95,7 +95,8 @@ class Person(Base):
 
     ``id_number_index`` is there only when the number is proven (said by a hospital); what somebody merely claims
     stands in ``claimed_index``. ``twin_of`` flags for staff that another row holds the same identity number: we never
-    merge rows ourselves.
+    merge rows ourselves. ``phone_at``: when the number was last proven, or first told by a hospital; after a long
+    silence the operator may have given it to somebody else.
     """
 
     __tablename__ = "person"
@@ -112,6 +113,7 @@ class Person(Base):
     twin_of: Mapped[UUID | None] = column(3)
     phone_sealed: Mapped[bytes | None] = column(4)
     phone_index: Mapped[bytes | None] = column(4)
+    phone_at: Mapped[datetime | None] = column(3)
     birth_date: Mapped[date | None] = column(4)
     sex: Mapped[str | None] = column(3)
     care_mode: Mapped[bool] = column(3, server_default=text("false"))
@@ -216,12 +218,39 @@ class LoginCode(Base):
     finished_at: Mapped[datetime | None] = column(2)
 
 
+class PhoneChange(Base):
+    """A person has another telephone number: said by themselves with both phones, or at a desk by two of its staff.
+
+    ``document``: what the desk saw. The number is kept until the change is done or refused, and is then forgotten here.
+    """
+
+    __tablename__ = "phone_change"
+    __table_args__ = (
+        CheckConstraint("(asked_by IS NULL) = (hospital_id IS NULL)", name="desk_of_a_hospital"),
+        CheckConstraint("confirmed_by <> asked_by", name="two_people"),
+        CheckConstraint("state <> 'done' OR asked_by IS NULL OR confirmed_by IS NOT NULL", name="confirmed"),
+        CheckConstraint("(phone_sealed IS NULL) = (state <> 'asked')", name="number_while_asked"),
+        Index("uq_phone_change_asked", "person_id", unique=True, postgresql_where=text("state = 'asked'")),
+    )
+    id: Mapped[UUID] = column(3, primary_key=True)
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), index=True)
+    hospital_id: Mapped[UUID | None] = column(2, ForeignKey("hospital.id", ondelete="RESTRICT"))
+    phone_sealed: Mapped[bytes | None] = column(4)
+    document: Mapped[str | None] = column(4)
+    asked_by: Mapped[UUID | None] = column(3, ForeignKey("staff.id", ondelete="RESTRICT"))
+    confirmed_by: Mapped[UUID | None] = column(3, ForeignKey("staff.id", ondelete="RESTRICT"))
+    state: Mapped[str] = column(3)
+    asked_at: Mapped[datetime] = column(3)
+    ended_at: Mapped[datetime | None] = column(3)
+
+
 class Grant(Base):
     """What one relative may see and do for one patient; ``visit_id`` empty means standing.
 
     ``calls``: the patient's telephone number is shown to the relative. ``cap_fen`` and ``ask_first`` bind payments
-    under it; ``proof`` says how it came about (invitation, desk, his);
-    grants that were made together share a ``bond`` and are ended together.
+    under it; grants that were made together share a ``bond`` and are ended together. How it was proven that this pair
+    may be bound: ``proof`` (``people.rules.ProofKind``), ``proven_by`` (the member of staff who was there),
+    ``document`` (the paper they saw).
     """
 
     __tablename__ = "grant"
@@ -242,17 +271,21 @@ class Grant(Base):
     cap_fen: Mapped[int | None] = column(4)
     ask_first: Mapped[bool] = column(3, server_default=text("false"))
     proof: Mapped[str] = column(3, server_default=text("'invitation'"))
+    proven_by: Mapped[UUID | None] = column(3, ForeignKey("staff.id", ondelete="RESTRICT"))
+    document: Mapped[str | None] = column(4)
     bond: Mapped[UUID] = column(3, index=True)
     until: Mapped[datetime | None] = column(3)
     state: Mapped[str] = column(3)
     created_at: Mapped[datetime] = column(3)
     ended_at: Mapped[datetime | None] = column(3)
+    ended_by: Mapped[UUID | None] = column(3, ForeignKey("staff.id", ondelete="RESTRICT"))
 
 
 class Choice(Base):
     """A person agreed to something, or took it back: evidence, never changed; the one with the highest number counts.
 
-    ``kind``: see ``people.rules.ChoiceKind``. ``version`` and ``text_sha256`` name the sentence that was read.
+    ``kind``: see ``people.rules.ChoiceKind``. ``version`` and ``text_sha256`` name the sentence that was read;
+    ``witness``: the member of staff who read it to her and wrote down what she said.
     """
 
     __tablename__ = "choice"
@@ -263,6 +296,7 @@ class Choice(Base):
     version: Mapped[str] = column(1)
     text_sha256: Mapped[bytes] = column(1)
     chosen_by: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    witness: Mapped[UUID | None] = column(3, ForeignKey("staff.id", ondelete="RESTRICT"))
     at: Mapped[datetime] = column(3)
 
 

@@ -18,6 +18,7 @@ class GrantKind(StrEnum):
     PAY = "pay"  # sees amount and hospital, may pay (亲情付)
     WATCH = "watch"  # follows the visit (云伴诊), to a depth
     SIGN = "sign"  # may sign the letter ahead for the patient
+    BOOK = "book"  # may book for the patient and carry the visit pass (an elder without a phone)
     GUARD = "guard"  # stands for somebody who cannot act: everything, and the debt
 
 
@@ -37,6 +38,58 @@ GRANT = Lifecycle[GrantState](
         (GrantState.ACTIVE, GrantState.EXPIRED): "GrantEnded",
     },
 )
+
+
+class ProofKind(StrEnum):
+    """How it was proven that a relative may be bound to a patient."""
+
+    INVITATION = "invitation"  # the patient's own QR or link
+    SPOKEN = "spoken"  # the patient's own code, read out
+    PHONE = "phone"  # name and ID number known, and a code that came to the patient's phone
+    DESK = "desk"  # a member of staff with the patient, or the papers, before them
+    HIS = "his"  # the hospital's record
+
+
+class Document(StrEnum):
+    """A paper that was seen at a desk."""
+
+    ID_CARD = "id_card"
+    HOUSEHOLD = "household"  # 户口本
+    BIRTH = "birth"  # 出生医学证明
+    DISABILITY = "disability"  # 残疾人证
+    MEDICAL = "medical"  # 病情证明
+    COURT = "court"  # 法院判决
+    COMMITTEE = "committee"  # 居委会, 村委会, 民政部门
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How, by which member of staff, by which paper."""
+
+    how: ProofKind
+    by: UUID | None = None
+    document: Document | None = None
+
+
+class PhoneChangeState(StrEnum):
+    """A change of number at a desk waits for a second member of staff."""
+
+    ASKED = "asked"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+PHONE_CHANGE = Lifecycle[PhoneChangeState](
+    "Phone change",
+    {
+        (None, PhoneChangeState.ASKED): "PhoneChangeAsked",
+        (None, PhoneChangeState.DONE): "PhoneChanged",
+        (PhoneChangeState.ASKED, PhoneChangeState.DONE): "PhoneChanged",
+        (PhoneChangeState.ASKED, PhoneChangeState.REFUSED): "PhoneChangeRefused",
+    },
+)
+SILENCE = timedelta(days=90)
+"""How long a number may go unproven: after that operators give a number that was given up to somebody else."""
 
 
 class Depth(IntEnum):
@@ -340,7 +393,7 @@ class Action(StrEnum):
 
 _DEPTHS = {Action.SEE_STEPS: Depth.STEPS, Action.SEE_BILL: Depth.BILL, Action.SEE_RESULTS: Depth.RESULTS}
 _OWNERS = frozenset(
-    {Action.SHOW_PASS, Action.ABANDON, Action.DISPUTE, Action.LEAVE, Action.ASK_FAMILY, Action.WITHDRAW, Action.SHARE,
+    {Action.ABANDON, Action.DISPUTE, Action.LEAVE, Action.ASK_FAMILY, Action.WITHDRAW, Action.SHARE,
      Action.READ_LOOKS, Action.ASK_REFUND}
 )  # fmt: skip
 _ROLES: dict[Action, frozenset[Role]] = {
@@ -359,26 +412,34 @@ _ROLES: dict[Action, frozenset[Role]] = {
 ROLES_WITH_VIEW = frozenset({Role.DOCTOR, Role.DESK, Role.COUNTER, Role.GUIDE, Role.FINANCE})
 
 
-def may(action: Action, view: View, *, role: Role | None = None, signs: bool = False) -> bool:
+def role_may(action: Action, role: Role | None) -> bool:
+    """Whether staff of this role ever do this: asked before anything is looked up, a no tells nothing."""
+    return role in _ROLES.get(action, frozenset())
+
+
+def may(action: Action, view: View, *, role: Role | None = None, signs: bool = False, books: bool = False) -> bool:
     """The one policy: whether a caller with this view may do this.
 
     Args:
         view: what the caller sees of the visit (``OWNER`` for a patient's own affairs outside a visit).
         role: of a member of staff.
         signs: whether the patient let this relative sign ahead.
+        books: whether she let them book for her and carry her pass.
     """
     if view.staff:
         if action is Action.SEE_TOTAL or action in (Action.SEE_STEPS, Action.SEE_BILL):
             return True
-        return role in _ROLES.get(action, frozenset())
+        return role_may(action, role)
     if action in _DEPTHS:
         return view.depth >= _DEPTHS[action]
     if action is Action.SEND_WORD:
         return view.owner or view.depth >= Depth.STEPS
     if action in (Action.PAY, Action.SEE_TOTAL):
         return view.pays or view.owner
-    if action in (Action.SIGN, Action.BOOK):
+    if action is Action.SIGN:
         return view.owner or signs
+    if action in (Action.BOOK, Action.SHOW_PASS):
+        return view.owner or books
     return view.owner and action in _OWNERS
 
 

@@ -25,6 +25,7 @@ from pwa.views import Person
 from words import family as family_words
 
 ELDER, SCALE, THEME, SHEET, PERSON = "elder", "scale", "theme", "sheet", "person"
+HELPLINES = "helplines"
 PACKED = 5  # of brotli's eleven and gzip's nine: most of the gain at a fraction of the time
 _YEAR = 365 * 24 * 3600
 
@@ -55,10 +56,23 @@ def in_wechat(request: Request) -> bool:
     )
 
 
-async def prefs_of(request: Request, tx: Tx, *, worker: bool = True) -> Prefs:
-    """What this reader wishes, by their cookies; a name or value we do not know is as good as none."""
+def helplines_of(world: World, place: str | None = None) -> tuple[str | None, tuple[tuple[str, str], ...]]:
+    """The one number of a page, or all there are when it is not known which hospital the reader means."""
+    known: tuple[tuple[str, str], ...] = world.extras.get(HELPLINES, ())
+    meant = [number for name, number in known if len(known) == 1 or name == place]
+    return (meant[0], ()) if meant else (None, known)
+
+
+async def prefs_of(request: Request, tx: Tx, *, worker: bool = True, place: str | None = None) -> Prefs:
+    """What this reader wishes, by their cookies; a name or value we do not know is as good as none.
+
+    Args:
+        place: the hospital the page is about, by its name.
+    """
     cookies, settings = request.cookies, world_of(request).settings
-    known = await hospitals.everyone(tx)
+    world = world_of(request)
+    world.extras[HELPLINES] = await hospitals.helplines(tx)  # also for pages of refusals, which ask no database
+    help_phone, help_lines = helplines_of(world, place)
     scale = cookies.get(SCALE, "100")
     return Prefs(
         now=tx.now,
@@ -67,7 +81,8 @@ async def prefs_of(request: Request, tx: Tx, *, worker: bool = True) -> Prefs:
         theme="light" if cookies.get(THEME) == "light" else "auto",
         first_visit=cookies.get(SHEET) != renderer().assets.css_hash[7:19],
         path=request.url.path,
-        help_phone=hospitals.helpline_of(known[0]) if len(known) == 1 else None,
+        help_phone=help_phone,
+        help_lines=help_lines,
         worker=worker,
         script=settings.wechat_script or None,
         jssdk=settings.wechat_js if settings.wechat_js and in_wechat(request) and not _of_staff(request) else None,
@@ -90,7 +105,9 @@ async def show(
     Args:
         private: it shows somebody else's visit, so the worker keeps no copy: shut is shut without a network, too.
     """
-    prefs = await prefs_of(request, tx)
+    visit = getattr(view, "visit", None)
+    place = getattr(visit, "hospital", None) or getattr(view, "hospital", None)
+    prefs = await prefs_of(request, tx, place=place)
     draw = renderer()
     response = packed(request, draw.page(template, view, prefs, nav), status, draw.headers(prefs))
     if private:

@@ -78,7 +78,8 @@ class Desk:
 class DeskVisit:
     """One patient's day at the desk; an address is None where this member of staff may not, or need not.
 
-    ``guardians``: (relation, masked name). ``may_guard``: a guardian can be written down here; ``child``: by age.
+    ``guardians``: (relation, masked name, by which paper and when, where to end it). ``may_guard``: a guardian can be
+    written down here; ``child``: by age.
     """
 
     visit: VisitHead
@@ -89,13 +90,16 @@ class DeskVisit:
     sheet_url: str | None = None
     pay_url: str | None = None
     letter_url: str | None = None
-    guardians: Sequence[tuple[str, str]] = ()
+    guardians: Sequence[tuple[str, str, str, str]] = ()
     may_guard: bool = False
     child: bool = False
     relations: Sequence[tuple[str, str]] = ()
     phone: str = ""
     error: str | None = None
     refund_url: str | None = None
+    documents: Sequence[tuple[str, str]] = ()
+    invite_url: str | None = None
+    phone_url: str | None = None
     caller_digits: str | None = None
     caller_until: datetime | None = None
 

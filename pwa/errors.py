@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api.problems import Problem
 from kernel.clock import wall_clock
+from pwa.answer import helplines_of
 from pwa.render import Prefs, renderer
 from pwa.urls import Urls
 from pwa.views import ErrorPage
@@ -19,9 +20,18 @@ def error_page(request: Request, problem: Problem) -> Response:
         login = Urls.desk_login if path.startswith(Urls.desk) else Urls.login
         back = path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"{login}?next={quote(back)}", 303)
-    settings = request.app.state.world.settings
+    world = request.app.state.world
+    settings = world.settings
+    help_phone, help_lines = helplines_of(world)
     elder = request.cookies.get("elder") == "1"
-    prefs = Prefs(now=wall_clock(), elder=elder, path=path, frame_ancestors=settings.frame_ancestors)
+    prefs = Prefs(
+        now=wall_clock(),
+        elder=elder,
+        path=path,
+        help_phone=help_phone,
+        help_lines=help_lines,
+        frame_ancestors=settings.frame_ancestors,
+    )
     home = Urls.desk if path.startswith(Urls.desk) else Urls.home
     view = ErrorPage(problem.code, problem.title, problem.detail, problem.status, _from(request), home)
     draw = renderer()

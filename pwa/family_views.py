@@ -14,7 +14,8 @@ from pwa.rows import Show, Step, StoryEntry, Sums, VisitHead, Word
 class GrantCard:
     """Who may see or pay what. ``depth`` steps|bill|results; ``cap_fen`` per payment; ``ask_first`` above it.
 
-    ``categories``: (code, name, open to them), all there are; ``scope`` says that it is for one visit only.
+    ``categories``: (code, name, open to them), all there are; ``scope`` says that it is for one visit only; ``proof``
+    how and when the bond was proven. ``insurer``: what the insurer says of the pair and when, where it can be asked.
     """
 
     id: str
@@ -32,6 +33,11 @@ class GrantCard:
     calls: bool = False
     categories: Sequence[tuple[str, str, bool]] = ()
     scope: bool = False
+    books: bool = False
+    proof: str | None = None
+    insurer: str | None = None
+    insurer_at: datetime | None = None
+    insurer_url: str | None = None
     limits_url: str | None = None
 
 
@@ -50,7 +56,7 @@ class Look:
 class Family:
     """Those who may see and pay for ``person``, those ``person`` may act for, and who looked.
 
-    ``shares``: the switch, None before any choice.
+    ``shares``: the switch, None before any choice; ``by_phone``: a relative can be bound by the patient's phone.
     """
 
     person: Person
@@ -58,6 +64,7 @@ class Family:
     acting_for: Sequence[GrantCard]
     looks: Sequence[Look]
     shares: bool | None = None
+    by_phone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,7 @@ class Bind:
     signs: bool = False
     opened: Sequence[str] = ()
     calls: bool = False
+    books: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,7 @@ class Companion:
     shared: bool = True
     sums: Sums | None = None
     can_pay: bool = False
+    pass_url: str | None = None
     phone: str | None = None
     next: Step | None = None
     turn: str | None = None

@@ -39,6 +39,7 @@ class Prefs:
         first_visit: no cookie yet, so the style sheet travels inside the page.
         path: where the reader is, to come back to.
         help_phone: the hospital's number, shown in the same place on every page.
+        help_lines: (hospital, number) of all, where it is not known which of several the reader means.
         worker: whether the page may start the service worker.
         script: one extra script of our own origin (the stage's bridge), never a foreign one.
         jssdk: WeChat's own script, where WeChat shows the page and the hospital has it loaded.
@@ -53,6 +54,7 @@ class Prefs:
     first_visit: bool = False
     path: str = "/"
     help_phone: str | None = None
+    help_lines: tuple[tuple[str, str], ...] = ()
     worker: bool = True
     script: str | None = None
     jssdk: str | None = None

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pwa import sample_booking, sample_counter, sample_first, sample_insurance, sample_links, sample_receipts
+from pwa import (
+    sample_binding,
+    sample_booking,
+    sample_counter,
+    sample_first,
+    sample_insurance,
+    sample_links,
+    sample_receipts,
+)
 from pwa import views as v
 from pwa.reminder_views import CallerCheck, Reminders
 from pwa.sample_books import books
@@ -38,6 +46,7 @@ from pwa.sample_morning import (
 )
 from pwa.sample_states import states
 from words import choices, errors, messages
+from words.binding import DOCUMENTS
 from words.guide_way import WITH_STEPS
 from words.pages import Pages
 
@@ -295,7 +304,21 @@ def _system() -> dict[str, Sample]:
         "desk_visit": Sample(
             "desk_visit.html",
             v.DeskVisit(
-                HEAD, "8426109355", False, 7760, False, "/s", "/p", "/l", (), True, True, Pages.desk_visit.relations
+                HEAD,
+                "8426109355",
+                False,
+                7760,
+                False,
+                "/s",
+                "/p",
+                "/l",
+                (),
+                True,
+                True,
+                Pages.desk_visit.relations,
+                documents=tuple(DOCUMENTS.items()),
+                invite_url="/i",
+                phone_url="/h",
             ),
         ),
         "desk_login": Sample("desk_login.html", v.DeskLogin(HOSPITAL)),
@@ -320,6 +343,7 @@ def samples() -> Mapping[str, Sample]:
         **_system(),
         **states(),
         **books(),
+        **sample_binding.samples(),
         **sample_counter.samples(),
         **sample_booking.samples(),
         **sample_first.samples(),

@@ -17,6 +17,11 @@ class Urls:
     family = "/family"
     invite = "/family/invite"
     bind_code = "/bind"
+    bind_phone = "/bind/phone"
+    phone = "/settings/phone"
+    phone_codes = "/settings/phone/codes"
+    lost = "/settings/lost"
+    desk_phones = "/desk/phones"
     login_who = "/login/who"
     login_enrol = "/login/enrol"
     login_wechat = "/login/wechat"
@@ -113,6 +118,46 @@ class Urls:
     def desk_visit(visit: str) -> str:
         """One patient at the desk: what can be done for her here."""
         return f"/desk/visits/{visit}"
+
+    @staticmethod
+    def desk_invite(visit: str) -> str:
+        """The desk offers for a patient without a phone."""
+        return f"/desk/visits/{visit}/invite"
+
+    @staticmethod
+    def desk_phone_ask(visit: str) -> str:
+        """The patient has another number (GET asks for it, POST hands it to a colleague)."""
+        return f"/desk/visits/{visit}/phone"
+
+    @staticmethod
+    def desk_phone_codes(visit: str) -> str:
+        """A code to the patient's new phone (POST)."""
+        return f"/desk/visits/{visit}/phone/codes"
+
+    @staticmethod
+    def desk_phone(change: str) -> str:
+        """Confirm or refuse a change of number (POST ``do``)."""
+        return f"/desk/phones/{change}"
+
+    @staticmethod
+    def end_guardian(visit: str, grant: str) -> str:
+        """End a guardianship at the desk."""
+        return f"/desk/visits/{visit}/guardian/{grant}/end"
+
+    @staticmethod
+    def bind_phone_code(request: str) -> str:
+        """The code on the patient's phone."""
+        return f"/bind/phone/{request}"
+
+    @staticmethod
+    def bind_phone_yes(request: str) -> str:
+        """Yes, it is her (POST)."""
+        return f"/bind/phone/{request}/yes"
+
+    @staticmethod
+    def ask_insurer(bond: str) -> str:
+        """Ask the insurer about this pair (POST)."""
+        return f"/family/{bond}/insurer"
 
     @staticmethod
     def desk_caller(visit: str) -> str:

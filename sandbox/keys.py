@@ -104,6 +104,7 @@ class SandboxKeys:
             "base_url": base_url,
             "org_code": self.insurance.org_code,
             "consent_url": f"{base_url}/consent?org={{org}}&state={{state}}&back={{back}}",
+            "family_path": "/org/local/api/hos/family_account",
             "partner_url": partner["base_url"],
             "partner_id": partner["partner_id"],
             "partner_secret": partner["partner_secret"],

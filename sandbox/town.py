@@ -131,6 +131,7 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
         "sms": {
             **keys.client_sms(ports.url("sms")),
             "template_code": sandbox_sms.CODE,
+            "template_bind": sandbox_sms.BIND,
             "templates": json.dumps(sandbox_sms.KINDS, ensure_ascii=False),
         },
         "web_push": {

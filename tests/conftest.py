@@ -17,6 +17,7 @@ import gmalg
 import psutil
 import psycopg
 import pytest
+import structlog
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from playwright.sync_api import Browser
 from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
@@ -33,6 +34,9 @@ from tests.databases import Databases, new_database
 from tests.pwa.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
+# As in production: structlog's own pretty traces take two seconds each, more than a sweep has while a database is away.
+PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """How families speak of each other, and the few sentences of binding that pages and messages share."""
 
+from datetime import date
+
 RELATIONS = {
     "daughter": "女儿",
     "son": "儿子",
@@ -24,6 +26,7 @@ PAGES = {
     "live": "一直跟着看",
 }
 ME = "本人"
+DESK_RELATION = "家人是患者的"
 SOMEBODY = "家人"
 UNPROVEN = "您的资料还没有和医院核对上。可以先替家人付款、看家人就诊。看自己的就诊，请带证件到窗口核对一次。"
 
@@ -42,6 +45,16 @@ def label(code: str, sex: str | None) -> str:
     if code == "grandchild":
         return "老人"
     return {"spouse": "爱人", "sibling": "兄弟姐妹", "friend": "朋友"}.get(code, SOMEBODY)
+
+
+def proven(how: str, day: date) -> str:
+    """How and on which day a bond was proven."""
+    return f"{day:%Y年%-m月%-d日}，{how}" if how else ""
+
+
+def lasts(last: date) -> str:
+    """The last day of something."""
+    return f"到{last:%Y年%-m月%-d日}"
 
 
 def looked(page: str) -> str:

@@ -1,5 +1,6 @@
 """All page words under one name, the way templates reach them: ``w.bill.title``."""
 
+from words import binding as binding_words
 from words import booking as booking_words
 from words import books as books_words
 from words import choices as choices_words
@@ -33,6 +34,8 @@ class Pages:
     link = pay_words.Link
     insurance = insurance_words.Insurance
     family = patient.Family
+    binding = binding_words.Binding
+    phones = binding_words.Phones
     companion = companion_words.Companion
     choices = choices_words.Choices
     visits = patient.Visits

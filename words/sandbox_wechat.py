@@ -45,6 +45,7 @@ TEMPLATES = {
     "offered": {"id": "TM-ASKED", "data": {"thing1": "who", "amount2": "amount", "thing3": "title"}},
     "answered": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "bound": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
+    "phone": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "ended": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "test": {"id": "TM-TEST", "data": {"thing1": "title", "thing2": "body"}},
 }

@@ -46,6 +46,7 @@ PATHS = {
     "6401": "/org/local/api/hos/revoke_order",
     **statement.PATHS,
 }
+FAMILY = "FAMILY"  # no number of the national centre: each province that answers names its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class InsuranceSettings:
     Args:
         org_code: the hospital's national code (``orgCodg``).
         user_query: the city host for authorizations; None where a terminal brings them.
+        family_path: where the province answers who is in a family account; empty: it does not.
     """
 
     base_url: str
@@ -62,6 +64,7 @@ class InsuranceSettings:
     access: Access
     province: Province
     user_query: UserQuerySettings | None = None
+    family_path: str = ""
 
 
 class InsuranceClient:
@@ -90,6 +93,7 @@ class InsuranceClient:
         except ValueError:
             raise NotConfigured("insurance.access: an app id or key of another form") from None
         self._settings, self._clock = settings, clock
+        self._paths = PATHS | {FAMILY: settings.family_path}
         self._guard = guard or Guard("insurance", deadline=12.0)
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout[1], connect=timeout[0]), trust_env=False, follow_redirects=False
@@ -152,6 +156,13 @@ class InsuranceClient:
             raise Unknown("insurance: the answer is about another order")
         return letters.refunded(told, refund.refund_number)
 
+    async def family_account(self, payer: Insured, patient: Insured) -> bool:
+        """See ``payments.ports.FamilyAccounts.family_account``."""
+        if not self._settings.family_path:
+            raise NotConfigured("insurance.family_path")
+        told, _ = await self._ask(FAMILY, letters.family(payer, patient, self._settings.org_code), patient.region)
+        return letters.related(told, payer, patient)
+
     async def agrees(self, ours: InsuranceTotals) -> bool:
         """See ``payments.ports.statements.InsuranceStatements.agrees``."""
         told, _ = await self._ask("3201", statement.totals(ours, self._settings.org_code))
@@ -202,7 +213,7 @@ class InsuranceClient:
         sealed = await asyncio.to_thread(self._envelope.seal, fields, int(now.timestamp() * 1000))
         try:
             answer = await self._http.post(
-                self._settings.base_url.rstrip("/") + PATHS[number],
+                self._settings.base_url.rstrip("/") + self._paths[number],
                 content=json.dumps(sealed).encode(),
                 headers={"Content-Type": "application/json; charset=utf-8"},
             )

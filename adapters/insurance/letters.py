@@ -291,3 +291,28 @@ def _stamp(value: object) -> datetime | None:
 
 def _wrong(what: str) -> Any:
     raise Rejected("PARAM_ERROR", what)
+
+
+def family(payer: Insured, patient: Insured, org_code: str) -> dict[str, Any]:
+    """Ask whether two people are in one family account; by identity number, which is what the insurer knows them by."""
+    return {
+        "orgCodg": org_code,
+        "idType": patient.id_type,
+        "idNo": patient.id_number,
+        "payerIdType": payer.id_type,
+        "payerIdNo": payer.id_number,
+    }
+
+
+def related(told: Mapping[str, Any], payer: Insured, patient: Insured) -> bool:
+    """The answer, if it is about these two.
+
+    Raises:
+        Unknown: about somebody else, or neither yes nor no.
+    """
+    if (told.get("idNo"), told.get("payerIdNo")) != (patient.id_number, payer.id_number):
+        raise Unknown("insurance: the answer is about other people")
+    said = {"1": True, "0": False}.get(str(told.get("familyFlag")))
+    if said is None:
+        raise Unknown("insurance: neither yes nor no")
+    return said

@@ -1,6 +1,6 @@
 """Families for programs: who may see and pay, invitations, spoken codes, guardians, and who looked when."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -11,9 +11,9 @@ from api.deps import PersonCaller, StaffCaller, TxDep, WorldDep
 from family_pay import flows
 from family_pay.rules import Offer, Relation
 from family_pay.service import bonds, invitations
-from kernel.errors import NotFoundError
+from kernel.errors import ForbiddenError, NotFoundError
 from notices.service import telling
-from people.rules import Action, Actor, ChoiceKind, Depth
+from people.rules import Action, Actor, ChoiceKind, Depth, Document
 from people.service import access, choices, grants, patients, sessions
 from people.service.grants import Grant
 
@@ -40,7 +40,8 @@ class OfferBody(BaseModel):
     ask_first: bool = False
     depth: DepthName = "none"
     opened: list[str] = Field(default=[], max_length=10, description="sensitive categories opened one by one")
-    signs: bool = False
+    signs: bool = Field(False, description="may sign the letter ahead")
+    books: bool = Field(False, description="may book, and carry the pass of a visit they know of")
     calls: bool = Field(False, description="the relative is shown the patient's telephone number")
 
     def offer(self) -> Offer:
@@ -54,6 +55,7 @@ class OfferBody(BaseModel):
             frozenset(self.opened),
             self.signs,
             self.calls,
+            self.books,
         )
 
 
@@ -80,7 +82,9 @@ class GuardianBody(BaseModel):
     patient_number: Annotated[str, Field(min_length=1, max_length=64)]
     guardian_phone: Annotated[str, Field(pattern=r"^1[0-9]{10}$")]
     relation: Relation = Relation.PARENT
-    cannot_act: bool = Field(False, description="an adult who cannot act for themselves")
+    cannot_act: bool = Field(False, description="an adult who cannot act for themselves; needs `document`")
+    document: Document | None = Field(None, description="the paper that was seen")
+    until: date | None = Field(None, description="of an adult: the last day the paper speaks of")
 
 
 class InvitedOut(BaseModel):
@@ -116,6 +120,7 @@ class GrantOut(BaseModel):
     visit_id: UUID | None
     cap_fen: int | None
     ask_first: bool
+    proof: str = Field(description="how it was proven: invitation, spoken, phone, desk, his")
     until: datetime | None
     state: str
 
@@ -169,7 +174,8 @@ def depth_name(depth: int) -> DepthName:
     return next((name for name, value in _DEPTHS.items() if value == depth), "none")
 
 
-async def _out(tx: TxDep, grant: Grant) -> GrantOut:
+async def grant_out(tx: TxDep, grant: Grant) -> GrantOut:
+    """A right as it is told, both sides masked."""
     patient, relative = await patients.by_id(tx, grant.patient_id), await patients.by_id(tx, grant.person_id)
     return GrantOut(
         id=grant.id,
@@ -184,6 +190,7 @@ async def _out(tx: TxDep, grant: Grant) -> GrantOut:
         visit_id=grant.visit_id,
         cap_fen=grant.cap_fen,
         ask_first=grant.ask_first,
+        proof=grant.proof,
         until=grant.until,
         state=grant.state,
     )
@@ -201,8 +208,8 @@ async def family(caller: PersonCaller, tx: TxDep) -> FamilyOut:
     """Rights given and rights held; ended ones are listed with the given, newest first."""
     await telling.seen(tx, caller.id, caller.id)
     return FamilyOut(
-        given=[await _out(tx, g) for g in await grants.of_patient(tx, caller.id)],
-        held=[await _out(tx, g) for g in await grants.of_relative(tx, caller.id)],
+        given=[await grant_out(tx, g) for g in await grants.of_patient(tx, caller.id)],
+        held=[await grant_out(tx, g) for g in await grants.of_relative(tx, caller.id)],
     )
 
 
@@ -234,6 +241,7 @@ async def read_invitation(token: str, caller: PersonCaller, tx: TxDep) -> OfferO
         opened=sorted(o.opened),
         signs=o.signs,
         calls=o.calls,
+        books=o.books,
         patient=found.patient,
         visit_id=found.visit_id,
         expires_at=found.expires_at,
@@ -243,7 +251,7 @@ async def read_invitation(token: str, caller: PersonCaller, tx: TxDep) -> OfferO
 @router.post("/invitations/{token}/accept", status_code=201)
 async def accept(token: str, caller: PersonCaller, tx: TxDep) -> list[GrantOut]:
     """Accept an invitation; it works once."""
-    return [await _out(tx, g) for g in await invitations.accept(tx, caller, token)]
+    return [await grant_out(tx, g) for g in await invitations.accept(tx, caller, token)]
 
 
 @router.delete("/invitations/{invitation_id}", status_code=204)
@@ -271,7 +279,7 @@ async def withdraw(bond: UUID, caller: PersonCaller, tx: TxDep) -> Response:
 async def watch(bond: UUID, asked: WatchBody, caller: PersonCaller, tx: TxDep) -> list[GrantOut]:
     """Change what a relative sees, at once; empty when they watch no more."""
     made = await bonds.change(tx, caller, bond, _DEPTHS[asked.depth], frozenset(asked.opened), calls=asked.calls)
-    return [await _out(tx, g) for g in made]
+    return [await grant_out(tx, g) for g in made]
 
 
 @router.get("/choices")
@@ -304,11 +312,18 @@ async def set_guardian(asked: GuardianBody, caller: StaffCaller, tx: TxDep) -> G
     """Write down, at the desk, who stands for a child or for an adult who cannot act."""
     if caller.hospital_id is None:
         raise NotFoundError
+    if caller.role not in bonds.MAY_SET_GUARDIANS:
+        raise ForbiddenError  # before anybody is looked up: a no says nothing about who is known here
     patient = await patients.known_number(tx, caller.hospital_id, asked.patient_number)
     guardians = await sessions.with_phone(tx, asked.guardian_phone)  # not the child, whose phone it often is
     if patient is None or len(guardians) != 1:
         raise NotFoundError
     made = await bonds.set_guardian(
-        tx, caller, patient.id, guardians[0].id, asked.relation, cannot_act=asked.cannot_act
+        tx,
+        caller,
+        patient.id,
+        guardians[0].id,
+        asked.relation,
+        bonds.Papers(asked.document, asked.cannot_act, asked.until),
     )
-    return await _out(tx, made)
+    return await grant_out(tx, made)

@@ -17,7 +17,7 @@ from kernel.errors import ForbiddenError, NotFoundError
 from notices import service as notices
 from notices.service import telling
 from people.rules import Action, Actor, ActorKind, Depth, Subject, View
-from people.service import access, hospitals, patients
+from people.service import access, debtors, hospitals, patients
 from visits.rules import seen_visit
 from visits.service import encounters, orders, passes, reading
 from visits.service.encounters import Visit
@@ -132,6 +132,14 @@ class RoundOut(BaseModel):
     parts: list[PartOut] | None = Field(description="what the insurance settles, for the patient's side and staff")
 
 
+class DebtorOut(BaseModel):
+    """Who owes: the patient, or the guardian of a child or of who cannot act; ``name`` masked, empty: not known yet."""
+
+    guardian: bool
+    minor: bool = Field(description="the patient is under eighteen, and never suspended or reported for it")
+    name: str | None
+
+
 class BillOut(BaseModel):
     """The bill; ``after`` is where the visit's stream goes on from here, ``patient`` masked but for her own side."""
 
@@ -142,6 +150,7 @@ class BillOut(BaseModel):
     sums: SumsOut
     lines: list[LineOut]
     round: RoundOut | None = Field(description="shares that are being paid, for the patient's side, payers and staff")
+    debtor: DebtorOut | None = Field(description="who owes it; for the patient's side and staff")
     after: str
 
 
@@ -278,8 +287,15 @@ async def bill(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) ->
         sums=shown["sums"],
         lines=shown["lines"],
         round=await _round(tx, visit_id, view),
+        debtor=await _debtor(tx, visit) if view.owner or view.staff else None,
         after=after,
     )
+
+
+async def _debtor(tx: Tx, visit: Visit) -> DebtorOut:
+    found = await debtors.debtor_of(tx, visit.patient_id, visit.opened_at)
+    who = await patients.by_id(tx, found.person_id) if found.person_id is not None else None
+    return DebtorOut(guardian=found.guardian, minor=found.minor, name=who.name_masked if who is not None else None)
 
 
 async def _round(tx: Tx, visit_id: UUID, view: View) -> RoundOut | None:

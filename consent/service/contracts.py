@@ -117,11 +117,11 @@ async def countersign(tx: Tx, actor: Actor, contract_id: UUID) -> Contract:
         ForbiddenError: the caller is no doctor here.
         NotFoundError: no such contract in this hospital.
     """
+    if actor.role is not Role.DOCTOR:
+        raise ForbiddenError
     contract = await tx.get(Contract, contract_id, lock=True)
     if contract is None or actor.kind is not ActorKind.STAFF or actor.hospital_id != contract.hospital_id:
         raise NotFoundError
-    if actor.role is not Role.DOCTOR:
-        raise ForbiddenError
     if not contract.countersign or contract.countersigned_at is not None:
         return contract
     doctor = await signing.staff_member(tx, actor.id)

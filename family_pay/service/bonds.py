@@ -1,9 +1,10 @@
 """What stands between a patient and a relative: listed for both, ended at once by either, shut when the visit ends."""
 
-from datetime import datetime, time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
-from family_pay.rules import EmptyOfferError, GuardianRefusedError, Relation, SharingOffError
+from family_pay.rules import EmptyOfferError, GuardianRefusedError, NoPapersError, Relation, SharingOffError
 from family_pay.service.invitations import categories
 from family_pay.service.news import tell
 from kernel.clock import CHINA, china_day
@@ -11,19 +12,20 @@ from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id
 from notices.service import lock
-from people.events import ViewsChanged
+from people.events import PhoneChanged, ViewsChanged
 from people.rules import (
-    ALONE_FROM_AGE,
     Action,
     Actor,
     ActorKind,
     ChoiceKind,
     Depth,
+    Document,
     GrantKind,
     GrantState,
+    Proof,
+    ProofKind,
     Role,
     Subject,
-    age_on,
     alone_until,
 )
 from people.service import access, choices, grants, patients
@@ -88,7 +90,7 @@ async def change(tx: Tx, actor: Actor, bond: UUID, depth: Depth, opened: frozens
         terms,
         bond=first.bond,
         relation=first.relation,
-        proof=first.proof,
+        proof=grants.proof_of(first),
         visit_id=first.visit_id,
         until=first.until,
     )
@@ -115,27 +117,84 @@ async def _may_end(tx: Tx, actor: Actor, grant: Grant) -> bool:
     return grant.kind != GrantKind.GUARD and await access.can_for(tx, actor, Action.SHARE, grant.patient_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What the desk saw: which paper, and for an adult that they cannot act and until which day at most (China's)."""
+
+    document: Document | None = None
+    cannot_act: bool = False
+    until: date | None = None
+
+
 async def set_guardian(
-    tx: Tx, staff: Actor, patient_id: UUID, guardian_id: UUID, relation: Relation, *, cannot_act: bool = False
+    tx: Tx, staff: Actor, patient_id: UUID, guardian_id: UUID, relation: Relation, papers: Papers | None = None
 ) -> Grant:
     """The desk, having seen the papers, writes down who stands for a child, or for an adult who cannot act.
 
-    A child's guardian stands until the fourteenth birthday; an adult's until the desk ends it.
+    A child's guardian stands until the fourteenth birthday begins in China; an adult's until the last day the papers
+    name is over, or the desk ends it.
+
+    Raises:
+        ForbiddenError: this member of staff does not do that, or the patient was never here.
+        GuardianRefusedError: the patient is fourteen or older and can act, or is the guardian; the guardian is a child.
+        NoPapersError: for an adult without a document, or until a day that is over.
+        NotFoundError: no such people.
+    """
+    await _at_desk(tx, staff, patient_id)
+    papers = papers or Papers()
+    proof = Proof(ProofKind.DESK, staff.id, papers.document)
+    return await _guard(tx, patient_id, guardian_id, relation, proof, papers)
+
+
+async def end_guardian(tx: Tx, staff: Actor, grant_id: UUID) -> Grant:
+    """The desk ends a guardianship: the papers were withdrawn, or the patient can act again; at once.
 
     Raises:
         ForbiddenError: this member of staff does not do that.
-        GuardianRefusedError: the patient is fourteen or older and can act, or is the guardian.
-        NotFoundError: no such people.
+        NotFoundError: no such guardianship, or it is over, or the patient was never here.
     """
-    if staff.kind is not ActorKind.STAFF or staff.role not in MAY_SET_GUARDIANS:
+    if staff.kind is not ActorKind.STAFF or staff.role not in MAY_SET_GUARDIANS or staff.hospital_id is None:
         raise ForbiddenError
-    return await _guard(tx, patient_id, guardian_id, relation, proof="desk", cannot_act=cannot_act)
+    found = next((g for g in await grants.live_of_bond(tx, grant_id) if g.kind == GrantKind.GUARD), None)
+    if found is None or not await patients.is_known_at(tx, staff.hospital_id, found.patient_id):
+        raise NotFoundError
+    await grants.end(tx, found, ended_by=staff.id)
+    patient = await patients.by_id(tx, found.patient_id)
+    news = {"what": "ended", "bond": str(found.bond), "relation": found.relation, "who": patient.name_masked}
+    await tell(tx, {found.person_id: {"family": news}})
+    return found
+
+
+async def guardians_of(tx: Tx, patient_id: UUID) -> list[Grant]:
+    """Who stands for this patient now, the newest first."""
+    return [
+        g
+        for g in await grants.of_patient(tx, patient_id)
+        if g.kind == GrantKind.GUARD and g.state == GrantState.ACTIVE and (g.until is None or g.until > tx.now)
+    ]
+
+
+async def _at_desk(tx: Tx, staff: Actor, patient_id: UUID) -> None:
+    if staff.kind is not ActorKind.STAFF or staff.role not in MAY_SET_GUARDIANS or staff.hospital_id is None:
+        raise ForbiddenError
+    if not await patients.is_known_at(tx, staff.hospital_id, patient_id):
+        raise ForbiddenError
 
 
 async def is_child(tx: Tx, patient_id: UUID) -> bool:
     """Whether somebody else stands for this patient by age."""
     born = (await patients.by_id(tx, patient_id)).birth_date
-    return born is not None and age_on(born, china_day(tx.now)) < ALONE_FROM_AGE
+    return born is not None and china_day(tx.now) < alone_until(born)
+
+
+async def phone_changed(tx: Tx, event: PhoneChanged) -> None:
+    """Somebody has another number: they and all they are bound to are told, so that a stranger's change is noticed."""
+    person = await patients.by_id(tx, event.person_id)
+    given = [g for g in await grants.of_patient(tx, person.id) if g.state == GrantState.ACTIVE]
+    live = [g for g in given if g.until is None or g.until > tx.now]
+    bound = {g.person_id for g in live} | {g.patient_id for g in await grants.of_relative(tx, person.id)}
+    news = {"what": "phone", "bond": "", "relation": "", "who": person.name_masked}
+    await tell(tx, {who: {"family": news} for who in bound | {person.id}})
 
 
 async def guardian_from_record(tx: Tx, patient_id: UUID, guardian_id: UUID, relation: Relation) -> Grant:
@@ -144,19 +203,24 @@ async def guardian_from_record(tx: Tx, patient_id: UUID, guardian_id: UUID, rela
     Raises:
         GuardianRefusedError: not a child, or their own guardian.
     """
-    return await _guard(tx, patient_id, guardian_id, relation, proof="his", cannot_act=False)
+    return await _guard(tx, patient_id, guardian_id, relation, Proof(ProofKind.HIS), Papers())
 
 
 async def _guard(
-    tx: Tx, patient_id: UUID, guardian_id: UUID, relation: Relation, *, proof: str, cannot_act: bool
+    tx: Tx, patient_id: UUID, guardian_id: UUID, relation: Relation, proof: Proof, papers: Papers
 ) -> Grant:
     patient, guardian = await patients.by_id(tx, patient_id), await patients.by_id(tx, guardian_id)
     born, child = patient.birth_date, await is_child(tx, patient_id)
-    if patient.id == guardian.id or not (child or cannot_act):
+    if patient.id == guardian.id or not (child or papers.cannot_act) or await is_child(tx, guardian_id):
         raise GuardianRefusedError
     until = None
     if child and born is not None:
-        until = datetime.combine(alone_until(born), time(), CHINA)
+        until = _begins(alone_until(born))
+    else:
+        if papers.document is None or (papers.until is not None and papers.until < china_day(tx.now)):
+            raise NoPapersError
+        if papers.until is not None:
+            until = _begins(papers.until + timedelta(days=1))
     bond = new_id()
     terms = [Terms(GrantKind.GUARD)]
     (made,) = await grants.make(
@@ -165,6 +229,10 @@ async def _guard(
     news = {"what": "guardian", "bond": str(bond), "relation": relation, "who": patient.name_masked}
     await tell(tx, {guardian.id: {"family": news}})
     return made
+
+
+def _begins(day: date) -> datetime:
+    return datetime.combine(day, time(), CHINA).astimezone(UTC)
 
 
 async def visit_moved(tx: Tx, event: VisitOpened | VisitEnded | VisitReopened) -> None:

@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, or_, select, text, update
 
-from family_pay.models import Guesses, Invitation
+from family_pay.models import Invitation
 from family_pay.rules import (
     CODE_CHARACTERS,
     CODE_LIVES,
     CODE_TRIES,
     GUESSES_A_DAY,
     INVITATION,
+    INVITES_A_DAY,
     LINK_LIVES,
     OPEN_AT_MOST,
+    EmptyOfferError,
     InvitationState,
     InviteExpiredError,
     InviteUsedError,
@@ -34,9 +35,16 @@ from kernel.crypto import Vault, digest
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id, short_code
-from people.rules import Action, Actor, ChoiceKind, Depth, GrantKind
+from people.rules import Action, Actor, ActorKind, ChoiceKind, Depth, GrantKind, Proof, ProofKind, Role
 from people.service import access, choices, hospitals, patients
 from people.service.grants import Grant, Terms, make
+
+# A machine asks this thousands of times: as plain as it gets.
+_COUNT_GUESS = text(
+    "INSERT INTO guesses AS g (person_id, day, tries) VALUES (:person, :day, 1) "
+    "ON CONFLICT (person_id, day) DO UPDATE SET tries = g.tries + 1 WHERE g.tries < :most RETURNING g.tries"
+)
+MAY_BIND = frozenset({Role.COUNTER, Role.GUIDE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ async def invite(
         SharingOffError: the relative would watch, and the patient has not agreed to share.
         ForbiddenError: only the patient and her guardian offer.
         EmptyOfferError: see ``Offer.checked``.
-        TooManyInvitesError: ten are waiting.
+        TooManyInvitesError: ten are waiting, or thirty were made within a day.
     """
     if not await access.can_for(tx, actor, Action.SHARE, patient_id):
         raise ForbiddenError
@@ -85,12 +93,50 @@ async def invite(
             await choices.choose(tx, actor, patient_id, ChoiceKind.SHARE, given=True)
         elif not await choices.agreed(tx, patient_id, ChoiceKind.SHARE):
             raise SharingOffError
-    waiting = select(func.count()).where(
-        Invitation.patient_id == patient_id,
-        Invitation.state == InvitationState.OFFERED,
-        Invitation.expires_at > tx.now,
-    )
-    if (await tx.session.scalar(waiting) or 0) >= OPEN_AT_MOST:
+    return await _make(tx, patient_id, offer, visit_id, made_by=actor.id)
+
+
+async def invite_at_desk(tx: Tx, staff: Actor, patient_id: UUID, offer: Offer, *, agrees: bool = False) -> Invited:
+    """The desk offers for a patient who stands beside it and has no phone: to be read out, or printed.
+
+    Who made it is kept. Sensitive categories are not opened this way: a desk is no place to say them aloud.
+
+    Args:
+        agrees: she was read what sharing is and agrees; written down with the member of staff as witness.
+
+    Raises:
+        ForbiddenError: this member of staff does not do that, or the patient was never here.
+        EmptyOfferError, SharingOffError, TooManyInvitesError: as ``invite``.
+    """
+    if staff.kind is not ActorKind.STAFF or staff.role not in MAY_BIND or staff.hospital_id is None:
+        raise ForbiddenError
+    if not await patients.is_known_at(tx, staff.hospital_id, patient_id):
+        raise ForbiddenError
+    if offer.opened:
+        raise EmptyOfferError
+    offer.checked(frozenset())
+    if offer.depth > Depth.NOTHING:
+        if agrees:
+            await choices.say_at_desk(tx, staff, patient_id, ChoiceKind.SHARE, given=True)
+        elif not await choices.agreed(tx, patient_id, ChoiceKind.SHARE):
+            raise SharingOffError
+    return await _make(tx, patient_id, offer, None, staff_id=staff.id)
+
+
+async def _make(
+    tx: Tx,
+    patient_id: UUID,
+    offer: Offer,
+    visit_id: UUID | None,
+    *,
+    made_by: UUID | None = None,
+    staff_id: UUID | None = None,
+) -> Invited:
+    await tx.get(patients.Person, patient_id, lock=True)  # two made at once are counted one after the other
+    fresh = (Invitation.state == InvitationState.OFFERED) & (Invitation.expires_at > tx.now)
+    counts = select(func.count().filter(fresh), func.count().filter(Invitation.created_at > tx.now - LINK_LIVES))
+    waiting, today = (await tx.session.execute(counts.where(Invitation.patient_id == patient_id))).one()
+    if waiting >= OPEN_AT_MOST or today >= INVITES_A_DAY:
         raise TooManyInvitesError
     INVITATION.move(None, InvitationState.OFFERED)
     identity, code = new_id(), short_code(CODE_CHARACTERS)
@@ -99,7 +145,8 @@ async def invite(
         Invitation(
             id=identity,
             patient_id=patient_id,
-            made_by=actor.id,
+            made_by=made_by,
+            staff_id=staff_id,
             token_digest=digest(made.token),
             code_digest=_code_digest(tx, identity, code),
             code_tries=0,
@@ -112,6 +159,7 @@ async def invite(
             depth=int(offer.depth),
             opened=sorted(offer.opened),
             signs=offer.signs,
+            books=offer.books,
             calls=offer.calls,
             visit_id=visit_id,
             state=InvitationState.OFFERED,
@@ -200,6 +248,8 @@ async def accept(tx: Tx, actor: Actor, token: str) -> list[Grant]:
         terms.append(Terms(GrantKind.WATCH, offer.depth, tuple(offer.opened), calls=offer.calls))
     if offer.signs:
         terms.append(Terms(GrantKind.SIGN))
+    if offer.books:
+        terms.append(Terms(GrantKind.BOOK))
     made = await make(
         tx,
         found.patient_id,
@@ -207,7 +257,7 @@ async def accept(tx: Tx, actor: Actor, token: str) -> list[Grant]:
         terms,
         bond=found.id,
         relation=offer.relation,
-        proof="invitation",
+        proof=_proof(found),
         visit_id=found.visit_id,
     )
     patient, relative = await patients.by_id(tx, found.patient_id), await patients.by_id(tx, actor.id)
@@ -220,6 +270,12 @@ async def accept(tx: Tx, actor: Actor, token: str) -> list[Grant]:
         },
     )
     return made
+
+
+def _proof(row: Invitation) -> Proof:
+    if row.staff_id is not None:
+        return Proof(ProofKind.DESK, row.staff_id)
+    return Proof(ProofKind.INVITATION if row.code_used_at is None else ProofKind.SPOKEN)
 
 
 async def _open_one(tx: Tx, actor: Actor, token: str, *, lock: bool) -> Invitation:
@@ -253,6 +309,7 @@ def _offer(row: Invitation) -> Offer:
         frozenset(row.opened),
         row.signs,
         row.calls,
+        row.books,
     )
 
 
@@ -261,16 +318,9 @@ async def try_code(tx: Tx, actor: Actor, handle: str, code: str) -> tuple[bool, 
 
     Returns: whether trying is still allowed today, and the invitation's token when the code was right.
     """
-    day = china_day(tx.now)
-    counted = (
-        insert(Guesses)
-        .values(person_id=actor.id, day=day, tries=1)
-        .on_conflict_do_update(
-            index_elements=["person_id", "day"], set_={"tries": Guesses.tries + 1}, where=Guesses.tries < GUESSES_A_DAY
-        )
-        .returning(Guesses.tries)
-    )
-    if (await tx.session.execute(counted)).first() is None:
+    connection = await tx.session.connection()
+    counted = {"person": actor.id, "day": china_day(tx.now), "most": GUESSES_A_DAY}
+    if (await connection.execute(_COUNT_GUESS, counted)).first() is None:
         return False, None
     meant = [p.id for p in await patients.with_handle(tx, handle)]
     claim = (
@@ -278,7 +328,7 @@ async def try_code(tx: Tx, actor: Actor, handle: str, code: str) -> tuple[bool, 
         .where(
             or_(Invitation.patient_id.in_(meant), Invitation.made_by.in_(meant)),
             Invitation.patient_id != actor.id,
-            Invitation.made_by != actor.id,
+            or_(Invitation.made_by.is_(None), Invitation.made_by != actor.id),
             Invitation.state == InvitationState.OFFERED,
             Invitation.code_expires_at > tx.now,
             Invitation.code_tries < CODE_TRIES,
@@ -291,7 +341,9 @@ async def try_code(tx: Tx, actor: Actor, handle: str, code: str) -> tuple[bool, 
     for row in (await tx.session.execute(claim)).all():
         if hmac.compare_digest(row.code_digest, _code_digest(tx, row.id, given)):
             # Right: the code is spent, what follows goes by the link's token.
-            spent = update(Invitation).where(Invitation.id == row.id).values(code_expires_at=tx.now)
+            spent = (
+                update(Invitation).where(Invitation.id == row.id).values(code_expires_at=tx.now, code_used_at=tx.now)
+            )
             await tx.session.execute(spent.execution_options(synchronize_session=False))
             return True, link_token(tx.vault, row.id)
     return True, None

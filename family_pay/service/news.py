@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-
 from kernel.db import Tx
-from notices.service import append, lock, open_feed
+from notices.service import append, lock
+from notices.service import ensure_feed as begin_feed
 from people.rules import Audience
 
 
@@ -23,8 +22,4 @@ async def ensure_feed(tx: Tx, person_id: UUID) -> None:
     try:
         await lock(tx, person_id)
     except LookupError:
-        try:
-            async with tx.savepoint():
-                await open_feed(tx, person_id, "person", person_id)
-        except IntegrityError:
-            await lock(tx, person_id)
+        await begin_feed(tx, person_id, "person", person_id)

@@ -175,6 +175,7 @@ def upgrade() -> None:
         sa.Column("twin_of", sa.Uuid(), nullable=True),
         sa.Column("phone_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("phone_index", sa.LargeBinary(), nullable=True),
+        sa.Column("phone_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("birth_date", sa.Date(), nullable=True),
         sa.Column("sex", sa.String(), nullable=True),
         sa.Column("care_mode", sa.Boolean(), server_default=sa.text("false"), nullable=False),
@@ -331,34 +332,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hospital_id", name=op.f("pk_catalogue")),
     )
     op.create_table(
-        "choice",
-        sa.Column("person_id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("given", sa.Boolean(), nullable=False),
-        sa.Column("version", sa.String(), nullable=False),
-        sa.Column("text_sha256", sa.LargeBinary(), nullable=False),
-        sa.Column("chosen_by", sa.Uuid(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["chosen_by"],
-            ["person.id"],
-            name=op.f("fk_choice_chosen_by"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["person_id"],
-            ["person.id"],
-            name=op.f("fk_choice_person_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.PrimaryKeyConstraint("person_id", "kind", "number", name=op.f("pk_choice")),
-    )
-    op.create_table(
         "credit_answer",
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("serious", sa.Boolean(), nullable=False),
@@ -454,47 +427,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subject", "seq", name=op.f("pk_feed_row")),
     )
     op.create_table(
-        "grant",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("patient_id", sa.Uuid(), nullable=False),
-        sa.Column("person_id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("relation", sa.String(), nullable=False),
-        sa.Column("depth", sa.BigInteger(), nullable=False),
-        sa.Column("opened", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("visit_id", sa.Uuid(), nullable=True),
-        sa.Column("calls", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("cap_fen", sa.BigInteger(), nullable=True),
-        sa.Column("ask_first", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("proof", sa.String(), server_default=sa.text("'invitation'"), nullable=False),
-        sa.Column("bond", sa.Uuid(), nullable=False),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("patient_id <> person_id", name=op.f("ck_grant_not_oneself")),
-        sa.ForeignKeyConstraint(
-            ["patient_id"],
-            ["person.id"],
-            name=op.f("fk_grant_patient_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["person_id"],
-            ["person.id"],
-            name=op.f("fk_grant_person_id"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_grant")),
-    )
-    op.create_index(op.f("ix_grant_bond"), "grant", ["bond"], unique=False)
-    op.create_index("ix_grant_pair", "grant", ["patient_id", "person_id"], unique=False)
-    op.create_index("ix_grant_person", "grant", ["person_id"], unique=False)
-    op.create_table(
         "guesses",
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -567,60 +499,28 @@ def upgrade() -> None:
     )
     op.create_index("ix_his_rejected_at", "his_rejected", ["hospital_id", "received_at"], unique=False)
     op.create_table(
-        "invitation",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        "insurer_says",
         sa.Column("patient_id", sa.Uuid(), nullable=False),
-        sa.Column("made_by", sa.Uuid(), nullable=False),
-        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
-        sa.Column("code_digest", sa.LargeBinary(), nullable=False),
-        sa.Column("code_tries", sa.BigInteger(), nullable=False),
-        sa.Column("code_expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("relation", sa.String(), nullable=False),
-        sa.Column("pays", sa.Boolean(), nullable=False),
-        sa.Column("cap_fen", sa.BigInteger(), nullable=True),
-        sa.Column("ask_first", sa.Boolean(), nullable=False),
-        sa.Column("depth", sa.BigInteger(), nullable=False),
-        sa.Column("opened", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("signs", sa.Boolean(), nullable=False),
-        sa.Column("calls", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("visit_id", sa.Uuid(), nullable=True),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("accepted_by", sa.Uuid(), nullable=True),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "(accepted_by IS NULL) = (state <> 'accepted')", name=op.f("ck_invitation_accepted_by_somebody")
-        ),
-        sa.ForeignKeyConstraint(
-            ["accepted_by"],
-            ["person.id"],
-            name=op.f("fk_invitation_accepted_by"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
-        sa.ForeignKeyConstraint(
-            ["made_by"],
-            ["person.id"],
-            name=op.f("fk_invitation_made_by"),
-            ondelete="RESTRICT",
-            initially="DEFERRED",
-            deferrable=True,
-        ),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("related", sa.Boolean(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["patient_id"],
             ["person.id"],
-            name=op.f("fk_invitation_patient_id"),
+            name=op.f("fk_insurer_says_patient_id"),
             ondelete="RESTRICT",
             initially="DEFERRED",
             deferrable=True,
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
-        sa.UniqueConstraint("token_digest", name=op.f("uq_invitation_token_digest")),
-    )
-    op.create_index(
-        "ix_invitation_open", "invitation", ["patient_id"], unique=False, postgresql_where=sa.text("state = 'offered'")
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_insurer_says_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("patient_id", "person_id", name=op.f("pk_insurer_says")),
     )
     op.create_table(
         "letter",
@@ -822,6 +722,41 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("after_visit <> 'nothing'"),
     )
+    op.create_table(
+        "phone_binding",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("asked_by", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=True),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("code_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("code_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("tries", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "patient_id IS NOT NULL OR state IN ('asked', 'ended')", name=op.f("ck_phone_binding_nobody_is_never_bound")
+        ),
+        sa.ForeignKeyConstraint(
+            ["asked_by"],
+            ["person.id"],
+            name=op.f("fk_phone_binding_asked_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_phone_binding_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_phone_binding")),
+    )
+    op.create_index("ix_phone_binding_asker", "phone_binding", ["asked_by", "asked_at"], unique=False)
+    op.create_index("ix_phone_binding_patient", "phone_binding", ["patient_id", "asked_at"], unique=False)
     op.create_table(
         "push_subscription",
         sa.Column("endpoint_digest", sa.LargeBinary(), nullable=False),
@@ -1125,6 +1060,43 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_capture_seen_at"), "capture_seen", ["at"], unique=False)
     op.create_table(
+        "choice",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("given", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("text_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("chosen_by", sa.Uuid(), nullable=False),
+        sa.Column("witness", sa.Uuid(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["chosen_by"],
+            ["person.id"],
+            name=op.f("fk_choice_chosen_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_choice_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["witness"],
+            ["staff.id"],
+            name=op.f("fk_choice_witness"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("person_id", "kind", "number", name=op.f("pk_choice")),
+    )
+    op.create_table(
         "delivery",
         sa.Column("notice_id", sa.Uuid(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
@@ -1233,6 +1205,66 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_encounter_visit_id"), "encounter", ["visit_id"], unique=False)
     op.create_table(
+        "grant",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("depth", sa.BigInteger(), nullable=False),
+        sa.Column("opened", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=True),
+        sa.Column("calls", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("cap_fen", sa.BigInteger(), nullable=True),
+        sa.Column("ask_first", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("proof", sa.String(), server_default=sa.text("'invitation'"), nullable=False),
+        sa.Column("proven_by", sa.Uuid(), nullable=True),
+        sa.Column("document", sa.String(), nullable=True),
+        sa.Column("bond", sa.Uuid(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.Uuid(), nullable=True),
+        sa.CheckConstraint("patient_id <> person_id", name=op.f("ck_grant_not_oneself")),
+        sa.ForeignKeyConstraint(
+            ["ended_by"],
+            ["staff.id"],
+            name=op.f("fk_grant_ended_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_grant_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_grant_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["proven_by"],
+            ["staff.id"],
+            name=op.f("fk_grant_proven_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_grant")),
+    )
+    op.create_index(op.f("ix_grant_bond"), "grant", ["bond"], unique=False)
+    op.create_index("ix_grant_pair", "grant", ["patient_id", "person_id"], unique=False)
+    op.create_index("ix_grant_person", "grant", ["person_id"], unique=False)
+    op.create_table(
         "his_call",
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("turn", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -1272,6 +1304,74 @@ def upgrade() -> None:
         "ix_his_call_refused", "his_call", ["hospital_id"], unique=False, postgresql_where=sa.text("state = 'refused'")
     )
     op.create_index("ix_his_call_visit", "his_call", ["visit_id", "turn"], unique=False)
+    op.create_table(
+        "invitation",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("made_by", sa.Uuid(), nullable=True),
+        sa.Column("staff_id", sa.Uuid(), nullable=True),
+        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("code_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("code_tries", sa.BigInteger(), nullable=False),
+        sa.Column("code_expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("code_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("pays", sa.Boolean(), nullable=False),
+        sa.Column("cap_fen", sa.BigInteger(), nullable=True),
+        sa.Column("ask_first", sa.Boolean(), nullable=False),
+        sa.Column("depth", sa.BigInteger(), nullable=False),
+        sa.Column("opened", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("signs", sa.Boolean(), nullable=False),
+        sa.Column("books", sa.Boolean(), nullable=False),
+        sa.Column("calls", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_by", sa.Uuid(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(accepted_by IS NULL) = (state <> 'accepted')", name=op.f("ck_invitation_accepted_by_somebody")
+        ),
+        sa.CheckConstraint("num_nonnulls(made_by, staff_id) = 1", name=op.f("ck_invitation_made_by_somebody")),
+        sa.ForeignKeyConstraint(
+            ["accepted_by"],
+            ["person.id"],
+            name=op.f("fk_invitation_accepted_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["made_by"],
+            ["person.id"],
+            name=op.f("fk_invitation_made_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"],
+            ["person.id"],
+            name=op.f("fk_invitation_patient_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"],
+            ["staff.id"],
+            name=op.f("fk_invitation_staff_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_invitation_token_digest")),
+    )
+    op.create_index(
+        "ix_invitation_open", "invitation", ["patient_id"], unique=False, postgresql_where=sa.text("state = 'offered'")
+    )
     op.create_table(
         "kiosk_turn",
         sa.Column("terminal_id", sa.Uuid(), nullable=False),
@@ -1527,6 +1627,66 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_digest", name=op.f("uq_pay_link_token_digest")),
     )
     op.create_index("ix_pay_link_visit", "pay_link", ["visit_id"], unique=False)
+    op.create_table(
+        "phone_change",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=True),
+        sa.Column("phone_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("document", sa.String(), nullable=True),
+        sa.Column("asked_by", sa.Uuid(), nullable=True),
+        sa.Column("confirmed_by", sa.Uuid(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(phone_sealed IS NULL) = (state <> 'asked')", name=op.f("ck_phone_change_number_while_asked")
+        ),
+        sa.CheckConstraint(
+            "state <> 'done' OR asked_by IS NULL OR confirmed_by IS NOT NULL", name=op.f("ck_phone_change_confirmed")
+        ),
+        sa.CheckConstraint(
+            "(asked_by IS NULL) = (hospital_id IS NULL)", name=op.f("ck_phone_change_desk_of_a_hospital")
+        ),
+        sa.CheckConstraint("confirmed_by <> asked_by", name=op.f("ck_phone_change_two_people")),
+        sa.ForeignKeyConstraint(
+            ["asked_by"],
+            ["staff.id"],
+            name=op.f("fk_phone_change_asked_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["confirmed_by"],
+            ["staff.id"],
+            name=op.f("fk_phone_change_confirmed_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_phone_change_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_phone_change_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_phone_change")),
+    )
+    op.create_index(op.f("ix_phone_change_person_id"), "phone_change", ["person_id"], unique=False)
+    op.create_index(
+        "uq_phone_change_asked", "phone_change", ["person_id"], unique=True, postgresql_where=sa.text("state = 'asked'")
+    )
     op.create_table(
         "reading",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -2738,6 +2898,9 @@ def downgrade() -> None:
     op.drop_table("refund_request")
     op.drop_index("ix_reading_patient", table_name="reading")
     op.drop_table("reading")
+    op.drop_index("uq_phone_change_asked", table_name="phone_change", postgresql_where=sa.text("state = 'asked'"))
+    op.drop_index(op.f("ix_phone_change_person_id"), table_name="phone_change")
+    op.drop_table("phone_change")
     op.drop_index("ix_pay_link_visit", table_name="pay_link")
     op.drop_table("pay_link")
     op.drop_index("ix_pay_consent_open", table_name="pay_consent", postgresql_where=sa.text("agreed IS NULL"))
@@ -2756,10 +2919,16 @@ def downgrade() -> None:
     op.drop_index("ix_ledger_transaction_at", table_name="ledger_transaction", postgresql_using="brin")
     op.drop_table("ledger_transaction")
     op.drop_table("kiosk_turn")
+    op.drop_index("ix_invitation_open", table_name="invitation", postgresql_where=sa.text("state = 'offered'"))
+    op.drop_table("invitation")
     op.drop_index("ix_his_call_visit", table_name="his_call")
     op.drop_index("ix_his_call_refused", table_name="his_call", postgresql_where=sa.text("state = 'refused'"))
     op.drop_index("ix_his_call_pending", table_name="his_call", postgresql_where=sa.text("state = 'pending'"))
     op.drop_table("his_call")
+    op.drop_index("ix_grant_person", table_name="grant")
+    op.drop_index("ix_grant_pair", table_name="grant")
+    op.drop_index(op.f("ix_grant_bond"), table_name="grant")
+    op.drop_table("grant")
     op.drop_index(op.f("ix_encounter_visit_id"), table_name="encounter")
     op.drop_table("encounter")
     op.drop_index("ix_difference_open", table_name="difference", postgresql_where=sa.text("state = 'open'"))
@@ -2769,6 +2938,7 @@ def downgrade() -> None:
     op.drop_index("ix_delivery_code", table_name="delivery", postgresql_where=sa.text("code_index IS NOT NULL"))
     op.drop_index("ix_delivery_ask", table_name="delivery", postgresql_where=sa.text("ask_at IS NOT NULL"))
     op.drop_table("delivery")
+    op.drop_table("choice")
     op.drop_index(op.f("ix_capture_seen_at"), table_name="capture_seen")
     op.drop_table("capture_seen")
     op.drop_index("ix_caller_look_staff", table_name="caller_look")
@@ -2796,6 +2966,9 @@ def downgrade() -> None:
     op.drop_table("reach_wish")
     op.drop_index(op.f("ix_push_subscription_person_id"), table_name="push_subscription")
     op.drop_table("push_subscription")
+    op.drop_index("ix_phone_binding_patient", table_name="phone_binding")
+    op.drop_index("ix_phone_binding_asker", table_name="phone_binding")
+    op.drop_table("phone_binding")
     op.drop_index(
         "ix_payer_limit_after", table_name="payer_limit", postgresql_where=sa.text("after_visit <> 'nothing'")
     )
@@ -2812,18 +2985,13 @@ def downgrade() -> None:
     op.drop_index("ix_look_at", table_name="look")
     op.drop_table("look")
     op.drop_table("letter")
-    op.drop_index("ix_invitation_open", table_name="invitation", postgresql_where=sa.text("state = 'offered'"))
-    op.drop_table("invitation")
+    op.drop_table("insurer_says")
     op.drop_index("ix_his_rejected_at", table_name="his_rejected")
     op.drop_table("his_rejected")
     op.drop_table("his_key")
     op.drop_index("ix_his_event_received", table_name="his_event")
     op.drop_table("his_event")
     op.drop_table("guesses")
-    op.drop_index("ix_grant_person", table_name="grant")
-    op.drop_index("ix_grant_pair", table_name="grant")
-    op.drop_index(op.f("ix_grant_bond"), table_name="grant")
-    op.drop_table("grant")
     op.drop_table("feed_row")
     op.drop_table("evidence_head")
     op.drop_index("ix_evidence_reading", table_name="evidence")
@@ -2831,7 +2999,6 @@ def downgrade() -> None:
     op.drop_table("evidence")
     op.drop_table("department")
     op.drop_table("credit_answer")
-    op.drop_table("choice")
     op.drop_table("catalogue")
     op.drop_index("ix_caller_try_person", table_name="caller_try")
     op.drop_table("caller_try")

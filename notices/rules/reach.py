@@ -39,6 +39,7 @@ class Kind(StrEnum):
     ANSWERED = "answered"
     BOUND = "bound"
     ENDED = "ended"
+    PHONE = "phone"
     TEST = "test"
 
 
@@ -125,6 +126,7 @@ REACH: Mapping[Kind, Rule] = {
     Kind.ANSWERED: Rule(T.FAMILY, _SELF, U.DAY, _s(10), _h(24), "who asked goes on with it, or need not wait"),
     Kind.BOUND: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in"),
     Kind.ENDED: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in no more"),
+    Kind.PHONE: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(72), "a number a stranger changed is noticed by the family"),
     Kind.TEST: Rule(T.VISIT, _SELF, U.NOW, _s(0), _m(10), "she pressed the button and waits for it"),
 }
 """Kind of fact → to whom, how urgent, when. The order of channels is that of ``Channel`` for all of them."""
@@ -141,6 +143,7 @@ _FAMILY_KINDS = {
     "bound": Kind.BOUND,
     "guardian": Kind.BOUND,
     "ended": Kind.ENDED,
+    "phone": Kind.PHONE,
 }
 """What a row of family news says (``what``) → the kind of message; other news stays in the pages."""
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 
 from kernel.db import Tx
 from notices.models import Feed as Feed
@@ -19,6 +20,16 @@ READ_AT_MOST = 500
 async def open_feed(tx: Tx, subject: UUID, kind: str, patient_id: UUID) -> Feed:
     """Begin the feed of a new subject; numbering starts at 1."""
     return tx.add(Feed(subject=subject, kind=kind, patient_id=patient_id, last_seq=0, ranks={}))
+
+
+async def ensure_feed(tx: Tx, subject: UUID, kind: str, patient_id: UUID) -> Feed:
+    """The feed of a subject that several may be the first to tell something to, locked; opened unless it is there.
+
+    No savepoint: what fails in one takes with it whatever else this transaction had in hand.
+    """
+    row = {"subject": subject, "kind": kind, "patient_id": patient_id, "last_seq": 0, "ranks": {}}
+    await tx.session.execute(insert(Feed).values(row).on_conflict_do_nothing())
+    return await lock(tx, subject)
 
 
 async def lock(tx: Tx, subject: UUID) -> Feed:

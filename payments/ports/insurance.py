@@ -259,6 +259,18 @@ class InsuranceRefunded:
     at: datetime | None = None
 
 
+class FamilyAccounts(Protocol):
+    """The insurer's own family accounts (医保亲情账户), which are no affair of ours: only it says who is in one."""
+
+    async def family_account(self, payer: Insured, patient: Insured) -> bool:
+        """Whether this payer may pay for this patient by the insurer's family account.
+
+        Raises:
+            NotConfigured: the province has no such question.
+            Unknown, Throttled, Rejected: it does not say.
+        """
+
+
 class InsuranceCenter(Protocol):
     """The mobile payment centre. Every call may raise the four errors of ``kernel.outside``.
 

@@ -89,8 +89,11 @@ async def views_of(tx: Tx, actor: Actor, patient_id: UUID, subjects: Sequence[Su
 async def can(tx: Tx, actor: Actor, action: Action, subject: Subject) -> bool:
     """Whether the caller may do this with this visit."""
     view = await view_of(tx, actor, subject)
-    signs = action is Action.SIGN and await _may_sign(tx, actor, subject.patient_id, subject.visit_id)
-    return may(action, view, role=actor.role, signs=signs)
+    pair = (tx, actor, subject.patient_id, subject.visit_id)
+    signs = action is Action.SIGN and await _given(GrantKind.SIGN, *pair)
+    # Who may book sees no visit by that alone: a pass is shown of what they know of otherwise.
+    books = action in (Action.BOOK, Action.SHOW_PASS) and not view.blind and await _given(GrantKind.BOOK, *pair)
+    return may(action, view, role=actor.role, signs=signs, books=books)
 
 
 async def require(tx: Tx, actor: Actor, action: Action, subject: Subject) -> View:
@@ -107,14 +110,15 @@ async def require(tx: Tx, actor: Actor, action: Action, subject: Subject) -> Vie
 
 
 async def can_for(tx: Tx, actor: Actor, action: Action, patient_id: UUID) -> bool:
-    """Whether the caller may do this for a patient outside any visit: sign, withdraw, share, read who looked."""
+    """Whether the caller may do this for a patient outside any visit: sign, book, withdraw, share, read who looked."""
     if actor.kind is not ActorKind.PERSON:
         return False
     if actor.id == patient_id:
         return may(action, OWNER)
     guards = any(g.kind == GrantKind.GUARD for g in await _grants(tx, actor.id, patient_id))
-    signs = await _may_sign(tx, actor, patient_id, None)
-    return may(action, OWNER if guards else NOTHING, signs=signs)
+    signs = action is Action.SIGN and await _given(GrantKind.SIGN, tx, actor, patient_id, None)
+    books = action is Action.BOOK and await _given(GrantKind.BOOK, tx, actor, patient_id, None)
+    return may(action, OWNER if guards else NOTHING, signs=signs, books=books)
 
 
 def can_here(actor: Actor, action: Action, hospital_id: UUID) -> bool:
@@ -243,11 +247,11 @@ async def _grants(tx: Tx, person_id: UUID, patient_id: UUID) -> list[Grant]:
     return [g for g in await tx.session.scalars(query) if _live(tx, g)]
 
 
-async def _may_sign(tx: Tx, actor: Actor, patient_id: UUID, visit_id: UUID | None) -> bool:
+async def _given(kind: GrantKind, tx: Tx, actor: Actor, patient_id: UUID, visit_id: UUID | None) -> bool:
     if actor.kind is not ActorKind.PERSON or actor.id == patient_id:
         return False
     live: Iterable[Grant] = await _grants(tx, actor.id, patient_id)
-    return any(g.kind == GrantKind.SIGN and (visit_id is None or g.visit_id in (None, visit_id)) for g in live)
+    return any(g.kind == kind and (visit_id is None or g.visit_id in (None, visit_id)) for g in live)
 
 
 async def _facts(tx: Tx, person_id: UUID, patient_id: UUID) -> list[GrantFact]:

@@ -10,8 +10,8 @@ from kernel.errors import ForbiddenError
 from people.events import ViewsChanged
 from people.models import Choice as Choice
 from people.models import Person
-from people.rules import Action, Actor, ChoiceKind
-from people.service import access
+from people.rules import Action, Actor, ActorKind, ChoiceKind
+from people.service import access, patients
 from words import choices as words
 
 
@@ -25,6 +25,24 @@ async def choose(tx: Tx, actor: Actor, person_id: UUID, kind: ChoiceKind, *, giv
     """
     if not await access.can_for(tx, actor, Action.SHARE, person_id):
         raise ForbiddenError
+    return await _write(tx, person_id, kind, given=given, by=actor.id)
+
+
+async def say_at_desk(tx: Tx, staff: Actor, person_id: UUID, kind: ChoiceKind, *, given: bool) -> Choice | None:
+    """The person says so at the desk, having been read the sentence; the member of staff is the witness.
+
+    Raises:
+        ForbiddenError: no member of staff of a hospital that knows this person.
+    """
+    at_home = staff.kind is ActorKind.STAFF and staff.hospital_id is not None
+    if not at_home or not await patients.is_known_at(tx, staff.hospital_id or person_id, person_id):
+        raise ForbiddenError
+    return await _write(tx, person_id, kind, given=given, by=person_id, witness=staff.id)
+
+
+async def _write(
+    tx: Tx, person_id: UUID, kind: ChoiceKind, *, given: bool, by: UUID, witness: UUID | None = None
+) -> Choice | None:
     await tx.get(Person, person_id, lock=True)  # two presses at once are numbered one after the other
     last = await latest(tx, person_id, kind)
     if last is not None and last.given is given:
@@ -37,7 +55,8 @@ async def choose(tx: Tx, actor: Actor, person_id: UUID, kind: ChoiceKind, *, giv
             given=given,
             version=words.VERSION,
             text_sha256=hashlib.sha256(words.SAYS[kind].encode()).digest(),
-            chosen_by=actor.id,
+            chosen_by=by,
+            witness=witness,
             at=tx.now,
         )
     )

@@ -51,6 +51,8 @@ class Purpose(StrEnum):
     LOGIN = "login"
     SIGN = "sign"
     BIND = "bind"
+    OLD_PHONE = "old_phone"
+    NEW_PHONE = "new_phone"
 
 
 class Verdict(StrEnum):
@@ -125,8 +127,12 @@ async def make(tx: Tx, phone: str, purpose: Purpose) -> Fresh:
     return fresh
 
 
-async def check(tx: Tx, phone: str, given: str, purpose: Purpose) -> Try:
-    """Try a code: counted before it is compared, so that guesses made at once do not slip past the limit."""
+async def check(tx: Tx, phone: str, given: str, purpose: Purpose, *, spend: bool = True) -> Try:
+    """Try a code: counted before it is compared, so that guesses made at once do not slip past the limit.
+
+    Args:
+        spend: the right one is used up by this; else by ``use``, once all else is right, too.
+    """
     index = phone_index(tx, phone)
     claim = (
         update(LoginCode)
@@ -145,8 +151,28 @@ async def check(tx: Tx, phone: str, given: str, purpose: Purpose) -> Try:
         return Try(Verdict.EXPIRED)
     if found.code_digest != _digest(tx, found.id, index, given.strip()):
         return Try(Verdict.WRONG)
-    await tx.session.execute(update(LoginCode).where(LoginCode.id == found.id).values(used_at=tx.now))
+    if spend:
+        await use(tx, found.id)
     return Try(Verdict.RIGHT, found.id)
+
+
+async def use(tx: Tx, code_id: UUID) -> bool:
+    """Use up a code that was right: true once, and only while it is good."""
+    claim = (
+        update(LoginCode)
+        .where(LoginCode.id == code_id, LoginCode.used_at.is_(None), LoginCode.expires_at > tx.now)
+        .values(used_at=tx.now)
+        .returning(LoginCode.id)
+    )
+    return (await tx.session.execute(claim)).first() is not None
+
+
+async def forget(tx: Tx, phone: str) -> None:
+    """Whatever code waits for this phone is worth nothing any more: the number has changed hands."""
+    waiting = update(LoginCode).where(
+        LoginCode.phone_index == phone_index(tx, phone), LoginCode.expires_at > tx.now, LoginCode.used_at.is_(None)
+    )
+    await tx.session.execute(waiting.values(expires_at=tx.now))
 
 
 async def void(tx: Tx, code_id: UUID) -> None:

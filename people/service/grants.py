@@ -11,9 +11,20 @@ from kernel.db import Tx
 from kernel.ids import new_id
 from people.events import GrantEnded, GrantMade, ViewsChanged
 from people.models import Grant
-from people.rules import GRANT, Depth, GrantKind, GrantState
+from people.rules import GRANT, Depth, Document, GrantKind, GrantState, Proof, ProofKind
 
-__all__ = ["Grant", "Terms", "end", "end_all", "live_of_bond", "make", "of_patient", "of_relative", "of_visit"]
+__all__ = [
+    "Grant",
+    "Terms",
+    "end",
+    "end_all",
+    "live_of_bond",
+    "make",
+    "of_patient",
+    "of_relative",
+    "of_visit",
+    "proof_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ async def make(
     *,
     bond: UUID,
     relation: str,
-    proof: str,
+    proof: Proof,
     visit_id: UUID | None = None,
     until: datetime | None = None,
 ) -> list[Grant]:
@@ -60,7 +71,9 @@ async def make(
                     calls=term.calls,
                     cap_fen=term.cap_fen,
                     ask_first=term.ask_first,
-                    proof=proof,
+                    proof=proof.how,
+                    proven_by=proof.by,
+                    document=proof.document,
                     bond=bond,
                     until=until,
                     state=GrantState.ACTIVE,
@@ -75,12 +88,21 @@ async def make(
     return made
 
 
-async def end(tx: Tx, grant: Grant, state: GrantState = GrantState.WITHDRAWN) -> None:
-    """End a grant; ending it again does nothing. Open streams of the pair are decided anew after the commit."""
+def proof_of(grant: Grant) -> Proof:
+    """How a grant was proven."""
+    return Proof(ProofKind(grant.proof), grant.proven_by, Document(grant.document) if grant.document else None)
+
+
+async def end(tx: Tx, grant: Grant, state: GrantState = GrantState.WITHDRAWN, *, ended_by: UUID | None = None) -> None:
+    """End a grant; ending it again does nothing. Open streams of the pair are decided anew after the commit.
+
+    Args:
+        ended_by: the member of staff who ended it, if one did.
+    """
     if grant.state != GrantState.ACTIVE:
         return
     GRANT.move(GrantState.ACTIVE, state)
-    grant.state, grant.ended_at = state, tx.now
+    grant.state, grant.ended_at, grant.ended_by = state, tx.now, ended_by
     await tx.emit(GrantEnded(grant.id, grant.patient_id, grant.person_id))
     tx.ring(ViewsChanged(grant.patient_id))
 

@@ -218,6 +218,11 @@ def helpline_of(hospital: Hospital) -> str:
     return str(hospital.settings.get("helpline") or hospital.phone)
 
 
+async def helplines(tx: Tx) -> tuple[tuple[str, str], ...]:
+    """(hospital, number) of all hospitals where a person answers."""
+    return tuple((h.name, helpline_of(h)) for h in await everyone(tx) if helpline_of(h))
+
+
 async def everyone(tx: Tx) -> list[Hospital]:
     """All hospitals, by code."""
     return list(await tx.session.scalars(select(Hospital).order_by(Hospital.code)))

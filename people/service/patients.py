@@ -171,9 +171,10 @@ def set_name(tx: Tx, person: Person, name: str) -> None:
 
 
 def set_phone(tx: Tx, person: Person, phone: str) -> None:
-    """Give a person a phone number (11 digits)."""
+    """Give a person a phone number (11 digits), proven or told just now."""
     person.phone_sealed = tx.vault.seal(phone, "person", "phone", person.id)
     person.phone_index = phone_index(tx, phone)
+    person.phone_at = tx.now
 
 
 def set_id_number(tx: Tx, person: Person, id_number: str, index: bytes) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kernel.clock import china_day
@@ -18,7 +18,7 @@ from kernel.errors import HoufuError, Kind
 from kernel.ids import token
 from people.events import SessionsEnded
 from people.models import Hospital, Person, Session, Staff, Terminal, WeChatClaim, WeChatLogin
-from people.rules import ALONE_FROM_AGE, Actor, ActorKind, Role, age_on, birth_of, is_id_number
+from people.rules import ALONE_FROM_AGE, SILENCE, Actor, ActorKind, Role, age_on, birth_of, is_id_number
 from people.service import codes, terminals
 from people.service.patients import id_number_index, name_of, new_person, phone_index, set_phone
 
@@ -196,13 +196,28 @@ async def end_all(tx: Tx, person_id: UUID) -> None:
     tx.ring(SessionsEnded(Actor(ActorKind.PERSON, person_id).viewer))
 
 
+async def forget_devices(tx: Tx, person_id: UUID) -> None:
+    """No phone lets this person in by itself any more: not by a session, not by the WeChat account on it."""
+    # First the accounts: who is coming in by one at this moment is waited for, and their session found below.
+    await tx.session.execute(delete(WeChatLogin).where(WeChatLogin.person_id == person_id))
+    await end_all(tx, person_id)
+
+
 def _staff_actor(staff: Staff) -> Actor:
     return Actor(ActorKind.STAFF, staff.id, staff.hospital_id, Role(staff.role), staff.department)
 
 
 async def with_phone(tx: Tx, phone: str) -> list[Person]:
-    """Who may log in by this phone, oldest row first; children go through a guardian, who often shares it."""
-    query = select(Person).where(Person.phone_index == phone_index(tx, phone)).order_by(Person.created_at, Person.id)
+    """Who may log in by this phone, oldest row first; children go through a guardian, who often shares it.
+
+    Whose number was not proven for long is left out, as if nobody had it: the operator may have given it away since.
+    They say name and identity number, as somebody new does, and are found by those (``enrol``).
+    """
+    query = (
+        select(Person)
+        .where(Person.phone_index == phone_index(tx, phone), Person.phone_at > tx.now - SILENCE)
+        .order_by(Person.created_at, Person.id)
+    )
     today = china_day(tx.now)
     found = await tx.session.scalars(query)
     return [p for p in found if p.birth_date is None or age_on(p.birth_date, today) >= ALONE_FROM_AGE]
@@ -210,7 +225,7 @@ async def with_phone(tx: Tx, phone: str) -> list[Person]:
 
 async def by_wechat(tx: Tx, openid: str, appid: str) -> Person | None:
     """The person behind a WeChat identity in one app."""
-    row = await tx.get(WeChatLogin, tx.vault.index("openid", f"{appid}/{openid}"))
+    row = await tx.get(WeChatLogin, tx.vault.index("openid", f"{appid}/{openid}"), lock=True)
     return None if row is None else await tx.get(Person, row.person_id)
 
 
@@ -222,8 +237,18 @@ async def openid_of(tx: Tx, person_id: UUID, appid: str) -> str | None:
 
 
 async def link_wechat(tx: Tx, person: Person, openid: str, appid: str) -> None:
-    """From now on this WeChat identity logs this person in, whoever it was before."""
+    """From now on this WeChat identity logs this person in, whoever it was before; it is their only one in this app.
+
+    A new WeChat account takes the old one's place: that logs nobody in any more, and what it began ends at once.
+    """
     index = tx.vault.index("openid", f"{appid}/{openid}")
+    older = (
+        delete(WeChatLogin)
+        .where(WeChatLogin.person_id == person.id, WeChatLogin.appid == appid, WeChatLogin.openid_index != index)
+        .returning(WeChatLogin.openid_index)
+    )
+    if (await tx.session.execute(older)).all():
+        await end_all(tx, person.id)
     sealed = tx.vault.seal(openid, "wechat_login", index.hex())
     row = insert(WeChatLogin).values(openid_index=index, appid=appid, openid_sealed=sealed, person_id=person.id)
     changed = row.on_conflict_do_update(index_elements=["openid_index"], set_={"person_id": person.id})
@@ -244,6 +269,11 @@ async def enter(tx: Tx, ticket: Ticket, person: Person) -> LoggedIn:
     """
     if ticket.code_id is None or not await codes.finish(tx, ticket.code_id, TICKET_LIVES):
         raise LoginExpiredError
+    # The phone may have become somebody else's since it was proved: two steps lie between.
+    held = await tx.get(Person, person.id, lock=True)
+    if held is None or ticket.phone is None or held.phone_index != phone_index(tx, ticket.phone):
+        raise LoginExpiredError
+    person.phone_at = tx.now
     if ticket.openid is not None and ticket.appid is not None:
         await link_wechat(tx, person, ticket.openid, ticket.appid)
     return await begin(tx, person)

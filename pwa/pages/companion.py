@@ -17,7 +17,7 @@ from guide import service as guide
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from notices import service as notices
-from people.rules import Actor, Depth
+from people.rules import Action, Actor, Depth
 from people.service import access, hospitals, patients
 from people.service.patients import Person
 from pwa.answer import go, show
@@ -75,6 +75,12 @@ async def _name_of(tx: Tx, caller: Actor, patient: Person) -> str:
     return family_words.label(relation, patient.sex) if relation in _CLOSE else patient.name_masked
 
 
+async def _pass_url(tx: Tx, caller: Actor, found: Seen) -> str | None:
+    """The pass, for who carries it for an elder without a phone."""
+    carried = not found.view.owner and await access.can(tx, caller, Action.SHOW_PASS, found.subject)
+    return Urls.pass_(str(found.visit.id)) if carried else None
+
+
 async def _talk(tx: Tx, caller: Actor, found: Seen, listeners: int, error: HoufuError | None) -> Talk | None:
     """What was said, and what can be; the patient is offered nothing where nobody would hear it."""
     mine, words = found.view.owner, []
@@ -122,6 +128,7 @@ async def _page(request: Request, tx: Tx, caller: Actor, found: Seen, error: Hou
         found.stream("story"),
         sums=Sums.of((await bill_of(tx, found.visit, found.view))["sums"]) if found.money else None,
         can_pay=found.view.pays and not found.view.owner,
+        pass_url=await _pass_url(tx, caller, found),
         phone=await access.telephone_for(tx, caller, found.subject),
         next=Step.of(now) if now else None,
         turn=words.turn(money.clock(turn.begin), money.clock(turn.end), passed=turn.passed) if turn else None,

@@ -23,9 +23,9 @@ from consent.service import codes, contracts, letters, reading
 from consent.service.reading import Reading
 from consent.service.signing import Signature
 from kernel.db import Tx
-from kernel.errors import HoufuError, NotFoundError
+from kernel.errors import ForbiddenError, HoufuError, NotFoundError
 from kernel.outside import NotConfigured
-from people.rules import Action, Actor, ActorKind, mask_phone
+from people.rules import Action, Actor, ActorKind, Role, mask_phone
 from people.service import access, hospitals, patients
 from people.service.wechat_account import Purpose
 from pwa import views
@@ -384,6 +384,8 @@ async def waiting(request: Request, caller: StaffCaller, tx: TxDep) -> Response:
     """What the doctor has still to sign."""
     if caller.hospital_id is None:
         raise NotFoundError
+    if caller.role is not Role.DOCTOR:
+        raise ForbiddenError
     hospital = await hospitals.by_id(tx, caller.hospital_id)
     rows = []
     for contract in await contracts.waiting_for_doctor(tx, hospital.id):

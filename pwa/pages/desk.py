@@ -15,8 +15,8 @@ from api.routes.desk import department_of, mark_of
 from billing.rules import ChargeState
 from billing.service import answers, lines
 from kernel.db import Tx
-from kernel.errors import HoufuError, NotFoundError
-from people.rules import Action, Actor, Role
+from kernel.errors import ForbiddenError, HoufuError, NotFoundError
+from people.rules import Action, Actor, Role, role_may
 from people.service import access, hospitals, patients, staff
 from people.service.hospitals import Hospital
 from pwa.answer import go, show
@@ -195,6 +195,8 @@ async def act(order_id: UUID, caller: StaffCaller, tx: TxDep, do: Short = "check
 @router.post("/desk/disputes/{dispute_id}")
 async def answer(dispute_id: UUID, caller: StaffCaller, tx: TxDep, upheld: Short = "0") -> Response:
     """Tell the patient: it was not done and comes off, or it was done and stays."""
+    if not role_may(Action.ANSWER_DISPUTE, caller.role):
+        raise ForbiddenError
     hospital = await _hospital(tx, caller)
     found = next((d for d in await answers.disputes_open(tx, hospital.id) if d[0].id == dispute_id), None)
     if found is not None:

@@ -1,6 +1,8 @@
 """One patient at the desk: the sheet on paper, the letter on the tablet, who stands for a child, the money."""
 
+from contextlib import suppress
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -12,13 +14,15 @@ from api.problems import STATUS
 from api.routes.reminders import for_desk
 from consent.service import signers, standing
 from family_pay.rules import Relation
-from family_pay.service import bonds
+from family_pay.service import bonds, invitations
+from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import HoufuError
 from notices.service.codes import TooManyLooksError
 from payments.service import first
-from people.rules import Action, Actor, GrantKind, GrantState
-from people.service import access, grants, patients
+from people.rules import Action, Actor, Document
+from people.service import access, patients, phones, sessions, staff
+from people.service.grants import Grant
 from pwa.answer import go, show
 from pwa.desk_views import DeskVisit
 from pwa.urls import Urls
@@ -26,18 +30,29 @@ from pwa.visit_pages import Seen, seen
 from visits.rules import PaymentMode
 from words import errors
 from words import family as family_words
+from words.binding import DOCUMENTS, PROOFS
 from words.desk import DeskVisit as Words
 
 router = APIRouter(include_in_schema=False)
 
 
-async def _guardians(tx: Tx, patient_id: UUID) -> list[tuple[str, str]]:
-    live = [g for g in await grants.of_patient(tx, patient_id) if g.state == GrantState.ACTIVE]
+async def _guardians(tx: Tx, patient_id: UUID, visit_id: str) -> list[tuple[str, str, str, str]]:
     return [
-        (family_words.relation(g.relation), (await patients.by_id(tx, g.person_id)).name_masked)
-        for g in live
-        if g.kind == GrantKind.GUARD and (g.until is None or g.until > tx.now)
+        (
+            family_words.relation(g.relation),
+            (await patients.by_id(tx, g.person_id)).name_masked,
+            await _paper(tx, g),
+            Urls.end_guardian(visit_id, str(g.id)),
+        )
+        for g in await bonds.guardians_of(tx, patient_id)
     ]
+
+
+async def _paper(tx: Tx, grant: Grant) -> str:
+    seen_by = await staff.name_of(tx, grant.proven_by) if grant.proven_by else ""
+    how = DOCUMENTS.get(grant.document or "", PROOFS.get(grant.proof, ""))
+    until = [family_words.lasts(china_day(grant.until - timedelta(days=1)))] if grant.until else []
+    return " · ".join(x for x in (family_words.proven(how, china_day(grant.created_at)), seen_by, *until) if x)
 
 
 async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, phone: str = "") -> DeskVisit:
@@ -58,12 +73,15 @@ async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, ph
         else None,
         refund_url=Urls.refunds(identity) if await access.can(tx, caller, Action.ASK_REFUND, subject) else None,
         letter_url=Urls.open_letter_here(str(visit.hospital_id), str(visit.patient_id)) if witness else None,
-        guardians=await _guardians(tx, visit.patient_id),
+        guardians=await _guardians(tx, visit.patient_id, identity),
         may_guard=caller.role in bonds.MAY_SET_GUARDIANS,
         child=await bonds.is_child(tx, visit.patient_id),
         relations=Words.relations,
         phone=phone,
         error=error,
+        documents=tuple(DOCUMENTS.items()),
+        invite_url=Urls.desk_invite(identity) if caller.role in invitations.MAY_BIND else None,
+        phone_url=Urls.desk_phone_ask(identity) if caller.role in phones.MAY_CHANGE_PHONES else None,
     )
 
 
@@ -88,6 +106,12 @@ async def caller_code(request: Request, visit_id: UUID, caller: StaffCaller, wor
     return await show(request, tx, "desk_visit.html", shown)
 
 
+def _day(text: str) -> date | None:
+    with suppress(ValueError):
+        return date.fromisoformat(text)
+    return None
+
+
 @router.post("/desk/visits/{visit_id}/guardian")
 async def guardian(
     request: Request,
@@ -98,19 +122,24 @@ async def guardian(
     phone: Annotated[str, Form(max_length=20)] = "",
     relation: Annotated[Relation, Form()] = Relation.PARENT,
     cannot_act: Annotated[str, Form(max_length=1)] = "",
+    document: Annotated[Document | None, Form()] = None,
+    until: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
     """The desk has seen the papers: this person stands for the patient."""
     found = await seen(world, tx, caller, visit_id, None)
     patient = found.visit.patient_id
-    people = [p for p in await patients.with_handle(tx, phone.strip()) if p.id != patient]
-    error = None
-    if len(people) != 1:
+    people = [p for p in await sessions.with_phone(tx, phone.strip()) if p.id != patient]
+    error, last = None, _day(until)
+    if until and last is None:
+        error, status = errors.sentence("no_papers"), 422
+    elif len(people) != 1:
         error, status = Words.unknown, 422
     elif not cannot_act and not await bonds.is_child(tx, patient):
         error, status = Words.confirm, 422
     else:
         try:
-            await bonds.set_guardian(tx, caller, patient, people[0].id, relation, cannot_act=bool(cannot_act))
+            papers = bonds.Papers(document, bool(cannot_act), last)
+            await bonds.set_guardian(tx, caller, patient, people[0].id, relation, papers)
         except HoufuError as refusal:
             error = errors.sentence(refusal.code, refusal.kind, **refusal.params)
             status = STATUS[refusal.kind]

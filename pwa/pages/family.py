@@ -16,8 +16,9 @@ from api.deps import PersonCaller, TxDep, WorldDep
 from api.routes.family import depth_name
 from family_pay import flows
 from family_pay.rules import EmptyOfferError, InviteUsedError, Offer, Relation
-from family_pay.service import bonds, invitations
+from family_pay.service import bonds, insurer, invitations
 from family_pay.service.invitations import Offered
+from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from notices.service import telling
@@ -31,6 +32,7 @@ from pwa.urls import Urls
 from pwa.views import Ask, Bind, Family, GrantCard, Invite, InviteCode, Look, Nav, Person
 from words import errors
 from words import family as words
+from words.binding import PROOFS, Binding
 from words.patient import Family as FamilyWords
 
 router = APIRouter(include_in_schema=False)
@@ -73,6 +75,8 @@ def _card(rights: list[Grant], who: str, relation: str, categories: Iterable[str
             (c, words.CATEGORIES.get(c, c), watch is not None and c in watch.opened) for c in sorted(categories)
         ),
         scope=first.visit_id is not None,
+        books=any(g.kind == GrantKind.BOOK for g in rights),
+        proof=words.proven(PROOFS.get(first.proof, ""), china_day(first.created_at)),
     )
 
 
@@ -97,6 +101,7 @@ async def _given(tx: Tx, patient_id: UUID) -> list[GrantCard]:
             tuple(words.CATEGORIES.get(c, c) for c in x.opened),
             "offered",
             x.signs,
+            books=x.books,
         )
         for x in await invitations.waiting_of(tx, patient_id)
     ]
@@ -108,11 +113,17 @@ async def _given(tx: Tx, patient_id: UUID) -> list[GrantCard]:
     return cards
 
 
-async def _held(tx: Tx, person_id: UUID) -> list[GrantCard]:
+async def _held(tx: Tx, person_id: UUID, *, insurer_answers: bool) -> list[GrantCard]:
     cards = []
-    for rights in _bonds(await grants.of_relative(tx, person_id)):
+    bonds_held = _bonds(await grants.of_relative(tx, person_id))
+    said = await insurer.said_to(tx, person_id, {rights[0].patient_id for rights in bonds_held})
+    for rights in bonds_held:
         patient = await patients.by_id(tx, rights[0].patient_id)
         card = _card(rights, patient.name_masked, words.label(rights[0].relation, patient.sex))
+        if insurer_answers:
+            told, at = said.get(patient.id, (None, None))
+            text = Binding.insurer_says[told] if at is not None else None
+            card = replace(card, insurer=text, insurer_at=at, insurer_url=Urls.ask_insurer(card.id))
         pays = card.pays or card.guards
         cards.append(replace(card, limits_url=Urls.limits(str(patient.id))) if pays else card)
     return cards
@@ -128,7 +139,7 @@ async def person_of(request: Request, tx: Tx, caller: Actor) -> Person:
 
 
 @router.get(Urls.family)
-async def family(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
+async def family(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
     """Who may see and pay, and who looked."""
     person = await person_of(request, tx, caller)
     whose = UUID(person.id)
@@ -136,7 +147,9 @@ async def family(request: Request, caller: PersonCaller, tx: TxDep) -> Response:
     last = await choices.latest(tx, whose, ChoiceKind.SHARE)
     shares = None if last is None else last.given
     await telling.seen(tx, caller.id, caller.id)
-    view = Family(person, await _given(tx, whose), await _held(tx, caller.id), looks, shares)
+    held = await _held(tx, caller.id, insurer_answers=world.ports.family_accounts is not None)
+    by_phone = world.ports.sms is not None and bool(world.settings.sms_template_bind)
+    view = Family(person, await _given(tx, whose), held, looks, shares, by_phone)
     return await show(request, tx, "family.html", view, Nav("family"))
 
 
@@ -209,6 +222,7 @@ async def invite(
     depth: Short = "",
     signs: Short = "",
     calls: Short = "",
+    books: Short = "",
     share: Short = "",
     visit: Short = "",
     opened: Annotated[list[str] | None, Form()] = None,
@@ -226,6 +240,7 @@ async def invite(
             frozenset(opened or ()) if level else frozenset(),
             bool(signs),
             bool(calls and level),
+            bool(books),
         )
         made = await invitations.invite(
             tx, caller, UUID(view.person.id), offer, uuid_or_none(visit), agrees=bool(share)
@@ -321,6 +336,7 @@ def _bind(token: str, found: Offered) -> Bind:
         signs=offer.signs,
         opened=tuple(words.CATEGORIES.get(c, c) for c in sorted(offer.opened)),
         calls=offer.calls,
+        books=offer.books,
     )
 
 

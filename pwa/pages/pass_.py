@@ -14,7 +14,7 @@ from guide import service as guide
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
-from people.rules import Action, Actor, ActorKind
+from people.rules import Action, Actor, ActorKind, Depth
 from people.service import access
 from pwa.answer import go, show, world_of
 from pwa.rows import Step
@@ -47,6 +47,11 @@ async def _mine(world: WorldDep, tx: Tx, caller: Actor, visit_id: UUID, page: st
     return found
 
 
+def _told(found: Seen) -> bool:
+    """Whether this reader may know that a visit was excluded: as in a list of visits."""
+    return found.view.owner or found.view.pays or found.view.staff
+
+
 @router.get("/visits/{visit_id}/pass")
 async def visit_pass(request: Request, visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
     """Pass, number, and where to go with it."""
@@ -59,12 +64,12 @@ async def visit_pass(request: Request, visit_id: UUID, caller: AnyCaller, world:
         Urls.pass_kept(str(visit_id)),
         live_url=Urls.pass_live(str(visit_id)) if today else None,
         renew_seconds=RENEW,
-        deferred=found.visit.mode == PaymentMode.DEFERRED,
+        deferred=found.visit.mode == PaymentMode.DEFERRED or not _told(found),
         ahead=now["ahead"] if now else None,
         over=not today,
     )
     nav = Nav("pass", str(visit_id)) if found.view.owner else None
-    return await show(request, tx, "pass.html", view, nav)
+    return await show(request, tx, "pass.html", view, nav, private=not found.view.owner)
 
 
 @router.get("/visits/{visit_id}/pass/live.png")
@@ -118,6 +123,6 @@ async def paper(code: str, caller: AnyCaller, tx: TxDep) -> Response:
     if order is None or visit is None:
         raise NotFoundError
     view = await access.view_of(tx, caller, subject_of(visit))
-    if view.blind or not view.knows(order.category):
+    if not view.sees(Depth.STEPS, order.category):
         raise NotFoundError
     return go(f"{Urls.desk}?code={code}" if view.staff else Urls.guide(str(visit.id)))

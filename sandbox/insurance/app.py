@@ -30,6 +30,7 @@ PATHS = {
     "revoke": ("6401", "/org/local/api/hos/revoke_order"),
     "total": ("3201", "/org/local/api/hos/stmt_total"),
     "detail": ("3202", "/org/local/api/hos/stmt_detail"),
+    "family": ("FAMILY", "/org/local/api/hos/family_account"),
 }
 Handler = Callable[[World, dict[str, Any], Rule | None], dict[str, Any]]
 
@@ -182,6 +183,14 @@ def _shown(world: World, order: Order) -> dict[str, Any]:
     return world.view(order, world.books.shown(order), "01")
 
 
+def _family(world: World, data: dict[str, Any], _: Rule | None) -> dict[str, Any]:
+    if data["orgCodg"] != world.keys.org_code or data["idType"] != "01" or data["payerIdType"] != "01":
+        raise Refusal("PARAM_ERROR", "字段有误")
+    patient = world.books.people.get(str(data["idNo"]))
+    related = patient is not None and data["payerIdNo"] in patient.family
+    return {"idNo": data["idNo"], "payerIdNo": data["payerIdNo"], "familyFlag": "1" if related else "0"}
+
+
 HANDLERS: dict[str, Handler] = {
     "upload": _upload,
     "place": _place,
@@ -190,6 +199,7 @@ HANDLERS: dict[str, Handler] = {
     "revoke": _revoke,
     "total": statement.total,
     "detail": statement.detail,
+    "family": _family,
 }
 
 

@@ -35,6 +35,7 @@ KNOWN = {
     "query": _SEALED | {"stale"},
     "revoke": _SEALED,
     "refund": _SEALED | {"fail", "exp"},
+    "family": _SEALED,
     "total": _SEALED | {"missing", "extra", "differing"},
     "detail": _SEALED | {"missing", "extra", "differing"},
     "notify": {"lose", "late", "duplicate", "tamper", "wrong_key"},

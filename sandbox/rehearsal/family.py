@@ -1,10 +1,13 @@
-"""Families in the rehearsal: friends who follow, daughters who pay, and fathers who stand for a child."""
+"""Families in the rehearsal: friends who follow, daughters who pay, fathers who stand for a child.
+
+With the patient herself they are three people a patient, on average: some come alone, some bring four.
+"""
 
 import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -20,7 +23,19 @@ OFFERS: dict[Sees, Json] = {
     "steps": {"relation": "friend", "depth": "steps"},
     "bill": {"relation": "daughter", "pays": True, "depth": "bill"},
     "total": {"relation": "son", "pays": True},
+    "results": {"relation": "spouse", "depth": "results"},
 }
+# Who stands behind one patient, the next, and so on: two each on average, in the first three homes as well.
+HOMES: tuple[tuple[Sees, ...], ...] = (
+    ("bill", "steps"),
+    ("total", "results", "steps"),
+    ("results",),
+    ("bill", "total", "steps", "results"),  # two who share the bill, one at the bedside, one far away
+    (),
+    ("total", "bill"),
+)
+LEAVES = ((0, 1), (3, 3))
+"""Home and place of those whom the patient lets see no more while the visit goes on."""
 
 
 @dataclass(slots=True)
@@ -30,11 +45,14 @@ class Relative:
     guest: Guest
     phone: Phone
     sees: Sees
+    bond: str = ""
+    leaves: bool = False  # is to be shut out in the middle of the visit
+    gone: datetime | None = None  # since when they were
 
     @property
     def pays(self) -> bool:
         """Whether they may pay."""
-        return self.sees != "steps"
+        return self.sees in ("bill", "total")
 
 
 @dataclass(slots=True)
@@ -53,6 +71,7 @@ class Families:
     prefix: str = "1980"
     relatives: list[Relative] = field(default_factory=list)
     _made: int = 0
+    _homes: int = 0
     _desk_headers: dict[str, str] = field(default_factory=dict)
 
     def card(self, about: str, phone: str = "") -> PatientCard:
@@ -83,17 +102,30 @@ class Families:
         phone.openid = openid
 
     async def gather(self, guest: Guest, owner: Phone) -> None:
-        """Let somebody in, now and then."""
-        chosen = self.rng.random()
-        sees: Sees | None = "steps" if chosen < 0.3 else "bill" if chosen < 0.55 else "total" if chosen < 0.7 else None
-        if sees is None:
-            return
-        phone = self.phone(self.card(guest.patient.key))
-        await self.log_in(phone, wechat=self.rng.random() < 0.5)
-        await owner.let_in(phone, OFFERS[sees], owner.patient)
-        if sees == "steps":
-            phone.patience = (3600.0,)  # lies on the table: what it misses it was not sent
-        self.relatives.append(Relative(guest, phone, sees))
+        """Let everybody of the next home in."""
+        home = self._homes % len(HOMES)
+        self._homes += 1
+        made = [
+            Relative(guest, self.phone(self.card(f"{guest.patient.key}{n}")), sees, leaves=(home, n) in LEAVES)
+            for n, sees in enumerate(HOMES[home])
+        ]
+        await asyncio.gather(*(self._let_in(relative, owner) for relative in made))
+        self.relatives += made
+
+    async def _let_in(self, relative: Relative, owner: Phone) -> None:
+        await self.log_in(relative.phone, wechat=self.rng.random() < 0.5)
+        relative.bond = await owner.let_in(relative.phone, OFFERS[relative.sees], owner.patient)
+        if not relative.pays:
+            relative.phone.patience = (3600.0,)  # lies on the table: what it misses it was not sent
+
+    async def part_ways(self, guest: Guest, owner: Phone) -> None:
+        """Whoever is to be shut out is, as soon as they follow the visit; their open page goes on, if it can."""
+        for relative in self.relatives:
+            watching = any(not watched.shut for watched in relative.phone.following.values())
+            if relative.guest is guest and relative.leaves and relative.gone is None and watching:
+                answer = await owner.client.delete(f"/api/family/bonds/{relative.bond}", headers=owner.headers)
+                answer.raise_for_status()
+                relative.gone = datetime.now(UTC)
 
     async def guardian(self, guest: Guest) -> Phone:
         """The father of a child logs in by the child's phone number, which is his, and the desk writes him down."""
@@ -117,7 +149,7 @@ class Families:
 
         async def one(relative: Relative) -> None:
             patient = patient_of(relative.guest)
-            if patient and not relative.phone.following:
+            if patient and not relative.phone.following and relative.gone is None:
                 await relative.phone.look(patient, relative.sees)
 
         await asyncio.gather(*(one(r) for r in self.relatives))

@@ -1,9 +1,11 @@
 """Judges a rehearsal: what phones and bills show against what the hospital's system and the till hold."""
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 
 from sandbox.his.generate import Day, Guest
 from sandbox.his.noise import SPOILT
@@ -129,7 +131,11 @@ class Judge:
         verdict.events_sent = len(books.answers)
         verdict.signed = sum(1 for p in self.phones.values() if p.signed)
         verdict.relatives = len(self.families.relatives)
+        verdict.withdrawn = sum(r.gone is not None for r in self.families.relatives)
         verdict.children = sum(1 for p in self.phones.values() if p.patient)
+        patients = len(self.hospital_day.guests)
+        verdict.people = patients + verdict.children + verdict.relatives + (spending.purse.linked if spending else 0)
+        verdict.people_per_patient = round(verdict.people / max(1, patients), 2)
         verdict.spoilt_refused = sum(
             1 for a in books.answers.values() if a["id"].startswith(SPOILT) and a["status"] == "rejected"
         )
@@ -145,6 +151,10 @@ class Judge:
         purse, insurer = spending.purse, spending.insurer
         verdict.wrong_his([*purse.fooled, *spending.hall.wrong, *(insurer.told if insurer else ())])
         verdict.payments = purse.payments + sum(1 for one in spending.hall.moved if one.fen > 0)
+        verdict.strangers, verdict.limits_held = purse.linked, purse.held
+        for text in purse.told:
+            verdict.leaks += 1
+            verdict.note(text)
         verdict.forged_refused = purse.forged + (insurer.forged if insurer else 0)
         verdict.shared, verdict.refunds, verdict.ways = purse.shared, len(books.refunds), spending.ways.counts
         if verdict.unplayed:
@@ -205,11 +215,14 @@ class Judge:
             phone = relative.phone
             for text in phone.wrong:
                 self._leak(relative, text)
+            if relative.gone is not None:
+                await self._shut_out(relative, relative.gone)
+                continue
             secret = self.truth.secret_names(relative.guest.encounters)
             for watched in phone.following.values():
                 for text in leaks(watched, secret):
                     self._leak(relative, text)
-                if relative.sees == "steps":
+                if not relative.pays:
                     self._follower(relative, watched)
                 else:
                     await self._payer(relative, watched)
@@ -218,15 +231,33 @@ class Judge:
         self.verdict.leaks += 1
         self.verdict.note(f"{relative.guest.patient.no}'s {relative.sees}: {text}")
 
+    async def _shut_out(self, relative: Relative, since: datetime) -> None:
+        """Whoever was shut out was told nothing from that moment on, and is told nothing now."""
+        for watched in relative.phone.following.values():
+            late = [raw for raw in watched.raw if datetime.fromisoformat(json.loads(raw)["at"]) > since]
+            for raw in late:
+                self._leak(relative, f"told after being shut out: {raw[:200]}")
+            try:
+                await relative.phone.page(watched.visit, relative.sees)
+            except Shut:
+                continue
+            self._leak(relative, f"{watched.visit} opens after being shut out")
+
     def _follower(self, relative: Relative, watched: Following) -> None:
         # For a friend the visit is no more than its encounters that are open to all, and ends with them.
         books = self.his.books.encounters
         encounters = [no for no in relative.guest.encounters if not self.truth.hidden(books[no], None)]
         ended = [self.heard.ended[no] for no in encounters if no in self.heard.ended]
         who = f"{relative.guest.patient.no}'s friend"
+        reports = relative.sees == "results"
         if not ended:
-            self.told(who, [watched.screen], self.truth.steps(encounters, all_of_it=False), "step", exact=True)
+            right = self.truth.steps(encounters, all_of_it=False, reports=reports)
+            self.told(who, [watched.screen], right, "step", exact=True)
+            if reports:
+                self.told(who, [watched.screen], self.truth.lines(encounters, all_of_it=False), "line", exact=True)
             return
+        if reports:
+            return  # how far the reports had come when the page was shut cannot be told afterwards
         # The end of the visit shuts the page: only what was said well before it can be asked for.
         right = self.truth.performed_by(encounters, self.heard.at, min(ended) - _IN_TIME)
         self.told(who, [watched.screen], right, "step", exact=False)

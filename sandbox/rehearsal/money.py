@@ -5,7 +5,9 @@ settle and to refund.
 """
 
 import asyncio
+import html
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,6 +22,7 @@ from sandbox.rehearsal.phones import Phone
 Json = dict[str, Any]
 PAID = ("paid", "settled", "share_paid")
 OVER = (*PAID, "closed", "refunded", "returned", "failed")
+_CASHIER = re.compile(r'href="([^"]+checkmweb[^"]+)" referrerpolicy="origin"')
 _WEATHER = (
     ("notify", "drop", 0.2),
     ("notify", "duplicate", 0.2),
@@ -52,6 +55,8 @@ class Purse:
         self.others_paid: set[str] = set()  # and WeChat's numbers of those that were paid
         self.others: set[str] = set()  # orders that were at the till before us
         self.payments = self.forged = self.shared = 0  # payments are those at the till alone
+        self.linked = self.held = 0  # links a stranger paid, and presses a payer's own limit refused
+        self.told: list[str] = []  # what a link said that it must not
         self.fooled: list[str] = []  # forged or spoilt notices that were taken
         self._left: list[tuple[Phone, str]] = []  # payments somebody walked away from
         self._back: set[str] = set()
@@ -164,6 +169,55 @@ class Purse:
         one, other = uuid4().hex, uuid4().hex
         pressed = await asyncio.gather(*(phone.post(path, body, **{"Idempotency-Key": k}) for k in (one, one, other)))
         return list({a.json()["id"]: a.json() for a in pressed if a.status_code == 201}.values())
+
+    async def by_link(self, phone: Phone, visit: str, amount: int, share: int, patience: float = 40) -> bool:
+        """Send a link for one share on; somebody nobody knows opens it in a browser and pays. Whether it was paid."""
+        bill = await phone.get(f"/api/visits/{visit}")
+        made = await phone.post(f"/api/visits/{visit}/pay-links", {"amount_fen": amount, "share": share})
+        if made.status_code != 201:
+            return False
+        link, stranger = made.json(), {"Accept": "text/html"}
+        page = await phone.client.get(link["path"], headers=stranger)
+        seen = (await phone.client.get(f"/api/pay-links/{link['path'].rpartition('/')[2]}")).json()
+        names = [*([] if phone.patient else [phone.card.name]), *(line["name"] for line in bill["lines"])]
+        self.told += [f"a link tells {name}" for name in names if name in page.text or name in str(seen)]
+        form = {"_idem": uuid4().hex, "amount_fen": str(link["amount_fen"])}
+        begun = await phone.client.post(f"{link['path']}/pay", data=form, headers=stranger)
+        if begun.status_code != 303:
+            return False
+        paid = await self._stranger(phone, begun.headers["location"], link["path"], patience)
+        self.linked += paid
+        self.payments += paid
+        if not paid:
+            await phone.client.delete(f"/api/pay-links/{link['id']}", headers=phone.headers)
+        return paid
+
+    async def _stranger(self, phone: Phone, sheet: str, link: str, patience: float) -> bool:
+        pressed, end = False, asyncio.get_running_loop().time() + patience
+        while asyncio.get_running_loop().time() < end:
+            page = await phone.client.get(sheet, headers={"Accept": "text/html"})
+            cashier = _CASHIER.search(page.text)
+            if not pressed and cashier is not None:
+                pressed = True
+                await self.outside.post(html.unescape(cashier[1]), data={"openid": self.payer})
+            if (await phone.client.get(f"/api/pay-links/{link.rpartition('/')[2]}")).json().get("state") == "paid":
+                return True
+            await asyncio.sleep(0.3)
+        return False
+
+    async def within_limits(self, phone: Phone, visit: str, patient: str) -> None:
+        """A payer sets a limit of one fen, is refused, and lifts it again."""
+        path = f"/api/family/limits/{patient}"
+        if (await phone.post(path, {"per_payment_fen": 1})).status_code != 200:
+            return
+        bill = await phone.get(f"/api/visits/{visit}")
+        body = {"amount_fen": bill["sums"]["payable_fen"], "channel": "H5"}
+        answer = await phone.post(f"/api/visits/{visit}/payments", body, **{"Idempotency-Key": uuid4().hex})
+        self.held += answer.json().get("code") == "over_limit"
+        if answer.status_code == 201:
+            self.fooled.append(f"{body} was begun over a limit of one fen")
+            self._left.append((phone, answer.json()["id"]))
+        (await phone.post(path, {})).raise_for_status()
 
     async def _cashier(self, phone: Phone, payment: Json, patience: float) -> bool:
         """Press twice where WeChat asks for the money, and wait for the end of it; whether it was paid."""

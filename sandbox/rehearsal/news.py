@@ -58,15 +58,21 @@ class Truth:
                         found[_line(charge["name"], charge["amount_fen"], self.books.split(number), stands)] += 1
         return found
 
-    def steps(self, encounters: Iterable[str], all_of_it: bool = True) -> Counter[Fact]:
-        """Every order with its state and the flag of its report; reports only where all of it is seen."""
+    def steps(self, encounters: Iterable[str], all_of_it: bool = True, reports: bool | None = None) -> Counter[Fact]:
+        """Every order with its state and the flag of its report.
+
+        Args:
+            all_of_it: what is under a sensitive category, too.
+            reports: whether they are seen; None: only where all of it is.
+        """
+        told = all_of_it if reports is None else reports
         found: Counter[Fact] = Counter()
         for no in encounters:
             enc = self.books.encounters[no]
-            reports = {r["order_no"]: r for r in enc.results.values()}
+            came = {r["order_no"]: r for r in enc.results.values()}
             for number, order in enc.orders.items():
                 if all_of_it or not self.hidden(enc, number):
-                    report = reports.get(number) if all_of_it else None
+                    report = came.get(number) if told else None
                     state = self._state(enc, number, report)
                     found["step", order["name"], order["kind"], state, report and report["flag"]] += 1
         return found
@@ -167,9 +173,10 @@ def leaks(watched: Following, secret: set[str]) -> list[str]:
     found = []
     for text in (*watched.raw, *shown):
         found += [f"{name} in {text[:200]}" for name in secret if json.dumps(name, ensure_ascii=False) in text]
+    if watched.sees in ("steps", "bill"):
+        found += [f"a report in {row}" for row in watched.screen.steps.values() if row["result_flag"] is not None]
     if watched.sees == "steps":
         found += [f"money in {raw[:200]}" for raw in watched.raw if _tells_money(json.loads(raw)["data"])]
-        found += [f"a report in {row}" for row in watched.screen.steps.values() if row["result_flag"] is not None]
         visits = [json.loads(raw)["data"].get("visit") for raw in watched.raw]
         found += [f"how it is paid in {visit}" for visit in visits if visit and visit["mode"] != "DEFERRED"]
     return found

@@ -23,8 +23,9 @@ _STROKES = [
 _SAID_DIFFERENTLY = frozenset({"preparation", "category"})
 
 
-Sees = Literal["all", "bill", "steps", "total"]
-"""What a phone was let see of a visit: the patient's side all, a relative the bill, the steps, or what is owed."""
+Sees = Literal["all", "bill", "steps", "total", "results"]
+"""What a phone was let see of a visit: the patient's side all, a relative the bill (and pays), the steps, what is owed
+(and pays), or everything down to the results without paying."""
 
 
 @dataclass(slots=True)
@@ -221,7 +222,7 @@ class Phone:
         """
         bill = await self._part(f"/api/visits/{visit}", "" if sees == "steps" else "must")
         # Who pays is told what is owed until it is paid, but the steps of an ended visit are shut.
-        wanted = {"all": "must", "bill": "may", "steps": "must", "total": ""}[sees]
+        wanted = {"all": "must", "bill": "may", "steps": "must", "total": "", "results": "must"}[sees]
         return bill, await self._part(f"/api/visits/{visit}/steps", wanted)
 
     async def _part(self, path: str, mine: str) -> Json | None:
@@ -300,12 +301,13 @@ class Phone:
 
     # -- doing
 
-    async def let_in(self, other: "Phone", offer: Json, patient: str = "") -> None:
-        """Send the other phone an invitation, which it accepts."""
+    async def let_in(self, other: "Phone", offer: Json, patient: str = "") -> str:
+        """Send the other phone an invitation, which it accepts; the bond that is between them then."""
         asked = offer | {"share": "depth" in offer} | ({"patient_id": patient} if patient else {})
         invited = (await self.post("/api/family/invitations", asked)).raise_for_status().json()
         token = invited["path"].rpartition("/")[2]
-        (await other.post(f"/api/family/invitations/{token}/accept")).raise_for_status()
+        accepted = (await other.post(f"/api/family/invitations/{token}/accept")).raise_for_status().json()
+        return str(accepted[0]["bond"])
 
     async def give_up_something(self) -> bool:
         """Abandon an order that is still open on the screen; whether Houfu took it."""

@@ -278,7 +278,12 @@ class Rehearsal:
             for batch in chunks([g for g in arrived if g.patient.no in self.phones], 16):
                 await asyncio.gather(*(self._glance(guest) for guest in batch))
             await self.families.look(self._patient_of)
+            await self._part_ways()
             await asyncio.sleep(0.3)
+
+    async def _part_ways(self) -> None:
+        for guest, phone in self._guests_phones():
+            await self.families.part_ways(guest, phone)
 
     def _patient_of(self, guest: Guest) -> str | None:
         phone = self.phones.get(guest.patient.no)

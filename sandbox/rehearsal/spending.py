@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
 from sandbox.rehearsal.hall import Account, Hall
@@ -120,10 +120,14 @@ class Spending:
 
     async def _once(self, account: Account, owed: int, now: Json | None) -> None:
         live = now if now is not None and now["state"] in _LIVE else None
+        if live is None and account.helpers and not self.purse.held:
+            patient = account.owner.patient or account.owner.person
+            await self.purse.within_limits(account.helpers[0], account.visit, patient)
         if live is None and self._insurable(account) and self._wants_insurance(account):
             await self._ask_insurance(account, give_up=False)
             return
-        free = [share["number"] for share in live["shares"] if share["state"] == "free"] if live else []
+        shares: Sequence[Json] = live["shares"] if live else ()
+        free = {share["number"]: share["amount_fen"] for share in shares if share["state"] == "free"}
         if len(free) < 2 and owed >= 40 and (len(self.ways.untried(_ONE_BY_ONE)) > 1 or self.rng.random() < 0.3):
             await self._cut(account, owed)
         elif len(free) > 1:
@@ -140,10 +144,14 @@ class Spending:
         cut = await account.owner.post(f"/api/visits/{account.visit}/shares", {"left_fen": owed, "shares": shares})
         self.purse.shared += cut.status_code == 204
 
-    async def _share_by_share(self, account: Account, free: Sequence[int]) -> None:
+    async def _share_by_share(self, account: Account, free: Mapping[int, int]) -> None:
         """Several people, each in their own way; what remains at the end may go at the kiosk."""
         ways = set[str]()
-        for n, share in enumerate(free):
+        for n, (share, amount) in enumerate(free.items()):
+            by_link = n == 0 and not self.purse.linked  # the first to be sent on goes to somebody nobody knows
+            if by_link and await self.purse.by_link(account.owner, account.visit, amount, share):
+                ways.add("link")
+                continue
             last = n == len(free) - 1 and "kiosk" in self.ways.untried(["kiosk"])
             way = await self.pay(account, ["kiosk"] if last else _ONE_BY_ONE, None if last else share)
             if way == "code_undone":

@@ -35,7 +35,10 @@ class Verdict:
         drawer_mismatch_fen: the drawers as the cashiers counted them against what the house thinks is in them, and
             what came over the counter against what the hospital booked; None where there was no cashier.
         ways: each way to pay that the house offers, and how often it was played (``sandbox.rehearsal.ways``).
-        leaks: things a relative's phone was told that its owner was not let see.
+        people: patients, those who stand for them, relatives, and strangers who paid by a link; each has a phone.
+        withdrawn: relatives whom the patient shut out while they followed a visit; ``strangers``: pay links paid by
+            somebody nobody knows; ``limits_held``: presses refused because a payer had set a limit.
+        leaks: things a relative's phone or a stranger was told that its owner was not let see.
         unjudged: what could not be judged in this rehearsal, and why.
     """
 
@@ -58,7 +61,12 @@ class Verdict:
     refunds: int = 0
     signed: int = 0
     abandoned: int = 0
+    people: int = 0
+    people_per_patient: float = 0.0
     relatives: int = 0
+    withdrawn: int = 0
+    strangers: int = 0
+    limits_held: int = 0
     children: int = 0
     leaks: int = 0
     forged_refused: int = 0

@@ -218,6 +218,7 @@ async def a_stand(
                 Access(**KEYS.client_access()),
                 province or Province("plain"),
                 UserQuerySettings(**KEYS.client_user_query(theirs)),
+                "/org/local/api/hos/family_account",
             )
             async with (
                 InsuranceClient(settings, clock, guard or patient_guard(), timeout=(2, 3)) as client,

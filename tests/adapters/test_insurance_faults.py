@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.insurance import InsuranceClient, Province, UserQuerySettings
-from kernel.outside import OutsideError, Rejected, Throttled, Unknown
+from kernel.outside import NotConfigured, OutsideError, Rejected, Throttled, Unknown
 from payments.ports import (
     Conclusion,
     InsuranceRefundStatus,
@@ -84,6 +84,16 @@ async def test_a_question_that_stays_unknown(stand: Stand, caplog: pytest.LogCap
     for secret in (*secrets, KEYS.app_secret, KEYS.private_key, KEYS.partner_secret):
         assert secret not in told
     assert (await ask()).status is InsuranceStatus.SAVED
+
+
+async def test_a_family_account_that_stays_unknown(stand: Stand) -> None:
+    """Silence, noise and forgeries are neither yes nor no; and no province is asked that has no such question."""
+    father, daughter = stand.insured(), stand.insured("oDaughter")
+    await provoked(stand, "family", [*UNKNOWN, *FORGED], lambda: stand.client.family_account(daughter, father))
+    assert await stand.client.family_account(daughter, father)
+    stand.client._settings = replace(stand.settings, family_path="")
+    with pytest.raises(NotConfigured):
+        await stand.client.family_account(daughter, father)
 
 
 async def test_a_revocation_and_a_refund_that_stay_unknown(stand: Stand) -> None:

@@ -114,6 +114,18 @@ async def test_a_relative_authorizes(stand: Stand) -> None:
         await stand.uploaded(pay_auth_no=(await stand.auth("oStranger")).pay_auth_no)
 
 
+async def test_who_is_in_a_family_account_is_asked(stand: Stand) -> None:
+    """The daughter may pay for her father, not he for her, nor a stranger; unknown people are in none."""
+    father, daughter, stranger = (stand.insured(o) for o in ("oFather", "oDaughter", "oStranger"))
+    asked = [
+        (daughter, father),
+        (father, daughter),
+        (stranger, father),
+        (daughter, replace(father, id_number="9" * 18)),
+    ]
+    assert [await stand.client.family_account(*pair) for pair in asked] == [True, False, False, False]
+
+
 async def test_another_s_token_opens_nothing(stand: Stand) -> None:
     """payOrdId and payToken belong together, and the patient's name to both."""
     fees, mine = await stand.uploaded()

@@ -13,7 +13,9 @@ from kernel.clock import ManualClock
 from kernel.crypto import Vault
 from kernel.db import Database, Handler, connect
 from kernel.events import Event
-from people.rules import Actor, ActorKind, Subject
+from people.events import PhoneChanged
+from people.models import Staff
+from people.rules import Actor, ActorKind, Role, Subject
 from people.service import hospitals, patients
 from people.service.hospitals import Hospital
 from people.service.patients import PatientFact
@@ -41,6 +43,7 @@ async def db(database_url: str, clock: ManualClock, rung: list[object]) -> Async
         VisitEnded: [bonds.visit_moved],
         VisitReopened: [bonds.visit_moved],
         VisitSettled: [bonds.visit_settled],
+        PhoneChanged: [bonds.phone_changed],
     }
     database = Database(
         connect(database_url, pool_size=20), Vault({1: b"m" * 32}, b"i" * 32), clock, subscribers, announce=rung.extend
@@ -89,3 +92,20 @@ async def daughter(meet: Meet) -> Actor:
 def visit(mother: Actor, hospital: Hospital) -> Subject:
     """A visit of the mother's that is going on."""
     return Subject(mother.id, hospital.id, uuid4(), ended=False, settled=False)
+
+
+Employ = Callable[[Role], Awaitable[Actor]]
+
+
+@pytest.fixture
+def employ(db: Database, hospital: Hospital) -> Employ:
+    """Somebody new on the hospital's staff: role → who acts."""
+
+    async def somebody(role: Role) -> Actor:
+        async with db.begin() as tx:
+            row = tx.add(
+                Staff(id=uuid4(), hospital_id=hospital.id, login=uuid4().hex, name="王芳", role=role, pin_hash=b"")
+            )
+        return Actor(ActorKind.STAFF, row.id, hospital.id, role)
+
+    return somebody

@@ -31,7 +31,7 @@ from people.events import ViewsChanged
 from people.rules import NOTHING, OWNER, Action, Actor, ActorKind, Audience, Depth, Role, Subject, View
 from people.service import access, grants, patients
 from people.service.hospitals import Hospital
-from tests.family_pay.conftest import Meet
+from tests.family_pay.conftest import Employ, Meet
 from visits.events import VisitEnded, VisitSettled
 
 PAY = Offer(Relation.DAUGHTER, pays=True, cap_fen=50_000, ask_first=True)
@@ -253,13 +253,13 @@ async def test_a_new_offer_replaces_the_old_one(db: Database, mother: Actor, dau
 
 
 async def test_a_guardian_stands_for_a_child_until_fourteen(
-    db: Database, hospital: Hospital, meet: Meet, daughter: Actor, clock: ManualClock
+    db: Database, hospital: Hospital, meet: Meet, daughter: Actor, employ: Employ, clock: ManualClock
 ) -> None:
     """The desk sets the father; he is as the child herself; on the fourteenth birthday it ends by itself."""
     father, child = await meet("P8", "孙立新", "19900000007"), await meet("P9", "孙小满", "")
     async with db.begin() as tx:
         (await patients.by_id(tx, child.id)).birth_date = clock.time.date() - timedelta(days=14 * 365)  # nearly 14
-    desk = Actor(ActorKind.STAFF, uuid4(), hospital.id, Role.COUNTER)
+    desk = await employ(Role.COUNTER)
     subject = Subject(child.id, hospital.id, uuid4(), ended=False, settled=False)
     async with db.begin() as tx:
         with pytest.raises(ForbiddenError):
@@ -297,3 +297,23 @@ async def test_staff_see_their_own_hospital_only(db: Database, hospital: Hospita
             await access.require(tx, desk, Action.SIGN, visit)
         with pytest.raises(NotFoundError):
             await access.require(tx, replace(desk, hospital_id=uuid4()), Action.CONFIRM, visit)
+
+
+async def test_two_accept_at_once(db: Database, mother: Actor, meet: Meet) -> None:
+    """Two relatives scan at her bedside in the same moment, before she ever had family news: both are bound."""
+    both = [await meet("P8", "陈敏", "19900000008"), await meet("P9", "陈强", "19900000009")]
+    async with db.begin() as tx:
+        offers = [Offer(Relation.DAUGHTER, pays=True), Offer(Relation.SON, pays=True)]
+        tokens = [(await invitations.invite(tx, mother, mother.id, offer)).token for offer in offers]
+    meet_here = asyncio.Barrier(2)
+
+    async def accepts(who: Actor, token: str) -> str:
+        async with db.begin() as tx:
+            await invitations.seen(tx, who, token)
+            await meet_here.wait()
+            [made] = await invitations.accept(tx, who, token)
+            return made.relation
+
+    assert set(await asyncio.gather(*map(accepts, both, tokens))) == {"daughter", "son"}
+    async with db.begin() as tx:
+        assert len([g for g in await grants.of_patient(tx, mother.id) if g.state == "active"]) == 2

@@ -14,10 +14,10 @@ from kernel.settings import Settings
 def as_it_was() -> Iterator[None]:
     """Leave logging as other tests expect it."""
     root = logging.getLogger()
-    before = root.handlers, root.level
+    before, drawn = (root.handlers, root.level), structlog.get_config()
     yield
     root.handlers, root.level = before
-    structlog.reset_defaults()
+    structlog.configure(**drawn)
 
 
 @pytest.mark.usefixtures("as_it_was")

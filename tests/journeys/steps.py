@@ -1,6 +1,7 @@
 """What several journeys do alike: find today's visit, read and sign the letter, pay through WeChat."""
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -23,9 +24,9 @@ def visit_of(page: Page) -> str:
     return found[1]
 
 
-def ask(page: Page, path: str) -> dict[str, str]:
+def ask(page: Page, path: str) -> dict[str, Any]:
     """What a program on this phone is told; only the browser itself knows the way to these hosts."""
-    found: dict[str, str] = page.evaluate("path => fetch(path).then(answer => answer.json())", path)
+    found: dict[str, Any] = page.evaluate("path => fetch(path).then(answer => answer.json())", path)
     return found
 
 

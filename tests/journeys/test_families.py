@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.conftest import Stage
-from tests.journeys.steps import VISIT, draw_name, pay_in_wechat, read_letter, scanned, visit_of, yuan
+from tests.journeys.steps import VISIT, ask, draw_name, pay_in_wechat, read_letter, scanned, visit_of, yuan
 
 pytestmark = pytest.mark.browser
 
@@ -143,6 +143,7 @@ def test_a_child_with_her_father(stage: Stage) -> None:
     father.goto(stage.url("guardian", f"/visits/{visit}/pay"))
     pay_in_wechat(father, owed)
     assert hospital.booked(hospital.runs["child"]["encounter"]) == [owed]
+    assert ask(father, f"/api/visits/{visit}")["debtor"] == {"guardian": True, "minor": True, "name": "孙**"}
 
 
 def test_brought_in_unknown(stage: Stage) -> None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.conftest import Stage
-from tests.journeys.steps import VISIT, ask, pay_in_wechat, visit_of, yuan
+from tests.journeys.steps import VISIT, ask, pay_in_wechat, scanned, visit_of, yuan
 
 pytestmark = pytest.mark.browser
 
@@ -60,7 +60,7 @@ def test_the_whole_story_with_two_phones_and_a_desk(stage: Stage) -> None:
 
 
 def test_ordered_but_not_done_is_never_billed(stage: Stage) -> None:
-    """She leaves with an order open: it is cancelled, the hospital knows, and nothing of it was ever asked."""
+    """Fifteen and alone, he leaves with an order open: it is cancelled, the hospital knows, nothing of it was asked."""
     hospital = stage.hospital
     encounter = hospital.act("register", patient="youth", department="GMED")
     order = hospital.act("order", encounter=encounter, template="URINE")
@@ -69,6 +69,8 @@ def test_ordered_but_not_done_is_never_billed(stage: Stage) -> None:
     phone.goto(stage.url("youth", f"/visits/{visit}/bill"))
     expect(phone.locator("#list-ordered")).to_contain_text("尿常规")
     assert phone.locator(".total").inner_text().replace("\n", "") == "¥0.00"
+    # He needs nobody with him, and whatever it costs, a minor owes nothing.
+    assert ask(phone, f"/api/visits/{visit}")["debtor"] == {"guardian": True, "minor": True, "name": None}
     phone.get_by_role("link", name="现在就走").click()
     phone.get_by_role("button", name="就这样").click()
     expect(phone.locator("#list-cancelled")).to_contain_text("尿常规")
@@ -101,7 +103,7 @@ def test_pay_first_beside_post_pay(stage: Stage) -> None:
 
 
 def test_the_elder_with_neither_card_nor_phone(stage: Stage) -> None:
-    """The guide desk prints his sheet; the blood desk takes the paper, asks his name, and takes it only once."""
+    """The guide desk prints his sheet, taken once, his name asked, and a slip by which his son carries his pass."""
     hospital = stage.hospital
     encounter = hospital.act("register", patient="elder", department="CARD")
     hospital.act("order", encounter=encounter, template="BLOODSUGAR")
@@ -124,6 +126,24 @@ def test_the_elder_with_neither_card_nor_phone(stage: Stage) -> None:
     blood.fill("#scan", printed)
     blood.keyboard.press("Enter")
     expect(blood.locator("[role=alert]")).to_contain_text("已经报到过了")
+
+    # He tells the guide desk that his son shall see to it all; the son scans the slip and has the pass on his phone.
+    guide.goto(guide.url.replace("/sheet", "").replace("/visits/", "/desk/visits/"))
+    guide.get_by_role("link", name="帮患者加家人").click()
+    guide.locator("[name=relation]").select_option("son")
+    guide.get_by_label("已念给患者听").check()
+    guide.get_by_role("button", name="做好，打印").click()
+    expect(guide.locator("main")).to_contain_text("钱福根 · 请家人用微信扫")
+    son = stage.phone("elder_son")
+    son.goto(stage.url("elder_son", scanned(guide.locator(".qr img"), "elder_son")))
+    expect(son.locator("main")).to_contain_text("钱**请您做家人")
+    son.get_by_role("button", name="我同意").click()
+    son.goto(stage.url("elder_son", f"/visits/{found[1]}/story"))
+    son.get_by_role("link", name="就诊码").click()
+    expect(son.locator(".qr img")).to_be_visible()
+    blood.fill("#scan", ask(son, f"/api/visits/{found[1]}/pass")["live"])
+    blood.keyboard.press("Enter")
+    expect(blood.locator("main")).to_contain_text("钱福根")
 
 
 def test_offline_and_back(stage: Stage) -> None:

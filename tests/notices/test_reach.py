@@ -451,7 +451,7 @@ async def test_a_childs_news_goes_to_the_guardian(reach: Reach) -> None:
 
     await reach.do(partial(born, day=date(2019, 5, 1)))
     clerk, child, guardian = reach.ward.actors["c.cash"], reach.person("mother"), reach.person("stranger")
-    await reach.do(lambda tx: bonds.set_guardian(tx, clerk, child, guardian, Relation.PARENT, cannot_act=False))
+    await reach.do(lambda tx: bonds.set_guardian(tx, clerk, child, guardian, Relation.PARENT))
     await reach.wish("stranger", basic=True)
     await queue(reach, "blood", 1)
     await reach.run(seconds=6)

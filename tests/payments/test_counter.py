@@ -436,8 +436,11 @@ async def test_money_that_comes_after_the_undoing_goes_back(house: House, monkey
     assert (await house.attempt(attempt)).state == "refunding"
     house.clock.move(seconds=5)
     await flows.refund_due(house.db, house.pay)
-    house.clock.move(seconds=20)
-    await flows.refund_due(house.db, house.pay)
+    for _ in range(10):  # on a crowded machine an answer may come too late, and is asked for again
+        house.clock.move(seconds=20)
+        await flows.refund_due(house.db, house.pay)
+        if (await house.attempt(attempt)).state == "refunded":
+            break
     assert (await house.attempt(attempt)).state == "refunded"
     await sound(house)
 

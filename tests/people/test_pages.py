@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
 from api.world import Ports, World
+from family_pay.service.phone_bindings import SEND_JOB
 from houfu import wiring
 from houfu.app import create_app
+from houfu.tables import JOBS
 from kernel import settings
 from kernel.outside import Rejected
 from notices.ports import SmsReceipt
@@ -81,6 +83,7 @@ async def world(database_url: str, tmp_path: Path, gateway: Gateway, document: d
         key_file=tmp_path / "keys",
         public_url=BASE,
         sms_template_code="T1",
+        sms_template_bind="T2",
         wechat_appid="wx1",
     )
     made = wiring.build(chosen, ports=Ports(his=NoHis(), wechat=WeChatHere(), sms=gateway))
@@ -284,3 +287,92 @@ async def test_programs_do_the_same_by_json(phones: list[AsyncClient], gateway: 
     assert (await program.get("/api/family")).status_code == 401
     assert (await program.delete("/api/session", headers=mother)).status_code == 204
     assert (await program.get("/api/session", headers=mother)).status_code == 401
+
+
+async def test_bound_by_the_mothers_phone_by_forms(phones: list[AsyncClient], gateway: Gateway, world: World) -> None:
+    """No invitation: name, number, phone; the job sends; the same page for who does not exist; the code, yes, bound."""
+    daughter, sent = phones[1], gateway.sent
+    await log_in(daughter, gateway, DAUGHTER)
+    assert "/bind/phone" in (await daughter.get("/family")).text
+    asked = []
+    for name in ("朱桂芬", "朱桂芳"):
+        form = {"name": name, "id_number": "999901195503089023", "phone": MOTHER, "relation": "daughter"}
+        asked.append(await daughter.post("/bind/phone", data=form))
+    nobody, real = (a.headers["location"] for a in asked)
+    assert {a.status_code for a in asked} == {303}
+    before = len(sent)
+    for path in (nobody, real):
+        await JOBS[SEND_JOB](world, request_id=path.rsplit("/", 1)[1])
+    ((template, to, (who, digits, minutes)),) = sent[before:]
+    assert (template, to, who, minutes) == ("T2", MOTHER, "陈*", "10")
+    one, other = [await daughter.get(path) for path in (nobody, real)]
+    assert plain(one.text, nobody) == plain(other.text, real)
+    wrong = {"code": "000000" if digits != "000000" else "000001"}
+    refused = [await daughter.post(path, data=wrong) for path in (nobody, real)]
+    assert {r.status_code for r in refused} == {422}
+    assert plain(refused[0].text, nobody) == plain(refused[1].text, real)
+    shown = await daughter.post(real, data={"code": digits})
+    assert "您要加的是朱**" in shown.text
+    assert "朱桂芳" not in shown.text
+    assert "妈妈" not in (await daughter.get("/family")).text
+    assert (await daughter.post(f"{real}/yes")).headers["location"] == "/family"
+    page = (await daughter.get("/family")).text
+    assert "妈妈" in page
+    assert "手机验证码" in page
+    bad = await daughter.post("/bind/phone", data={"name": "x", "id_number": "1", "phone": MOTHER})
+    assert (bad.status_code, "姓名或身份证号没填对" in bad.text) == (422, True)
+
+
+def plain(page: str, path: str) -> str:
+    """A page without what differs in every page: its own address, and the keys of its forms."""
+    return re.sub(r'(name="_(?:idem|csrf)" value=")[^"]*', r"\1", page.replace(path, "/x"))
+
+
+async def test_another_number_and_a_lost_phone_by_forms(phones: list[AsyncClient], gateway: Gateway) -> None:
+    """She changes her number on one phone and the other is out; then says that a phone was lost: this one goes on."""
+    here, other = phones[0], phones[1]
+    await log_in(here, gateway, MOTHER)
+    await log_in(other, gateway, MOTHER)
+    assert "/settings/phone" in (await here.get("/settings")).text
+    assert (await here.get("/settings/phone")).status_code == 200
+    same = await here.post("/settings/phone/codes", data={"phone": MOTHER})
+    assert (same.status_code, "换" in same.text) == (409, True)
+    new = "19900000088"
+    assert (await here.post("/settings/phone/codes", data={"phone": new})).status_code == 200
+    (_, to_old, (old_code, _)), (_, to_new, (new_code, _)) = gateway.sent[-2:]
+    assert (to_old, to_new) == (MOTHER, new)
+    form = {"phone": new, "old_code": old_code, "new_code": new_code, "id_number": "999901198310219040"}
+    assert (await here.post("/settings/phone", data=form)).status_code == 422
+    form["id_number"] = "999901195503089023"
+    assert (await here.post("/settings/phone", data=form)).headers["location"] == "/settings"
+    assert "199****0088" in (await here.get("/settings")).text
+    assert (await other.get("/settings")).headers["location"].startswith("/login")
+    await log_in(other, gateway, new)
+    assert "运营商" in (await here.get("/settings/lost")).text
+    assert (await here.post("/settings/lost")).headers["location"] == "/settings"
+    assert (await here.get("/settings")).status_code == 200
+    assert (await other.get("/settings")).headers["location"].startswith("/login")
+
+
+async def test_a_person_is_one_tap_away_even_where_something_is_refused(
+    phones: list[AsyncClient], world: World
+) -> None:
+    """One hospital: its number on the very first page and on a refusal; two: both by name."""
+    phone = phones[0]
+    async with world.db.begin() as tx:
+        number = hospitals.helpline_of((await hospitals.everyone(tx))[0])
+    for path in ("/login", "/nothing/there", "/offline"):
+        assert f'href="tel:{number}"' in (await phone.get(path)).text, path
+    async with world.db.begin() as tx:
+        row = (await hospitals.everyone(tx))[0]
+        settings_of_it = row.settings | {"helpline": "0513-2"}
+        tx.add(
+            hospitals.Hospital(
+                id=uuid4(), code="HF02", name="第二医院", city=row.city, phone="0513-2", address="", his_url="",
+                settings=settings_of_it,
+            )
+        )  # fmt: skip
+    for path in ("/login", "/nothing/there"):
+        page = (await phone.get(path)).text
+        assert f'href="tel:{number}"' in page, path
+        assert "第二医院" in page, path

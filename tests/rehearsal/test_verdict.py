@@ -4,8 +4,9 @@ import copy
 import json
 import random
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,12 +20,13 @@ from sandbox.his.books import Books
 from sandbox.his.clinic import Clinic
 from sandbox.rehearsal.desk import Movement
 from sandbox.rehearsal.drawers import judge_drawers
+from sandbox.rehearsal.family import HOMES, LEAVES, Relative
 from sandbox.rehearsal.house import House
 from sandbox.rehearsal.insurer import judge_insurance
 from sandbox.rehearsal.judge import Judge, badly_answered, on_its_way
 from sandbox.rehearsal.money import judge_money
 from sandbox.rehearsal.news import Heard, Truth, leaks
-from sandbox.rehearsal.phones import Following, Screen, Sees
+from sandbox.rehearsal.phones import Following, Screen, Sees, Shut
 from sandbox.rehearsal.play import Rehearsal, Say
 from sandbox.rehearsal.reconcile import judge_books
 from sandbox.rehearsal.verdict import Verdict, bill_mismatch
@@ -230,6 +232,45 @@ def test_what_a_friend_must_not_know() -> None:
     assert len(leaks(watched, set())) == 1
 
 
+def test_three_people_a_patient() -> None:
+    """Two relatives on average, in three homes as in six: some come alone; each degree and each way out is there."""
+    sizes = [len(home) for home in HOMES]
+    assert (sum(sizes), sum(sizes[:3]), min(sizes), len(sizes)) == (12, 6, 0, 6)
+    assert {sees for home in HOMES for sees in home} == {"steps", "bill", "total", "results"}
+    assert {HOMES[home][place] for home, place in LEAVES} == {"steps", "results"}, "who pays stays to pay"
+
+
+def test_a_payer_of_the_bill_reads_no_report() -> None:
+    """Whoever sees the bill sees that a step is done, and not what came of it."""
+    books, no = a_day()
+    watched = following(books, no, "bill")
+    for row in watched.screen.steps.values():
+        row["result_flag"] = None
+    assert leaks(watched, set()) == []
+    watched.screen.steps["s0"]["result_flag"] = "normal"
+    assert len(leaks(watched, set())) == 1
+
+
+@pytest.mark.parametrize(("opens", "late", "wrong"), [(False, False, 0), (True, False, 1), (False, True, 1)])
+async def test_whoever_was_shut_out_is_told_nothing(opens: bool, late: bool, wrong: int) -> None:
+    """The patient shuts a friend out while she is seen: the page is gone, and no later row comes by the open stream."""
+    books, no = a_day()
+    watched, since = following(books, no, "steps"), datetime(2026, 3, 4, 2, 0, tzinfo=UTC)
+    watched.raw = [json.dumps({"at": (since + timedelta(seconds=9 if late else -9)).isoformat(), "data": {}})]
+
+    async def page(visit: str, sees: str) -> None:
+        if not opens:
+            raise Shut
+
+    phone: Any = SimpleNamespace(following={"v": watched}, page=page)
+    guest: Any = SimpleNamespace(patient=SimpleNamespace(no="P1"))
+    relative = Relative(guest, phone, "steps", gone=since)
+    judge = Judge.__new__(Judge)
+    judge.verdict = Verdict()
+    await judge._shut_out(relative, since)
+    assert judge.verdict.leaks == wrong
+
+
 def test_money_that_is_agreed_to_go_back_has_to_arrive() -> None:
     """Asked for, refused, or back: right. Agreed to, and the line is still shown as paid: not over yet."""
     states = (("requested", "settled"), ("refused", "settled"), ("approved", "refunded"), (None, "settled"))
@@ -352,6 +393,7 @@ def test_a_real_rehearsal_and_its_sabotage(tmp_path: Path, monkeypatch: pytest.M
     assert verdict["pushes_seen"] == verdict["pushes_expected"] > 0
     assert {name: verdict[name] for name in RIGHT} == RIGHT
     assert (verdict["unjudged"], verdict["children"]) == ([], 1)
+    assert (verdict["relatives"], verdict["people_per_patient"] >= 3) == (6, True)
     assert set(verdict["ways"]) == set(WAYS)
     assert verdict["ways"]["cash"] > 0
     assert sum(verdict["ways"][way] for way in ("insurance_one", "insurance_two")) > 0

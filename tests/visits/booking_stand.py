@@ -160,7 +160,7 @@ async def _let_in(desk: Desk) -> None:
     """The mother lets her daughter sign ahead and book, and her neighbour follow her visits."""
     mother = desk.actors["mother"]
     for who, offer in (
-        ("daughter", Offer(Relation.DAUGHTER, pays=True, signs=True)),
+        ("daughter", Offer(Relation.DAUGHTER, pays=True, signs=True, books=True)),
         ("neighbour", Offer(Relation.FRIEND, pays=True)),
     ):
         async with desk.world.db.begin() as tx:

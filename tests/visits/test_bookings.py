@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from adapters.his import HisAccess
 from kernel.errors import ForbiddenError, NotFoundError
-from people.rules import GrantKind
+from people.rules import GrantKind, Proof, ProofKind
 from people.service import grants, hospitals
 from tests.visits.booking_stand import TODAY, Desk
 from visits.flows import booking as flows
@@ -92,7 +92,9 @@ async def test_who_may_book(desk: Desk) -> None:
     async with desk.world.db.begin() as tx:
         boy, mother = desk.actors["boy"].id, desk.actors["mother"].id
         terms = [grants.Terms(GrantKind.GUARD)]
-        await grants.make(tx, boy, mother, terms, bond=desk.hospital, relation="grandmother", proof="desk")
+        await grants.make(
+            tx, boy, mother, terms, bond=desk.hospital, relation="grandmother", proof=Proof(ProofKind.DESK)
+        )
     assert (await desk.book(desk.slot(14), "boy", "mother")).state == "booked"
 
 
@@ -237,7 +239,7 @@ async def test_a_missed_call_and_the_queue_again(desk: Desk) -> None:
     assert (await desk.look(made.id)).state == "missed"
     with pytest.raises(ForbiddenError):
         await flows.requeue(desk.world.db, desk, desk.world.slots, desk.actors["d.ent"], made.id)
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ForbiddenError):
         await flows.requeue(desk.world.db, desk, desk.world.slots, desk.actors["mother"], made.id)
     assert (await desk.look(made.id)).state == "missed"
     desk.his.behaviour.be("500_after", kinds=("requeue",))

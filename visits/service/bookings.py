@@ -11,7 +11,7 @@ from kernel.clock import CHINA, china_day
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import derive
-from people.rules import Action, Actor, ActorKind, Role, age_on
+from people.rules import Action, Actor, ActorKind, Role, age_on, role_may
 from people.service import access, hospitals, patients
 from people.service.hospitals import Hospital
 from visits.models import Booking as Booking
@@ -242,11 +242,11 @@ async def requeue(tx: Tx, actor: Actor, booking_id: UUID) -> Booking:
         ForbiddenError: not for this role or department.
         NotMissedError: she is not among the missed of today.
     """
-    booking = await tx.get(Booking, booking_id, lock=True)
-    if booking is None or booking.hospital_id != actor.hospital_id:
-        raise NotFoundError
-    if not access.can_here(actor, Action.REQUEUE, booking.hospital_id):
+    if not role_may(Action.REQUEUE, actor.role):
         raise ForbiddenError
+    booking = await tx.get(Booking, booking_id, lock=True)
+    if booking is None or not access.can_here(actor, Action.REQUEUE, booking.hospital_id):
+        raise NotFoundError
     if actor.role is not Role.GUIDE and actor.department != booking.department:
         raise ForbiddenError
     if booking.state == BookingState.REQUEUING:

@@ -19,9 +19,9 @@ from sqlalchemy.dialects.postgresql import insert
 from kernel.clock import china_day
 from kernel.crypto import Vault
 from kernel.db import Tx
-from kernel.errors import HoufuError, Kind, NotFoundError
+from kernel.errors import ForbiddenError, HoufuError, Kind, NotFoundError
 from notices.service import lock
-from people.rules import Action, Actor, Role
+from people.rules import Action, Actor, Role, role_may
 from people.service import access
 from visits.models import Order, PassUse, Visit
 from visits.rules import OPEN_ORDER, OrderState
@@ -185,6 +185,8 @@ async def scan(tx: Tx, desk: Actor, code: str) -> Scanned:
         PassUsedError: reported here already. NothingHereError, WrongDepartmentError: not for this desk.
         ForbiddenError: the caller is not one to check people in.
     """
+    if not role_may(Action.CHECK_IN, desk.role):
+        raise ForbiddenError
     code = code.strip().rpartition("/")[2]
     digits = "".join(code.split())
     if digits.isdigit() and len(digits) == 10:

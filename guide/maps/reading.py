@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from shapely.errors import ShapelyError
+
 from guide.maps import build, imdf, osm, repair, table
 from guide.maps.drawing import Drawing
 from guide.maps.findings import MapFileError
@@ -31,6 +33,8 @@ def read_map(path: Path, *, strict: bool = False, metres_per_unit: float = 1.0) 
         return _read(_contents(path), path.stem, strict, metres_per_unit)
     except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise MapFileError("unreadable", f"{path.name} cannot be opened ({str(error)[:80]}).") from None
+    except ShapelyError as error:
+        raise MapFileError("broken_shapes", f"{path.name} has shapes nobody can cut ({str(error)[:80]}).") from None
     except RecursionError:
         raise MapFileError("too_deep", f"{path.name} is nested too deeply.") from None
 

@@ -206,13 +206,13 @@ def _through_rooms(drawing: Drawing, storeys: _Storeys) -> None:
 
 def _islands(drawing: Drawing, storeys: _Storeys) -> None:
     """A part of the building without any way to the rest opens to it where they touch, corridor to corridor first."""
-    for _ in range(200):
+    for _ in range(20):
         part = _parts(drawing)
         sizes: dict[int, int] = defaultdict(int)
         for n, unit in enumerate(drawing.units):
             sizes[part[n]] += unit.public
         main = max(sizes, key=lambda p: (sizes[p], -p), default=-1)
-        best: tuple[int, float, int, int] | None = None
+        best: dict[int, tuple[int, float, int, int]] = {}
         for n, unit in enumerate(drawing.units):
             if part[n] == main or not unit.public or unit.kind in SHAFTS:
                 continue
@@ -222,11 +222,12 @@ def _islands(drawing: Drawing, storeys: _Storeys) -> None:
                     continue
                 wall = _shared(drawing, n, m)
                 ranked = ((unit.kind in OPEN) + (other.kind in OPEN), wall, -n, -m)
-                if wall >= _DOOR_WIDTH and (best is None or ranked > best):
-                    best = ranked
-        if best is None:
+                if wall >= _DOOR_WIDTH and (part[n] not in best or ranked > best[part[n]]):
+                    best[part[n]] = ranked
+        if not best:
             return
-        _add_door(drawing, -best[2], -best[3], "island")
+        for _, _, n, m in best.values():
+            _add_door(drawing, -n, -m, "island")
 
 
 def _parts(drawing: Drawing) -> list[int]:

@@ -18,7 +18,7 @@ from guide.service.routes import NoMapError, Route, Spot
 from kernel.db import Tx
 from people.rules import Action
 from people.service import access
-from pwa.answer import go, show
+from pwa.answer import ELDER, go, show
 from pwa.rows import Step
 from pwa.urls import Urls
 from pwa.views import Guide, Nav
@@ -45,20 +45,22 @@ async def page(
         found.stream("guide"),
         sheet_url=Urls.sheet(str(visit_id)) if await access.can(tx, caller, Action.SHOW_PASS, found.subject) else None,
     )
-    view = await _with_way(tx, found, view, steps, now, no_steps) if now else view
+    slow = request.cookies.get(ELDER) == "1"
+    profile = Profile.WHEELCHAIR if no_steps else Profile.SLOW if slow else Profile.WALK
+    view = await _with_way(tx, found, view, steps, now, profile) if now else view
     nav = Nav("guide", str(visit_id)) if found.view.owner else None
     return await show(request, tx, "guide.html", view, nav)
 
 
 async def _with_way(
-    tx: Tx, found: Seen, view: Guide, steps: Sequence[Mapping[str, Any]], now: Mapping[str, Any], no_steps: bool
+    tx: Tx, found: Seen, view: Guide, steps: Sequence[Mapping[str, Any]], now: Mapping[str, Any], profile: Profile
 ) -> Guide:
     """From where she was last (the last thing done, else the doctor she came to) to what is next."""
     done = [s for s in steps if s["state"] in ("performed", "result") and s["department"]]
     last = max(done, key=lambda s: str(s["at"]))["department"] if done else found.head.department
     if not last or not now["department"] or last == now["department"]:
         return view
-    profile = Profile.WHEELCHAIR if no_steps else Profile.WALK
+    no_steps = profile is Profile.WHEELCHAIR
     try:
         way = await routes.route(tx, found.hospital.id, Spot(department=last), now["department"], profile, drawn=True)
     except NoMapError:

@@ -27,6 +27,13 @@ async def ward(database_url: str, tmp_path: Path) -> AsyncIterator[Ward]:
         yield opened
 
 
+def minutes(page: str) -> int:
+    """How long the page says one walks."""
+    found = re.search(r"走过去约 (\d+) 分钟", page)
+    assert found
+    return int(found[1])
+
+
 async def test_the_guide_shows_the_way(ward: Ward, network: Network) -> None:
     """No map: no way. With one: from the doctor to the blood by escalator, or by lift without steps; then onwards."""
     headers = {"Accept": "text/html", "Origin": BASE, "Cookie": f"{COOKIE}={ward.tokens['mother']}"}
@@ -49,6 +56,8 @@ async def test_the_guide_shows_the_way(ward: Ward, network: Network) -> None:
             minidom.parseString(picture)  # noqa: S318 - our own
             assert "style" not in picture, "the page's policy forbids styles in it"
         assert f"{address}?no_steps=1" in page
+        slow = (await web.get(address, headers={"Cookie": f"{headers['Cookie']}; elder=1"})).text
+        assert minutes(slow) > minutes(page), "in 长辈版 one walks slowly"
         lines, _, page = await shown("?no_steps=1")
         assert lines[1] == "乘2号电梯到2楼。"
         assert "这条路没有台阶" in page

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import against, load, orders, pages
+from benchmarks import against, load, maps, orders, pages
 from benchmarks.figures import Figure, save, show
 from benchmarks.stand import stand
 
@@ -24,6 +24,10 @@ def main(
     profile: Annotated[Path | None, typer.Option(help="profile the serving process into this file")] = None,
     plans: Annotated[int, typer.Option(help="plans held against their rules")] = 100_000,
     demo: Annotated[bool, typer.Option(help="also start make demo twice")] = True,
+    building: Annotated[
+        Path | None, typer.Option(exists=True, help="a real building's map (IMDF, OpenStreetMap) to import")
+    ] = None,
+    only_maps: Annotated[bool, typer.Option(help="only the guide's maps and routes")] = False,
 ) -> None:
     """Measure everything; about two minutes, and as long again for the plans."""
     console = Console()
@@ -40,6 +44,14 @@ def main(
                 return
         console.print(f"[green]✓[/] {name} ({time.monotonic() - started:.0f} s)", highlight=False)
 
+    step("ways on a campus", maps.routes)
+    if building is not None:
+        step(f"importing {building.name}", lambda: maps.building(building))
+    if only_maps:
+        show(figures, console)
+        if json is not None:
+            save(figures, json)
+        return
     step("sizes", pages.assets)
     step("the order of examinations", lambda: orders.measure(plans=plans))
     with console.status(f"a hospital with {visits:,} patients …") as status, stand(visits, profile) as house:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from houfu import maps
 from kernel.errors import HoufuError
 from kernel.settings import Settings, SettingsError, load, table
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 hospital = typer.Typer(help="Set up hospitals.", no_args_is_help=True)
 app.add_typer(hospital, name="hospital")
+app.add_typer(maps.app, name="map")
 wechat = typer.Typer(help="The hospital's official account.", no_args_is_help=True)
 app.add_typer(wechat, name="wechat")
 console = Console()

@@ -47,6 +47,7 @@ from pwa.sample_morning import (
 from pwa.sample_states import states
 from words import choices, errors, messages
 from words.binding import DOCUMENTS
+from words.guide_way import WITH_STEPS
 from words.pages import Pages
 
 __all__ = ["HEAD", "NOW", "PHONE", "Sample", "line_row", "samples", "step_row"]
@@ -127,6 +128,7 @@ def _on_the_way() -> dict[str, Sample]:
                 2,
                 10,
                 MAP,
+                (WITH_STEPS, "?"),
                 True,
                 "/sheet",
                 plan=(

@@ -207,6 +207,7 @@ class Guide:
 
     ``plan``: the order advised for what is to be examined, one sentence each, with why; ``plan_note``: what is not
     known of it.
+    ``other_way``: words and address for going with or without steps.
     """
 
     visit: VisitHead
@@ -217,6 +218,7 @@ class Guide:
     walk_minutes: int | None = None
     wait_minutes: int | None = None
     map: Markup | None = None
+    other_way: tuple[str, str] | None = None
     step_free: bool = False
     sheet_url: str | None = None
     plan: Sequence[str] = ()

@@ -24,7 +24,9 @@ from houfu.embedded import EmbeddedPostgres  # noqa: E402
 VERSIONS = ROOT / "migrations" / "versions"
 FIRST = VERSIONS / "0001_first_tables.py"
 QUEUE = ROOT / "migrations" / "queue.py"
-APPEND_ONLY = ("ledger_transaction", "ledger_entry", "feed_row", "till_movement", "choice", "exam_rules_version")
+APPEND_ONLY = (
+    "ledger_transaction", "ledger_entry", "feed_row", "till_movement", "choice", "map_version", "exam_rules_version",
+)  # fmt: skip
 
 HEAD = '''"""The first tables, the rules the database itself keeps, and the job queue.
 

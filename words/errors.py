@@ -90,6 +90,10 @@ CODES = {
     "patient_not_proven": "姓名和证件号对不上。请看一下再填，或到窗口办。",
     "foreign_page": "这个地址不是本服务的页面，没有做成。",
     "wechat_forged": "这条消息不是微信送来的，没有收。",
+    # the way
+    "no_map": "这家医院的地图上还没有这个地方。请到导诊台问一下。",
+    "map_refused": "地图上还有科室找不到路，没有发布。",
+    "map_file": "这个文件不是能用的地图，没有收下。",
     # consent
     "read_delay": "请再看 {seconds} 秒。这一页说的是要在什么时候付钱。",
     "reading_expired": "这份同意书放得太久了。请从头再看一遍。",

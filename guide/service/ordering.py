@@ -15,7 +15,7 @@ from guide.order.stops import Plan, Task
 from guide.order.today import Book, Ordered, load_age, task_of
 from guide.order.waits import Arrival, Ledger
 from guide.order.walks import Nearby
-from guide.ports import Walks
+from guide.ports import Walking
 from guide.service.books import book_of
 from kernel.clock import CHINA
 from kernel.db import Tx
@@ -50,7 +50,7 @@ class Placing:
     note: str | None = None
 
 
-async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order], walks: Walks | None = None) -> Placing:
+async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order], walks: Walking | None = None) -> Placing:
     """Where each open examination stands.
 
     Who follows from afar is told an order made of what they may know alone: no memory of what the patient was
@@ -114,7 +114,7 @@ def _window(order: Order, now: datetime) -> tuple[float, float] | None:
 
 
 def _task(
-    tx: Tx, today: Sequence[Ordered], book: Book, word: NurseWord | None, walks: Walks | None,
+    tx: Tx, today: Sequence[Ordered], book: Book, word: NurseWord | None, walks: Walking | None,
     expected: Mapping[str, Mapping[int, int]] | None = None,
 ) -> Task:  # fmt: skip
     ways = walks or Nearby(book.at)

@@ -41,6 +41,10 @@ CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON choice
     FOR EACH ROW EXECUTE FUNCTION houfu_keep();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON choice
     FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON map_version
+    FOR EACH ROW EXECUTE FUNCTION houfu_keep();
+CREATE TRIGGER keep_all BEFORE TRUNCATE ON map_version
+    FOR EACH STATEMENT EXECUTE FUNCTION houfu_keep();
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON exam_rules_version
     FOR EACH ROW EXECUTE FUNCTION houfu_keep();
 CREATE TRIGGER keep_all BEFORE TRUNCATE ON exam_rules_version
@@ -588,6 +592,54 @@ def upgrade() -> None:
     )
     op.create_index("ix_look_at", "look", ["at"], unique=False)
     op.create_index("ix_look_patient", "look", ["patient_id", "at"], unique=False)
+    op.create_table(
+        "map_condition",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("percent", sa.BigInteger(), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("percent BETWEEN 101 AND 10000", name=op.f("ck_map_condition_percent")),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_map_condition_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_map_condition")),
+    )
+    op.create_index(
+        "ix_map_condition_open",
+        "map_condition",
+        ["hospital_id"],
+        unique=False,
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_table(
+        "map_version",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hospital_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("packed", sa.LargeBinary(), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("number > 0", name=op.f("ck_map_version_number")),
+        sa.ForeignKeyConstraint(
+            ["hospital_id"],
+            ["hospital.id"],
+            name=op.f("fk_map_version_hospital_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_map_version")),
+        sa.UniqueConstraint("hospital_id", "number", name=op.f("uq_map_version_hospital_id_number")),
+    )
     op.create_table(
         "notice",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -3000,6 +3052,9 @@ def downgrade() -> None:
     op.drop_index("ix_notice_unread", table_name="notice", postgresql_where=sa.text("read_at IS NULL"))
     op.drop_index("ix_notice_due", table_name="notice", postgresql_where=sa.text("state = 'waiting'"))
     op.drop_table("notice")
+    op.drop_table("map_version")
+    op.drop_index("ix_map_condition_open", table_name="map_condition", postgresql_where=sa.text("ended_at IS NULL"))
+    op.drop_table("map_condition")
     op.drop_index("ix_look_patient", table_name="look")
     op.drop_index("ix_look_at", table_name="look")
     op.drop_table("look")

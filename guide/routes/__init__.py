@@ -1,0 +1,1 @@
+"""Which way, for whom, in how many seconds; and how to say it."""

@@ -1,0 +1,183 @@
+"""`houfu map`: looks a map file over, publishes it, and closes what is closed."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from kernel.crypto import load_vault
+from kernel.db import Database, Tx, connect
+from kernel.settings import Settings, load
+
+if TYPE_CHECKING:  # shapely and scipy are heavy; `houfu --help` need not wait for them
+    from guide.maps.lint import Report
+    from guide.maps.network import Network
+
+app = typer.Typer(help="Maps of the hospital, for showing the way.", no_args_is_help=True)
+console = Console()
+_SHOWN = 12  # findings on the screen; all of them are in the report
+
+
+@app.command("import")
+def map_import(
+    file: Annotated[
+        Path, typer.Argument(exists=True, help="IMDF (zip, folder), OSM indoor (.geojson, .osm), nodes.csv")
+    ],
+    out: Annotated[Path | None, typer.Option(file_okay=False, help="where the result goes; default: beside it")] = None,
+    strict: Annotated[bool, typer.Option(help="take the file at its word and guess nothing")] = False,
+    metres: Annotated[float, typer.Option(min=1e-4, help="metres a unit of x and y is, for tables")] = 1.0,
+) -> None:
+    """Read a map, mend what it lacks, and report: map.json, report.txt and one picture (SVG) per floor.
+
+    Exit 0 if nothing is missing, odd or guessed, 1 if something is, 2 if it is no map we can read.
+    """
+    from guide.maps import lint, reading
+
+    network = reading.read_map(file, strict=strict, metres_per_unit=metres)
+    report = lint.look_over(network)
+    folder = out or file.with_name(f"{file.stem}-map")
+    _write(folder, network, report)
+    for line in lint.summary(network, report):
+        console.print(f"  {line}", markup=False, highlight=False)
+    every = [*(("✗", text) for text in report.findings), *(("?", text) for text in report.guesses)]
+    for mark, text in every[:_SHOWN]:
+        console.print(f"{mark} {text}", markup=False, highlight=False, soft_wrap=True)
+    if len(every) > _SHOWN:
+        console.print(f"… and {len(every) - _SHOWN} more in {folder / 'report.txt'}", markup=False, soft_wrap=True)
+    console.print(
+        f"{folder}: map.json, report.txt, {len(network.floors)} pictures. Next: houfu map publish", soft_wrap=True
+    )
+    raise typer.Exit(0 if report.clean else 1)
+
+
+def _write(folder: Path, network: "Network", report: "Report") -> None:
+    from guide.maps import lint, picture
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("floor-*.svg"):
+        old.unlink()
+    (folder / "map.json").write_text(json.dumps(network.document(), ensure_ascii=False), "utf-8")
+    lines = [*lint.summary(network, report), "", "Findings", *report.findings, "", "Guesses", *report.guesses]
+    (folder / "report.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    lost = {n for n in range(len(network.spaces)) if n not in report.reached}
+    for level in range(len(network.floors)):
+        drawn = picture.floor(network, level, unreachable=lost)
+        (folder / f"floor-{level:02}.svg").write_text(drawn, "utf-8")
+
+
+@app.command("publish")
+def map_publish(
+    file: Annotated[Path, typer.Argument(exists=True, help="the map.json of `houfu map import`, or its folder")],
+    hospital: Annotated[str, typer.Option(help="the hospital's code")],
+    anyway: Annotated[bool, typer.Option(help="also if departments are not on it or cannot be reached")] = False,
+) -> None:
+    """Make a map the hospital's newest version; versions never change, and routes name theirs.
+
+    Exit 0 if it is in force and whole, 1 if something is left open (then only with --anyway it is in force), 2 if it
+    is no map.
+    """
+    from guide.maps import network
+    from guide.maps.findings import MapFileError
+    from guide.service import maps
+    from houfu import server
+
+    source = file / "map.json" if file.is_dir() else file
+    try:
+        made = network.parsed(source.read_bytes())
+    except OSError as error:
+        raise MapFileError("not_map", f"{source} is no map of `houfu map import` ({str(error)[:60]}).") from None
+    outcome: list[maps.Published | maps.MapRefusedError] = []
+
+    async def work() -> None:
+        db = _database(ready)
+        try:
+            async with db.begin() as tx:
+                outcome.append(await maps.publish(tx, await _hospital(tx, hospital), made, anyway=anyway))
+        except maps.MapRefusedError as refused:
+            outcome.append(refused)
+        finally:
+            await db.close()
+
+    with server.database(_settings(), upgrade=False) as ready:
+        server.run(work())
+    done = outcome[0]
+    for gap in done.gaps:
+        console.print(f"✗ {gap}", markup=False, highlight=False, soft_wrap=True)
+    if isinstance(done, maps.MapRefusedError):
+        console.print(f"Not published: {len(done.gaps)} gaps. Mend them, or --anyway.")
+        raise typer.Exit(1)
+    said = "is published" if done.fresh else "was in force already; nothing changed"
+    console.print(f"Version {done.version.number} ({done.version.digest[:12]}) {said}.", highlight=False)
+    raise typer.Exit(1 if done.gaps else 0)
+
+
+@app.command("close")
+def map_close(
+    about: Annotated[str, typer.Argument(help="its name on the map: 3号电梯, 空中连廊, 门诊楼301")],
+    hospital: Annotated[str, typer.Option(help="the hospital's code")],
+    percent: Annotated[
+        int | None, typer.Option(min=101, max=10000, help="crowded: takes so many percent; else closed")
+    ] = None,
+    minutes: Annotated[
+        int | None, typer.Option(min=1, max=60 * 24 * 365, help="for so long; else until opened")
+    ] = None,
+) -> None:
+    """Lead nobody through here, or only if it saves time all the same; in force at once."""
+    from guide.service import maps
+    from houfu import server
+
+    async def work() -> None:
+        db = _database(ready)
+        try:
+            async with db.begin() as tx:
+                until = tx.now + timedelta(minutes=minutes) if minutes else None
+                await maps.close(tx, await _hospital(tx, hospital), about, percent=percent, until=until)
+        finally:
+            await db.close()
+
+    with server.database(_settings(), upgrade=False) as ready:
+        server.run(work())
+    console.print(f"{about}: {'crowded' if percent else 'closed'}.", markup=False)
+
+
+@app.command("open")
+def map_open(
+    about: Annotated[str, typer.Argument(help="what was closed")],
+    hospital: Annotated[str, typer.Option(help="the hospital's code")],
+) -> None:
+    """End a closure; exit 1 if there was none."""
+    from guide.service import maps
+    from houfu import server
+
+    ended: list[int] = []
+
+    async def work() -> None:
+        db = _database(ready)
+        try:
+            async with db.begin() as tx:
+                ended.append(await maps.reopen(tx, await _hospital(tx, hospital), about))
+        finally:
+            await db.close()
+
+    with server.database(_settings(), upgrade=False) as ready:
+        server.run(work())
+    console.print(f"{about}: {'open' if ended[0] else 'was not closed'}.", markup=False)
+    raise typer.Exit(0 if ended[0] else 1)
+
+
+async def _hospital(tx: Tx, code: str) -> UUID:
+    from people.service import hospitals
+
+    return (await hospitals.by_code(tx, code)).id
+
+
+def _database(settings: Settings) -> Database:
+    return Database(connect(settings.database_url or "", pool_size=2), load_vault(settings.keys))
+
+
+def _settings() -> Settings:
+    return load(None)

@@ -7,6 +7,7 @@ import inspect
 import shutil
 import ssl
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -189,13 +190,15 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that no worker ends long after the other; files that drive the browser plainly last.
+    """Long files first, then those of many tests, so that no worker ends long after the others; files that drive the
+    browser plainly last.
 
     The plain driver of the browser keeps a loop running in its thread, and no test with asyncio may follow there.
     """
     long = {item.path for item in items if item.get_closest_marker("slow")}
     last = {item.path for item in items if _drives_the_browser(item)}
-    items.sort(key=lambda item: (item.path in last, item.path not in long))
+    many = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path in last, item.path not in long, -many[item.path], item.path))
 
 
 def _drives_the_browser(item: pytest.Item) -> bool:

@@ -18,11 +18,11 @@ def test_a_daughter_books_for_her_mother(stage: Stage) -> None:
     mother.locator("[name=relation]").select_option("daughter")
     mother.locator("[name=pays]").uncheck()
     mother.locator("[name=depth][value=bill]").check()  # as deep as before
-    mother.locator("[name=signs]").check()
+    mother.locator("[name=books]").check()
     mother.get_by_role("button", name="做好二维码").click()
     daughter.goto(stage.url("daughter", scanned(mother.locator(".qr img"))))
     daughter.get_by_role("button", name="同意").click()
-    expect(daughter.locator("main")).to_contain_text("能替签")
+    expect(daughter.locator("main")).to_contain_text("能挂号")
 
     daughter.goto(stage.url("daughter", "/book"))
     daughter.get_by_role("link", name=re.compile("妈妈")).click()

@@ -7,10 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from consent.service import eligibility
 from kernel.ids import new_id
+from people.models import Staff
+from people.rules import Actor, ActorKind, Role
+from people.service import sessions
 from tests.payments.conftest import PAGE, House
 
 ROOT = Path(__file__).parents[2]
@@ -66,8 +70,11 @@ async def test_signing_scanning_and_binding_need_one_connection(house: House) ->
     bill = await house.bill()
     async with house.db.begin() as tx:
         await eligibility.keep_answer(tx, house.daughter.id, serious=False, reference="R1")
+        nurse = (await tx.session.scalars(select(Staff).where(Staff.login == "g.guide"))).one()
+        house.tokens[nurse.id] = (await sessions.begin_staff(tx, nurse.id)).token
+    guide = Actor(ActorKind.STAFF, nurse.id, house.hospital, Role.GUIDE)
     async with one_connection(house):
-        daughter, counter = house.phone(house.daughter), house.phone(house.counter)
+        daughter, counter, desk = house.phone(house.daughter), house.phone(house.counter), house.phone(guide)
         there = await daughter.get(f"/consent/new/{house.hospital}", headers=PAGE)
         letter = (await fine(there, 303)).headers["location"]
         assert re.fullmatch(r"/consent/[0-9a-f-]{36}", letter)
@@ -82,7 +89,7 @@ async def test_signing_scanning_and_binding_need_one_connection(house: House) ->
         await fine(await daughter.post(f"/api/consent/readings/{reading}/pen"), 425)
         await fine(await daughter.post("/bind", data={"who": "13800000000", "code": "000000"}, headers=PAGE), 422)
         await fine(await daughter.post("/api/family/codes", json={"who": "13800000000", "code": "000000"}), 404, 422)
-        await fine(await counter.post("/desk/scan", data={"code": "nothing"}, headers=PAGE), 404, 422)
+        await fine(await desk.post("/desk/scan", data={"code": "nothing"}, headers=PAGE), 404, 422)
         await fine(await counter.get("/login", headers=PAGE), 200)
         asked = await house.phone(house.mother).get(f"/visits/{bill.visit}/ask", headers=PAGE)
         assert (await fine(asked, 303)).headers["location"] == f"/family/invite?visit={bill.visit}"

@@ -360,6 +360,11 @@ class Office:
         found: datetime | None = (await self.db.connection.execute(text(DUE))).scalar()
         return found
 
+    async def looked_at(self, order: Order) -> bool:
+        """Whether we shall ask about an order of WeChat's again by ourselves."""
+        where = f"out_trade_no = '{order.out_trade_no}' AND next_look_at IS NOT NULL"
+        return bool(await self._count("attempt", where))
+
     async def settle(self) -> None:
         """Time passes, no call fails any more, and what is half paid is given up in the end: until nothing is due.
 

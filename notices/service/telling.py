@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import ARRAY, DateTime, Uuid, cast, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kernel.clock import CHINA
@@ -205,11 +205,18 @@ async def _read(tx: Tx, notices: Sequence[UUID]) -> None:
 
 async def present(tx: Tx, watching: Sequence[tuple[UUID, UUID]]) -> None:
     """These people have these feeds open now: (person, subject)."""
-    rows = [{"person_id": p, "subject": s, "at": tx.now} for p, s in sorted(set(watching))]
-    if rows:
-        query = insert(Presence).values(rows)
-        changed = query.on_conflict_do_update(index_elements=["person_id", "subject"], set_={"at": query.excluded.at})
-        await tx.session.execute(changed)
+    # Two lists, whatever their length: a thousand rows as values would hold up every phone while they are written out.
+    people, subjects = zip(*sorted(set(watching)), strict=True) if watching else ((), ())
+    pairs = (
+        func.unnest(cast(list(people), ARRAY(Uuid)), cast(list(subjects), ARRAY(Uuid)))
+        .table_valued("p", "s")
+        .render_derived()
+    )
+    query = insert(Presence).from_select(
+        ["person_id", "subject", "at"], select(pairs.c.p, pairs.c.s, cast(tx.now, DateTime(timezone=True)))
+    )
+    changed = query.on_conflict_do_update(index_elements=["person_id", "subject"], set_={"at": query.excluded.at})
+    await tx.session.execute(changed)
 
 
 async def _was_present(tx: Tx, notice: Notice) -> bool:

@@ -313,3 +313,15 @@ def test_random_histories(stand: Stand) -> None:
         phases=[Phase.generate] if os.environ.get("HOUFU_MUTANT") else [Phase.generate, Phase.shrink],
     )
     run_state_machine_as_test(Bill, settings=quick)
+
+
+def test_money_after_our_last_look(stand: Stand) -> None:
+    """A history that chance finds too seldom: the order was closed, looked at for the last time, and paid even so."""
+    Bill.stand, Bill.office = stand, stand.office(("CONS2", "|", "URINE"))
+    bill = Bill()
+    bill.begins("daughter", "press")
+    bill.presses("daughter", None)  # the first order is closed
+    bill.time_passes(900, None)
+    bill.late_money()
+    bill.sound()
+    bill.teardown()

@@ -10,6 +10,7 @@ GET    /api/visits                                            oneself  former=ab
 GET    /api/visits/{visit_id}                                 money
 GET    /api/visits/{visit_id}/steps                           steps
 GET    /api/visits/{visit_id}/pass                            show_pass
+GET    /api/visits/{visit_id}/sheet                           show_pass
 GET    /api/visits/{visit_id}/stream                          visit
 WS     /api/visits/{visit_id}/live                            visit
 GET    /api/news                                              oneself
@@ -151,6 +152,8 @@ GET    /visits/{visit_id}/pass                                show_pass
 GET    /visits/{visit_id}/pass/live.png                       show_pass
 GET    /visits/{visit_id}/pass/kept.png                       show_pass
 GET    /visits/{visit_id}/sheet                               show_pass
+GET    /visits/{visit_id}/sheet.pdf                           show_pass
+GET    /visits/{visit_id}/sheet.escpos                        show_pass
 GET    /o/{code}                                              steps  payer=absent
 GET    /visits/{visit_id}/lines/{line_id}/dispute             dispute
 POST   /visits/{visit_id}/lines/{line_id}/dispute             dispute

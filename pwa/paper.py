@@ -12,16 +12,14 @@ from markupsafe import Markup
 
 from consent.rules.bundle import as_read
 from kernel.clock import CHINA
+from pwa import fonts
 from pwa.fonts import PACKAGED, need_chinese
 from pwa.press import press
 from words import letter_text
 
 ATTACHMENT = "evidence.json"
 HERE = Path(__file__).parent
-# Families that machines with Chinese fonts have; WeasyPrint embeds what it used of the first that is there.
-FAMILIES = (
-    '"Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "Microsoft YaHei", sans-serif'
-)
+FAMILIES = ", ".join([*(f'"{name}"' for name in fonts.FAMILIES), "sans-serif"])
 
 
 def chinese(moment: str) -> str:

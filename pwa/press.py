@@ -1,4 +1,4 @@
-"""Makes PDF of HTML in a process of its own, so that a letter neither holds up the phones nor fills the house's memory.
+"""Makes PDF and slips in a process of its own, so that a letter neither holds up the phones nor fills our memory.
 
 Embedding Chinese fonts takes a processor for a second and 200 MB. The process is started by the first paper, makes one
 after the other, and ends by itself after a minute without work, or when we do.
@@ -13,10 +13,12 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from kernel.outside import Unknown
+from pwa import fonts
 
 HERE = Path(__file__).parent
 IDLE_SECONDS = 60.0  # ``HOUFU_PRESS_IDLE_SECONDS`` for tests
@@ -50,7 +52,21 @@ class Press:
             Unknown: it could not be made; the same may be tried again.
         """
         head = {"html": html, "id": identifier.hex(), "name": attachment[0] if attachment else None, "roll": roll_mm}
-        body = attachment[1] if attachment else b""
+        return self._made(head, attachment[1] if attachment else b"")
+
+    def slip(self, rows: Sequence[Mapping[str, Any]], roll_mm: int, *, drawn: bool = False) -> bytes:
+        """The bytes of a slip for a thermal printer; see ``pwa.slip``. Call it in a thread.
+
+        Args:
+            roll_mm: 58 or 80.
+            drawn: draw every line, for a printer whose letters nobody knows.
+
+        Raises:
+            Unknown: it could not be made; the same may be tried again.
+        """
+        return self._made({"slip": list(rows), "roll": roll_mm, "drawn": drawn}, b"")
+
+    def _made(self, head: Mapping[str, Any], body: bytes) -> bytes:
         with self._turn:
             try:
                 return self._ask(json.dumps(head).encode(), body)
@@ -116,6 +132,10 @@ def _exactly(pipe: IO[bytes], size: int) -> bytes:
 
 
 def _print(head: dict[str, Any], body: bytes) -> bytes:
+    if "slip" in head:
+        from pwa import slip  # only where paper is made: fonts and pictures
+
+        return slip.write(head["slip"], head["roll"], drawn=head["drawn"])
     import weasyprint  # needs Pango: only where paper is made
 
     attached = []
@@ -123,7 +143,7 @@ def _print(head: dict[str, Any], body: bytes) -> bytes:
         attached = [weasyprint.Attachment(string=body, name=head["name"], relationship="Source")]
     # Paper fetches nothing from outside; its fonts are files of ours.
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data", "file"))
-    html = weasyprint.HTML(string=head["html"], base_url=str(HERE), url_fetcher=fetcher)
+    html = weasyprint.HTML(string=fonts.boxed(head["html"]), base_url=str(HERE), url_fetcher=fetcher)
     identifier = bytes.fromhex(head["id"])
     sheets = [_roll(weasyprint, html, head["roll"])] if head["roll"] else []
     pdf: bytes = html.write_pdf(stylesheets=sheets, attachments=attached, full_fonts=False, pdf_identifier=identifier)
@@ -160,4 +180,6 @@ press = Press()
 atexit.register(press.close)
 
 if __name__ == "__main__":
-    work(sys.stdin.buffer, sys.stdout.buffer)
+    papers = sys.stdout.buffer
+    sys.stdout = sys.stderr  # a library that prints a remark must not print it into a paper
+    work(sys.stdin.buffer, papers)

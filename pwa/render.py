@@ -147,6 +147,8 @@ class Renderer:
             clock=money.clock,
             when=money.when,
             day=money.day,
+            date=money.date,
+            moment=money.moment,
         )
         self.env.globals.update(
             w=Pages, u=Urls, asset=self.assets.url, sri=self.assets.sri, fresh_key=lambda: str(uuid4())

@@ -114,17 +114,6 @@ def _visits() -> dict[str, Sample]:
         ),
         "pass-upfront": Sample("pass.html", v.Pass(unnamed, "8426 1093 55", QR, QR), v.Nav("pass", "v1")),
         "pass-over": Sample("pass.html", v.Pass(HEAD, "8426 1093 55", QR, over=True), v.Nav("pass", "v1")),
-        "sheet": Sample(
-            "sheet.html",
-            v.Sheet(
-                HEAD,
-                "8426 1093 55",
-                QR,
-                [v.SheetStep(STEPS[1], QR, "L20261120-0042"), v.SheetStep(STEPS[2], QR, "U20261120-0017")],
-                "/guide",
-            ),
-        ),
-        "sheet-empty": Sample("sheet.html", v.Sheet(HEAD, "8426 1093 55", QR, (), "/guide")),
     }
 
 

@@ -11,6 +11,7 @@ from pwa import (
     sample_insurance,
     sample_links,
     sample_receipts,
+    sample_sheet,
 )
 from pwa import views as v
 from pwa.reminder_views import CallerCheck, Reminders
@@ -356,4 +357,5 @@ def samples() -> Mapping[str, Sample]:
         **sample_receipts.samples(),
         **sample_insurance.samples(),
         **sample_links.samples(),
+        **sample_sheet.samples(),
     }

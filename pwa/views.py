@@ -47,6 +47,7 @@ from pwa.home_views import Home, Invitation, Person, VisitCard, Visits
 from pwa.pay_views import PayChoice, Paying, PayPart, PaySheet, Receipt, Returned
 from pwa.reminder_views import Reminders
 from pwa.rows import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState, Word
+from pwa.sheet import Sheet
 
 __all__ = [
     "Ask",
@@ -92,7 +93,6 @@ __all__ = [
     "Settings",
     "Shares",
     "Sheet",
-    "SheetStep",
     "Show",
     "Sign",
     "Signed",
@@ -242,26 +242,6 @@ class Pass:
     deferred: bool = False
     ahead: int | None = None
     over: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SheetStep:
-    """One order on paper: the step, its check-in code as a picture, its number."""
-
-    step: Step
-    qr: str
-    number: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """The guide sheet on paper: the kept pass as a picture, and what is still to do."""
-
-    visit: VisitHead
-    number: str
-    qr: str
-    steps: Sequence[SheetStep]
-    back: str
 
 
 @dataclass(frozen=True, slots=True)

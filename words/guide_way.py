@@ -11,6 +11,7 @@ NO_WAY = "地图上找不到这条路。请到导诊台，工作人员带您去�
 NO_STEP_FREE = "地图上没有不走楼梯的路。请到导诊台，工作人员带您去。"
 HERE = "您已经在这里了。"
 FROM_HERE = "您这里"
+YOUR_DOOR = "要去的门"
 WITHOUT_STEPS = "换成不走楼梯的路"
 WITH_STEPS = "换成最快的路"
 

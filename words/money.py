@@ -33,6 +33,17 @@ def when(at: datetime, now: datetime) -> str:
     return f"{day(at, now)} {clock(at)}"
 
 
+def date(at: datetime) -> str:
+    """``2026年11月20日``, as papers say it, which are read on other days, too."""
+    local = at.astimezone(SHANGHAI)
+    return f"{local.year}年{local.month}月{local.day}日"
+
+
+def moment(at: datetime) -> str:
+    """``2026年11月20日 09:31``."""
+    return f"{date(at)} {clock(at)}"
+
+
 def masked(name: str) -> str:
     """张明 -> 张*, 欧阳小明 -> 欧***; one character stays hidden as *."""
     return name[0] + "*" * (len(name) - 1) if len(name) > 1 else "*"

@@ -12,6 +12,7 @@ from words import insurance as insurance_words
 from words import letters, patient
 from words import pay as pay_words
 from words import pushes as push_words
+from words import sheet as sheet_words
 
 
 class Pages:
@@ -24,7 +25,7 @@ class Pages:
     ask = patient.Ask
     guide = patient.Guide
     visit_pass = patient.Pass
-    sheet = patient.Sheet
+    sheet = sheet_words.Sheet
     pay = pay_words.Pay
     receipt = pay_words.Receipt
     first = first_words.First

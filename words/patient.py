@@ -337,18 +337,6 @@ class Pass:
     alt = "就诊码图片"
 
 
-class Sheet:
-    """The guide sheet on paper."""
-
-    title = "就诊指引单"
-    says = "没有手机也能用。到了科室，出示这张单子上的码。"
-    keep = "这张单子今天有效。窗口会核对姓名。"
-    print = "打印"
-    steps = "今天还要做的"
-    order_alt = "报到码"
-    none = "现在没有要做的项目。"
-
-
 class Family:
     """Who may see and pay what."""
 

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import AnyCaller, PersonCaller, StaffCaller, TxDep, WorldDep
+from api.sheets import SheetOut
 from billing.rules import see_payment
 from billing.service import answers
 from billing.service import lines as billing
 from guide import service as guide
+from guide.service import sheets
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from notices import service as notices
@@ -344,6 +346,25 @@ async def visit_pass(response: Response, visit_id: UUID, caller: AnyCaller, tx: 
         live=passes.live_code(tx.vault, visit, tx.now),
         kept=passes.kept_code(tx.vault, visit),
     )
+
+
+@router.get("/visits/{visit_id}/sheet")
+async def sheet(
+    response: Response,
+    visit_id: UUID,
+    caller: AnyCaller,
+    world: WorldDep,
+    tx: TxDep,
+    full: Annotated[bool, Query(description="also the names of what is sensitive")] = False,
+    no_steps: Annotated[bool, Query(description="ways without a stair or an escalator")] = False,
+) -> SheetOut:
+    """What stands on the guide sheet, for a kiosk's or a desk's own printer."""
+    visit, view, subject = await _look(tx, caller, visit_id, "sheet")
+    await access.require(tx, caller, Action.SHOW_PASS, subject)
+    response.headers["Cache-Control"] = "private, no-store"
+    made = await sheets.sheet_of(tx, visit, view, full=full, step_free=no_steps)
+    base = world.settings.base_url
+    return SheetOut.of(made, passes.kept_code(tx.vault, visit), lambda code: f"{base}/o/{code}")
 
 
 @router.post("/visits/{visit_id}/orders/{order_id}/abandon", status_code=204)

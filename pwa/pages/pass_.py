@@ -1,6 +1,5 @@
-"""The visit pass: a picture that renews itself, one to keep, and the same on paper for who has no phone."""
+"""The visit pass: a picture that renews itself, one to keep; and where the codes of a printed sheet lead."""
 
-import base64
 import io
 from uuid import UUID
 
@@ -10,18 +9,18 @@ from qrcode.image.pure import PyPNGImage
 from starlette.responses import Response
 
 from api.deps import AnyCaller, TxDep, WorldDep
+from api.world import World
 from guide import service as guide
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
-from people.rules import Action, Actor, ActorKind, Depth
+from people.rules import Action, Actor, Depth
 from people.service import access
-from pwa.answer import go, show, world_of
-from pwa.rows import Step
+from pwa.answer import go, show
 from pwa.urls import Urls
-from pwa.views import Nav, Pass, Sheet, SheetStep
+from pwa.views import Nav, Pass
 from pwa.visit_pages import Seen, seen
-from visits.rules import OPEN_ORDER, PaymentMode
+from visits.rules import PaymentMode
 from visits.service import orders, passes
 from visits.service.reading import subject_of, visit_of
 
@@ -41,7 +40,12 @@ def picture(text: str, box: int = 8) -> bytes:
     return out.getvalue()
 
 
-async def _mine(world: WorldDep, tx: Tx, caller: Actor, visit_id: UUID, page: str | None) -> Seen:
+async def mine(world: World, tx: Tx, caller: Actor, visit_id: UUID, page: str | None) -> Seen:
+    """The visit before somebody who may show its pass.
+
+    Raises:
+        NotFoundError, ForbiddenError: it is not there for this caller, or not to be shown by them.
+    """
     found = await seen(world, tx, caller, visit_id, page)
     await access.require(tx, caller, Action.SHOW_PASS, found.subject)
     return found
@@ -55,7 +59,7 @@ def _told(found: Seen) -> bool:
 @router.get("/visits/{visit_id}/pass")
 async def visit_pass(request: Request, visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
     """Pass, number, and where to go with it."""
-    found = await _mine(world, tx, caller, visit_id, "pass")
+    found = await mine(world, tx, caller, visit_id, "pass")
     now = guide.next_step(await guide.steps_of(tx, visit_id, found.view))
     today = found.visit.day == china_day(tx.now)
     view = Pass(
@@ -75,40 +79,15 @@ async def visit_pass(request: Request, visit_id: UUID, caller: AnyCaller, world:
 @router.get("/visits/{visit_id}/pass/live.png")
 async def live(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
     """The code of this half minute."""
-    found = await _mine(world, tx, caller, visit_id, None)
+    found = await mine(world, tx, caller, visit_id, None)
     return Response(picture(passes.live_code(tx.vault, found.visit, tx.now)), media_type="image/png", headers=NO_STORE)
 
 
 @router.get("/visits/{visit_id}/pass/kept.png")
 async def kept(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
     """The code for the day."""
-    found = await _mine(world, tx, caller, visit_id, None)
+    found = await mine(world, tx, caller, visit_id, None)
     return Response(picture(passes.kept_code(tx.vault, found.visit)), media_type="image/png", headers=KEEP)
-
-
-def _inline(text: str, box: int) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture(text, box)).decode()
-
-
-@router.get("/visits/{visit_id}/sheet")
-async def sheet(request: Request, visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
-    """The guide sheet: pass, open orders and their check-in codes on paper."""
-    found = await _mine(world, tx, caller, visit_id, "guide")
-    base = world_of(request).settings.base_url
-    rows = []
-    for step in await guide.steps_of(tx, visit_id, found.view):
-        order = await orders.order_by_id(tx, UUID(step["id"]))
-        if order is not None and order.state in OPEN_ORDER:
-            code = _inline(base + Urls.paper(order.paper_code), 3)
-            rows.append(SheetStep(Step.of(step | {"preparation": guide.ready(step)}), code, order.number))
-    view = Sheet(
-        found.head,
-        found.visit.number,
-        _inline(passes.kept_code(tx.vault, found.visit), 5),
-        rows,
-        Urls.desk if caller.kind is ActorKind.STAFF else Urls.guide(str(visit_id)),
-    )
-    return await show(request, tx, "sheet.html", view)
 
 
 @router.get("/o/{code}")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import against, load, maps, orders, pages
+from benchmarks import against, load, maps, orders, pages, sheets
 from benchmarks.figures import Figure, save, show
 from benchmarks.stand import stand
 
@@ -53,6 +53,7 @@ def main(
             save(figures, json)
         return
     step("sizes", pages.assets)
+    step("guide sheets", sheets.measure)
     step("the order of examinations", lambda: orders.measure(plans=plans))
     with console.status(f"a hospital with {visits:,} patients …") as status, stand(visits, profile) as house:
         status.stop()

@@ -233,6 +233,7 @@ def _paper() -> Iterator[Finding]:
         yield Finding("fonts", "note", "fontconfig's fc-list is missing, fonts not checked", "apt install fontconfig")
     elif found:
         yield Finding("fonts", "ok", ", ".join(found[:3]))
+        yield _rare()
     else:
         yield Finding(
             "fonts",
@@ -241,6 +242,21 @@ def _paper() -> Iterator[Finding]:
             "apt install fonts-noto-cjk; without root: npm install --prefix pwa --no-save"
             " @expo-google-fonts/noto-sans-sc",
         )
+
+
+def _rare() -> Finding:
+    """How many of GB 18030-2022's Chinese characters no font has; they are printed as their code in a box."""
+    from pwa.fonts import unwritten
+
+    missing, of = unwritten()
+    if not missing:
+        return Finding("rare characters", "ok", f"all {of:,} of GB 18030-2022 can be printed")
+    return Finding(
+        "rare characters",
+        "note",
+        f"{missing:,} of {of:,} Chinese characters of GB 18030-2022 have no font and are printed as their code",
+        "apt install fonts-hanazono, or the hospital's GB 18030 font (docs/printing.md)",
+    )
 
 
 def _files() -> Finding:

@@ -26,6 +26,11 @@ _MOVED = {
     0xE81E: 0x9FB4, 0xE826: 0x9FB5, 0xE82B: 0x9FB6, 0xE82C: 0x9FB7, 0xE831: 0x215D7, 0xE832: 0x9FB8, 0xE83B: 0x2298F,
     0xE843: 0x9FB9, 0xE854: 0x9FBA, 0xE855: 0x241FE, 0xE864: 0x9FBB,
 }  # fmt: skip
+# Its Chinese characters: extension A, the first block, and extensions B to F.
+_CHINESE = (
+    (0x3400, 0x4DB5), (0x4E00, 0x9FEF), (0x20000, 0x2A6D6), (0x2A700, 0x2B734), (0x2B740, 0x2B81D), (0x2B820, 0x2CEA1),
+    (0x2CEB0, 0x2EBE0),
+)  # fmt: skip
 _UNSEEN = {"Cc", "Cf", "Mn", "Me", "Zs", "Zl", "Zp", "Cs", "Cn"}
 _PIECE = re.compile(r"<svg\b.*?</svg>|<style\b.*?</style>|<title\b.*?</title>|<[^>]*>|[^<]+", re.DOTALL)
 _BOX = "<span style='border:0.4pt solid #000;font-size:62%;padding:0 1pt;white-space:nowrap'>{}</span>"
@@ -120,6 +125,19 @@ def lacking(text: str) -> set[str]:
 def _unassigned(char: str) -> bool:
     """Newer than this Python's tables: a character all the same if it is of the planes of Chinese characters."""
     return unicodedata.category(char) == "Cn" and 0x20000 <= ord(char) <= 0x3FFFD
+
+
+def unwritten() -> tuple[int, int]:
+    """How many Chinese characters of GB 18030-2022 no font has, and how many there are."""
+    codes = {code for first, last in _CHINESE for code in range(first, last + 1)}
+    had = {
+        code
+        for font in installed()
+        for first, last in zip(font.starts, font.ends, strict=True)
+        if last >= _CHINESE[0][0]
+        for code in range(first, last + 1)
+    }
+    return len(codes - had), len(codes)
 
 
 def standard(text: str) -> str:

@@ -6,6 +6,7 @@ after the other, and ends by itself after a minute without work, or when we do.
 
 import atexit
 import contextlib
+import gc
 import json
 import os
 import select
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -100,6 +102,11 @@ class Press:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HERE.parent)
         return self._process
 
+    @property
+    def pid(self) -> int | None:
+        """The process that prints, while there is one."""
+        return self._process.pid if self._process is not None else None
+
     def close(self) -> None:
         """End the process, if there is one."""
         process, self._process = self._process, None
@@ -146,8 +153,22 @@ def _print(head: dict[str, Any], body: bytes) -> bytes:
     html = weasyprint.HTML(string=fonts.boxed(head["html"]), base_url=str(HERE), url_fetcher=fetcher)
     identifier = bytes.fromhex(head["id"])
     sheets = [_roll(weasyprint, html, head["roll"])] if head["roll"] else []
-    pdf: bytes = html.write_pdf(stylesheets=sheets, attachments=attached, full_fonts=False, pdf_identifier=identifier)
+    pdf: bytes = html.write_pdf(
+        stylesheets=sheets,
+        attachments=attached,
+        full_fonts=False,
+        pdf_identifier=identifier,
+        font_config=_installed_fonts(),
+    )
     return pdf
+
+
+@cache
+def _installed_fonts() -> Any:
+    """What was looked up of the machine's fonts, kept from paper to paper; None where papers bring their own."""
+    from weasyprint.text.fonts import FontConfiguration
+
+    return None if fonts.PACKAGED.exists() else FontConfiguration()
 
 
 def _roll(weasyprint: Any, html: Any, width: int) -> Any:
@@ -169,11 +190,20 @@ def work(jobs: IO[bytes], papers: IO[bytes]) -> None:
             head, body = _read(jobs)
         except BrokenPipeError:
             return
+        gc.disable()  # a paper is half a million objects; whoever waits for it need not wait for tidying up
         try:
             pdf, trouble = _print(json.loads(head), body), ""
         except Exception as error:
             pdf, trouble = b"", f"{type(error).__name__}: {error}"
         _write(papers, json.dumps({"trouble": trouble}).encode(), pdf)
+        _tidy()
+
+
+def _tidy() -> None:
+    """Between two papers: what belongs to the next as well is set aside, so that looking through the rest is quick."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 press = Press()

@@ -62,7 +62,7 @@ def test_every_paper_says_the_same(leaf: Leaf) -> None:
 
 @pytest.mark.parametrize("leaf", ROLLS)
 def test_a_slip_stays_on_the_paper(leaf: Leaf) -> None:
-    """In the printer's own letters and drawn: no line over the edge, a code for each order and the pass, cut at the end."""
+    """Its own letters, and drawn: nothing over the edge, a code for each order and the pass, cut at the end."""
     long = replace(SHEET.steps[1], name="泌尿系彩超" * 9, number="U" * 40, place="A1" * 30 + "（“医技楼”）。" * 12)
     sheet = replace(SHEET, steps=(*SHEET.steps, long), hospital="示例市第一人民医院" * 4)
     for drawn in (False, True):

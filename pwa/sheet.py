@@ -159,7 +159,7 @@ def _step(n: int, step: SheetStep, code: str) -> list[dict[str, Any]]:
         rows.append({"t": step.because})
     if step.ready:
         rows += [{"t": f"【{Words.ready}】{text}", "h": 2} for text in step.ready]
-    return [*rows, *_walk(step.way), {"qr": code}, {"t": step.number, "centre": True}]
+    return [*rows, *_walk(step.way), {"qr": code}, {"t": f"{Words.order} {step.number}", "centre": True}]
 
 
 def _walk(way: Way | None) -> list[dict[str, Any]]:

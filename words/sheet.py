@@ -14,6 +14,7 @@ class Sheet:
     none = "现在没有要做的项目。"
     ready = "先准备"
     number = "就诊号"
+    order = "单号"
     way = "怎么走"
     map_title = "路线图"
     states = {"called": "正在叫您，请进", "checked_in": "已报到，在等叫号"}

@@ -61,8 +61,8 @@ def _floors() -> tuple[tuple[str, str], ...]:
 
 def _pages(press: Press, sheet: GuideSheet, codes: dict[str, str]) -> list[Figure]:
     def page() -> bytes:
-        pictures = {order: inline(text, small=True) for order, text in codes.items()}
-        return press.make(sheet_html(sheet, inline(PASS, small=False), pictures), b"bench")
+        pictures = {order: inline(text) for order, text in codes.items()}
+        return press.make(sheet_html(sheet, inline(PASS), pictures), b"bench")
 
     began = time.perf_counter()
     size = len(page())

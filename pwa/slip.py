@@ -51,15 +51,9 @@ def _own(char: str) -> bool:
     if " " <= char <= "~":
         return True
     try:
-        code = char.encode("gbk")
+        return len(char.encode("gbk")) == 2
     except UnicodeEncodeError:
         return False
-    if len(code) != 2:
-        return False
-    high, low = code
-    user_defined = ((0xAA <= high <= 0xAF or high >= 0xF8) and low >= 0xA1) or (0xA1 <= high <= 0xA7 and low < 0xA1)
-    moved = high == 0xFE or (high == 0xA6 and 0xD9 <= low <= 0xF5) or (high == 0xA8 and low >= 0xBB and low <= 0xC0)
-    return not user_defined and not moved
 
 
 def cell(char: str) -> int:

@@ -26,12 +26,12 @@ from words.sheet import Sheet as Words
 router = APIRouter(include_in_schema=False)
 
 BYTES = "application/vnd.escpos"
-_BOX = {True: 3, False: 5}  # dots a module, of an order's code and of the pass
+_ORDER, _PASS = 3, 5  # dots a module on a screen; paper takes one and draws it as large as it likes
 
 
-def inline(text: str, *, small: bool) -> str:
-    """A code as a picture inside a page; ``small``: an order's."""
-    return "data:image/png;base64," + base64.b64encode(picture(text, _BOX[small])).decode()
+def inline(text: str, box: int = 1) -> str:
+    """A code as a picture inside a page, ``box`` dots a module."""
+    return "data:image/png;base64," + base64.b64encode(picture(text, box)).decode()
 
 
 async def _sheet(
@@ -73,8 +73,8 @@ async def page(
         other.append((words, address(here, no_steps=not no_steps)))
     view = Sheet(
         made,
-        inline(code, small=False),
-        {order: inline(text, small=True) for order, text in codes.items()},
+        inline(code, _PASS),
+        {order: inline(text, _ORDER) for order, text in codes.items()},
         Urls.desk if staff else Urls.guide(str(visit_id)),
         is_boxed(made),
         files=[*files, *rolls] if staff else files,
@@ -99,8 +99,8 @@ async def paper(
     _, made, code, codes = await _sheet(world, tx, caller, visit_id, full=full, no_steps=no_steps, drawn=True)
     await tx.let_go()
     leaf = Leaf.A5 if paper.roll_mm else paper
-    pictures = {order: inline(text, small=True) for order, text in codes.items()}
-    pdf = await asyncio.to_thread(sheet_pdf, made, inline(code, small=False), pictures, leaf)
+    pictures = {order: inline(text) for order, text in codes.items()}
+    pdf = await asyncio.to_thread(sheet_pdf, made, inline(code), pictures, leaf)
     return _file(pdf, "application/pdf", "inline", f"{Words.file}-{leaf}.pdf")
 
 

@@ -77,6 +77,9 @@ async def test_it_leads_through_the_day_without_a_phone(web: AsyncClient, ward: 
         assert step.way is not None
         assert step.way.lines
         assert step.place
+    (hidden,) = [step for step in made.steps if step.discreet]
+    assert hidden.way is not None
+    assert not hidden.way.floors, "a picture would have its name on it"
     first = made.steps[0].way
     assert first is not None
     assert "“抽血处”" in first.lines[-1]

@@ -262,12 +262,13 @@ MODELS: dict[type[BaseModel], Any] = {
     visits.StepsOut: {"steps": [_STEP], "next": ORDER, "after": AFTER},
     visits.PassOut: {"number": "8426109355", "live": "HF1.…", "kept": "HF0.…", "step_seconds": 30},
     sheets.SheetOut: {
-        "hospital": "示例市第一人民医院", "phone": "0513-8550-0000", "patient": "朱**", "number": "8426 1093 55", "kept": "HF0.…",
-        "printed_at": AT, "department": "心内科门诊", "map_version": 3, "note": None, "sensitive": False,
+        "hospital": "示例市第一人民医院", "phone": "0513-8550-0000", "patient": "朱**", "number": "8426 1093 55",
+        "kept": "HF0.…", "printed_at": AT, "department": "心内科门诊", "map_version": 3, "note": None,
+        "sensitive": False,
         "steps": [{
             "order_id": ORDER, "number": "L20261120-0042", "code": "https://houfu.example/o/kQ3v9ZpX7mT2Lw8a",
-            "name": "肝肾功能", "place": "门诊楼2楼扶梯口，1到8号窗口", "state": "placed", "ready": ["先别吃东西，可以喝几口水。"],
-            "because": "先肝肾功能：空腹，结果要45分钟。", "discreet": False,
+            "name": "肝肾功能", "place": "门诊楼2楼扶梯口，1到8号窗口", "state": "placed",
+            "ready": ["先别吃东西，可以喝几口水。"], "because": "先肝肾功能：空腹，结果要45分钟。", "discreet": False,
             "way": {"lines": ["乘下行扶梯到2楼。", "下扶梯左转，“抽血处”在左手边。"], "about": "约2–4分钟"},
         }],
         "back": {"name": "心内科门诊", "place": "门诊楼3楼东侧，301到308诊室", "way": None},

@@ -27,17 +27,18 @@ from visits.service.reading import subject_of, visit_of
 router = APIRouter(include_in_schema=False)
 
 RENEW = 10  # seconds between two pictures of a code that is good for 30 to 60
-_MASK = 2
 NO_STORE = {"Cache-Control": "private, no-store"}
 KEEP = {"Cache-Control": "private, no-cache"}  # the phone's own worker keeps it; nobody else may
 
 
-def picture(text: str, box: int = 8) -> bytes:
-    """A QR as PNG, so that a long press saves it."""
-    # One mask is as good as another to a scanner, and trying all eight takes ten times as long.
-    code = qrcode.QRCode(
-        error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=box, border=4, mask_pattern=_MASK
-    )
+def picture(text: str, box: int = 8, mask: int | None = None) -> bytes:
+    """A QR as PNG, so that a long press saves it.
+
+    Args:
+        box: dots a module.
+        mask: this one instead of the best of eight, which takes ten times as long to find.
+    """
+    code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=box, border=4, mask_pattern=mask)
     code.add_data(text)
     out = io.BytesIO()
     code.make_image(image_factory=PyPNGImage).save(out)

@@ -26,12 +26,13 @@ from words.sheet import Sheet as Words
 router = APIRouter(include_in_schema=False)
 
 BYTES = "application/vnd.escpos"
+_MASK = 2  # a sheet has many codes, and somebody waits
 _ORDER, _PASS = 3, 5  # dots a module on a screen; paper takes one and draws it as large as it likes
 
 
 def inline(text: str, box: int = 1) -> str:
     """A code as a picture inside a page, ``box`` dots a module."""
-    return "data:image/png;base64," + base64.b64encode(picture(text, box)).decode()
+    return "data:image/png;base64," + base64.b64encode(picture(text, box, _MASK)).decode()
 
 
 async def _sheet(

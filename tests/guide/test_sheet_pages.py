@@ -18,7 +18,7 @@ from houfu.app import create_app
 from people.rules import OWNER, STAFF_VIEW, Depth
 from people.service import access
 from pwa import build
-from pwa import sheet as papers
+from pwa.press import press
 from pwa.slip import DOTS
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.pwa.thermal import Printed, read
@@ -102,10 +102,15 @@ async def test_it_leads_through_the_day_without_a_phone(web: AsyncClient, ward: 
 async def test_a_finder_learns_neither_name_nor_what_is_sensitive(
     web: AsyncClient, ward: Ward, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Her name is masked, 妇科 is a room, codes name nobody, whoever prints it; names of things only where asked for."""
+    """Her name is masked, 妇科 a room, codes name nobody, whoever prints; names of things only when asked for."""
     await publish(ward, network)
     shown: list[str] = []
-    monkeypatch.setattr(papers.press, "make", lambda html, _: shown.append(html) or b"%PDF-")
+
+    def make(html: str, _: bytes) -> bytes:
+        shown.append(html)
+        return b"%PDF-"
+
+    monkeypatch.setattr(press, "make", make)
     for who in ("mother", "g.guide"):
         for text in (
             (await get(web, ward, who)).text.split("<main")[1],

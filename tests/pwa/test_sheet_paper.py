@@ -1,15 +1,20 @@
 """The guide sheet on every paper: the same words, nothing over the edge, and every name readable."""
 
+import base64
+import io
 import re
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from guide.service.sheets import GuideSheet
 from pwa import build, fonts, slip
+from pwa.pages.sheet import inline
 from pwa.press import press
 from pwa.sample_sheet import SHEET, samples
 from pwa.sheet import Leaf, Sheet, is_boxed, sheet_html, sheet_pdf, sheet_rows, sheet_slip
+from tests.journeys.camera import read as scanned
 from tests.pwa.test_receipt_paper import pages_of, plain
 from tests.pwa.thermal import Printed, read
 
@@ -76,6 +81,17 @@ def test_a_slip_stays_on_the_paper(leaf: Leaf) -> None:
         assert not set(starts) & set("，。、：）”"), "no line begins with a comma"
     assert printed(sheet, leaf).codes == [*CODES.values(), CODES[long.order_id], PASS]
     assert all(line.align == 1 for line in printed(SHEET, leaf).lines if line.kind == "qr")
+
+
+def test_codes_can_be_scanned() -> None:
+    """What is drawn quickly, on a page or on a slip, says what it should."""
+    for text in (PASS, *CODES.values()):
+        assert scanned(base64.b64decode(inline(text, 2).partition(",")[2])) == text
+        paper = read(slip.write([{"qr": text}], 58, drawn=True), 384)
+        (line,) = [one for one in paper.lines if one.kind == "picture"]
+        picture = io.BytesIO()
+        Image.frombytes("1", (line.width, line.height), bytes(255 - b for b in line.bits)).save(picture, "PNG")
+        assert scanned(picture.getvalue()) == text
 
 
 def test_what_a_printer_may_lack_is_drawn() -> None:

@@ -123,9 +123,8 @@ def _family() -> Markup:
 def _maps(sheet: GuideSheet, leaf: Leaf) -> list[tuple[str, Markup]]:
     """Floors, drawn by us: on A5 the one where the first way ends, on A4 as many as fit."""
     ways = [step.way.floors for step in sheet.steps if step.way is not None and step.way.floors]
-    found = (
-        [floor for floors in ways for floor in floors][:_MOST_FLOORS] if leaf is Leaf.A4 else ways[:1] and ways[0][-1:]
-    )
+    every = [floor for floors in ways for floor in floors]
+    found = every[:_MOST_FLOORS] if leaf is Leaf.A4 else [floors[-1] for floors in ways[:1]]
     ours = ('font-family="sans-serif"', f"font-family='{_family()}'")  # else every picture brings a font of its own
     return [(name, Markup(svg.replace(*ours))) for name, svg in found]  # noqa: S704
 

@@ -171,6 +171,7 @@ def _code(printer: "Dummy", text: str, dots: int, drawn: bool) -> None:
     size = max(_QR_LEAST, min(_QR_MOST, dots // (modules + 2 * _QUIET)))
     printer.set(align="center", custom_size=True, width=1, height=1, normal_textsize=False)
     if not drawn:
+        printer._raw(b"\n")  # white above; the printer leaves none
         printer.qr(text, ec=1, size=size, model=2, native=True)
         printer._raw(b"\n")
         return

@@ -4,7 +4,8 @@ const STATIC = 'static-__BUILD__';
 const PAGES = 'pages-1';
 const WAIT = 2500;
 const FIRST_KEPT = /^\/visits\/[^/]+\/pass$|^\/visits\/[^/]+\/pass\/kept\.png$/;
-const FIRST_FRESH = /^\/$|^\/visits(\/[^/]+\/(bill|guide))?$/;
+const FIRST_FRESH = /^\/$|^\/visits(\/[^/]+\/(bill|guide|ways))?$/;
+const GUIDE = /^\/visits\/[^/]+\/guide$/;
 
 self.addEventListener('install', (e) => {
   e.waitUntil(caches.open(STATIC).then((c) => c.addAll([...__FILES__, '/offline'])).then(() => self.skipWaiting()));
@@ -45,8 +46,15 @@ async function keptFirst(e) {
   e.waitUntil(fresh.catch(() => {}));
   return navigator.onLine ? kept : aged(kept);
 }
+// With the guide come the ways between all its places, so that they are there in the lift; unchanged ones cost nothing.
+async function alsoWays(fresh, url) {
+  const answer = await fresh;
+  if (answer.ok && !answer.redirected) await fetchAndKeep(new Request(url, { headers: { Accept: 'text/html' } }));
+}
 async function freshFirst(e) {
   const fresh = fetchAndKeep(e.request);
+  const url = new URL(e.request.url);
+  if (GUIDE.test(url.pathname)) e.waitUntil(alsoWays(fresh, url.href.replace(/guide(?=[?]|$)/, 'ways')).catch(() => {}));
   const kept = await caches.match(e.request.url, { cacheName: PAGES });
   try {
     return await (kept ? Promise.race([fresh, timeout(WAIT)]) : fresh);

@@ -94,10 +94,13 @@ def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
             assert page.locator("#age").is_visible()
             assert "今天 10:24 保存的内容" in page.locator("#age").inner_text()
         assert page.locator("details[open] ol.walk").inner_text().split() == ["乘2号电梯到2楼。", "左手边就是抽血处。"]
-        walks = page.locator(".map.on .dot").first.evaluate("(e) => [getComputedStyle(e).animationName, innerWidth]")
-        assert walks[0] == "walk"
+        walking = "(e) => getComputedStyle(e).animationName"
+        page.evaluate("() => document.documentElement.classList.add('elder')")
+        assert page.locator(".map.on .dot").evaluate(walking) == "none"
+        page.evaluate("() => document.documentElement.classList.remove('elder')")
+        assert page.locator(".map.on .dot").evaluate(walking) == "walk"
         page.emulate_media(reduced_motion="reduce")
-        assert page.locator(".map.on .dot").first.evaluate("(e) => getComputedStyle(e).animationName") == "none"
+        assert page.locator(".map.on .dot").evaluate(walking) == "none"
         assert page.evaluate(SHOWN) == ["way-0-0"]
         page.locator(".map.on [data-to]").click()
         assert page.evaluate(SHOWN) == ["way-0-1"]

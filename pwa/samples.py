@@ -133,6 +133,7 @@ def _on_the_way() -> dict[str, Sample]:
                 (WITH_STEPS, "?"),
                 "/ways",
                 True,
+                True,
                 "/sheet",
                 plan=(
                     "先抽血：空腹，结果要45分钟。",

@@ -211,7 +211,8 @@ class Guide:
 
     ``plan``: the order advised for what is to be examined, one sentence each, with why; ``plan_note``: what is not
     known of it.
-    ``other_way``: words and address for going with or without steps; ``ways_url``: the ways between all its places.
+    ``other_way``: words and address for going with or without steps; ``step_free``: this way has none, ``no_steps``:
+    one without was asked for; ``ways_url``: the ways between all its places.
     """
 
     visit: VisitHead
@@ -226,6 +227,7 @@ class Guide:
     other_way: tuple[str, str] | None = None
     ways_url: str | None = None
     step_free: bool = False
+    no_steps: bool = False
     sheet_url: str | None = None
     plan: Sequence[str] = ()
     plan_note: str | None = None

@@ -47,6 +47,7 @@ async def page(
         sheet_url=Urls.sheet(str(visit_id)) if await access.can(tx, caller, Action.SHOW_PASS, found.subject) else None,
         plan=[s["because"] or s["name"] for s in planned],
         plan_note=note,
+        no_steps=no_steps,
     )
     slow = request.cookies.get(ELDER) == "1"
     profile = Profile.WHEELCHAIR if no_steps else Profile.SLOW if slow else Profile.WALK

@@ -51,10 +51,14 @@ async function alsoWays(fresh, url) {
   const answer = await fresh;
   if (answer.ok && !answer.redirected) await fetchAndKeep(new Request(url, { headers: { Accept: 'text/html' } }));
 }
-async function freshFirst(e) {
+function fetchAll(e) {
   const fresh = fetchAndKeep(e.request);
   const url = new URL(e.request.url);
   if (GUIDE.test(url.pathname)) e.waitUntil(alsoWays(fresh, url.href.replace(/guide(?=[?]|$)/, 'ways')).catch(() => {}));
+  return fresh;
+}
+async function freshFirst(e) {
+  const fresh = fetchAll(e);
   const kept = await caches.match(e.request.url, { cacheName: PAGES });
   try {
     return await (kept ? Promise.race([fresh, timeout(WAIT)]) : fresh);
@@ -68,7 +72,12 @@ self.addEventListener('fetch', (e) => {
   const { request } = e;
   const url = new URL(request.url);
   if (request.method !== 'GET' || url.origin !== location.origin) return;
-  if ((request.headers.get('Accept') || '').includes('text/event-stream') || request.headers.has('HX-Request')) return;
+  if ((request.headers.get('Accept') || '').includes('text/event-stream')) return;
+  if (request.headers.has('HX-Request')) {
+    // A guide that stands open all day renews itself when a step is news; what is kept is renewed with it.
+    if (GUIDE.test(url.pathname)) e.respondWith(fetchAll(e));
+    return;
+  }
   if (url.pathname.startsWith('/api/')) return;
   if (url.pathname.startsWith('/static/')) {
     e.respondWith(caches.match(request).then((hit) => hit || fetch(request)));

@@ -79,6 +79,10 @@ def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
             page.goto(base + path)
             assert page.locator("#age").is_hidden()
         page.wait_for_function("async () => Boolean(await caches.match('/visits/v1/ways'))")
+        page.evaluate("async () => (await caches.open('pages-1')).delete('/visits/v1/ways')")
+        assert not page.evaluate("async () => Boolean(await caches.match('/visits/v1/ways'))")
+        page.evaluate("() => fetch('/visits/v1/guide', { headers: { 'HX-Request': 'true' } })")
+        page.wait_for_function("async () => Boolean(await caches.match('/visits/v1/ways'))")
         kept = page.evaluate(
             "async () => (await Promise.all((await caches.keys()).map(async (n) =>"
             " (await (await caches.open(n)).keys()).map((r) => new URL(r.url).pathname)))).flat()"

@@ -15,7 +15,7 @@ from guide.ports import Profile
 from guide.rules import OPEN
 from guide.service import routes
 from guide.service.routes import NoMapError, Route
-from pwa.answer import ELDER, go, show
+from pwa.answer import ELDER, go, prefs_of, show
 from pwa.pages.guide import floors_of
 from pwa.render import renderer
 from pwa.urls import Urls
@@ -46,7 +46,9 @@ async def page(
     try:
         tag = _tag(request, await routes.stamp(tx, found.hospital.id), pairs)
         if pairs and request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
+            # A browser writes these over the headers of the page it kept: they must be the same, policy and all.
+            kept = renderer().headers(await prefs_of(request, tx))
+            return Response(status_code=304, headers={**kept, "ETag": tag})
         ways = await routes.ways(tx, found.hospital.id, pairs, profile, large=large)
         drawn = [(key, Markup(ground)) for key, ground in ways.grounds]  # noqa: S704 - drawn by us
         view = Ways(found.head, _starts(ways), drawn, other)

@@ -62,6 +62,8 @@ async def test_the_ways_between_her_places(ward: Ward, network: Network) -> None
         tag = answer.headers["etag"]
         again = await get(tag=tag)
         assert (again.status_code, again.content) == (304, b"")
+        changed = {k for k, v in again.headers.items() if answer.headers.get(k) != v}
+        assert changed <= {"x-request-id"}, "a browser writes these over the page's own, the policy among them"
         assert (await get(query="?no_steps=1", tag=tag)).status_code == 200
         async with ward.world.db.begin() as tx:
             for lift in ("1号电梯", "2号电梯", "空中连廊"):

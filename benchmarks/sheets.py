@@ -51,12 +51,12 @@ def _floors() -> tuple[tuple[str, str], ...]:
         file = Path(folder) / "campus.zip"
         file.write_bytes(campus.archive())
         network = reading.read_map(file)
-    made = []
+    made, labels = [], picture.Labels(picture.Sign("去2楼"), picture.Sign("抽血处"))
     for level in (1, 2):
         rooms = [network.nodes[s.node] for s in network.spaces if s.level == level and s.kind == "room"]
         one, other = rooms[0], rooms[len(rooms) // 2]
         line = [(one.x, one.y), (other.x, one.y), (other.x, other.y)]
-        made.append((picture.called(network, level), picture.floor(network, level, routes=[line], badge="抽血处")))
+        made.append((picture.called(network, level), picture.floor(network, level, routes=[line], labels=labels)))
     return tuple(made)
 
 

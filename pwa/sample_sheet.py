@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from guide.service.sheets import GuideSheet, SheetStep, Way
-from pwa.sample_morning import HOSPITAL, MAP, NOW, PHONE, Sample, at
+from pwa.sample_morning import HOSPITAL, NOW, PHONE, Sample, at
+from pwa.sample_ways import floors
 from pwa.sheet import Sheet
 from words import guide, guide_way
 from words.sheet import Sheet as Words
@@ -16,7 +17,7 @@ _TO_HEART = ("出门直走，到“楼梯口”右转。", "直走约20米，“
 _PLACES = ("门诊楼2楼扶梯口，1到8号窗口", "医技楼3楼，301到305室", "门诊楼3楼南侧，331室")
 _ROOMS = "门诊楼4楼南侧，431到434诊室"
 _READY = ("抽血前不吃早饭，可以喝几口水。", "空腹八小时，早上可以喝几口水吃药。")
-_FLOORS = (("门诊楼3楼", str(MAP)), ("门诊楼2楼", str(MAP)))
+_FLOORS = tuple((name, str(svg)) for name, svg in floors("way"))
 STEPS = (
     SheetStep(
         "o1", "L20261120-0042", "kQ3v9ZpX7mT2Lw8a", "抽血：血脂、肝功能、血糖", _PLACES[0], "checked_in", _READY[:1],

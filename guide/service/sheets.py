@@ -217,7 +217,7 @@ async def _way(tx: Tx, visit: Visit, start: str, goal: str, wish: _Wish, hidden:
         return None
     spot, drawn = Spot(department=start), wish.drawn and hidden is None
     try:
-        way = await routes.route(tx, visit.hospital_id, spot, goal, wish.profile, drawn=drawn)
+        way = await routes.route(tx, visit.hospital_id, spot, goal, wish.profile, drawn=drawn, large=True)
     except NoMapError:
         return None
     if way is None:

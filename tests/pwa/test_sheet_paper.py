@@ -167,6 +167,7 @@ def test_the_papers_are_made_in_the_printing_process() -> None:
     assert "&lt;b&gt;𠮷&lt;/b&gt;" in html
     assert html.count("<svg") == 1, "the floor where she arrives"
     assert "路线图：门诊楼2楼" in html
+    assert 'class="dot"' not in html, "nobody walks on paper"
     assert sheet_html(sheet, DOT, PICTURES, Leaf.A4).count("<svg") == 2
     press.close()
 

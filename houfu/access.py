@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from api import deps
 from family_pay.service.bonds import MAY_SET_GUARDIANS
 from family_pay.service.invitations import MAY_BIND
-from guide.service.ordering import MAY_PIN
+from guide.service.walking import MAY_PIN
 from houfu.access_table import TABLE
 from houfu.app import routers
 from people.rules import (

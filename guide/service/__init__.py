@@ -5,13 +5,15 @@ from typing import Any
 from uuid import UUID
 
 from guide.rules import Turn, in_order, next_step, ready, said, turn_of
-from guide.service.ordering import pin, placing
+from guide.service.nursing import pin
+from guide.service.ordering import placing
+from guide.service.walking import profile_of
 from kernel.db import Tx
 from people.rules import Audience, View
 from visits.rules import seen_step
 from visits.service import orders
 
-__all__ = ["Turn", "next_step", "pin", "plan_of", "ready", "seen", "steps_of", "turn_of"]
+__all__ = ["Turn", "next_step", "pin", "plan_of", "profile_of", "ready", "seen", "steps_of", "turn_of"]
 
 
 def seen(step: dict[str, Any], view: View) -> dict[str, Any]:

@@ -48,8 +48,11 @@ async def page(
         plan=[s["because"] or s["name"] for s in planned],
         plan_note=note,
     )
-    slow = request.cookies.get(ELDER) == "1"
-    profile = Profile.WHEELCHAIR if no_steps else Profile.SLOW if slow else Profile.WALK
+    profile = await guide.profile_of(tx, found.visit.patient_id)
+    if no_steps and not profile.step_free:
+        profile = Profile.WHEELCHAIR
+    elif profile is Profile.WALK and request.cookies.get(ELDER) == "1":
+        profile = Profile.SLOW
     view = await _with_way(tx, found, view, steps, now, profile) if now else view
     nav = Nav("guide", str(visit_id)) if found.view.owner else None
     return await show(request, tx, "guide.html", view, nav)
@@ -63,7 +66,7 @@ async def _with_way(
     last = max(done, key=lambda s: str(s["at"]))["department"] if done else found.head.department
     if not last or not now["department"] or last == now["department"]:
         return view
-    no_steps = profile is Profile.WHEELCHAIR
+    no_steps = profile.step_free
     try:
         way = await routes.route(tx, found.hospital.id, Spot(department=last), now["department"], profile, drawn=True)
     except NoMapError:

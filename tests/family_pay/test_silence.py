@@ -27,7 +27,7 @@ from api.world import Ports, World
 from billing.rules import Money, seen_line, seen_sums, sums_by_category
 from billing.service import lines, paying
 from family_pay.service import messages
-from guide.service import books, ordering
+from guide.service import books, nursing, ordering
 from houfu import wiring
 from houfu.app import create_app, routers
 from intake.rules import Item, read
@@ -315,7 +315,7 @@ async def afternoon(day: Day) -> None:
     if day.secret:  # a nurse puts the hidden one first, she is done with another one elsewhere, all of it is advised
         nurse = Actor(ActorKind.STAFF, uuid5(NAMESPACE_URL, "nurse"), day.hospital, Role.GUIDE)
         async with day.world.db.begin() as tx:
-            await ordering.pin(tx, nurse, day.visit, [orders.order_id(day.hospital, "TH")])
+            await nursing.pin(tx, nurse, day.visit, [orders.order_id(day.hospital, "TH")])
     await day.at(37, hidden=(h.confirmed("Z"),))
     async with day.world.db.begin() as tx:
         assert await ordering.sweep(tx) == 1

@@ -275,6 +275,8 @@ GET    /desk/visits/{visit_id}/guardian/{grant_id}/end        guardians.end
 POST   /desk/visits/{visit_id}/guardian/{grant_id}/end        guardians.known
 GET    /desk/visits/{visit_id}/invite                         phones
 POST   /desk/visits/{visit_id}/invite                         binds.visit
+GET    /desk/visits/{visit_id}/plan                           pins
+POST   /desk/visits/{visit_id}/plan                           pins
 GET    /desk/visits/{visit_id}/phone                          phones.visit
 POST   /desk/visits/{visit_id}/phone                          phones.visit
 POST   /desk/visits/{visit_id}/phone/codes                    phones.visit

@@ -8,6 +8,7 @@ from pwa import (
     sample_booking,
     sample_counter,
     sample_first,
+    sample_guide,
     sample_insurance,
     sample_links,
     sample_receipts,
@@ -356,4 +357,5 @@ def samples() -> Mapping[str, Sample]:
         **sample_receipts.samples(),
         **sample_insurance.samples(),
         **sample_links.samples(),
+        **sample_guide.samples(),
     }

@@ -120,6 +120,11 @@ class Urls:
         return f"/desk/visits/{visit}"
 
     @staticmethod
+    def desk_plan(visit: str) -> str:
+        """Her order of examinations: see it (GET), say what comes first or later (POST)."""
+        return f"/desk/visits/{visit}/plan"
+
+    @staticmethod
     def desk_invite(visit: str) -> str:
         """The desk offers for a patient without a phone."""
         return f"/desk/visits/{visit}/invite"

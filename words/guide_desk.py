@@ -44,10 +44,12 @@ class DeskPlan:
     until = "不早于"
     after = "等这一项做完："
     reason = "原因"
+    reasons = tuple(REASONS.items())
+    when = "晚到什么时候"
     looked = "问过了，可以做"
     ask = "要先问过病人"
     clear = "不再由护士安排，交回系统"
-    walking = "她怎么走"
+    walking = "病人怎么走"
     walking_save = "记下"
     profiles = {
         "walk": "走路",
@@ -56,4 +58,8 @@ class DeskPlan:
         "stroller": "推婴儿车",
         "bed": "躺平车",
     }
-    by = "{who} {at} 安排的"
+
+    @staticmethod
+    def by(who: str, at: str) -> str:
+        """Who has said something, and when."""
+        return f"{who} {at} 安排的" if who else f"{at} 安排的"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from guide.rules import Turn, in_order, next_step, ready, said, turn_of
+from guide.rules import OPEN, Turn, in_order, next_step, ready, said, turn_of
 from guide.service.nursing import pin
 from guide.service.ordering import placing
 from guide.service.walking import profile_of
@@ -13,7 +13,7 @@ from people.rules import Audience, View
 from visits.rules import seen_step
 from visits.service import orders
 
-__all__ = ["Turn", "next_step", "pin", "plan_of", "profile_of", "ready", "seen", "steps_of", "turn_of"]
+__all__ = ["OPEN", "Turn", "next_step", "pin", "plan_of", "profile_of", "ready", "seen", "steps_of", "turn_of"]
 
 
 def seen(step: dict[str, Any], view: View) -> dict[str, Any]:
@@ -25,7 +25,7 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
     """The steps this view may know of, in the order they were ordered.
 
     ``planned`` is the place of an open examination in the order advised (0 first; None: it has none), ``because`` the
-    sentence why, for the patient's side.
+    sentence why, for the patient's side and staff; ``asks``: a nurse has to look at it before.
     """
     ordered = await orders.orders_of(tx, visit_id)
     put = await placing(tx, visit_id, view, ordered)
@@ -35,6 +35,7 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
             step = seen(orders.step_payload(order)["step"], view)
             key = str(step["id"])
             plan = {"planned": put.place.get(key), "because": put.because.get(key), "plan_note": put.note}
+            plan["asks"] = key in put.asks
             found.append(step | plan)
     return [dict(step) for step in in_order(found)]
 

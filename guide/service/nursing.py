@@ -151,7 +151,13 @@ async def _keep(tx: Tx, actor: Actor, word: NurseWord, found: Sequence[orders.Or
 
 
 async def _write(tx: Tx, actor: Actor, word: NurseWord) -> None:
-    row = await tx.get(NurseWord, word.visit_id, lock=True) or tx.add(NurseWord(visit_id=word.visit_id))
+    row = await tx.get(NurseWord, word.visit_id, lock=True) or tx.add(
+        NurseWord(visit_id=word.visit_id, first=[], cleared=[], later={})
+    )
+    changed = {*row.first, *row.later, *word.first, *word.later}
     row.first, row.cleared, row.reason, row.later = word.first, word.cleared, word.reason, word.later
     row.said_by, row.said_at = actor.id, tx.now
     await tx.session.flush()
+    for order in await orders.orders_of(tx, word.visit_id):
+        if str(order.id) in changed:  # open pages of who may know of it ask for the order anew
+            await orders.announce(tx, order)

@@ -41,13 +41,14 @@ class Placing:
     """Order id → its place (0 first) and, for the patient's side, the sentence why; ``note``: what is not known.
 
     ``in_the_way``: order id → from when another appointment would suit, where the one there is cannot be kept or
-    costs much.
+    costs much. ``asks``: those a nurse has to look at before anybody goes there.
     """
 
     place: Mapping[str, int]
     because: Mapping[str, str]
     note: str | None = None
     in_the_way: Mapping[str, datetime] = field(default_factory=dict)
+    asks: frozenset[str] = frozenset()
 
 
 async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) -> Placing:
@@ -89,7 +90,9 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) ->
         if doubt is Doubt.NO_WAY and key in because:
             because[key] += words.NO_WAY_STEP_FREE if moves.step_free else words.NO_WAY
     note = _note(made, age, guessed=Doubt.UNKNOWN in doubts.values())
-    return Placing(place, because, note, {k: _moment(m, tx.now) for k, m in _in_the_way(task, made).items()})
+    other = {key: _moment(minute, tx.now) for key, minute in _in_the_way(task, made).items()}
+    asks = frozenset(s.key for s in task.stops if s.blocked in words.ASK)
+    return Placing(place, because, note, other, asks)
 
 
 async def task_for(tx: Tx, visit: Visit, found: Sequence[Order], word: NurseWord | None) -> Task:

@@ -223,6 +223,7 @@ REQUESTS: dict[str, R] = {
     "POST /family/{bond}/insurer": {"says": 503},
     "POST /settings/phone": {"says": 422, "form": {"phone": "19900000077"}},
     "POST /settings/phone/codes": {"says": 503, "form": {"phone": "19900000077"}},
+    "POST /desk/visits/{visit_id}/plan": {"form": {"do": "walking", "profile": "slow"}},
     "POST /desk/visits/{visit_id}/invite": {"form": {"books": "1", "relation": "son"}},
     "POST /desk/visits/{visit_id}/phone": {"says": 422, "form": {"phone": "19900000077", "code": "000000"}},
     "POST /desk/visits/{visit_id}/phone/codes": {"says": 503, "form": {"phone": "19900000077"}},

@@ -156,6 +156,7 @@ GET    /visits/{visit_id}/lines/{line_id}/dispute             dispute
 POST   /visits/{visit_id}/lines/{line_id}/dispute             dispute
 GET    /visits/{visit_id}/orders/{order_id}/abandon           abandon
 POST   /visits/{visit_id}/orders/{order_id}/abandon           abandon
+POST   /visits/{visit_id}/orders/{order_id}/move              ask_guide
 GET    /visits/{visit_id}/ask                                 ask_family
 GET    /visits/{visit_id}/leave                               leave
 POST   /visits/{visit_id}/leave                               leave

@@ -48,7 +48,7 @@ from visits.events import (
 )
 from visits.flows import booking, deliver_calls
 from visits.rules import ModeChange
-from visits.service import encounters
+from visits.service import encounters, moves
 
 HOUSE = House()
 
@@ -67,7 +67,7 @@ async def _message_reported(tx: Tx, event: WeChatMessageReported) -> None:
 
 SUBSCRIBERS: Subscribers = {
     WeChatMessageReported: [_message_reported],
-    HisAnswered: [rounds.his_answered],
+    HisAnswered: [rounds.his_answered, moves.answered],
     PaidChargeReversed: [refunds.line_reversed, refund_requests.overtaken],
     ContractSigned: [_mark_today],
     ContractRestored: [_mark_today],

@@ -90,6 +90,11 @@ class Urls:
         return f"/visits/{visit}/guide"
 
     @staticmethod
+    def move(visit: str, order: str) -> str:
+        """Ask the hospital for another time of an examination that is booked (POST)."""
+        return f"/visits/{visit}/orders/{order}/move"
+
+    @staticmethod
     def pass_(visit: str) -> str:
         """The visit pass."""
         return f"/visits/{visit}/pass"

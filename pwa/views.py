@@ -51,6 +51,7 @@ from pwa.reminder_views import Reminders
 from pwa.rows import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState, Word
 
 __all__ = [
+    "Appointment",
     "Ask",
     "Bill",
     "Bind",
@@ -206,6 +207,14 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Appointment:
+    """One examination that is booked; ``move_url``: where its hospital is asked for another time."""
+
+    says: str
+    move_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Guide:
     """``now`` is the step to do next; ``way`` its route in words; ``map`` trusted SVG drawn by the server.
 
@@ -227,6 +236,7 @@ class Guide:
     sheet_url: str | None = None
     plan: Sequence[str] = ()
     plan_note: str | None = None
+    appointments: Sequence[Appointment] = ()
 
     def show(self, now: datetime) -> Show:
         """The ``Show`` a push to this page must be drawn with."""

@@ -44,6 +44,7 @@ class DeskPlan:
     until = "不早于"
     after = "等这一项做完："
     reason = "原因"
+    choose = "请选一个原因"
     reasons = tuple(REASONS.items())
     when = "晚到什么时候"
     looked = "问过了，可以做"

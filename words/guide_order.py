@@ -14,7 +14,7 @@ ASK = {
 UNKNOWN_LOAD = "现在不知道各处排队的人数，先按检查要求和远近排。"
 OLD_LOAD = "排队的人数是{minutes}分钟前的，时间只能估个大概。"
 NOT_TODAY = "今天排不上，请问护士改到哪天。"
-MISSES_APPOINTMENT = "赶不上预约的时间了，请到导诊台改约。"
+MISSES_APPOINTMENT = "赶不上预约的时间了，要改约。"
 PIN_NOT_KEPT = "护士排的先后今天做不到，请问护士。"
 
 NO_WAY = "地图上没有去那里的路，去之前请问导诊台。"

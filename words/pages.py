@@ -8,7 +8,7 @@ from words import companion as companion_words
 from words import counter as counter_words
 from words import desk as desk_words
 from words import first as first_words
-from words import guide_desk, letters, patient
+from words import guide_desk, guide_move, letters, patient
 from words import insurance as insurance_words
 from words import pay as pay_words
 from words import pushes as push_words
@@ -63,5 +63,6 @@ class Pages:
     kiosk = counter_words.Kiosk
     desk_visit = desk_words.DeskVisit
     desk_plan = guide_desk.DeskPlan
+    move = guide_move.Move
     stage = desk_words.Stage
     offline = desk_words.Offline

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from guide.rules import OPEN, Turn, in_order, next_step, ready, said, turn_of
+from guide.service import moving
 from guide.service.nursing import pin
 from guide.service.ordering import placing
 from guide.service.walking import profile_of
@@ -25,7 +26,8 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
     """The steps this view may know of, in the order they were ordered.
 
     ``planned`` is the place of an open examination in the order advised (0 first; None: it has none), ``because`` the
-    sentence why, for the patient's side and staff; ``asks``: a nurse has to look at it before.
+    sentence why, for the patient's side and staff; ``asks``: a nurse has to look at it before. ``window`` is its
+    appointment and ``move`` how it stands with moving it (``guide.service.moving``), for the patient's side.
     """
     ordered = await orders.orders_of(tx, visit_id)
     put = await placing(tx, visit_id, view, ordered)
@@ -34,8 +36,14 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
         if view.shows(Audience.STEPS, order.category):
             step = seen(orders.step_payload(order)["step"], view)
             key = str(step["id"])
-            plan = {"planned": put.place.get(key), "because": put.because.get(key), "plan_note": put.note}
+            plan: dict[str, Any] = {
+                "planned": put.place.get(key),
+                "because": put.because.get(key),
+                "plan_note": put.note,
+            }
             plan["asks"] = key in put.asks
+            plan["move"] = await moving.state_of(tx, order, put.in_the_way.get(key)) if view.owner else None
+            plan["window"] = moving.window_of(order) if view.owner else None
             found.append(step | plan)
     return [dict(step) for step in in_order(found)]
 

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from api.deps import AnyCaller, TxDep, WorldDep
+from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep
 from guide import service as guide
 from guide.ports import Profile
-from guide.service import routes
+from guide.service import moving, routes
 from guide.service.routes import NoMapError, Route, Spot
 from kernel.db import Tx
 from people.rules import Action
@@ -21,9 +21,11 @@ from people.service import access
 from pwa.answer import ELDER, go, show
 from pwa.rows import Step
 from pwa.urls import Urls
-from pwa.views import Guide, Nav
+from pwa.views import Appointment, Guide, Nav
 from pwa.visit_pages import Seen, seen
 from words import guide_way as w
+from words import money
+from words.guide_move import move
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,6 +49,7 @@ async def page(
         sheet_url=Urls.sheet(str(visit_id)) if await access.can(tx, caller, Action.SHOW_PASS, found.subject) else None,
         plan=[s["because"] or s["name"] for s in planned],
         plan_note=note,
+        appointments=[_appointment(visit_id, s) for s in steps if s["window"]],
     )
     profile = await guide.profile_of(tx, found.visit.patient_id)
     if no_steps and not profile.step_free:
@@ -56,6 +59,19 @@ async def page(
     view = await _with_way(tx, found, view, steps, now, profile) if now else view
     nav = Nav("guide", str(visit_id)) if found.view.owner else None
     return await show(request, tx, "guide.html", view, nav)
+
+
+def _appointment(visit_id: UUID, step: Mapping[str, Any]) -> Appointment:
+    begins, until = (money.clock(moment) for moment in step["window"])
+    url = Urls.move(str(visit_id), str(step["id"])) if step["move"] == moving.ASK else None
+    return Appointment(move(step["move"], step["name"], begins, until), url)
+
+
+@router.post("/visits/{visit_id}/orders/{order_id}/move")
+async def ask_to_move(visit_id: UUID, order_id: UUID, caller: PersonCaller, tx: TxDep) -> Response:
+    """Ask the hospital for another time; pressed twice it is asked once. The page says how it stands."""
+    await moving.ask(tx, caller, visit_id, order_id)
+    return go(Urls.guide(str(visit_id)))
 
 
 async def _with_way(

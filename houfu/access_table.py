@@ -146,6 +146,8 @@ GET    /                                                      oneself
 GET    /visits                                                oneself
 GET    /visits/{visit_id}/bill                                visit
 GET    /visits/{visit_id}/guide                               visit
+GET    /visits/{visit_id}/where                               visit
+GET    /guide/at/{hospital}/{code}                            oneself
 GET    /visits/{visit_id}/story                               visit
 GET    /visits/{visit_id}/pass                                show_pass
 GET    /visits/{visit_id}/pass/live.png                       show_pass

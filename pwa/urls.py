@@ -90,6 +90,16 @@ class Urls:
         return f"/visits/{visit}/guide"
 
     @staticmethod
+    def where(visit: str) -> str:
+        """Say where one stands, from a list."""
+        return f"/visits/{visit}/where"
+
+    @staticmethod
+    def guide_at(hospital: str, code: str) -> str:
+        """What the QR on a wall leads to: the guide, beginning there. ``hospital`` is its code."""
+        return f"/guide/at/{hospital}/{code}"
+
+    @staticmethod
     def move(visit: str, order: str) -> str:
         """Ask the hospital for another time of an examination that is booked (POST)."""
         return f"/visits/{visit}/orders/{order}/move"

@@ -116,6 +116,7 @@ __all__ = [
     "VisitState",
     "Visits",
     "Watcher",
+    "Where",
     "Word",
 ]
 
@@ -218,6 +219,9 @@ class Appointment:
 class Guide:
     """``now`` is the step to do next; ``way`` its route in words; ``map`` trusted SVG drawn by the server.
 
+    ``walk``: how long it takes, as a span in words; ``turn``: about when it is her turn, ``heard``: how old that word
+    is; ``start``: the place she has said she stands at; ``self_url``: this very page, with where she starts.
+    ``medicines``: (name, how to take it).
     ``plan``: the order advised for what is to be examined, one sentence each, with why; ``plan_note``: what is not
     known of it.
     ``other_way``: words and address for going with or without steps.
@@ -228,8 +232,9 @@ class Guide:
     steps: Sequence[Step]
     stream_url: str | None
     way: Sequence[str] = ()
-    walk_minutes: int | None = None
-    wait_minutes: int | None = None
+    walk: str | None = None
+    turn: str | None = None
+    heard: str | None = None
     map: Markup | None = None
     other_way: tuple[str, str] | None = None
     step_free: bool = False
@@ -237,10 +242,22 @@ class Guide:
     plan: Sequence[str] = ()
     plan_note: str | None = None
     appointments: Sequence[Appointment] = ()
+    start: str | None = None
+    self_url: str | None = None
+    medicines: Sequence[tuple[str, str]] = ()
+    where_url: str | None = None
 
     def show(self, now: datetime) -> Show:
         """The ``Show`` a push to this page must be drawn with."""
         return Show(self.visit.id, now, "guide")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The list of places to start from: (name, house and floor, address); none where there is no map."""
+
+    visit: VisitHead
+    places: Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True, slots=True)

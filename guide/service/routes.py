@@ -171,6 +171,16 @@ async def walks(tx: Tx, hospital_id: UUID) -> Walks:
     return found
 
 
+async def network(tx: Tx, hospital_id: UUID) -> "Network":
+    """The newest map; not to be changed.
+
+    Raises:
+        NoMapError: there is none.
+    """
+    _, engine = await _engine(tx, hospital_id)
+    return engine.network
+
+
 async def _engine(tx: Tx, hospital_id: UUID) -> tuple[maps.MapVersion, "Engine"]:
     """The newest version and what finds ways on it; closures are asked for each time, so nothing waits to be told."""
     version = await maps.current(tx, hospital_id)

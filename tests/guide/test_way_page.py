@@ -4,19 +4,20 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.dom import minidom
 
 import pytest
-from httpx import ASGITransport, AsyncClient
+from httpx import ASGITransport, AsyncClient, Response
 
 from api.deps import COOKIE
 from guide import service as guide
 from guide.maps.network import Network
 from guide.order.walks import Nearby
 from guide.ports import Profile
-from guide.service import maps, walking
+from guide.service import maps, spots, walking
 from houfu.app import create_app
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
@@ -39,11 +40,11 @@ async def ward(database_url: str, tmp_path: Path) -> AsyncIterator[Ward]:
         yield opened
 
 
-def minutes(page: str) -> int:
-    """How long the page says one walks."""
-    found = re.search(r"走过去约 (\d+) 分钟", page)
+def minutes(page: str) -> tuple[int, int]:
+    """How long the page says one walks, at least and at most."""
+    found = re.search(r"走过去(?:约(\d+)–)?(\d+)分钟", page)
     assert found
-    return int(found[1])
+    return int(found[1] or 0), int(found[2])
 
 
 async def us_order(tx: Tx, ward: Ward) -> tuple[Any, Any, OrderFact]:
@@ -135,3 +136,78 @@ async def test_the_guide_shows_the_way(ward: Ward, network: Network) -> None:
         await ward.perform("blood")
         lines, pictures, _ = await shown()
         assert "“超声科”" in lines[-1]
+
+
+async def test_she_says_where_she_stands(ward: Ward, network: Network) -> None:
+    """The QR on a wall leads to her guide, beginning there, until she goes on; a list does the same without scanning.
+    Whoever has no visit here, or scans another house's sign, is led to the first page, and nothing is told."""
+    await ward.perform("ecg")
+    async with ward.world.db.begin() as tx:
+        await maps.publish(tx, ward.hospital, network)
+        every = await spots.signs(tx, ward.hospital)
+        code = (await hospitals.by_id(tx, ward.hospital)).code
+    assert len({s.code for s in every}) == len(every) > 100
+    assert {len(s.code) for s in every} == {7}
+    sign = next(s for s in every if s.name == "磁共振室")
+    assert (sign.where, sign.code) == ("医技楼1楼", spots.code_of(sign.key))
+    transport = ASGITransport(create_app(ward.world))
+    async with AsyncClient(transport=transport, base_url=BASE, headers={"Accept": "text/html", "Origin": BASE}) as web:
+
+        async def get(path: str, who: str = "mother") -> Response:
+            return await web.get(path, headers={"Cookie": f"{COOKIE}={ward.tokens[who]}"})
+
+        scanned = await get(f"/guide/at/{code}/{sign.code}")
+        place = scanned.headers["location"]
+        assert place.startswith(f"/visits/{ward.visit}/guide?at={sign.code}&since=")
+        page = (await get(place)).text
+        assert "从“磁共振室”出发" in page
+        assert f'hx-get="{place.replace("&", "&amp;")}"' in page
+        wheels = re.search(r'href="([^"]*no_steps=1[^"]*)"', page)
+        assert wheels
+        assert "从“磁共振室”出发" in (await get(wheels[1].replace("&amp;", "&"))).text
+        listed = (await get(f"/visits/{ward.visit}/where")).text
+        assert f"at={sign.code}" in listed
+        assert listed.count("?at=") == len(network.occupants)
+        for path, who in (
+            (f"/guide/at/{code}/{sign.code}", "stranger"),
+            (f"/guide/at/{code}/{sign.code}", "neighbour"),
+            (f"/guide/at/HF99/{sign.code}", "mother"),
+        ):
+            assert (await get(path, who)).headers["location"] == "/"
+        strange = (await get(f"/visits/{ward.visit}/guide?at=QQQQQQQ&since=0")).text
+        assert "”出发" not in strange
+        assert "QQQQQQQ" not in strange
+        ward.clock.move(timedelta(minutes=1))
+        await ward.perform("blood")  # she has gone on: the sign is behind her
+        assert "从“磁共振室”出发" not in (await get(place)).text
+
+
+async def test_a_span_and_how_old_it_is(ward: Ward) -> None:
+    """No word of the queue: it says so. A word: a span, by the hospital's own minutes. Half an hour later it is wider,
+    and called old."""
+    headers = {"Accept": "text/html", "Origin": BASE, "Cookie": f"{COOKIE}={ward.tokens['mother']}"}
+    async with AsyncClient(transport=ASGITransport(create_app(ward.world)), base_url=BASE, headers=headers) as web:
+
+        async def line() -> str:
+            page = (await web.get(f"/visits/{ward.visit}/guide")).text
+            found = re.search(r'<p class="dim split queue">(.*?)</p>', page)
+            assert found
+            return re.sub("<[^>]*>", " ", found[1]).strip()
+
+        assert await line() == "医院没有说前面还有几人，先按检查要求和远近走。"
+        async with ward.world.db.begin() as tx:
+            for name, ahead in (("blood", 30), ("gyn", 30), ("ecg", 4)):
+                order = await orders.order_by_id(tx, ward.orders[name])
+                assert order is not None
+                await orders.check_in(tx, order, tx.now) if name == "ecg" else None
+                await orders.queue_moved(tx, order, ahead=ahead, called=False, room=None, at=tx.now)
+        assert await line() == "前面 4 人  大约 11:20–12:00 轮到您  医院 11:00 说的"
+        ward.clock.move(timedelta(minutes=30))
+        assert await line() == "前面 4 人  大约 11:20–12:10 轮到您  医院 11:00 说的，后来可能变了"
+    step = {"state": "placed", "kind": "imaging", "ahead": 4, "queue_at": "2026-11-22T03:00:00+00:00", "minutes": 8.0}
+    spans = []
+    for later in (0, 20, 50):
+        turn = guide.turn_of(step, datetime(2026, 11, 22, 3, later, tzinfo=UTC))
+        assert turn is not None
+        spans.append((turn.begin.strftime("%M"), (turn.end - turn.begin).total_seconds() / 60))
+    assert spans == [("20", 35.0), ("10", 65.0), ("00", 95.0)]

@@ -73,6 +73,7 @@ REQUESTS: dict[str, R] = {
     "GET /api/wechat/page": {"says": 503, "q": {"url": "https://houfu.test/"}},
     "POST /api/wechat/codes": {"says": 503, "json": {"path": "/o/K7Q2M9"}},
     "POST /visits/{visit_id}/lines/{line_id}/dispute": {"form": {"reason": "not_done"}},
+    "GET /guide/at/{hospital}/{code}": {"ids": {"hospital": "hospital_code"}},
     "POST /visits/{visit_id}/orders/{order_id}/move": {"form": {"x": "1"}, "says": 409},
     "POST /visits/{visit_id}/orders/{order_id}/abandon": {"form": {"x": "1"}},
     "GET /consent/on/{token}": {"ids": {"token": "handed"}},

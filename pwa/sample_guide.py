@@ -41,7 +41,7 @@ def samples() -> dict[str, Sample]:
                 plan=("先抽血：空腹，离得近。", "最后心电图：护士说胸片做完再去，那边现在忙不过来。"),
                 plan_note="现在不知道各处排队的人数，先按检查要求和远近排。有的地方地图上还没有，走路的时间是估的。",
                 appointments=(
-                    v.Appointment(move("ask", "头颅磁共振", "10:00", "10:20"), "/m"),
+                    v.Appointment(move("ask", "头颅磁共振", "10:00", "10:20", missed=True), "/m"),
                     v.Appointment(move("asked", "腹部彩超", "10:30", "10:45")),
                     v.Appointment(move("refused", "肺功能", "11:00", "11:20")),
                     v.Appointment(move(None, "心脏彩超", "14:00", "14:20")),

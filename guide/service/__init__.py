@@ -6,7 +6,7 @@ from uuid import UUID
 
 from guide.order.today import Book
 from guide.rules import OPEN, Turn, in_order, next_step, ready, said, turn_of
-from guide.service import moving
+from guide.service import moving, turns
 from guide.service.books import book_of
 from guide.service.nursing import pin
 from guide.service.ordering import placing
@@ -28,7 +28,7 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
     """The steps this view may know of, in the order they were ordered.
 
     ``planned`` is the place of an open examination in the order advised (0 first; None: it has none), ``because`` the
-    sentence why, for the patient's side and staff; ``minutes``: what one takes by the hospital's file; ``asks``: a
+    sentence why, for the patient's side and staff; ``minutes``: from one patient to the next there; ``asks``: a
     nurse has to look at it before. ``window`` is its appointment and ``move`` how it stands with moving it
     (``guide.service.moving``), for the patient's side.
     """
@@ -45,8 +45,7 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
                 "because": put.because.get(key),
                 "plan_note": put.note,
             }
-            exam = book.exam_of(order.name, order.department)
-            plan["minutes"] = exam.minutes if exam is not None else None
+            plan["minutes"] = turns.each_minutes(order, book)
             plan["asks"] = key in put.asks
             plan["move"] = await moving.state_of(tx, order, put.in_the_way.get(key)) if view.owner else None
             plan["window"] = moving.window_of(order) if view.owner else None

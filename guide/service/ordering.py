@@ -16,7 +16,7 @@ from guide.order.today import Book, Ordered, load_age, task_of
 from guide.order.waits import Arrival, Ledger
 from guide.ports import Profile
 from guide.service.books import book_of
-from guide.service.walking import Doubt, Walking, profile_of, walking_of
+from guide.service.walking import Doubt, Walking, hold, profile_of, walking_of
 from kernel.clock import CHINA
 from kernel.db import Tx
 from people.rules import STAFF_VIEW, Audience, Depth, View
@@ -32,6 +32,7 @@ __all__ = ["Placing", "placing", "sweep", "task_for"]
 ONE_AT_A_TIME = 0x67756964  # advisory lock: two sweeps would not see each other's arrivals
 _MOST = 5_000  # open orders a sweep looks at
 WORTH_ASKING = 20.0  # minutes an appointment must cost before anybody asks the hospital to move it
+_DAY = 24 * 60.0  # what is booked for another day stands in nobody's way today
 _FEW = 9  # stops; with more, only an appointment that cannot be kept is asked about: each question is a plan of its own
 _EMPTY: Mapping[str, int] = {}
 
@@ -128,7 +129,7 @@ def _in_the_way(task: Task, made: Plan) -> dict[str, float]:
     """Appointments that cannot be kept, or cost the day much: key → the minute from which another would suit."""
     found = {}
     for stop in task.stops:
-        if stop.slot is None or stop.here or stop.blocked:
+        if stop.slot is None or stop.slot[0] >= _DAY or stop.here or stop.blocked:
             continue
         if stop.key not in made.left and len(task.stops) > _FEW:
             continue
@@ -279,6 +280,7 @@ async def sweep(tx: Tx) -> int:
     tx.hold(kept.values())
     words_ = {w.visit_id: w for w in await tx.session.scalars(
         select(NurseWord).where(NurseWord.visit_id.in_(by_visit)))}  # fmt: skip
+    await hold(tx, by_visit)
     gone = [identity for identity in kept if len(by_visit.get(identity, ())) < 2]
     if gone:
         await tx.session.execute(delete(Advice).where(Advice.visit_id.in_(gone)))

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from guide.models import TurnTold
-from guide.order.today import FRESH
+from guide.order.today import FRESH, Book
 from guide.service.books import book_of
-from guide.service.walking import profile_of, walking_of
+from guide.service.walking import hold, profile_of, walking_of
 from kernel.clock import china_day
 from kernel.db import Tx
 from notices.service import append, lock
@@ -21,9 +21,10 @@ from visits.service import orders, reading
 from visits.service.encounters import Visit
 from visits.service.orders import Order
 
-__all__ = ["Near", "due", "near", "tell"]
+__all__ = ["Near", "due", "each_minutes", "near", "tell"]
 
 SOON = 10  # minutes before her turn she is told
+FARTHEST = 30  # minutes; no way within a hospital is longer
 _MOST = 5_000  # open orders a look goes over
 
 
@@ -49,20 +50,38 @@ async def near(tx: Tx, visit: Visit, order: Order) -> Near | None:
     begins = await _begins(tx, visit, order)
     if begins is None:
         return None
-    walk = await _walk(tx, visit, order)
     minutes = max(0.0, (begins - tx.now).total_seconds() / 60)
-    return Near(ceil(minutes), walk, minutes <= SOON + walk)
+    # How many rooms call nobody tells: while one has not seen how fast it goes, one before her is soon.
+    pace = orders.pace(order)
+    next_ = order.ahead is not None and order.ahead <= 1 and order.window_from is None
+    unsure = next_ and (pace is None or not pace.sure)
+    if minutes > SOON + FARTHEST and not unsure:  # nobody need know how far it is
+        return Near(ceil(minutes), 0, now=False)
+    walk = min(await _walk(tx, visit, order), FARTHEST)
+    return Near(ceil(minutes), walk, unsure or minutes <= SOON + walk)
 
 
 async def _begins(tx: Tx, visit: Visit, order: Order) -> datetime | None:
-    queue = order.queue_at
-    exam = (await book_of(tx, visit.hospital_id)).exam_of(order.name, order.department)
+    book, queue = await book_of(tx, visit.hospital_id), order.queue_at
+    each = each_minutes(order, book)
     fresh = queue is not None and tx.now - queue <= timedelta(minutes=FRESH)
     waits = None
-    if exam is not None and order.ahead is not None and queue is not None and fresh:
-        waits = queue + timedelta(minutes=exam.minutes * order.ahead)
+    if each is not None and order.ahead is not None and queue is not None and fresh:
+        waits = queue + timedelta(minutes=each * order.ahead)
     # Whoever has an appointment is taken when it has come, and not before.
     return max(waits, order.window_from) if waits and order.window_from else waits or order.window_from
+
+
+def each_minutes(order: Order, book: Book) -> float | None:
+    """Minutes from one patient to the next at this door: as the queue moves, else as the hospital's file says.
+
+    A few served say little: then the shorter of the two counts, for a missed call costs more than a wait.
+    """
+    exam, pace = book.exam_of(order.name, order.department), orders.pace(order)
+    by_file = exam.minutes if exam is not None else None
+    if pace is None or by_file is None or pace.sure:
+        return pace.each if pace is not None else by_file
+    return min(pace.each, by_file)
 
 
 async def _walk(tx: Tx, visit: Visit, order: Order) -> int:
@@ -88,6 +107,7 @@ async def due(tx: Tx) -> list[UUID]:
         o for o in await orders.open_of_today(tx, _MOST)
         if not o.called and (o.ahead is not None or o.window_from is not None)
     ]  # fmt: skip
+    await hold(tx, {o.visit_id for o in waiting})
     told = await _told(tx, [o.id for o in waiting])
     found = []
     for order in waiting:

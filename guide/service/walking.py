@@ -1,6 +1,7 @@
 """How long one patient walks: by the map, by rule of thumb where it does not help, and it says which."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -18,7 +19,7 @@ from people.rules import Action, Actor, Role, age_on
 from people.service import access, patients
 from visits.service import reading
 
-__all__ = ["MAY_PIN", "Doubt", "Walking", "choose", "profile_of", "walking_of"]
+__all__ = ["MAY_PIN", "Doubt", "Walking", "choose", "hold", "profile_of", "walking_of"]
 
 SLOW_FROM_AGE = 75  # who has said nothing is thought to walk slowly from then on; a guess
 MAY_PIN = frozenset({Role.GUIDE, Role.DESK, Role.COUNTER, Role.DOCTOR})
@@ -63,6 +64,13 @@ class Walking:
     def stamp(self) -> str:
         """The same while nobody would walk otherwise: what an advice was made from."""
         return f"{self.profile} {self.on_map.stamp if self.on_map else ''}"
+
+
+async def hold(tx: Tx, visit_ids: Collection[UUID]) -> None:
+    """Fetch what ``profile_of`` needs for the patients of many visits, in three questions."""
+    people = {visit.patient_id for visit in await reading.hold(tx, visit_ids)}
+    await patients.hold(tx, people)
+    await tx.preload(Walker, people)
 
 
 async def profile_of(tx: Tx, person_id: UUID) -> Profile:

@@ -2262,6 +2262,8 @@ def upgrade() -> None:
         sa.Column("called", sa.Boolean(), nullable=False),
         sa.Column("room", sa.String(), nullable=True),
         sa.Column("queue_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pace_ahead", sa.BigInteger(), nullable=True),
+        sa.Column("pace_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("checked_in_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("performed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("performed_by", sa.String(), nullable=True),

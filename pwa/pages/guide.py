@@ -71,7 +71,7 @@ async def page(
         medicines=[
             (s["name"], s["note"]) for s in steps if s["kind"] == "medication" and s["note"] and s["state"] in _TAKEN
         ],
-        appointments=[_appointment(visit_id, s) for s in steps if s["window"]],
+        appointments=[_appointment(visit_id, s, tx.now) for s in steps if s["window"]],
     )
     profile = await guide.profile_of(tx, found.visit.patient_id)
     if no_steps and not profile.step_free:
@@ -84,10 +84,12 @@ async def page(
     return await show(request, tx, "guide.html", view, nav)
 
 
-def _appointment(visit_id: UUID, step: Mapping[str, Any]) -> Appointment:
-    begins, until = (money.clock(moment) for moment in step["window"])
+def _appointment(visit_id: UUID, step: Mapping[str, Any], now: datetime) -> Appointment:
+    begins, until = step["window"]
     url = Urls.move(str(visit_id), str(step["id"])) if step["move"] == moving.ASK else None
-    return Appointment(move(step["move"], step["name"], begins, until), url)
+    day = money.clock(begins) if china_day(begins) == china_day(now) else money.when(begins, now)
+    missed = step["planned"] is None
+    return Appointment(move(step["move"], step["name"], day, money.clock(until), missed=missed), url)
 
 
 @router.post("/visits/{visit_id}/orders/{order_id}/move")

@@ -183,3 +183,17 @@ async def test_what_cannot_be_moved(desk: Desk) -> None:
     with pytest.raises(OrderGoneError):
         await desk.press()
     assert await asked(desk) == []
+
+
+async def test_what_is_in_the_way(desk: Desk) -> None:
+    """Booked for later today with hours to wait: it may be asked. Soon enough, or another day: nothing is offered."""
+    number = next(iter(desk.his.books.encounters.values())).orders
+    ecg = next(data for data in number.values() if data.get("appointment"))
+    no = next(iter(desk.his.books.encounters))
+    for hours, expected in ((3.0, "ask"), (0.2, None), (26.0, None)):
+        begins = desk.hall.clock.time + timedelta(hours=hours)
+        window = {"from": begins.isoformat(), "until": (begins + timedelta(minutes=10)).isoformat()}
+        moved = ecg | {"appointment": window | {"at": desk.hall.clock.time.isoformat()}}
+        desk.his.books.record("order.placed", no, moved)
+        await desk.hear()
+        assert ((await desk.step())["move"], hours) == (expected, hours)

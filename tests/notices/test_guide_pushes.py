@@ -148,6 +148,31 @@ async def test_it_is_time_to_go_by_minutes_not_by_heads(reach: Reach) -> None:
     assert await look(reach) == 0
 
 
+async def test_a_queue_shows_how_fast_it_moves(reach: Reach) -> None:
+    """Three rooms call: nine before her at twelve minutes each are forty minutes, not two hours. While nobody has seen
+    it move, one before her is soon; where it is known to crawl, one before her is not."""
+    us = await ordered(reach, "USURO")
+    await reach.run(minutes=3)
+    reach.outside.clear()
+    for ahead in (9, 6):
+        await queue(reach, us, ahead)
+        assert await look(reach) == 0
+        reach.ward.clock.move(timedelta(minutes=12))
+    await queue(reach, us, 3)
+    assert await look(reach) == 1
+    await reach.run(seconds=6)
+    ((kind, said),) = hers(reach)
+    assert (kind, said[:5]) == ("turn", "约10分钟")
+    # Another day's door: the first word is one before her.
+    first, second = await ordered(reach, "DRCHEST"), await ordered(reach, "MRIHEAD")
+    await queue(reach, first, 1)
+    assert await look(reach) == 1
+    for ahead in (4, 3, 2, 1):
+        await queue(reach, second, ahead)
+        assert await look(reach) == 0
+        reach.ward.clock.move(timedelta(minutes=20))
+
+
 async def test_an_appointment_comes_near(reach: Reach) -> None:
     """From 11:30 to 12:00, nobody says anything of a queue: at 11:15 not yet, at 11:19 it is time."""
     begins = reach.ward.clock.time + timedelta(minutes=30)

@@ -49,8 +49,6 @@ class House:
         for grant in await grants.of_patient(tx, visit.patient_id):
             if grant.state == GrantState.ACTIVE:
                 people[grant.person_id] = None
-        if tell.kind is Kind.TURN and not await _set_out(tx, visit, await orders.order_by_id(tx, UUID(tell.refs[0]))):
-            return []  # two before her, but half an hour: it is told when it is time to go
         found = []
         for person_id in people:
             view = await _view(tx, visit, person_id)
@@ -73,7 +71,7 @@ class House:
                 made = await _next(tx, tell, visit, view)
             case kind if kind in RESULTS:
                 made = await _results(tx, tell, visit, view)
-            case Kind.STEP | Kind.TURN | Kind.CALLED | Kind.CHECKED | Kind.MEDICINE:
+            case Kind.STEP | Kind.TURN | Kind.SOON | Kind.CALLED | Kind.CHECKED | Kind.MEDICINE:
                 made = await _steps(tx, tell, visit, view)
             case Kind.BILL:
                 made = await _bill(tx, tell, view)
@@ -115,11 +113,8 @@ async def _steps(tx: Tx, tell: Tell, visit: Visit, view: View) -> Slots | None:
         case Kind.STEP:
             codes = [c for o in so if not await _sensitive(tx, visit, o) for c in o.preparation]
             return replace(made, ready=Ready.of(codes))
-        case Kind.TURN:
-            if not await _set_out(tx, visit, one):
-                return None
-            near = await turns.near(tx, visit, one)
-            return replace(made, minutes=near.minutes, walk=near.walk) if near else replace(made, ahead=one.ahead)
+        case Kind.TURN | Kind.SOON:
+            return await _turn(tx, tell.kind, visit, one, made)
         case Kind.CHECKED:
             return replace(made, ahead=one.ahead)
     return made
@@ -133,19 +128,20 @@ def _is_so(kind: Kind, order: Order) -> bool:
     match kind:
         case Kind.CALLED | Kind.MEDICINE:
             return order.state in OPEN_ORDER and order.called
-        case Kind.TURN:
+        case Kind.TURN | Kind.SOON:
             return order.state in OPEN_ORDER and not order.called
         case Kind.CHECKED:
             return shown_state(order) == "checked_in"
     return shown_state(order) == "placed"
 
 
-async def _set_out(tx: Tx, visit: Visit, order: Order | None) -> bool:
-    """Whether it is time to go: by the minutes where somebody can say them, else by who is before her."""
-    if order is None:
-        return False
+async def _turn(tx: Tx, kind: Kind, visit: Visit, order: Order, made: Slots) -> Slots | None:
+    """By the minutes where somebody can say them, and only so; else by who is before her."""
     near = await turns.near(tx, visit, order)
-    return near.now if near is not None else order.ahead is not None and order.ahead <= AHEAD
+    if kind is Kind.SOON:
+        return replace(made, minutes=near.minutes, walk=near.walk) if near is not None and near.now else None
+    soon = near is None and order.ahead is not None and order.ahead <= AHEAD
+    return replace(made, ahead=order.ahead) if soon else None
 
 
 async def _next(tx: Tx, tell: Tell, visit: Visit, view: View) -> Slots | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 TITLES = {
     "step": "下一步",
     "turn": "快到您了",
+    "soon": "该出发了",
     "called": "叫到您了",
     "checked_in": "报到好了",
     "next": "做完了，去下一处",
@@ -29,6 +30,7 @@ TITLES = {
 _WHOSE = {
     "step": "{who}的",
     "turn": "{who}：",
+    "soon": "{who}：",
     "called": "{who}：",
     "checked_in": "{who}：",
     "next": "{who}：",
@@ -48,14 +50,17 @@ _BODIES: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
         ((), "下一步安排好了，共 {count} 项。点开看怎么走、怎么准备。"),
     ),
     "turn": (
-        (("minutes", "walk", "place"), "{minutes}轮到您，走过去约{walk}分钟，现在请到{place}。"),
-        (("minutes", "place"), "{minutes}轮到您，请在{place}等。"),
-        (("minutes", "walk"), "{minutes}轮到您，走过去约{walk}分钟，现在请出发。"),
-        (("minutes",), "{minutes}轮到您，请等叫号。"),
         (("ahead", "place"), "前面还有 {ahead} 位，请到{place}等。"),
         (("ahead",), "前面还有 {ahead} 位，请回去等叫号。"),
         (("place",), "马上到您，请到{place}等。"),
         ((), "快到了，请回去等叫号。"),
+    ),
+    "soon": (
+        (("minutes", "walk", "place"), "{minutes}轮到您，走过去约{walk}分钟，现在请到{place}。"),
+        (("minutes", "place"), "{minutes}轮到您，请在{place}等。"),
+        (("minutes", "walk"), "{minutes}轮到您，走过去约{walk}分钟，现在请出发。"),
+        (("minutes",), "{minutes}轮到您，请等叫号。"),
+        ((), "快到您了，请现在出发。"),
     ),
     "called": ((("place",), "轮到您了，请到{place}。"), ((), "轮到您了，请现在进去。")),
     "checked_in": (

@@ -36,6 +36,7 @@ ACCOUNT_BROKEN = "该公众号提供的服务出现故障，请稍后再试"
 TEMPLATES = {
     "step": {"id": "TM-STEP", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
     "turn": {"id": "TM-TURN", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
+    "soon": {"id": "TM-TURN", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
     "called": {"id": "TM-CALL", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
     "result": {"id": "TM-RESULT", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title"}},
     "checked_in": {

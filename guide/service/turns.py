@@ -66,7 +66,8 @@ async def _begins(tx: Tx, visit: Visit, order: Order) -> datetime | None:
     each = each_minutes(order, book)
     fresh = queue is not None and tx.now - queue <= timedelta(minutes=FRESH)
     waits = None
-    if each is not None and order.ahead is not None and queue is not None and fresh:
+    known = book.exam_of(order.name, order.department) is not None  # of others she is told when two are before her
+    if known and each is not None and order.ahead is not None and queue is not None and fresh:
         waits = queue + timedelta(minutes=each * order.ahead)
     # Whoever has an appointment is taken when it has come, and not before.
     return max(waits, order.window_from) if waits and order.window_from else waits or order.window_from

@@ -29,6 +29,7 @@ class Kind(StrEnum):
 
     STEP = "step"
     TURN = "turn"
+    SOON = "soon"
     CALLED = "called"
     CHECKED = "checked_in"
     NEXT = "next"
@@ -126,6 +127,9 @@ REACH: Mapping[Kind, Rule] = {
     ),
     Kind.TURN: Rule(
         T.VISIT, _OWNER, U.NOW, _s(5), _m(20), "a missed call costs her the place; later it is noise", guidance=True
+    ),
+    Kind.SOON: Rule(
+        T.VISIT, _OWNER, U.NOW, _s(5), _m(20), "by minutes and her way where somebody can say them", guidance=True
     ),
     Kind.CALLED: Rule(T.VISIT, _OWNER, U.NOW, _s(3), _m(10), "somebody waits for her at the door", guidance=True),
     Kind.CHECKED: Rule(T.VISIT, _OWNER, U.DAY, _s(20), _m(20), "she knows that she may sit down"),
@@ -230,7 +234,7 @@ def _heard_since(step: Mapping[str, Any]) -> bool:
 
 
 def _soon(row: Row, soon: Mapping[str, Any]) -> Fact:
-    return _fact(Kind.TURN, soon["id"], Audience.STEPS, row.category)
+    return _fact(Kind.SOON, soon["id"], Audience.STEPS, row.category)
 
 
 def _line(row: Row, line: Mapping[str, Any]) -> Fact | None:

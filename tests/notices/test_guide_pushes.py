@@ -125,8 +125,12 @@ async def test_it_is_time_to_go_by_minutes_not_by_heads(reach: Reach) -> None:
     await reach.run(minutes=3)
     reach.outside.clear()
     await queue(reach, ecg, 2)
+    unknown = reach.ward.orders["ecg"]  # of which the hospital's file knows nothing: looked at in the same moment
+    await queue(reach, unknown, 2)
     await reach.run(seconds=10)
-    assert (await look(reach), hers(reach)) == (0, [])  # sixteen minutes, and next door
+    assert await look(reach) == 0  # sixteen minutes, and next door
+    assert [kind for kind, _ in hers(reach)] == ["turn"]
+    reach.outside.clear()
     await queue(reach, blood, 3)
     assert await look(reach) == 0
     reach.ward.clock.move(timedelta(minutes=3))
@@ -136,8 +140,8 @@ async def test_it_is_time_to_go_by_minutes_not_by_heads(reach: Reach) -> None:
     assert await look(reach) == 1
     await reach.run(seconds=10)
     assert hers(reach) == [
-        ("turn", f"约10分钟后轮到您，走过去约2分钟，现在请到{BLOOD}。"),
-        ("turn", f"约10分钟后轮到您，走过去约1分钟，现在请到{ECG}。"),
+        ("soon", f"约10分钟后轮到您，走过去约2分钟，现在请到{BLOOD}。"),
+        ("soon", f"约10分钟后轮到您，走过去约1分钟，现在请到{ECG}。"),
     ]
     await queue(reach, ecg, 1)
     assert await look(reach) == 0
@@ -162,7 +166,7 @@ async def test_a_queue_shows_how_fast_it_moves(reach: Reach) -> None:
     assert await look(reach) == 1
     await reach.run(seconds=6)
     ((kind, said),) = hers(reach)
-    assert (kind, said[:5]) == ("turn", "约10分钟")
+    assert (kind, said[:5]) == ("soon", "约10分钟")
     # Another day's door: the first word is one before her.
     first, second = await ordered(reach, "DRCHEST"), await ordered(reach, "MRIHEAD")
     await queue(reach, first, 1)
@@ -183,7 +187,7 @@ async def test_an_appointment_comes_near(reach: Reach) -> None:
     await reach.run(minutes=4)
     assert await look(reach) == 1
     await reach.run(seconds=6)
-    assert [kind for kind, _ in hers(reach)] == ["turn"]
+    assert [kind for kind, _ in hers(reach)] == ["soon"]
 
 
 async def test_a_turn_is_told_to_who_follows_and_of_nothing_hidden(reach: Reach) -> None:
@@ -198,7 +202,7 @@ async def test_a_turn_is_told_to_who_follows_and_of_nothing_hidden(reach: Reach)
     assert [(s["name"], set(s)) for s in seen] == [("心电图", {"id", "name", "place", "minutes"})]
     assert await reach.rows("SELECT count(*) FROM notice") == [(0,)]
     await reach.run(seconds=10)
-    assert {to for _, kind, to, _ in reach.outside.log if kind == "turn"} == {"o-mother"}
+    assert {to for _, kind, to, _ in reach.outside.log if kind == "soon"} == {"o-mother"}
 
 
 async def test_done_and_where_next(reach: Reach) -> None:

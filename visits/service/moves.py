@@ -55,10 +55,13 @@ async def ask(tx: Tx, actor: Actor, visit_id: UUID, order_id: UUID, wanted: date
         NotMovableError: nothing is booked, or she has reported there.
     """
     visit = await tx.get(Visit, visit_id)
-    order = await order_by_id(tx, order_id)
-    if visit is None or order is None or order.visit_id != visit_id:
+    if visit is None:
         raise NotFoundError
+    # Before the order is looked up: a no must not tell whether there is one.
     await access.require(tx, actor, Action.ASK_GUIDE, subject_of(visit))
+    order = await order_by_id(tx, order_id)
+    if order is None or order.visit_id != visit_id:
+        raise NotFoundError
     await lock(tx, visit.id)
     await tx.session.refresh(order)
     if order.state not in (OrderState.PLACED, OrderState.CHECKED_IN):

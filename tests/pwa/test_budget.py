@@ -44,7 +44,7 @@ def test_first_load_fits_thirty_kilobytes() -> None:
         html, _ = draw(name, first=True)
         scripts = [f for f in assets if f.endswith(".js") and assets[f]["file"].encode() in html]
         others = sum(int(assets[f]["br"]) for f in scripts) + HEADERS_PAGE + HEADERS_FILE * len(scripts)
-        # What is small enough when it is packed in a hurry is so when it is packed well, which takes thirty times longer.
+        # What is small enough packed in a hurry is so packed well, which takes thirty times longer.
         if others + len(brotli.compress(html, quality=4)) > 30_000:
             total = others + len(brotli.compress(html))
             assert total <= 30_000, f"{name}: {total} bytes"

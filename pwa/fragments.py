@@ -153,7 +153,7 @@ def _word(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list
 
 def _soon(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list[str]:
     soon = data["soon"]
-    return [_note(draw, f"t{soon['id']}", live.soon(soon["name"], soon["place"], soon["minutes"]))]
+    return [_note(draw, f"t{soon['id']}", live.soon(soon["name"], soon["place"], soon["minutes"], mine=show.may_act))]
 
 
 def word_of(data: Row) -> Word:

@@ -40,6 +40,7 @@ def visit(state: str, due: str | None) -> str:
     return {"settled": "都付清了。"}.get(state, "有新的就诊安排。")
 
 
-def soon(name: str, place: str, minutes: int) -> str:
-    """A turn is near."""
-    return f"{name}{pushes.about(minutes)}轮到，请去{place}。"
+def soon(name: str, place: str, minutes: int, *, mine: bool) -> str:
+    """A turn is near; ``mine``: it is read by who is to go there."""
+    said = f"{name}{pushes.about(minutes)}轮到"
+    return f"{said}，请去{place}。" if mine else f"{said}。"

@@ -27,7 +27,8 @@ from api.world import Ports, World
 from billing.rules import Money, seen_line, seen_sums, sums_by_category
 from billing.service import lines, paying
 from family_pay.service import messages
-from guide.service import books, nursing, ordering, turns
+from guide.ports import Profile
+from guide.service import books, nursing, ordering, turns, walking
 from houfu import wiring
 from houfu.app import create_app, routers
 from intake.rules import Item, read
@@ -319,6 +320,7 @@ async def afternoon(day: Day) -> None:
         nurse = Actor(ActorKind.STAFF, uuid5(NAMESPACE_URL, "nurse"), day.hospital, Role.GUIDE)
         async with day.world.db.begin() as tx:
             await nursing.pin(tx, nurse, day.visit, [orders.order_id(day.hospital, "TH")])
+            await walking.choose(tx, Actor(ActorKind.PERSON, day.patient), day.visit, Profile.BED)
     elsewhere = h.item("execution.confirmed", h.execution_data("Z", "XZ") | {"at": at(37)})
     await day.at(37, hidden=(elsewhere,))
     # Where she was last, for something hidden and far away, does not hasten the word that it is time to set out.

@@ -86,6 +86,10 @@ async def test_what_she_may_not(hall: Hall) -> None:
         async with hall.db.begin() as tx:  # which goes on, as that of a page does that says so
             with pytest.raises(refusal):
                 await nursing.put_off(tx, guide(hall), visit, one, later, reason)
+    async with hall.db.begin() as tx:
+        word = await tx.get(NurseWord, visit)
+        assert word is not None
+        assert (word.first, list(word.later)) == ([], [str(ecg)])
     elsewhere = Actor(ActorKind.STAFF, new_id(), new_id(), Role.GUIDE)
     for actor, error in (
         (guide(hall, Role.FINANCE), ForbiddenError),

@@ -168,7 +168,7 @@ async def test_a_queue_shows_how_fast_it_moves(reach: Reach) -> None:
     ((kind, said),) = hers(reach)
     assert (kind, said[:5]) == ("soon", "约10分钟")
     # Another day's door: the first word is one before her.
-    first, second = await ordered(reach, "DRCHEST"), await ordered(reach, "MRIHEAD")
+    first, second = await ordered(reach, "MRIHEAD"), await ordered(reach, "DRCHEST")
     await queue(reach, first, 1)
     assert await look(reach) == 1
     for ahead in (4, 3, 2, 1):

@@ -12,6 +12,7 @@ from pwa import (
     sample_insurance,
     sample_links,
     sample_receipts,
+    sample_ways,
 )
 from pwa import views as v
 from pwa.reminder_views import CallerCheck, Reminders
@@ -26,7 +27,6 @@ from pwa.sample_morning import (
     HEAD,
     HEAD_MASKED,
     HOSPITAL,
-    MAP,
     ME,
     MOTHER,
     NOW,
@@ -46,6 +46,7 @@ from pwa.sample_morning import (
     step_row,
 )
 from pwa.sample_states import states
+from pwa.sample_ways import floors
 from words import choices, errors, messages
 from words.binding import DOCUMENTS
 from words.guide_way import WITH_STEPS
@@ -129,8 +130,11 @@ def _on_the_way() -> dict[str, Sample]:
                 "约2–3分钟",
                 "大约 10:40–11:00 轮到您",
                 "医院 10:05 说的，后来可能变了",
-                MAP,
+                floors("way"),
+                "出电梯，直走20米。到十字路口右转，走40米。左手边就是抽血处。",
                 (WITH_STEPS, "?"),
+                "/ways",
+                True,
                 True,
                 "/sheet",
                 where_url="/where",
@@ -357,6 +361,7 @@ def samples() -> Mapping[str, Sample]:
         **sample_booking.samples(),
         **sample_first.samples(),
         **sample_receipts.samples(),
+        **sample_ways.samples(),
         **sample_insurance.samples(),
         **sample_links.samples(),
         **sample_guide.samples(),

@@ -90,6 +90,11 @@ class Urls:
         return f"/visits/{visit}/guide"
 
     @staticmethod
+    def ways(visit: str) -> str:
+        """The ways between the places of the visit."""
+        return f"/visits/{visit}/ways"
+
+    @staticmethod
     def where(visit: str) -> str:
         """Say where one stands, from a list."""
         return f"/visits/{visit}/where"

@@ -207,6 +207,10 @@ class Ask:
     error: str | None = None
 
 
+FloorPicture = tuple[str, Markup]
+"""A floor's name and its picture: trusted SVG, drawn by the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Appointment:
     """One examination that is booked; ``move_url``: where its hospital is asked for another time."""
@@ -217,14 +221,15 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """``now`` is the step to do next; ``way`` its route in words; ``map`` trusted SVG drawn by the server.
+    """``now`` is the step to do next; ``way`` its route in words, ``spoken`` for the ear; ``floors`` its pictures.
 
     ``walk``: how long it takes, as a span in words; ``turn``: about when it is her turn, ``heard``: how old that word
     is; ``start``: the place she has said she stands at; ``self_url``: this very page, with where she starts.
     ``medicines``: (name, how to take it).
     ``plan``: the order advised for what is to be examined, one sentence each, with why; ``plan_note``: what is not
     known of it.
-    ``other_way``: words and address for going with or without steps.
+    ``other_way``: words and address for going with or without steps; ``step_free``: this way has none, ``no_steps``:
+    one without was asked for; ``ways_url``: the ways between all its places.
     """
 
     visit: VisitHead
@@ -235,9 +240,12 @@ class Guide:
     walk: str | None = None
     turn: str | None = None
     heard: str | None = None
-    map: Markup | None = None
+    floors: Sequence[FloorPicture] = ()
+    spoken: str = ""
     other_way: tuple[str, str] | None = None
+    ways_url: str | None = None
     step_free: bool = False
+    no_steps: bool = False
     sheet_url: str | None = None
     plan: Sequence[str] = ()
     plan_note: str | None = None
@@ -258,6 +266,30 @@ class Where:
 
     visit: VisitHead
     places: Sequence[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class OneWay:
+    """From a place to another: where to, about how long, in words, for the ear, in pictures."""
+
+    goal: str
+    about: str
+    lines: Sequence[str]
+    spoken: str = ""
+    floors: Sequence[FloorPicture] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The ways between the places of a visit, kept on the phone: (place, ways from there), where she is first.
+
+    ``grounds``: trusted drawings by id, which the pictures stand on. ``other_way`` as in ``Guide``.
+    """
+
+    visit: VisitHead
+    starts: Sequence[tuple[str, Sequence[OneWay]]]
+    grounds: Sequence[tuple[str, Markup]] = ()
+    other_way: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from people.service import access, hospitals
 from pwa.answer import ELDER, go, show
 from pwa.rows import Step
 from pwa.urls import Urls
-from pwa.views import Appointment, Guide, Nav, Where
+from pwa.views import Appointment, FloorPicture, Guide, Nav, Where
 from pwa.visit_pages import Seen, seen
 from visits.service import reading
 from words import guide_way as w
@@ -72,16 +72,22 @@ async def page(
             (s["name"], s["note"]) for s in steps if s["kind"] == "medication" and s["note"] and s["state"] in _TAKEN
         ],
         appointments=[_appointment(visit_id, s, tx.now) for s in steps if s["window"]],
+        no_steps=no_steps,
     )
-    profile = await guide.profile_of(tx, found.visit.patient_id)
-    if no_steps and not profile.step_free:
-        profile = Profile.WHEELCHAIR
-    elif profile is Profile.WALK and request.cookies.get(ELDER) == "1":
-        profile = Profile.SLOW
+    large = request.cookies.get(ELDER) == "1"
+    profile = await profile_for(tx, found, no_steps=no_steps, slow=large)
     if now:
-        view = await _with_way(tx, found, view, steps, now, Start(profile, no_steps, at, since))
+        view = await _with_way(tx, found, view, steps, now, Start(profile, no_steps, at, since, large))
     nav = Nav("guide", str(visit_id)) if found.view.owner else None
     return await show(request, tx, "guide.html", view, nav)
+
+
+async def profile_for(tx: Tx, found: Seen, *, no_steps: bool, slow: bool) -> Profile:
+    """How she goes: as was said of her; without steps where that is asked for; slowly in 长辈版."""
+    profile = await guide.profile_of(tx, found.visit.patient_id)
+    if no_steps and not profile.step_free:
+        return Profile.WHEELCHAIR
+    return Profile.SLOW if slow and profile is Profile.WALK else profile
 
 
 def _appointment(visit_id: UUID, step: Mapping[str, Any], now: datetime) -> Appointment:
@@ -101,12 +107,16 @@ async def ask_to_move(visit_id: UUID, order_id: UUID, caller: PersonCaller, tx: 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How she goes, and from where: ``at`` is the code of a sign she stood at at ``since``, seconds of 1970."""
+    """How she goes, and from where: ``at`` is the code of a sign she stood at at ``since``, seconds of 1970.
+
+    ``large``: with large letters.
+    """
 
     profile: Profile
     no_steps: bool
     at: str
     since: int
+    large: bool
 
     def query(self, no_steps: bool) -> str:
         """The same start, with or without steps."""
@@ -131,7 +141,9 @@ async def _with_way(
         return view
     step_free = start.profile.step_free
     try:
-        way = await routes.route(tx, found.hospital.id, spot, now["department"], start.profile, drawn=True)
+        way = await routes.route(
+            tx, found.hospital.id, spot, now["department"], start.profile, drawn=True, large=start.large
+        )
     except NoMapError:
         return view
     other = None
@@ -141,12 +153,20 @@ async def _with_way(
         view,
         other_way=other,
         start=sign.name if sign else None,
+        ways_url=Urls.ways(found.head.id) + ("?no_steps=1" if start.no_steps else ""),
         self_url=here + start.query(start.no_steps),
         where_url=Urls.where(found.head.id),
     )
     if way is None:
         return replace(view, way=(w.NO_STEP_FREE if step_free else w.NO_WAY,))
-    return replace(view, way=way.lines[1:], walk=w.about(way.seconds), map=_pictures(way), step_free=step_free)
+    return replace(
+        view,
+        way=way.lines[1:],
+        walk=w.about(way.seconds),
+        floors=floors_of(way),
+        spoken=way.spoken,
+        step_free=step_free,
+    )
 
 
 def _last(steps: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -192,6 +212,6 @@ def _from(visit: str, code: str, now: datetime) -> str:
     return f"{Urls.guide(visit)}?{urlencode({'at': code, 'since': int(now.timestamp())})}"
 
 
-def _pictures(way: Route) -> Markup:
+def floors_of(way: Route) -> list[FloorPicture]:
     """One picture a floor, drawn by us."""
-    return Markup("").join(Markup(svg) for _, svg in way.floors)  # noqa: S704
+    return [(name, Markup(svg)) for name, svg in way.floors]  # noqa: S704

@@ -28,6 +28,7 @@ from words.family import CATEGORIES
 __all__ = ["GuideSheet", "SheetStep", "Way", "sheet_of"]
 
 Step = Mapping[str, Any]
+_BEEN = frozenset({"checked_in", "called", "performed", "result"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ async def sheet_of(
     doctor = await _doctor(tx, visit, view)
     places = {str(d.code): d for d in await hospitals.departments(tx, hospital.id, also_closed=True)}
     open_ = [s for s in _by_turn(found) if by_id[str(s["id"])].state in OPEN_ORDER]
-    done = [s for s in found if s["state"] in ("performed", "result") and s["department"]]
-    here = max(done, key=lambda s: str(s["at"]))["department"] if done else doctor.name if doctor else ""
+    been = [s for s in found if s["state"] in _BEEN and s["department"]]
+    here = max(been, key=lambda s: str(s["at"]))["department"] if been else doctor.name if doctor else ""
     kept_back = [] if full else [by_id[str(s["id"])].name for s in found if by_id[str(s["id"])].category]
     version = await maps.current(tx, hospital.id)
     made: list[SheetStep] = []

@@ -12,6 +12,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from api.deps import COOKIE
 from family_pay.rules import Offer, Relation
 from family_pay.service import invitations
+from guide import service as guide
 from guide.maps.network import Network
 from guide.service import maps, sheets
 from houfu.app import create_app
@@ -67,12 +68,15 @@ async def test_it_leads_through_the_day_without_a_phone(web: AsyncClient, ward: 
     async with ward.world.db.begin() as tx:
         visit = await visit_row(tx, ward)
         made = await sheets.sheet_of(tx, visit, STAFF_VIEW, drawn=True)
+        advised = [str(step["id"]) for step in guide.plan_of(await guide.steps_of(tx, ward.visit, STAFF_VIEW))[0]]
         free = await sheets.sheet_of(tx, visit, STAFF_VIEW, step_free=True)
         kept = passes.kept_code(tx.vault, visit)
         codes = [f"{BASE}/o/{order.paper_code}" for order in await orders.orders_of(tx, ward.visit)]
     assert made.patient == "朱**"
-    assert made.steps[0].name == "blood项目"
-    assert made.steps[0].ready == ("先别吃东西，可以喝几口水。",)
+    assert len(advised) > 1
+    assert [step.order_id for step in made.steps if step.order_id in advised] == advised
+    blood = next(step for step in made.steps if step.name == "blood项目")
+    assert blood.ready == ("先别吃东西，可以喝几口水。",)
     for step in made.steps:
         assert step.way is not None
         assert step.way.lines
@@ -80,11 +84,10 @@ async def test_it_leads_through_the_day_without_a_phone(web: AsyncClient, ward: 
     (hidden,) = [step for step in made.steps if step.discreet]
     assert hidden.way is not None
     assert not hidden.way.floors, "a picture would have its name on it"
-    first = made.steps[0].way
-    assert first is not None
-    assert "“抽血处”" in first.lines[-1]
-    assert [name for name, _ in first.floors] == ["门诊楼3楼", "门诊楼2楼"]
-    for _, svg in first.floors:
+    assert blood.way is not None
+    assert "“抽血处”" in blood.way.lines[-1]
+    assert [name for name, _ in blood.way.floors][-1] == "门诊楼2楼"
+    for _, svg in blood.way.floors:
         minidom.parseString(svg)  # noqa: S318 - our own
     assert made.back == ("心内科门诊", "门诊楼3楼东侧，301到308诊室")
     assert made.back_way is not None
@@ -172,8 +175,9 @@ async def test_the_same_for_programs(web: AsyncClient, ward: Ward, network: Netw
     sheet = (await web.get(address, headers=headers)).json()
     assert sheet["map_version"] == 1
     assert sheet["patient"] == "朱**"
-    assert [sheet["steps"][0][name] for name in ("name", "state", "discreet")] == ["blood项目", "placed", False]
-    assert sheet["steps"][0]["way"]["about"]
+    blood = next(step for step in sheet["steps"] if step["name"] == "blood项目")
+    assert (blood["state"], blood["discreet"]) == ("placed", False)
+    assert blood["way"]["about"]
     assert {step["code"] for step in sheet["steps"]} | {sheet["kept"]} == set((await slip(web, ward, "g.guide")).codes)
     async with ward.world.db.begin() as tx:
         made = await sheets.sheet_of(tx, await visit_row(tx, ward), OWNER)

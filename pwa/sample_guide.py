@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from markupsafe import Markup
+
 from pwa import views as v
 from pwa.sample_morning import HEAD, STEPS, Sample
 from words.guide_move import move
@@ -10,6 +12,15 @@ PLACES = (
     ("抽血处", "门诊楼2楼", "/guide"),
     ("心电图室", "门诊楼3楼", "/guide"),
     ("磁共振室", "医技楼1楼", "/guide"),
+)
+FLOORS = (("门诊楼1楼", "/where?floor=0#map", False), ("门诊楼2楼", "/where?floor=1#map", True))
+FLOOR = Markup(
+    '<svg viewBox="0 0 320 200" role="img"><title>门诊楼2楼</title><g stroke="#b9b9b4"><g fill="#f2f2ee">'
+    '<path d="M0 80h320v40h-320z"/></g><g fill="#fff"><path d="M10 10h140v70h-140z"/><path d="M170 120h140v70h-140z"/>'
+    '</g></g><g font-size="13" font-family="sans-serif" text-anchor="middle" fill="#222">'
+    '<text x="80" y="49">抽血处</text><text x="240" y="159">心电图室</text></g>'
+    '<g fill-opacity="0"><a href="/guide" tabindex="-1">'
+    '<path d="M10 10h140v70h-140z"/></a></g></svg>'
 )
 
 ROWS = (
@@ -50,7 +61,7 @@ def samples() -> dict[str, Sample]:
             ),
             v.Nav("guide", "v1"),
         ),
-        "guide_where": Sample("guide_where.html", v.Where(HEAD, PLACES)),
-        "guide_where-none": Sample("guide_where.html", v.Where(HEAD, ())),
+        "guide_where": Sample("guide_where.html", v.Where(HEAD, PLACES, FLOORS, FLOOR)),
+        "guide_where-none": Sample("guide_where.html", v.Where(HEAD)),
         "desk_plan-empty": Sample("desk_plan.html", v.DeskPlan(HEAD, "8426109355", (), "walk")),
     }

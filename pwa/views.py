@@ -262,10 +262,18 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The list of places to start from: (name, house and floor, address); none where there is no map."""
+    """Where to start from; nothing but the visit where there is no map.
+
+    Attributes:
+        places: the departments as a list: name, house and floor, address.
+        floors: name, address, and whether it is the one that is shown.
+        picture: the floor to tap on.
+    """
 
     visit: VisitHead
-    places: Sequence[tuple[str, str, str]]
+    places: Sequence[tuple[str, str, str]] = ()
+    floors: Sequence[tuple[str, str, bool]] = ()
+    picture: Markup | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The codes of the signs on the walls: a QR says where somebody stands, and the guide begins there."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,7 +12,7 @@ from kernel.db import Tx
 if TYPE_CHECKING:
     from guide.maps.network import Network
 
-__all__ = ["Sign", "code_of", "departments", "find", "listed", "signs"]
+__all__ = ["Picture", "Sign", "code_of", "departments", "find", "listed", "picture", "signs"]
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that is read as another
 _LENGTH = 7
@@ -31,6 +32,20 @@ class Sign:
     def where(self) -> str:
         """House and floor, as the walls say them."""
         return f"{self.building}{self.floor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A floor to tap on.
+
+    Attributes:
+        level: its number; ``drawn`` the picture (SVG).
+        floors: number and name of all floors there are.
+    """
+
+    level: int
+    drawn: str
+    floors: tuple[tuple[int, str], ...]
 
 
 def code_of(key: str) -> str:
@@ -79,3 +94,32 @@ async def departments(tx: Tx, hospital_id: UUID) -> list[Sign]:
     network = await routes.network(tx, hospital_id)
     keys = {network.spaces[at].key for at in network.occupants.values()}
     return [sign for sign in listed(network) if sign.key in keys]
+
+
+async def picture(
+    tx: Tx, hospital_id: UUID, level: int | None, here: str, to: Callable[[str], str], *, large: bool = False
+) -> Picture:
+    """A floor on which every place with a sign leads to an address of its own.
+
+    Args:
+        level: which floor; None or one that is not: that of the department ``here``, else the first.
+        to: code of a sign → address.
+
+    Raises:
+        NoMapError: there is no map.
+    """
+    from guide.maps import picture as drawing
+
+    network = await routes.network(tx, hospital_id)
+    floors = tuple((n, drawing.called(network, n)) for n in range(len(network.floors)))
+    if level is None or level >= len(floors):
+        at = network.places.get(here, network.occupants.get(here))
+        level = 0 if at is None else network.spaces[at].level
+    signed = {sign.key for sign in listed(network)}
+    places = {
+        n: to(code_of(space.key))
+        for n, space in enumerate(network.spaces)
+        if space.level == level and space.key in signed
+    }
+    letters = drawing.LARGE if large else drawing.TYPE
+    return Picture(level, drawing.tapped(network, level, places, letters=letters), floors)

@@ -176,17 +176,35 @@ def _last(steps: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 @router.get("/visits/{visit_id}/where")
-async def where(request: Request, visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
-    """The places she may say she stands at, as a list: for who reads rather than scans, and for screen readers."""
+async def where(
+    request: Request,
+    visit_id: UUID,
+    caller: AnyCaller,
+    world: WorldDep,
+    tx: TxDep,
+    floor: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
+    """The places she may say she stands at: a list of departments, and a floor to tap on."""
     found = await seen(world, tx, caller, visit_id, "guide")
     if not (found.view.owner or found.view.staff):
         return go(Urls.companion(str(visit_id)))
+    here, large = Urls.where(found.head.id), request.cookies.get(ELDER) == "1"
+
+    def to(code: str) -> str:
+        return _from(found.head.id, code, tx.now)
+
     try:
         every = await spots.departments(tx, found.hospital.id)
+        shown = await spots.picture(tx, found.hospital.id, floor, found.head.department or "", to, large=large)
     except NoMapError:
-        every = []
-    places = [(s.name, s.where, _from(found.head.id, s.code, tx.now)) for s in every]
-    return await show(request, tx, "guide_where.html", Where(found.head, places))
+        return await show(request, tx, "guide_where.html", Where(found.head))
+    view = Where(
+        found.head,
+        [(s.name, s.where, to(s.code)) for s in every],
+        [(name, f"{here}?floor={n}#map", n == shown.level) for n, name in shown.floors],
+        Markup(shown.drawn),  # noqa: S704 - drawn by us
+    )
+    return await show(request, tx, "guide_where.html", view)
 
 
 @router.get("/guide/at/{hospital}/{code}")

@@ -167,8 +167,20 @@ async def test_she_says_where_she_stands(ward: Ward, network: Network) -> None:
         assert wheels
         assert "从“磁共振室”出发" in (await get(wheels[1].replace("&amp;", "&"))).text
         listed = (await get(f"/visits/{ward.visit}/where")).text
-        assert f"at={sign.code}" in listed
-        assert listed.count("?at=") == len(network.occupants)
+        words, _, drawn = listed.partition("<svg xmlns")
+        assert f"at={sign.code}" in words
+        assert words.count("?at=") == len(network.occupants)
+        # The map to tap on: the floor of her doctor, and any other; every place with a sign begins a way.
+        at = {link[1].replace("&amp;", "&") for link in re.finditer(r'<a href="([^"]*at=[^"]*)" tabindex', drawn)}
+        doctor = next(s for s in every if "心" in s.name and "内科" in s.name)
+        assert len(at) == len([s for s in every if s.where == doctor.where])
+        other = re.search(r'href="([^"]*floor=[^"]*)">医技楼1楼', words)
+        assert other
+        drawn = (await get(other[1])).text.partition("<svg xmlns")[2]
+        tapped = re.search(rf'<a href="([^"]*at={sign.code}[^"]*)" tabindex', drawn)
+        assert tapped
+        assert "从“磁共振室”出发" in (await get(tapped[1].replace("&amp;", "&"))).text
+        assert (await get(f"/visits/{ward.visit}/where?floor=99")).status_code == 200
         for path, who in (
             (f"/guide/at/{code}/{sign.code}", "stranger"),
             (f"/guide/at/{code}/{sign.code}", "neighbour"),

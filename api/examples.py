@@ -8,6 +8,7 @@ from api.routes import (
     binding,
     bookings,
     books,
+    claims,
     consent,
     family,
     insurance,
@@ -94,6 +95,9 @@ _LIMITS = {
     "per_payment_fen": 30000, "per_day_fen": 50000, "per_month_fen": 200000, "after_visit": "ready", "ready_fen": 10000,
 }  # fmt: skip
 _OFFER = {"relation": "daughter", "pays": True, "cap_fen": 50000, "ask_first": False, "depth": "bill", "opened": []}
+_CLAIM = {
+    **_OFFER, "id": BOND, "patient": "朱**", "relative": "示*", "tail": "0002", "visit_id": VISIT, "expires_at": LATER,
+}  # fmt: skip
 _IN = {"state": "in", "token": "hf_3q…", "expires": LATER, "proven": True, "ticket": None, "people": []}
 
 MODELS: dict[type[BaseModel], Any] = {
@@ -127,7 +131,10 @@ MODELS: dict[type[BaseModel], Any] = {
     family.InvitedOut: {
         "id": BOND, "path": "/bind/k3v9…", "code": "482106", "code_expires_at": AT, "expires_at": LATER,
     },
-    family.OfferOut: {**_OFFER, "patient": "朱**", "visit_id": VISIT, "expires_at": LATER},
+    family.OfferOut: {**_OFFER, "patient": "朱**", "visit_id": VISIT, "expires_at": LATER, "state": "offered"},
+    claims.ClaimOut: _CLAIM,
+    claims.ClaimsOut: {"to_answer": [_CLAIM], "waiting": []},
+    claims.ClaimBody: {"agreed": True},
     family.GrantOut: _GRANT,
     binding.PhoneBindingBody: {
         "name": "示例甲", "id_number": "999901195503120022", "phone": "19900000001", "relation": "daughter",

@@ -13,13 +13,19 @@ class Invitation(Base):
     """What a patient offers to whoever proves to be meant: by link or QR (a day), by spoken code (ten minutes).
 
     ``made_by``: the patient or her guardian; ``staff_id`` instead: a desk, with the patient beside it.
-    ``code_used_at``: the spoken code was right once.
+    ``code_used_at``: the spoken code was right once. ``accepted_by``: who took it up, the first and only one;
+    ``answered_by``: who on the patient's side saw them and said yes or no. ``expires_at`` begins anew when it is taken.
     """
 
     __tablename__ = "invitation"
     __table_args__ = (
-        Index("ix_invitation_open", "patient_id", postgresql_where=text("state = 'offered'")),
-        CheckConstraint("(accepted_by IS NULL) = (state <> 'accepted')", name="accepted_by_somebody"),
+        Index("ix_invitation_open", "patient_id", postgresql_where=text("state IN ('offered', 'waiting')")),
+        Index("ix_invitation_waiting", "accepted_by", postgresql_where=text("state = 'waiting'")),
+        CheckConstraint("accepted_by IS NOT NULL OR state IN ('offered', 'withdrawn')", name="accepted_by_somebody"),
+        CheckConstraint("accepted_by IS NULL OR state <> 'offered'", name="taken_once"),
+        CheckConstraint(
+            "staff_id IS NOT NULL OR state NOT IN ('accepted', 'refused') OR answered_by IS NOT NULL", name="her_word"
+        ),
         CheckConstraint("num_nonnulls(made_by, staff_id) = 1", name="made_by_somebody"),
     )
     id: Mapped[UUID] = column(3, primary_key=True)
@@ -45,6 +51,7 @@ class Invitation(Base):
     state: Mapped[str] = column(3)
     created_at: Mapped[datetime] = column(3)
     accepted_by: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    answered_by: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
     ended_at: Mapped[datetime | None] = column(3)
 
 

@@ -47,6 +47,9 @@ POST   /api/family/invitations                                own.share
 GET    /api/family/invitations/{token}                        invited
 POST   /api/family/invitations/{token}/accept                 invited
 DELETE /api/family/invitations/{invitation_id}                own.share
+GET    /api/family/claims                                     oneself
+GET    /api/family/claims/stream                              oneself
+POST   /api/family/claims/{invitation_id}                     own.share
 POST   /api/family/codes                                      invited
 DELETE /api/family/bonds/{bond}                               bond
 POST   /api/family/bonds/{bond}/watch                         own.share
@@ -229,6 +232,8 @@ GET    /family                                                oneself
 GET    /family/invite                                         oneself
 POST   /family/invite                                         oneself
 GET    /family/invite/{invitation}/qr.png                     own.share
+GET    /family/claims                                         oneself
+POST   /family/claims/{invitation_id}                         own.share
 GET    /family/{bond}/withdraw                                bond
 POST   /family/{bond}/withdraw                                bond
 POST   /family/{bond}/watch                                   own.share

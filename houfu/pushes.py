@@ -10,7 +10,7 @@ from uuid import UUID
 from billing.rules import ChargeState
 from billing.service.lines import bill_of
 from billing.service.paying import line_of
-from family_pay.service import bonds
+from family_pay.service import bonds, confirming
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
@@ -184,6 +184,9 @@ async def _news(tx: Tx, tell: Tell, person_id: UUID) -> Said | None:
     over = [row for row in later if row.kind == "family" and row.payload["family"].get("bond") == news.get("bond")]
     if tell.kind is Kind.BOUND and any(row.payload["family"].get("what") == "ended" for row in over):
         return None
+    if tell.kind is Kind.CLAIMED:
+        waits = await confirming.is_waiting(tx, UUID(news["bond"]))
+        return Said(Slots(who=Masked(news["who"])), "/family/claims") if waits else None
     visit = await reading.visit_of(tx, UUID(news["visit"])) if news.get("visit") else None
     if visit is not None and tell.kind in (Kind.ASKED, Kind.OFFERED):
         view = await _view(tx, visit, person_id)

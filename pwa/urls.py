@@ -16,6 +16,7 @@ class Urls:
     visits = "/visits"
     family = "/family"
     invite = "/family/invite"
+    claims = "/family/claims"
     bind_code = "/bind"
     bind_phone = "/bind/phone"
     phone = "/settings/phone"
@@ -353,6 +354,11 @@ class Urls:
     def withdraw_grant(grant: str) -> str:
         """End a grant."""
         return f"/family/{grant}/withdraw"
+
+    @staticmethod
+    def claim(invitation: str) -> str:
+        """Say yes or no to who has accepted an invitation."""
+        return f"/family/claims/{invitation}"
 
     @staticmethod
     def bind(token: str) -> str:

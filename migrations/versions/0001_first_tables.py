@@ -1381,15 +1381,30 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("accepted_by", sa.Uuid(), nullable=True),
+        sa.Column("answered_by", sa.Uuid(), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "(accepted_by IS NULL) = (state <> 'accepted')", name=op.f("ck_invitation_accepted_by_somebody")
+            "accepted_by IS NOT NULL OR state IN ('offered', 'withdrawn')",
+            name=op.f("ck_invitation_accepted_by_somebody"),
+        ),
+        sa.CheckConstraint("accepted_by IS NULL OR state <> 'offered'", name=op.f("ck_invitation_taken_once")),
+        sa.CheckConstraint(
+            "staff_id IS NOT NULL OR state NOT IN ('accepted', 'refused') OR answered_by IS NOT NULL",
+            name=op.f("ck_invitation_her_word"),
         ),
         sa.CheckConstraint("num_nonnulls(made_by, staff_id) = 1", name=op.f("ck_invitation_made_by_somebody")),
         sa.ForeignKeyConstraint(
             ["accepted_by"],
             ["person.id"],
             name=op.f("fk_invitation_accepted_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["answered_by"],
+            ["person.id"],
+            name=op.f("fk_invitation_answered_by"),
             ondelete="RESTRICT",
             initially="DEFERRED",
             deferrable=True,
@@ -1422,7 +1437,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_digest", name=op.f("uq_invitation_token_digest")),
     )
     op.create_index(
-        "ix_invitation_open", "invitation", ["patient_id"], unique=False, postgresql_where=sa.text("state = 'offered'")
+        "ix_invitation_open",
+        "invitation",
+        ["patient_id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('offered', 'waiting')"),
+    )
+    op.create_index(
+        "ix_invitation_waiting",
+        "invitation",
+        ["accepted_by"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_table(
         "kiosk_turn",
@@ -2991,7 +3017,10 @@ def downgrade() -> None:
     op.drop_index("ix_ledger_transaction_at", table_name="ledger_transaction", postgresql_using="brin")
     op.drop_table("ledger_transaction")
     op.drop_table("kiosk_turn")
-    op.drop_index("ix_invitation_open", table_name="invitation", postgresql_where=sa.text("state = 'offered'"))
+    op.drop_index("ix_invitation_waiting", table_name="invitation", postgresql_where=sa.text("state = 'waiting'"))
+    op.drop_index(
+        "ix_invitation_open", table_name="invitation", postgresql_where=sa.text("state IN ('offered', 'waiting')")
+    )
     op.drop_table("invitation")
     op.drop_index("ix_his_call_visit", table_name="his_call")
     op.drop_index("ix_his_call_refused", table_name="his_call", postgresql_where=sa.text("state = 'refused'"))

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     ASKED = "asked"
     OFFERED = "offered"
     ANSWERED = "answered"
+    CLAIMED = "claimed"
     BOUND = "bound"
     ENDED = "ended"
     PHONE = "phone"
@@ -124,6 +125,7 @@ REACH: Mapping[Kind, Rule] = {
     Kind.ASKED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "somebody waits for the answer", sms_after=_m(30)),
     Kind.OFFERED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "a relative waits for her yes", sms_after=_m(30)),
     Kind.ANSWERED: Rule(T.FAMILY, _SELF, U.DAY, _s(10), _h(24), "who asked goes on with it, or need not wait"),
+    Kind.CLAIMED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "who accepted her invitation waits for her yes"),
     Kind.BOUND: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in"),
     Kind.ENDED: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in no more"),
     Kind.PHONE: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(72), "a number a stranger changed is noticed by the family"),
@@ -140,6 +142,7 @@ _FAMILY_KINDS = {
     "agreed": Kind.ANSWERED,
     "refused": Kind.ANSWERED,
     "declined": Kind.ANSWERED,
+    "claimed": Kind.CLAIMED,
     "bound": Kind.BOUND,
     "guardian": Kind.BOUND,
     "ended": Kind.ENDED,

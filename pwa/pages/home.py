@@ -11,7 +11,7 @@ from api.routes.consent import insurance_status
 from api.routes.stream import glance, news_url
 from api.world import World
 from consent.service import eligibility, standing
-from family_pay.service import asking
+from family_pay.service import asking, confirming
 from kernel.clock import china_day
 from kernel.db import Tx
 from people.rules import Action, Actor
@@ -61,7 +61,10 @@ async def _hospital(tx: Tx, today: list[Visit]) -> Hospital | None:
 
 async def _invitations(tx: Tx, caller: Actor, people: list[Person]) -> list[Invitation]:
     """Who wishes to pay and needs the reader's yes; and visits with money to pay that the reader wished to hear of."""
-    made = []
+    made = [
+        Invitation("bind", Urls.claims, f"{family_words.relation(c.offer.relation)} {c.who} ")
+        for c in await confirming.claims_for(tx, caller)
+    ]
     for one in await asking.requests(tx, caller):
         hospital = await hospitals.by_id(tx, one.visit.hospital_id)
         there = Urls.pay_answer(str(one.visit.id), str(one.person_id))

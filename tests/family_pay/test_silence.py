@@ -57,7 +57,10 @@ READ = re.compile(r"/|/visits|/api/visits|(/api)?/visits/{visit_id}(/(bill|story
 CURIOUS = "results"  # sees most of what is not hidden, and carries the pass
 TOMORROW = NOW + timedelta(days=1)
 # They end the session, answer with nothing but chance, or do not end (streams are listened to by themselves).
-LEFT_OUT = {"/api/news", "/logout", "/api/session", "/api/session/lost", "/settings/lost", "/login/wechat/back"}
+LEFT_OUT = {
+    "/api/news", "/api/family/claims/stream", "/logout", "/api/session", "/api/session/lost", "/settings/lost",
+    "/login/wechat/back",
+}  # fmt: skip
 # What makes itself anew each time, of one length: positions of feeds and keys of forms.
 OPAQUE = [
     (re.compile(rb"after=[\w-]{22}(?![\w-])"), b"after=@"),

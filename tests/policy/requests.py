@@ -24,6 +24,8 @@ REQUESTS: dict[str, R] = {
     "POST /api/family/invitations": {"json": {"relation": "son", "depth": "bill", "patient_id": "$patient_id"}},
     "GET /api/family/invitations/{token}": {"says": {"patient": 409}, "ids": {"token": "invited"}},
     "POST /api/family/invitations/{token}/accept": {"says": {"patient": 409}, "ids": {"token": "invited"}},
+    "POST /api/family/claims/{invitation_id}": {"ids": {"invitation_id": "claimed"}, "json": {"agreed": True}},
+    "POST /family/claims/{invitation_id}": {"ids": {"invitation_id": "claimed"}, "form": {"word": "yes"}},
     "POST /api/family/codes": {"says": 422, "json": {"who": "19900000001", "code": "000000"}},
     "GET /api/family/looks": {"q": {"patient_id": "$patient_id"}},
     "POST /api/family/guardians": {

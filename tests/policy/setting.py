@@ -329,7 +329,13 @@ async def _rest(tx: Tx, made: Setting) -> None:
     invited = await invitations.invite(
         tx, actors["patient"], actors["patient"].id, Offer(Relation.SON, depth=DEPTHS["bill"])
     )
+    claimed = await invitations.invite(
+        tx, actors["patient"], actors["patient"].id, Offer(Relation.FRIEND, depth=DEPTHS["steps"])
+    )
+    await tx.session.flush()
+    await invitations.accept(tx, actors["other"], claimed.token)
     ids |= {
+        "claimed": claimed.id,
         "link_id": link.id, "link": link.token, "linked.token": used.token, "invitation": invited.id,
         "invitation_id": invited.id, "invited": invited.token, "bond": ids["bond.payer"],
         "person_id": actors["payer"].id,

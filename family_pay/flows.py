@@ -13,7 +13,7 @@ from payments import flows as payments
 from payments.flows.booking import each
 from payments.ports import CashPay
 from payments.rules import Till
-from payments.service.attempts import Press
+from payments.service.pressing import Press
 from people.rules import Actor
 
 

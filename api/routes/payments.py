@@ -17,7 +17,8 @@ from payments.ports import CashChannel, CashPay
 from payments.rules import PAYABLE, Piece, Till
 from payments.rules.counter import DeskWay
 from payments.service import attempts, moves, receipts, rounds
-from payments.service.attempts import Attempt, Press
+from payments.service.attempts import Attempt
+from payments.service.pressing import Press
 from people.rules import Actor, ActorKind
 from people.service import hospitals, patients, sessions
 

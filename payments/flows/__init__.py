@@ -18,8 +18,9 @@ from payments.flows.insuring import insure as insure
 from payments.ports import CashPay, CashState
 from payments.rules import LINK_TURN, OVER, PAYABLE, AttemptInProgressError, AttemptState, Till
 from payments.rules.counter import READ
-from payments.service import attempts, labels, refunds, returns, rounds
-from payments.service.attempts import Attempt, Press
+from payments.service import attempts, labels, pressing, refunds, returns, rounds
+from payments.service.attempts import Attempt
+from payments.service.pressing import Press
 from people.rules import Actor, ActorKind
 
 log = structlog.get_logger()
@@ -34,9 +35,9 @@ async def press(db: Database, pay: CashPay, actor: Actor, visit_id: UUID, wish: 
     One's own older attempt, and anybody's whose time is over, is closed first.
 
     Raises:
-        HoufuError: as ``payments.service.attempts.begin`` does.
+        HoufuError: as ``payments.service.pressing.begin`` does.
     """
-    return await pressed(db, pay, actor, lambda tx: attempts.begin(tx, actor, visit_id, wish, till))
+    return await pressed(db, pay, actor, lambda tx: pressing.begin(tx, actor, visit_id, wish, till))
 
 
 async def pressed(db: Database, pay: CashPay, actor: Actor, begin: Callable[[Tx], Awaitable[Attempt]]) -> UUID:
@@ -49,7 +50,7 @@ async def pressed(db: Database, pay: CashPay, actor: Actor, begin: Callable[[Tx]
         try:
             async with db.begin() as tx:
                 attempt = await begin(tx)
-                fresh, first = attempt.state == S.CREATED, attempts.began(tx, attempt)
+                fresh, first = attempt.state == S.CREATED, pressing.began(tx, attempt)
             break
         except AttemptInProgressError as busy:
             if last or busy.attempt_id is None or not await make_room(db, pay, actor, busy.attempt_id):

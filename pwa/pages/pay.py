@@ -30,7 +30,7 @@ from payments.rules import (
     ShareGoneError,
 )
 from payments.rules.limits import Room
-from payments.service import agreeing, attempts, labels, limits, moves, shares
+from payments.service import agreeing, attempts, labels, limits, moves, pressing, shares
 from payments.service.attempts import Attempt, S
 from payments.service.first import may_choose, offered
 from payments.service.shares import Share
@@ -138,7 +138,7 @@ async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: S
         lines = await paying.covered_by(tx, now)
         cash = chosen.allocation.amount_fen if chosen is not None else await paying.due_now(tx, visit)
     if not cash or (first and len(lines) != len(set(first))):
-        await attempts.paid_already(tx, caller, visit.id)
+        await pressing.paid_already(tx, caller, visit.id)
         raise NothingPayableError
     # Whoever may not see every line is told the amount and the hospital, and nothing that could be added up.
     known = all(view.shows(Audience.BILL, c.category) for c in lines)

@@ -35,7 +35,7 @@ from kernel import settings
 from kernel.clock import ManualClock
 from payments.ports import CashChannel, CashState, TradeState
 from payments.rules import Till
-from payments.service import attempts
+from payments.service import attempts, pressing
 from people.rules import Actor, ActorKind, Depth, GrantKind, Proof, ProofKind, Role, View
 from people.service import grants, hospitals, patients, sessions
 from people.service.grants import Terms
@@ -143,8 +143,8 @@ class Day:
         async with self.world.db.begin() as tx:
             visit = await reading.visit_of(tx, self.visit)
             assert visit is not None
-            wish = attempts.Press(CashChannel.H5, "once", await paying.due_now(tx, visit))
-            made = await attempts.begin(tx, mother, self.visit, wish, Till("m", "a"))
+            wish = pressing.Press(CashChannel.H5, "once", await paying.due_now(tx, visit))
+            made = await pressing.begin(tx, mother, self.visit, wish, Till("m", "a"))
         async with self.world.db.begin() as tx:
             made = await attempts.by_id(tx, made.id)
             state = CashState(made.out_trade_no, TradeState.SUCCESS, "m", "a", "T1", made.amount_fen)

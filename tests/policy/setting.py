@@ -33,8 +33,8 @@ from payments.models import BookDay, BookRun, Difference, PayConsent
 from payments.ports import CashChannel, CashState, Prepared, TradeState
 from payments.ports.notices import ForgedNotice
 from payments.rules import Piece, Till
-from payments.service import attempts, insurance, rounds
-from payments.service.attempts import Press
+from payments.service import attempts, insurance, pressing, rounds
+from payments.service.pressing import Press
 from people.models import PhoneChange
 from people.rules import Actor, ActorKind, ChoiceKind, GrantKind, Proof, ProofKind, Role
 from people.service import choices, grants, hospitals, patients, sessions, terminals
@@ -270,7 +270,7 @@ async def _begun(tx: Tx, made: Setting, visit: str, who: str | Actor, channel: C
     amount = await _owed(tx, made, visit)
     press = Press(channel, str(new_id()), amount, "10.0.0.8", "o1" if channel is CashChannel.JSAPI else None)
     actor = made.actors[who] if isinstance(who, str) else who
-    attempt = await attempts.begin(tx, actor, made.ids[visit], press, TILL)
+    attempt = await pressing.begin(tx, actor, made.ids[visit], press, TILL)
     ready = Prepared(attempt.out_trade_no, "p", {"package": "p"}, None, "weixin://wxpay/1")
     assert await attempts.offered(tx, attempt.id, ready)
     return attempt.id

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from sandbox.wechat_pay import papay
+from sandbox.wechat_pay import papay_calls
 from sandbox.wechat_pay.behave import Rule
 from sandbox.wechat_pay.books import BEIJING, Order
 from sandbox.wechat_pay.notifier import transaction
@@ -57,7 +57,7 @@ def build(world: World) -> Starlette:
             route("/pay/facepay", "face", _charge),
             route("/pay/facepayquery", "face_query", _query),
             Route("/secapi/pay/facepayreverse", reverse, methods=["POST"]),
-            *(route(path, name, handler) for path, name, handler in papay.ROUTES),
+            *(route(path, name, handler) for path, name, handler in papay_calls.ROUTES),
         ]
     )
 

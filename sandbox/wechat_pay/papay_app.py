@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.page import page
-from sandbox.wechat_pay import papay
+from sandbox.wechat_pay import papay_calls
 from sandbox.wechat_pay.wire import Refusal
 from sandbox.wechat_pay.world import World
 from words import sandbox_wechat as words
@@ -84,7 +84,9 @@ class _Desk:
         standing = [c for c in self.world.papay.contracts.values() if order and c.openid == _payer(order.request)]
         if order is None or not standing:
             return JSONResponse({"code": "ORDER_NOT_EXIST"}, 404)
-        papay.finish(self.world, self.world.merchants[order.mchid], order, standing[-1], ok=bool(asked.get("ok", True)))
+        papay_calls.finish(
+            self.world, self.world.merchants[order.mchid], order, standing[-1], ok=bool(asked.get("ok", True))
+        )
         return JSONResponse({"trade_state": order.state})
 
     async def contracts(self, _: Request) -> Response:

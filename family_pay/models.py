@@ -146,14 +146,18 @@ class PayLink(Base):
 class PayAsk(Base):
     """A visit has ended and a payer wished to hear of it; ``told_at`` empty: not told yet.
 
-    One of a visit and payer. ``over_at``: all is paid.
+    One of a visit and payer. ``over_at``: all is paid. ``take_at``: she was told at ``told_at`` that ``take_fen`` will
+    be taken from then on; ``attempt_id``: what was begun by that. ``untaken``: why it is laid ready instead.
     """
 
     __tablename__ = "pay_ask"
     __table_args__ = (
         Index("ix_pay_ask_person", "person_id", postgresql_where=text("over_at IS NULL")),
         Index("ix_pay_ask_due", "asked_at", postgresql_where=text("told_at IS NULL AND over_at IS NULL")),
+        Index("ix_pay_ask_take", "take_at", postgresql_where=text("take_at IS NOT NULL AND attempt_id IS NULL")),
         CheckConstraint("declined_at IS NULL OR told_at IS NOT NULL", name="heard_first"),
+        CheckConstraint("num_nonnulls(take_at, take_fen) IN (0, 2)", name="announced"),
+        CheckConstraint("take_at IS NULL OR told_at IS NOT NULL", name="told_before"),
     )
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
     person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
@@ -161,3 +165,7 @@ class PayAsk(Base):
     told_at: Mapped[datetime | None] = column(3)
     declined_at: Mapped[datetime | None] = column(3)
     over_at: Mapped[datetime | None] = column(3)
+    take_at: Mapped[datetime | None] = column(3)
+    take_fen: Mapped[int | None] = column(4)
+    attempt_id: Mapped[UUID | None] = column(3)
+    untaken: Mapped[str | None] = column(3)

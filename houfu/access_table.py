@@ -71,6 +71,10 @@ POST   /api/visits/{visit_id}/payments                        pays
 GET    /api/payments                                          oneself
 GET    /api/payments/{payment_id}                             payment
 POST   /api/payments/{payment_id}/cancel                      payment
+GET    /api/deduction-contract                                oneself
+POST   /api/deduction-contract                                oneself
+DELETE /api/deduction-contract                                oneself
+POST   /api/visits/{visit_id}/not-this-time                   asked
 POST   /api/visits/{visit_id}/shares                          pays
 POST   /api/visits/{visit_id}/shares/give-up                  pays
 POST   /api/visits/{visit_id}/pay-links                       pay
@@ -125,6 +129,8 @@ POST   /api/callbacks/sms/{secret}                            signed
 GET    /api/callbacks/wechat                                  signed
 POST   /api/callbacks/wechat                                  signed
 POST   /api/callbacks/wechat-pay                              signed
+POST   /api/callbacks/wechat-pay/deduction                    signed
+POST   /api/callbacks/wechat-pay/contract                     signed
 POST   /api/callbacks/wechat-pay/insurance                    signed
 POST   /api/callbacks/wechat-pay/refund                       signed
 GET    /livez                                                 anyone
@@ -159,6 +165,10 @@ GET    /visits/{visit_id}/lines/{line_id}/dispute             dispute
 POST   /visits/{visit_id}/lines/{line_id}/dispute             dispute
 GET    /visits/{visit_id}/orders/{order_id}/abandon           abandon
 POST   /visits/{visit_id}/orders/{order_id}/abandon           abandon
+GET    /visits/{visit_id}/pay/taking                          asked
+POST   /visits/{visit_id}/pay/taking                          asked
+POST   /payments/contract                                     oneself
+POST   /payments/contract/stop                                oneself
 GET    /visits/{visit_id}/ask                                 ask_family
 GET    /visits/{visit_id}/leave                               leave
 POST   /visits/{visit_id}/leave                               leave

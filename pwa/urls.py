@@ -17,6 +17,8 @@ class Urls:
     family = "/family"
     invite = "/family/invite"
     claims = "/family/claims"
+    contract = "/payments/contract"
+    contract_stop = "/payments/contract/stop"
     bind_code = "/bind"
     bind_phone = "/bind/phone"
     phone = "/settings/phone"
@@ -354,6 +356,11 @@ class Urls:
     def withdraw_grant(grant: str) -> str:
         """End a grant."""
         return f"/family/{grant}/withdraw"
+
+    @staticmethod
+    def taking(visit: str) -> str:
+        """What will be taken by contract, and no to it."""
+        return f"/visits/{visit}/pay/taking"
 
     @staticmethod
     def claim(invitation: str) -> str:

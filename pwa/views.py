@@ -189,6 +189,7 @@ class Ask:
     """One question before something is done: 这项我没做, 不想做了, 现在就走, withdraw, unbind.
 
     ``choices`` are (value, sentence) radio answers under ``choice_label``; ``hidden`` are extra form values.
+    ``leaves``: ``action`` is another house's page, so that its button is a link. ``keep``: what going back is called.
     """
 
     title: str
@@ -203,6 +204,8 @@ class Ask:
     once: str | None = None
     danger: bool = False
     error: str | None = None
+    leaves: bool = False
+    keep: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

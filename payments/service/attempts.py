@@ -63,6 +63,25 @@ async def by_id(tx: Tx, attempt_id: UUID) -> Attempt:
     return found
 
 
+async def by_number(tx: Tx, out_trade_no: str) -> Attempt:
+    """An attempt by its order's number at the provider.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = (await tx.session.scalars(select(Attempt).where(Attempt.out_trade_no == out_trade_no))).first()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def look_now(tx: Tx, attempt_id: UUID) -> None:
+    """Somebody says that something has changed there: the sweeper asks at once, if money can still come."""
+    attempt = await locked(tx, attempt_id)
+    if attempt.state in PAYABLE:
+        attempt.next_look_at = tx.now
+
+
 async def locked(tx: Tx, attempt_id: UUID) -> Attempt:
     """An attempt with its visit's turn taken: what it says now stays true until the commit.
 
@@ -77,16 +96,21 @@ async def locked(tx: Tx, attempt_id: UUID) -> Attempt:
     return attempt
 
 
+def openid_of(tx: Tx, attempt: Attempt) -> str | None:
+    """As whom WeChat knows the payer, where that was known before paying."""
+    sealed = attempt.openid_sealed
+    return tx.vault.open(sealed, "attempt", attempt.id.hex) if sealed else None
+
+
 def order_of(tx: Tx, attempt: Attempt) -> CashOrder:
     """The order at the provider; always the same words, so that asking again finds the same order."""
-    sealed = attempt.openid_sealed
     return CashOrder(
         out_trade_no=attempt.out_trade_no,
         amount_fen=attempt.amount_fen,
         description=attempt.description,
         channel=CashChannel(attempt.channel),
         expires_at=attempt.expires_at,
-        payer_openid=tx.vault.open(sealed, "attempt", attempt.id.hex) if sealed else None,
+        payer_openid=openid_of(tx, attempt),
         payer_ip=attempt.payer_ip,
         attach=attempt.attach,
     )
@@ -129,6 +153,11 @@ async def password(tx: Tx, attempt_id: UUID) -> bool:
         move(attempt, S.OFFERED)
         await tell(tx, attempt)
     return attempt.state in PAYABLE
+
+
+async def accepted(tx: Tx, attempt_id: UUID) -> None:
+    """The provider has taken a deduction in, and will say how it went."""
+    await password(tx, attempt_id)
 
 
 async def refuse(tx: Tx, attempt_id: UUID, why: str) -> bool:
@@ -198,11 +227,7 @@ async def paid(tx: Tx, state: CashState) -> Attempt:
         NotFoundError: no such attempt.
         rules.WrongMoneyError: amount, payer, merchant or app is not that of the attempt; nothing changes.
     """
-    query = select(Attempt.id).where(Attempt.out_trade_no == state.out_trade_no)
-    attempt_id = (await tx.session.scalars(query)).first()
-    if attempt_id is None:
-        raise NotFoundError
-    attempt = await locked(tx, attempt_id)
+    attempt = await locked(tx, (await by_number(tx, state.out_trade_no)).id)
     _fits(tx, attempt, state)
     if attempt.state in rules.OURS | rules.LATE:
         if attempt.transaction_id != state.transaction_id:
@@ -246,7 +271,7 @@ def _fits(tx: Tx, attempt: Attempt, state: CashState) -> None:
         raise wrong("merchant")
     if state.appid != attempt.appid:
         raise wrong("app")
-    if attempt.openid_sealed is not None and state.payer_openid != order_of(tx, attempt).payer_openid:
+    if attempt.openid_sealed is not None and state.payer_openid != openid_of(tx, attempt):
         raise wrong("payer")
 
 

@@ -1,8 +1,8 @@
 """The press of a button becomes an attempt: whoever presses when, each share has one that may still be paid."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -15,12 +15,13 @@ from kernel.db import Tx
 from kernel.errors import ForbiddenError
 from kernel.ids import new_id, short_code
 from payments import rules
-from payments.models import Attempt as Attempt
+from payments.models import Attempt, Deduction
 from payments.ports import CODE_LOOK, CODE_PATIENCE, CashChannel
 from payments.rules import ATTEMPT, ATTEMPT_LIFE, LINK_LIFE, AttemptState, Till
 from payments.rules.counter import READ, DeskWay
 from payments.rules.limits import OtherPatientError
-from payments.service import agreeing, attempts, first, labels, limits, rounds, shares
+from payments.rules.taking import AutoWay
+from payments.service import agreeing, attempts, contracts, first, labels, limits, rounds, shares
 from payments.service.moves import tell
 from payments.service.shares import Allocation
 from people.rules import Actor, ActorKind
@@ -47,7 +48,7 @@ class Press:
     ``seen_patient``: whom the page named; empty where it named nobody.
     """
 
-    channel: CashChannel | DeskWay
+    channel: CashChannel | DeskWay | AutoWay
     idempotency_key: str
     seen_amount_fen: int
     ip: str | None = None
@@ -56,6 +57,16 @@ class Press:
     lines: frozenset[UUID] = frozenset()
     number: str | None = None
     seen_patient: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a payer was told before money is taken by her contract: how much, when, up to what, for whose till."""
+
+    fen: int
+    at: datetime
+    cap_fen: int
+    till: Till
 
 
 def new_number(tx: Tx) -> str:
@@ -84,7 +95,33 @@ async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) 
     """
     visit = await paying.locked_visit(tx, visit_id)
     await access.require(tx, actor, rounds.pays(actor), subject_of(visit))
+    if press.channel not in _WAYS[actor.kind]:
+        raise ForbiddenError
     return await _begin(tx, actor, visit, press, till)
+
+
+async def begin_by_contract(tx: Tx, payer: Actor, visit: Visit, press: Press, why: Announced) -> Attempt:
+    """The same where nobody presses: the payer was told, and has a contract that stands; the visit's turn is taken.
+
+    Raises:
+        HoufuError: as ``begin`` does.
+        rules.taking.NoContractError: it stands no more.
+    """
+    await access.require(tx, payer, rounds.pays(payer), subject_of(visit))
+    contract = await contracts.standing(tx, payer.id, why.till, lock=True)
+    openid = contracts.openid_of(tx, contract)
+    attempt = await _begin(tx, payer, visit, replace(press, channel=AutoWay.CONTRACT, openid=openid), why.till)
+    tx.add(
+        Deduction(
+            attempt_id=attempt.id,
+            contract_id=contract.id,
+            announced_at=why.at,
+            announced_fen=why.fen,
+            cap_fen=why.cap_fen,
+        )
+    )
+    await tx.session.flush()
+    return attempt
 
 
 async def begin_by_link(tx: Tx, link: Actor, visit: Visit, press: Press, till: Till) -> Attempt:
@@ -93,12 +130,12 @@ async def begin_by_link(tx: Tx, link: Actor, visit: Visit, press: Press, till: T
     Raises:
         HoufuError: as ``begin`` does.
     """
+    if press.channel not in _WAYS[link.kind]:
+        raise ForbiddenError
     return await _begin(tx, link, visit, press, till)
 
 
 async def _begin(tx: Tx, actor: Actor, visit: Visit, press: Press, till: Till) -> Attempt:
-    if press.channel not in _WAYS[actor.kind]:
-        raise ForbiddenError
     known = await _by_key(tx, actor, press.idempotency_key)
     if known is not None:
         return await _same(tx, known, visit.id, press)

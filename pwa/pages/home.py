@@ -74,9 +74,18 @@ async def _invitations(tx: Tx, caller: Actor, people: list[Person]) -> list[Invi
             (f"{p.label} {p.name} " for p in people if p.id == str(asked.visit.patient_id)), family_words.SOMEBODY
         )
         hospital = await hospitals.by_id(tx, asked.visit.hospital_id)
-        kind: Literal["ready", "ask"] = "ready" if asked.ready else "ask"
-        made.append(Invitation(kind, Urls.pay(str(asked.visit.id)), who, asked.amount_fen, hospital.name))
+        kind, there = _kind(asked), Urls.pay(str(asked.visit.id))
+        there = Urls.taking(str(asked.visit.id)) if kind == "taking" else there
+        made.append(Invitation(kind, there, who, asked.amount_fen, hospital.name))
     return made
+
+
+def _kind(asked: asking.Asked) -> Literal["ready", "ask", "taking", "untaken"]:
+    if asked.take_at is not None:
+        return "taking"
+    if not asked.ready:
+        return "ask"
+    return "untaken" if asked.failed else "ready"
 
 
 async def _offer(tx: Tx, caller: Actor, patient: PersonRow, hospital: Hospital | None) -> tuple[str | None, str | None]:

@@ -342,7 +342,8 @@ async def _rest(tx: Tx, made: Setting) -> None:
     }  # fmt: skip
     tx.add(PayConsent(visit_id=ids["visit"], person_id=ids["person_id"], patient_id=ids["patient_id"], amount_fen=100,
                       asked_at=tx.now))  # fmt: skip
-    tx.add(PayAsk(visit_id=ids["visit"], person_id=ids["person_id"], asked_at=tx.now, told_at=tx.now))
+    tx.add(PayAsk(visit_id=ids["visit"], person_id=ids["person_id"], asked_at=tx.now, told_at=tx.now,
+                  take_at=tx.now + timedelta(hours=2), take_fen=100))  # fmt: skip
     await wishes.subscribe(
         tx, actors["patient"].id, made.tokens["patient"], Subscription("https://push.test/1", "p", "a")
     )

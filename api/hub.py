@@ -94,6 +94,7 @@ class Hub:
         self._next_slot = 0
         self._closing = False
         self._bells: list[asyncio.Event] = []
+        self._told: set[tuple[UUID, UUID]] = set()
         self._own_bells: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self.delivered = 0
         self.slow = 0
@@ -185,14 +186,10 @@ class Hub:
         if streams:
             self._go(self._decide(streams))
 
-    def watching(self) -> list[tuple[UUID, UUID]]:
-        """(person, subject) of every open stream of a person: what they have before their eyes."""
-        return [
-            (stream.actor.id, stream.subject)
-            for slot in self._slots
-            for stream in slot
-            if stream.actor.kind is ActorKind.PERSON and not stream.ending
-        ]
+    def told(self) -> set[tuple[UUID, UUID]]:
+        """(person, subject) of every stream on which something came since the last time this was asked."""
+        told, self._told = self._told, set()
+        return told
 
     def end_viewer(self, viewer: str) -> None:
         """A session of somebody has ended: all their streams end; who still has one comes back with it."""
@@ -224,6 +221,8 @@ class Hub:
                 behind = True
                 continue
             stream.seq = row.seq
+            if stream.actor.kind is ActorKind.PERSON:
+                self._told.add((stream.actor.id, stream.subject))
             key = (stream.view, stream.face)
             if key not in drawn:
                 text = self._draw(row, stream.view, stream.face)

@@ -155,6 +155,7 @@ GET    /                                                      oneself
 GET    /visits                                                oneself
 GET    /visits/{visit_id}/bill                                visit
 GET    /visits/{visit_id}/guide                               visit
+GET    /visits/{visit_id}/ways                                visit
 GET    /visits/{visit_id}/story                               visit
 GET    /visits/{visit_id}/pass                                show_pass
 GET    /visits/{visit_id}/pass/live.png                       show_pass

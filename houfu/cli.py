@@ -1,5 +1,6 @@
 """The command line: what an engineer of the hospital types. A command imports heavy things when it needs them."""
 
+import gc
 import json
 import sys
 from datetime import datetime
@@ -32,6 +33,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="instead of HOUFU_PORT")] = None,
 ) -> None:
     """Serve phones, desks and the HIS on one port."""
+    gc.disable()  # what is loaded now stays for good; ``server.run`` turns it on again
     from houfu import logs, server, wiring
     from houfu.app import create_app
 
@@ -46,6 +48,7 @@ def serve(
 @app.command()
 def worker() -> None:
     """Run jobs and sweeps only; as many of these as you like."""
+    gc.disable()  # what is loaded now stays for good; ``server.run`` turns it on again
     from houfu import logs, server, wiring
     from houfu import worker as hands
 
@@ -70,6 +73,7 @@ def demo(
     port: Annotated[int | None, typer.Option(help="instead of HOUFU_PORT")] = None,
 ) -> None:
     """The whole hospital on this machine, with the outside world beside it; Ctrl-C ends it."""
+    gc.disable()  # what is loaded now stays for good; ``server.run`` turns it on again
     from houfu.demo import run
 
     run(_settings(**({"port": port} if port else {})), console)

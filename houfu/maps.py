@@ -1,9 +1,10 @@
 """`houfu map`: looks a map file over, publishes it, and closes what is closed."""
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -11,11 +12,13 @@ from rich.console import Console
 
 from kernel.crypto import load_vault
 from kernel.db import Database, Tx, connect
+from kernel.errors import NotFoundError
 from kernel.settings import Settings, load
 
 if TYPE_CHECKING:  # shapely and scipy are heavy; `houfu --help` need not wait for them
     from guide.maps.lint import Report
     from guide.maps.network import Network
+    from guide.service import maps
 
 app = typer.Typer(help="Maps of the hospital, for showing the way.", no_args_is_help=True)
 console = Console()
@@ -83,28 +86,23 @@ def map_publish(
     from guide.maps import network
     from guide.maps.findings import MapFileError
     from guide.service import maps
-    from houfu import server
 
     source = file / "map.json" if file.is_dir() else file
     try:
         made = network.parsed(source.read_bytes())
     except OSError as error:
         raise MapFileError("not_map", f"{source} is no map of `houfu map import` ({str(error)[:60]}).") from None
-    outcome: list[maps.Published | maps.MapRefusedError] = []
 
-    async def work() -> None:
-        db = _database(ready)
-        try:
-            async with db.begin() as tx:
-                outcome.append(await maps.publish(tx, await _hospital(tx, hospital), made, anyway=anyway))
-        except maps.MapRefusedError as refused:
-            outcome.append(refused)
-        finally:
-            await db.close()
+    async def work(tx: Tx) -> "maps.Published | maps.MapRefusedError":
+        return await maps.publish(tx, await _hospital(tx, hospital), made, anyway=anyway)
 
-    with server.database(_settings(), upgrade=False) as ready:
-        server.run(work())
-    done = outcome[0]
+    _told(_done(work))
+
+
+def _told(done: "maps.Published | maps.MapRefusedError") -> None:
+    """What became of a version, and the exit that says so."""
+    from guide.service import maps
+
     for gap in done.gaps:
         console.print(f"✗ {gap}", markup=False, highlight=False, soft_wrap=True)
     if isinstance(done, maps.MapRefusedError):
@@ -113,6 +111,97 @@ def map_publish(
     said = "is published" if done.fresh else "was in force already; nothing changed"
     console.print(f"Version {done.version.number} ({done.version.digest[:12]}) {said}.", highlight=False)
     raise typer.Exit(1 if done.gaps else 0)
+
+
+def _done(work: "Callable[[Tx], Awaitable[Any]]") -> Any:
+    """In one transaction; a map that is refused is an answer, too."""
+    from guide.service import maps
+    from houfu import server
+
+    outcome: list[Any] = []
+
+    async def run() -> None:
+        db = _database(ready)
+        try:
+            async with db.begin() as tx:
+                outcome.append(await work(tx))
+        except maps.MapRefusedError as refused:
+            outcome.append(refused)
+        finally:
+            await db.close()
+
+    with server.database(_settings(), upgrade=False) as ready:
+        server.run(run())
+    return outcome[0]
+
+
+@app.command("guesses")
+def map_guesses(hospital: Annotated[str, typer.Option(help="the hospital's code")]) -> None:
+    """List what the newest version assumes, each with its name, and what was decided by whom.
+
+    Exit 0 if nothing is open, 1 if something is, 2 if there is no map.
+    """
+    from guide.maps import decide
+    from guide.maps.findings import GUESSES
+
+    def look(network: "Network") -> int:
+        for name, n in decide.names(network).items():
+            guess = network.guesses[n]
+            console.print(f"{name}  {guess.what}: {GUESSES[guess.why]}", markup=False, highlight=False, soft_wrap=True)
+        for one in network.decided:
+            said = f"{'confirmed' if one.confirmed else 'refused'} by {one.by}, {one.at}"
+            console.print(f"        {one.what}: {said}", markup=False, highlight=False, soft_wrap=True)
+        return len(network.guesses)
+
+    raise typer.Exit(1 if _newest(hospital, look) else 0)
+
+
+@app.command("confirm")
+def map_confirm(
+    name: Annotated[str, typer.Argument(help="the guess, as `houfu map guesses` calls it")],
+    hospital: Annotated[str, typer.Option(help="the hospital's code")],
+    by: Annotated[str, typer.Option(help="who looked")],
+) -> None:
+    """Say that a guess is right: the next version leads over it like over any other way."""
+    _decide(name, hospital, by, confirmed=True, anyway=True)
+
+
+@app.command("refuse")
+def map_refuse(
+    name: Annotated[str, typer.Argument(help="the guess, as `houfu map guesses` calls it")],
+    hospital: Annotated[str, typer.Option(help="the hospital's code")],
+    by: Annotated[str, typer.Option(help="who looked")],
+    anyway: Annotated[bool, typer.Option(help="also if a department cannot be reached then")] = False,
+) -> None:
+    """Say that a guess is wrong: the next version leads nobody over it.
+
+    Exit 1 if a department could not be reached without it (then only with --anyway it is in force).
+    """
+    _decide(name, hospital, by, confirmed=False, anyway=anyway)
+
+
+def _decide(name: str, hospital: str, by: str, *, confirmed: bool, anyway: bool) -> None:
+    from guide.service import maps
+
+    async def work(tx: Tx) -> "maps.Published | maps.MapRefusedError":
+        where = await _hospital(tx, hospital)
+        return await maps.decide(tx, where, name, confirmed=confirmed, by=by, anyway=anyway)
+
+    _told(_done(work))
+
+
+def _newest(hospital: str, look: "Callable[[Network], int]") -> int:
+    """What a look at the newest version finds."""
+    from guide.service import maps
+
+    async def work(tx: Tx) -> int:
+        version = await maps.current(tx, await _hospital(tx, hospital))
+        if version is None:
+            raise NotFoundError
+        return look(await maps.network_of(tx, version.id))
+
+    found: int = _done(work)
+    return found
 
 
 @app.command("close")
@@ -128,19 +217,12 @@ def map_close(
 ) -> None:
     """Lead nobody through here, or only if it saves time all the same; in force at once."""
     from guide.service import maps
-    from houfu import server
 
-    async def work() -> None:
-        db = _database(ready)
-        try:
-            async with db.begin() as tx:
-                until = tx.now + timedelta(minutes=minutes) if minutes else None
-                await maps.close(tx, await _hospital(tx, hospital), about, percent=percent, until=until)
-        finally:
-            await db.close()
+    async def work(tx: Tx) -> None:
+        until = tx.now + timedelta(minutes=minutes) if minutes else None
+        await maps.close(tx, await _hospital(tx, hospital), about, percent=percent, until=until)
 
-    with server.database(_settings(), upgrade=False) as ready:
-        server.run(work())
+    _done(work)
     console.print(f"{about}: {'crowded' if percent else 'closed'}.", markup=False)
 
 
@@ -151,22 +233,13 @@ def map_open(
 ) -> None:
     """End a closure; exit 1 if there was none."""
     from guide.service import maps
-    from houfu import server
 
-    ended: list[int] = []
+    async def work(tx: Tx) -> int:
+        return await maps.reopen(tx, await _hospital(tx, hospital), about)
 
-    async def work() -> None:
-        db = _database(ready)
-        try:
-            async with db.begin() as tx:
-                ended.append(await maps.reopen(tx, await _hospital(tx, hospital), about))
-        finally:
-            await db.close()
-
-    with server.database(_settings(), upgrade=False) as ready:
-        server.run(work())
-    console.print(f"{about}: {'open' if ended[0] else 'was not closed'}.", markup=False)
-    raise typer.Exit(0 if ended[0] else 1)
+    ended = _done(work)
+    console.print(f"{about}: {'open' if ended else 'was not closed'}.", markup=False)
+    raise typer.Exit(0 if ended else 1)
 
 
 async def _hospital(tx: Tx, code: str) -> UUID:

@@ -102,6 +102,7 @@ def server(app: FastAPI, settings: Settings, when_up: Callable[[], None] | None 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run the process's main work on uvloop."""
+    gc.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work)
 

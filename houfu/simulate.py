@@ -119,6 +119,12 @@ def tell(made: Study, console: Console) -> None:
         others = compare.changes(made.days, key).get("others")
         if others is not None and key != BASE.key:
             console.print(f"{SAYS[key]}: examinations of who does not use it {_said(others)}", highlight=False)
+    for key in (k for k in made.days if k.endswith("-stale")):
+        worse = sum(d.total > base.total for d, base in zip(made.days[key], made.days[BASE.key], strict=True))
+        console.print(
+            f"{SAYS[key]}: whole visits longer than in the order of the sheet on {worse} of {len(made.seeds)} days",
+            highlight=False,
+        )
     if made.more:
         console.print("One room more, minutes saved by every patient on average, as people go today:")
         for door, saved in sorted(made.more.items(), key=lambda one: -one[1])[:5]:

@@ -35,6 +35,7 @@ log = structlog.get_logger()
 
 NOBODY = UUID(int=0)
 PRESENCE_SECONDS = 2.0  # less than any fact waits to be seen
+PRESENCE_AT_ONCE = 100  # a thousand in one statement would hold up every phone while they are written out
 
 
 def build(settings: Settings, *, clock: Clock | None = None, ports: Ports | None = None) -> World:
@@ -100,16 +101,21 @@ async def running(world: World) -> AsyncIterator[World]:
 
 
 async def _say_who_watches(world: World) -> None:
-    """Whoever has a page open is not rung for what it shows: every process says so again and again."""
+    """Whoever has a page open is not rung for what came on it: every process says so again and again."""
+    waiting: set[tuple[UUID, UUID]] = set()
     while True:
-        watching = world.hub.watching()
-        try:
-            if watching:
+        waiting |= world.hub.told()
+        parts = [sorted(waiting)[n : n + PRESENCE_AT_ONCE] for n in range(0, len(waiting), PRESENCE_AT_ONCE)]
+        for part in parts:
+            try:
                 async with world.db.begin() as tx:
-                    await telling.present(tx, watching)
-        except Exception as error:
-            log.warning("presence", error=type(error).__name__)
-        await asyncio.sleep(PRESENCE_SECONDS)
+                    await telling.present(tx, part)
+                waiting.difference_update(part)
+            except Exception as error:  # said with the next ones
+                log.warning("presence", error=type(error).__name__)
+            await asyncio.sleep(PRESENCE_SECONDS / len(parts))
+        if not parts:
+            await asyncio.sleep(PRESENCE_SECONDS)
 
 
 async def look(tx: Tx, actor: Actor, visit_id: UUID) -> tuple[View, UUID]:

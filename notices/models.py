@@ -38,10 +38,13 @@ class FeedRow(Base):
 
 
 class PushFact(Base):
-    """A feed row that may be pushed and has not been looked at yet; gone once everybody who is told has a notice."""
+    """A feed row that may be pushed and has not been looked at yet; gone once everybody who is told has a notice.
+
+    It is looked at from ``due_at`` on; those that become one message anyway wait for each other until then.
+    """
 
     __tablename__ = "push_fact"
-    __table_args__ = (Index("ix_push_fact_at", "at"),)
+    __table_args__ = (Index("ix_push_fact_due_at", "due_at"),)
     subject: Mapped[UUID] = column(3, primary_key=True)  # written with the row itself, so nothing need be checked
     seq: Mapped[int] = column(2, primary_key=True, autoincrement=False)
     patient_id: Mapped[UUID] = column(3)
@@ -51,6 +54,7 @@ class PushFact(Base):
     audience: Mapped[int] = column(2)
     category: Mapped[str | None] = column(5)
     at: Mapped[datetime] = column(3)
+    due_at: Mapped[datetime] = column(3)
 
 
 class Notice(Base):

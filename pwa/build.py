@@ -29,6 +29,7 @@ SCRIPTS: dict[str, tuple[Path, ...]] = {
         NODE / "htmx.org/dist/ext/hx-sse.min.js",
         SRC / "app.js",
     ),
+    "map.js": (SRC / "map.js",),
     "letter.js": (NODE / "signature_pad/dist/signature_pad.umd.min.js", SRC / "letter.js"),
     "pay.js": (SRC / "pay.js",),
     "wx.js": (SRC / "wx.js",),
@@ -115,7 +116,9 @@ def build() -> dict[str, Asset]:
             text = text.replace(f"/static/{key}", f"/static/{asset['file']}")
         if name == "sw.js":
             # A new build is a new worker: the list of files names the cache.
-            names = sorted(a["file"] for k, a in assets.items() if k in {"app.css", "app.js", "pay.js", "icon.svg"})
+            names = sorted(
+                a["file"] for k, a in assets.items() if k in {"app.css", "app.js", "map.js", "pay.js", "icon.svg"}
+            )
             text = squeeze_js(text).replace("__BUILD__", hashlib.sha256("".join(names).encode()).hexdigest()[:10])
             text = text.replace("__FILES__", json.dumps([f"/static/{n}" for n in names]))
         assets[name] = _write(name, text.encode(), hashed=False)

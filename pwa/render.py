@@ -9,14 +9,17 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from pwa.urls import Urls
@@ -126,6 +129,21 @@ def csp(
     return "; ".join(f"{k} {v}" for k, v in parts.items())
 
 
+class _Compiled(FileSystemBytecodeCache):
+    """Templates are compiled once and kept where Python keeps what it compiles, each with the digest of its source."""
+
+    def __init__(self) -> None:
+        folder = Path(cache_from_source(str(HERE / "templates" / "any.py"))).parent
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(str(folder))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it; where nothing may be written, the next process compiles again."""
+        with suppress(OSError):
+            super().dump_bytecode(bucket)
+
+
 class Renderer:
     """Draws pages and fragments from ``pwa/templates``."""
 
@@ -139,6 +157,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,  # a running house's templates do not change; looking costs more than drawing a line
+            bytecode_cache=_Compiled(),
         )
         self.env.filters.update(
             rmb=money.rmb,

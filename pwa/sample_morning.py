@@ -84,17 +84,6 @@ STEPS = [
     v.Step.of(step_row(4, "心电图", "1 楼功能科", "result", result_flag="abnormal")),
     v.Step.of(step_row(5, "尿常规", "2 楼检验窗口", "cancelled")),
 ]
-MAP = Markup(
-    '<svg viewBox="0 0 320 200" role="img" aria-label="去 2 楼抽血处的路线图">'
-    '<rect width="320" height="200" fill="#f1f4f6"/>'
-    '<g fill="#fff" stroke="#a9b4bf" stroke-width="1.5"><rect x="8" y="8" width="108" height="72" rx="4"/>'
-    '<rect x="8" y="120" width="108" height="72" rx="4"/><rect x="168" y="120" width="144" height="72" rx="4"/></g>'
-    '<rect x="168" y="8" width="144" height="72" rx="4" fill="#dcf2e4" stroke="#018942" stroke-width="2"/>'
-    '<path d="M142 176V100H240V78" fill="none" stroke="#c0410c" stroke-width="5" stroke-linejoin="round"/>'
-    '<circle cx="142" cy="176" r="7" fill="#1d4fd8" stroke="#fff" stroke-width="2"/>'
-    '<g font-size="17" fill="#111" text-anchor="middle" font-family="sans-serif"><text x="62" y="50">检验窗口</text>'
-    '<text x="62" y="162">超声科</text><text x="240" y="48">抽血处</text><text x="240" y="162">候诊区</text></g></svg>'
-)
 CARDS = [
     v.VisitCard(
         "v0", HOSPITAL, "骨科", at(14, 5, -12), "ended", "DEFERRED", 7760, due_at=at(16, 20, -11), overdue=True

@@ -11,6 +11,7 @@ from pwa import (
     sample_insurance,
     sample_links,
     sample_receipts,
+    sample_ways,
 )
 from pwa import views as v
 from pwa.reminder_views import CallerCheck, Reminders
@@ -25,7 +26,6 @@ from pwa.sample_morning import (
     HEAD,
     HEAD_MASKED,
     HOSPITAL,
-    MAP,
     ME,
     MOTHER,
     NOW,
@@ -45,6 +45,7 @@ from pwa.sample_morning import (
     step_row,
 )
 from pwa.sample_states import states
+from pwa.sample_ways import floors
 from words import choices, errors, messages
 from words.binding import DOCUMENTS
 from words.guide_way import WITH_STEPS
@@ -127,8 +128,11 @@ def _on_the_way() -> dict[str, Sample]:
                 ("出电梯，直走 20 米。", "到十字路口右转，走 40 米。", "左手边就是抽血处。"),
                 2,
                 10,
-                MAP,
+                floors("way"),
+                "出电梯，直走20米。到十字路口右转，走40米。左手边就是抽血处。",
                 (WITH_STEPS, "?"),
+                "/ways",
+                True,
                 True,
                 "/sheet",
                 plan=(
@@ -355,6 +359,7 @@ def samples() -> Mapping[str, Sample]:
         **sample_booking.samples(),
         **sample_first.samples(),
         **sample_receipts.samples(),
+        **sample_ways.samples(),
         **sample_insurance.samples(),
         **sample_links.samples(),
     }

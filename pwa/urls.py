@@ -93,6 +93,11 @@ class Urls:
         return f"/visits/{visit}/guide"
 
     @staticmethod
+    def ways(visit: str) -> str:
+        """The ways between the places of the visit."""
+        return f"/visits/{visit}/ways"
+
+    @staticmethod
     def pass_(visit: str) -> str:
         """The visit pass."""
         return f"/visits/{visit}/pass"

@@ -208,13 +208,18 @@ class Ask:
     keep: str | None = None
 
 
+FloorPicture = tuple[str, Markup]
+"""A floor's name and its picture: trusted SVG, drawn by the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """``now`` is the step to do next; ``way`` its route in words; ``map`` trusted SVG drawn by the server.
+    """``now`` is the step to do next; ``way`` its route in words, ``spoken`` for the ear; ``floors`` its pictures.
 
     ``plan``: the order advised for what is to be examined, one sentence each, with why; ``plan_note``: what is not
     known of it.
-    ``other_way``: words and address for going with or without steps.
+    ``other_way``: words and address for going with or without steps; ``step_free``: this way has none, ``no_steps``:
+    one without was asked for; ``ways_url``: the ways between all its places.
     """
 
     visit: VisitHead
@@ -224,9 +229,12 @@ class Guide:
     way: Sequence[str] = ()
     walk_minutes: int | None = None
     wait_minutes: int | None = None
-    map: Markup | None = None
+    floors: Sequence[FloorPicture] = ()
+    spoken: str = ""
     other_way: tuple[str, str] | None = None
+    ways_url: str | None = None
     step_free: bool = False
+    no_steps: bool = False
     sheet_url: str | None = None
     plan: Sequence[str] = ()
     plan_note: str | None = None
@@ -234,6 +242,30 @@ class Guide:
     def show(self, now: datetime) -> Show:
         """The ``Show`` a push to this page must be drawn with."""
         return Show(self.visit.id, now, "guide")
+
+
+@dataclass(frozen=True, slots=True)
+class OneWay:
+    """From a place to another: where to, about how long, in words, for the ear, in pictures."""
+
+    goal: str
+    about: str
+    lines: Sequence[str]
+    spoken: str = ""
+    floors: Sequence[FloorPicture] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The ways between the places of a visit, kept on the phone: (place, ways from there), where she is first.
+
+    ``grounds``: trusted drawings by id, which the pictures stand on. ``other_way`` as in ``Guide``.
+    """
+
+    visit: VisitHead
+    starts: Sequence[tuple[str, Sequence[OneWay]]]
+    grounds: Sequence[tuple[str, Markup]] = ()
+    other_way: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,14 @@ def heading(start: str, goal: str, seconds: float, lifts: int, escalators: int, 
     return line([f"从{start}到{goal}，{about(seconds)}", f"要{'，'.join(takes)}" if takes else "不用上下楼"])
 
 
+START = "从这里走"
+
+
+def came(floor: str) -> str:
+    """The badge where one comes to a floor."""
+    return f"从{floor}来"
+
+
 def onward(floor: str) -> str:
     """The badge where one leaves a floor."""
     return f"去{floor}"

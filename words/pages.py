@@ -9,7 +9,7 @@ from words import counter as counter_words
 from words import desk as desk_words
 from words import first as first_words
 from words import insurance as insurance_words
-from words import letters, patient
+from words import letters, patient, way_page
 from words import pay as pay_words
 from words import pushes as push_words
 
@@ -23,6 +23,7 @@ class Pages:
     bill = patient.Bill
     ask = patient.Ask
     guide = patient.Guide
+    ways = way_page.Ways
     visit_pass = patient.Pass
     sheet = patient.Sheet
     pay = pay_words.Pay

@@ -32,6 +32,7 @@ GUESSES = {
     "shaft_levels": "stairs or lifts drawn over each other on two floors are one shaft",
     "drawn_once": "a shaft drawn on one floor only also stops at the floor beside it",
     "island": "a part of the building without a way to the rest opens to it where they touch",
+    "undrawn": "a room that touches no corridor is reached over ground nobody drew, from the nearest corridor or shaft",
     "across": "buildings whose doors are near each other are joined over the grounds",
 }
 """Reason → what we assumed."""

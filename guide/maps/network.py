@@ -90,6 +90,17 @@ class Seen(NamedTuple):
     space: int
 
 
+class Decision(NamedTuple):
+    """A guess somebody looked at: its words, which of those with the same words, and what was said by whom and when."""
+
+    why: str
+    what: str
+    which: int
+    confirmed: bool
+    by: str
+    at: str
+
+
 @dataclass(slots=True)
 class Network:
     """A whole map, ready to be published.
@@ -99,6 +110,7 @@ class Network:
         hours: opening hours that occur, as written.
         occupants: who is there (a department's name) → space.
         places: code of a department → space; filled in when it is published.
+        decided: guesses that are none any more, in the order they were looked at.
     """
 
     name: str
@@ -113,6 +125,7 @@ class Network:
     places: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     guesses: list[Guess] = field(default_factory=list)
+    decided: list[Decision] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         """As JSON values."""
@@ -159,6 +172,7 @@ class _Document(BaseModel):
     places: dict[str, int]
     findings: list[tuple[str, str]]
     guesses: list[tuple[str, str]]
+    decided: list[Decision] = []
 
 
 def unpack(data: bytes) -> Network:
@@ -190,6 +204,7 @@ def parsed(text: bytes) -> Network:
                        given.seen, given.occupants, given.places)  # fmt: skip
         made.findings = [Finding(*one) for one in given.findings]
         made.guesses = [Guess(*one) for one in given.guesses]
+        made.decided = given.decided
         _hold_together(made)
     except ValueError as error:
         raise MapFileError(

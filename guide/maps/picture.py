@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from html import escape as quoted
+from typing import NamedTuple
 
 from guide.maps.network import Network, Space
 
@@ -13,6 +14,34 @@ _SHORT = {"lift": "电梯", "stairs": "楼梯", "escalator": "扶梯"}
 _PER_METRE = 10  # units of the picture
 _MARGIN, _LEAST = 70, 320  # units around a route, and of the narrowest picture: names stay readable on a phone
 _ROUTE, _START = "#b93c0a", "#1d4fd8"
+TYPE, LARGE = 13, 18
+"""Height of the letters, ordinary and for who asked for large ones; a unit is about a pixel on a phone."""
+_THUMB = 24  # half of what a thumb needs around a badge
+
+
+class Sign(NamedTuple):
+    """What stands at an end of the way, and which picture a tap on it turns to (``to``, an id; empty: none)."""
+
+    text: str = ""
+    to: str = ""
+
+
+class Labels(NamedTuple):
+    """What is written on a picture.
+
+    Attributes:
+        start, end: what stands at the ends of the route.
+        title: what a screen reader says; empty: the floor's name.
+        letters: height of the letters.
+    """
+
+    start: Sign = Sign()
+    end: Sign = Sign()
+    title: str = ""
+    letters: int = TYPE
+
+
+PLAIN = Labels()
 
 
 def floor(
@@ -21,68 +50,167 @@ def floor(
     *,
     unreachable: Collection[int] = (),
     routes: Sequence[Line] = (),
-    badge: str = "",
-    title: str = "",
+    labels: Labels = PLAIN,
 ) -> str:
     """One floor as a whole SVG document, north up; only attributes, so that it may also stand in a page.
 
     Args:
         unreachable: spaces to show in red (for the report).
         routes: lines in centimetres of the map; the picture shows what is around them.
-        badge: what stands at the end of the route: the place, or the floor one goes on to.
-        title: what a screen reader says; default the floor's name.
     """
-    spaces = [(n, s) for n, s in enumerate(network.spaces) if s.level == level]
-    left, top, width, height = _frame(network, level, [s for _, s in spaces])
-    box = _around(routes, left, top, width, height) if routes else (0, 0, width, height)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{" ".join(map(str, box))}" role="img">',
-        f"<title>{escape(title or called(network, level))}</title>",
-    ]
+    plan = _Plan(network, level)
+    ground = _ground(plan, unreachable, [p for line in routes for p in (line[0], line[-1])], labels.letters)
+    return _svg(plan, ground, routes, labels)
+
+
+def ground(network: Network, level: int, *, letters: int = TYPE) -> str:
+    """A floor without any way, to stand once in a page and be used by several pictures (``over``)."""
+    return _ground(_Plan(network, level), (), (), letters)
+
+
+def over(
+    network: Network,
+    level: int,
+    used: str,
+    routes: Sequence[Line],
+    labels: Labels = PLAIN,
+) -> str:
+    """As ``floor``, on a ``ground`` that stands elsewhere in the page under the id ``used``."""
+    return _svg(_Plan(network, level), f'<use href="#{used}"/>', routes, labels)
+
+
+class _Plan:
+    """A floor and where it lies: ``at`` turns centimetres of the map into units of the picture."""
+
+    def __init__(self, network: Network, level: int) -> None:
+        self.network, self.level = network, level
+        self.spaces = [(n, s) for n, s in enumerate(network.spaces) if s.level == level]
+        self.left, self.top, self.width, self.height = _frame(network, level, [s for _, s in self.spaces])
+
+    def at(self, point: tuple[int, int]) -> tuple[int, int]:
+        return point[0] // 10 - self.left, self.top - point[1] // 10
+
+
+def _ground(plan: _Plan, unreachable: Collection[int], taken: Sequence[tuple[int, int]], letters: int) -> str:
     looks: dict[str, list[str]] = {}
-    for n, space in spaces:
+    for n, space in plan.spaces:
         if space.ring:
             look = "u" if n in unreachable else _LOOK.get(space.kind, "r")
-            looks.setdefault(look, []).append(f'<path d="{_path(space.ring, left, top)}"/>')
-    parts.append('<g stroke="#b9b9b4">')
+            looks.setdefault(look, []).append(f'<path d="{_path(space.ring, plan.left, plan.top)}"/>')
+    parts = ['<g stroke="#b9b9b4">']
     parts += [f'<g fill="{fill}">{"".join(looks[look])}</g>' for look, fill in _FILL.items() if look in looks]
     parts.append("</g>")
     if not looks:
-        parts.append(_sticks(network, level, left, top))
-    parts.append(_guesses(network, level, left, top))
-    for line in routes:
-        points = [f"{x // 10 - left} {top - y // 10}" for x, y in line]
-        parts.append(
-            f'<path d="M{"L".join(points)}" pathLength="1" fill="none" stroke="{_ROUTE}" stroke-width="5" '
-            'stroke-linejoin="round" stroke-linecap="round"/>'
-        )
-    for line, at, colour in ((routes[0], 0, _START), (routes[-1], -1, _ROUTE)) if routes else ():
-        x, y = line[at]
-        parts.append(f'<circle cx="{x // 10 - left}" cy="{top - y // 10}" r="8" fill="{colour}" stroke="#fff"/>')
-    parts.append('<g font-size="13" font-family="sans-serif" text-anchor="middle" fill="#222">')
-    ends = [(x // 10 - left, top - y // 10) for line in routes for x, y in (line[0], line[-1])]
-    parts += _names(spaces, left, top, ends)
-    if routes and badge:
-        x, y = routes[-1][-1]
-        parts.append(_badge(badge, x // 10 - left, top - y // 10, box))
-    if routes:
-        parts.append(_corner(called(network, level), box))
-    return "".join(parts) + "</g></svg>"
+        parts.append(_sticks(plan.network, plan.level, plan.left, plan.top))
+    parts.append(_guesses(plan.network, plan.level, plan.left, plan.top))
+    names = _names(plan.spaces, plan.left, plan.top, [plan.at(p) for p in taken], letters)
+    return "".join([*parts, f"<g {_type(letters)}>", *names, "</g>"])
 
 
-def _corner(text: str, box: tuple[int, int, int, int]) -> str:
-    """The floor's name in the corner."""
-    half = round(_half(text)) + 8
-    plate = f'<rect x="{box[0]}" y="{box[1]}" width="{2 * half}" height="22" fill="#333"/>'
-    return f'{plate}<text x="{box[0] + half}" y="{box[1] + 16}" fill="#fff">{escape(text)}</text>'
+def _svg(plan: _Plan, ground: str, routes: Sequence[Line], labels: Labels) -> str:
+    name = called(plan.network, plan.level)
+    whole = (0, 0, plan.width, plan.height)
+    lines = [[plan.at(p) for p in line] for line in routes]
+    box = _around(lines, plan.width, plan.height) if lines else whole
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{" ".join(map(str, box))}" role="img">',
+        f"<title>{escape(labels.title or name)}</title>{ground}",
+    ]
+    for line in lines:
+        d = f'd="M{"L".join(f"{x} {y}" for x, y in line)}" pathLength="1" fill="none" stroke-linecap="round"'
+        parts.append(f'<path {d} stroke="{_ROUTE}" stroke-width="5" stroke-linejoin="round"/>')
+        # Who walks: a dot the style sheet moves along, once; without it nobody is seen.
+        parts.append(f'<path class="dot" {d} stroke="{_START}" stroke-width="13" visibility="hidden"/>')
+    if lines:
+        for (x, y), colour in ((lines[0][0], _START), (lines[-1][-1], _ROUTE)):
+            parts.append(f'<circle cx="{x}" cy="{y}" r="8" fill="{colour}" stroke="#fff"/>')
+        badges = _Badges(box, labels.letters)
+        badges.keep_free(lines[0][0])
+        badges.keep_free(lines[-1][-1])
+        drawn = [badges.at(lines[-1][-1], labels.end, _ROUTE), badges.at(lines[0][0], labels.start, _START)]
+        drawn.append(badges.corner(name))
+        parts.append(f"<g {_type(labels.letters)}>{''.join(drawn)}</g>")
+    return "".join(parts) + "</svg>"
 
 
-def _badge(text: str, x: int, y: int, box: tuple[int, int, int, int]) -> str:
-    half = round(_half(text)) + 8
-    x = min(max(x, box[0] + half), box[0] + box[2] - half)
-    y = y - 24 if y - 36 > box[1] else y + 24
-    plate = f'<rect x="{x - half}" y="{y - 11}" width="{2 * half}" height="22" rx="11" fill="{_ROUTE}"/>'
-    return f'{plate}<text x="{x}" y="{y + 5}" fill="#fff">{escape(text)}</text>'
+def _type(letters: int) -> str:
+    return f'font-size="{letters}" font-family="sans-serif" text-anchor="middle" fill="#222"'
+
+
+class _Badges:
+    """Plates with words, none over another as far as there is room."""
+
+    def __init__(self, box: tuple[int, int, int, int], letters: int) -> None:
+        self._box, self._letters = box, letters
+        self._high = 2 * round(letters * 0.85)
+        self._taken: list[tuple[int, int, int, int]] = []
+
+    def corner(self, text: str) -> str:
+        """The floor's name in a corner, the upper left one if it is free."""
+        left, top, across, down = self._box
+        half, up = self._half(text), self._high // 2
+        sides, heights = (left + half, left + across - half), (top + up, top + down - up)
+        x, y = self._put([(x, y) for y in heights for x in sides], half)
+        return self._plate(x, y, half, "#333", 0) + self._words(x, y, text)
+
+    def at(self, point: tuple[int, int], sign: Sign, colour: str) -> str:
+        """Beside a point: above it, else below, else wherever it covers least."""
+        if not sign.text:
+            return ""
+        left, top, across, down = self._box
+        half, up = self._half(sign.text), self._high // 2
+        away, aside = up + 13, 13 + half
+        steps = [(0, -away), (0, away), (aside, 0), (-aside, 0), (aside, away), (-aside, away), (aside, -away),
+                 (-aside, -away)]  # fmt: skip
+        places = [
+            (_within(point[0] + x, left + half, left + across - half), _within(point[1] + y, top + up, top + down - up))
+            for x, y in steps
+        ]
+        x, y = self._put(places, half)
+        drawn = self._plate(x, y, half, colour, up) + self._words(x, y, sign.text)
+        if not sign.to:
+            return drawn
+        wide, high = max(half, _THUMB), max(up, _THUMB)
+        touch = f'<path d="M{x - wide} {y - high}h{2 * wide}v{2 * high}h{-2 * wide}z" fill-opacity="0"/>'
+        return f'<g data-to="{sign.to}">{drawn}{touch}</g>'
+
+    def keep_free(self, point: tuple[int, int]) -> None:
+        """An end of the way stays in sight."""
+        x, y = point
+        self._taken.append((x - 9, y - 9, x + 9, y + 9))
+
+    def _put(self, places: list[tuple[int, int]], half: int) -> tuple[int, int]:
+        """The first of the places where a plate covers least."""
+        up = self._high // 2
+        x, y = min(places, key=lambda p: (self._covers(p, half, up), places.index(p)))
+        self._taken.append((x - half, y - up, x + half, y + up))
+        return x, y
+
+    def _covers(self, at: tuple[int, int], half: int, up: int) -> int:
+        """How much a plate there would lie on others."""
+        one = (at[0] - half, at[1] - up, at[0] + half, at[1] + up)
+        return sum(_common(one, other) for other in self._taken)
+
+    def _half(self, text: str) -> int:
+        return round(_half(text, self._letters)) + 8
+
+    def _plate(self, x: int, y: int, half: int, colour: str, round_: int) -> str:
+        curve = f' rx="{round_}"' if round_ else ""
+        y -= self._high // 2
+        return f'<rect x="{x - half}" y="{y}" width="{2 * half}" height="{self._high}"{curve} fill="{colour}"/>'
+
+    def _words(self, x: int, y: int, text: str) -> str:
+        return f'<text x="{x}" y="{y + round(self._letters * 0.36)}" fill="#fff">{escape(text)}</text>'
+
+
+def _within(value: int, least: int, most: int) -> int:
+    return min(max(value, least), most)
+
+
+def _common(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> int:
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    return wide * high if wide > 0 and high > 0 else 0
 
 
 def _frame(network: Network, level: int, spaces: Sequence[Space]) -> tuple[int, int, int, int]:
@@ -94,10 +222,10 @@ def _frame(network: Network, level: int, spaces: Sequence[Space]) -> tuple[int, 
     return left, top, max(xs) // 10 + 10 - left, top - min(ys) // 10 + 10
 
 
-def _around(routes: Sequence[Line], left: int, top: int, width: int, height: int) -> tuple[int, int, int, int]:
+def _around(lines: Sequence[Line], width: int, height: int) -> tuple[int, int, int, int]:
     """What of the floor is shown for a route: it, and what one sees beside it."""
-    xs = [x // 10 - left for line in routes for x, _ in line]
-    ys = [top - y // 10 for line in routes for _, y in line]
+    xs = [x for line in lines for x, _ in line]
+    ys = [y for line in lines for _, y in line]
     wide = max(max(xs) - min(xs) + 2 * _MARGIN, _LEAST)
     high = max(max(ys) - min(ys) + 2 * _MARGIN, _LEAST // 2)
     x = min(max((min(xs) + max(xs) - wide) // 2, 0), max(width - wide, 0))
@@ -152,7 +280,9 @@ def _guesses(network: Network, level: int, left: int, top: int) -> str:
     return f'<g fill="none" stroke="#c60" stroke-dasharray="2 2">{"".join(rings)}</g>' if doors else ""
 
 
-def _names(spaces: Sequence[tuple[int, Space]], left: int, top: int, taken: Sequence[tuple[int, int]]) -> list[str]:
+def _names(
+    spaces: Sequence[tuple[int, Space]], left: int, top: int, taken: Sequence[tuple[int, int]], letters: int
+) -> list[str]:
     """Names that fit into their rooms, the largest rooms first, none over another or over the ends of a route."""
     boxes: list[tuple[float, float, float, float]] = [(x - 8, y - 8, x + 8, y + 8) for x, y in taken]
     made = []
@@ -163,20 +293,20 @@ def _names(spaces: Sequence[tuple[int, Space]], left: int, top: int, taken: Sequ
         xs, ys = space.ring[::2], space.ring[1::2]
         x, y = (min(xs) + max(xs)) // 20 - left, top - (min(ys) + max(ys)) // 20
         wide = (max(xs) - min(xs)) / 10 + 4
-        text = text if 2 * _half(text) <= wide else _SHORT.get(space.kind, text)
-        half = _half(text)
-        box = (x - half, y - 7, x + half, y + 7)
+        text = text if 2 * _half(text, letters) <= wide else _SHORT.get(space.kind, text)
+        half, up = _half(text, letters), letters * 0.55
+        box = (x - half, y - up, x + half, y + up)
         fits = half * 2 <= wide or space.kind == "walkway"
         clear = all(box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in boxes)
         if fits and clear:
             boxes.append(box)
-            made.append(f'<text x="{x}" y="{y + 4}">{escape(text)}</text>')
+            made.append(f'<text x="{x}" y="{y + letters // 3}">{escape(text)}</text>')
     return made
 
 
-def _half(text: str) -> float:
+def _half(text: str, letters: int) -> float:
     """Half the width of a name."""
-    return sum(6.5 if ord(c) > 0x2E7F else 3.6 for c in text)
+    return sum(0.5 if ord(c) > 0x2E7F else 0.28 for c in text) * letters
 
 
 def _area(ring: Sequence[int]) -> float:

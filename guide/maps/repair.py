@@ -13,6 +13,8 @@ _OFF_WALL = 1.0
 _SHAFT_DOOR = 2.0
 _WALL = 0.6  # metres between two rooms with a wall of some thickness between them
 _DOOR_WIDTH = 0.8
+_UNDRAWN = 12.0  # metres over ground nobody drew: across a wide corridor and into the next door
+_GRAZES = 0.1
 
 
 class _Storeys:
@@ -49,6 +51,8 @@ def mend(drawing: Drawing, strict: bool = False) -> None:
         _room_doors(drawing, storeys)
         _through_rooms(drawing, storeys)
         _islands(drawing, storeys)
+        while _over_the_undrawn(drawing, storeys):
+            _islands(drawing, storeys)
     for number, shaft_unit in enumerate(drawing.units):
         if shaft_unit.kind in SHAFTS and not any(number in s.stops for s in drawing.shafts):
             entries = {other for d in drawing.doors if number in d.units for other in d.units} - {number}
@@ -228,6 +232,47 @@ def _islands(drawing: Drawing, storeys: _Storeys) -> None:
             return
         for _, _, n, m in best.values():
             _add_door(drawing, -n, -m, "island")
+
+
+def _over_the_undrawn(drawing: Drawing, storeys: _Storeys) -> bool:
+    """A room that touches nothing one walks on: over ground nobody drew, straight to the nearest corridor or shaft.
+
+    Never far, never through another room, never to another house. Returns whether anything was joined.
+    """
+    part = _parts(drawing)
+    sizes: dict[int, int] = defaultdict(int)
+    for n, unit in enumerate(drawing.units):
+        sizes[part[n]] += unit.public
+    main = max(sizes, key=lambda p: (sizes[p], -p), default=-1)
+    best: dict[int, tuple[float, int, int]] = {}
+    for n, unit in enumerate(drawing.units):
+        if part[n] == main or not unit.public or unit.kind in SHAFTS:
+            continue
+        level = drawing.levels[unit.level]
+        for m in storeys.near(level.ordinal, unit.shape, _UNDRAWN):
+            other = drawing.units[m]
+            house = drawing.levels[other.level].building == level.building
+            if part[m] != main or not other.public or not house or other.kind not in OPEN | SHAFTS:
+                continue
+            line = shapely.shortest_line(unit.shape, other.shape)
+            ranked = (line.length, n, m)
+            if (part[n] not in best or ranked < best[part[n]]) and _clear(drawing, storeys, line, (n, m)):
+                best[part[n]] = ranked
+    for _, n, m in best.values():
+        one, other = drawing.units[n], drawing.units[m]
+        guess = drawing.guess("undrawn", f"{drawing.called(n)} – {drawing.called(m)}")
+        # At the far end, so that the way to it from the middle of a room is as long as it is.
+        at = shapely.shortest_line(one.shape, other.shape).coords[0 if one.kind in OPEN else 1]
+        key = f"guess undrawn {one.key} {other.key}"
+        drawing.doors.append(Door(key, one.level, round(at[0], 2), round(at[1], 2), units=[n, m], guess=guess))
+    return bool(best)
+
+
+def _clear(drawing: Drawing, storeys: _Storeys, line: shapely.LineString, ends: tuple[int, int]) -> bool:
+    """Nothing else stands in the way of a straight line."""
+    ordinal = _ordinal(drawing, drawing.units[ends[0]].level)
+    near = (n for n in storeys.near(ordinal, line, 0.0) if n not in ends)
+    return all(drawing.units[n].shape.intersection(line).length <= _GRAZES for n in near)
 
 
 def _parts(drawing: Drawing) -> list[int]:

@@ -7,9 +7,10 @@ place: made in advance for the hospital's places, and for any other point when s
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from guide.maps.hours import is_open, parse
 from guide.maps.network import Network, names, neighbours
 from guide.ports import Profile
 from guide.routes.contract import Folded, Step, fold
+from guide.routes.gates import Gates
 from guide.routes.profiles import PACES, Table
 
 _SCENES = 24  # profiles × sets of closures kept
@@ -164,6 +166,8 @@ class _Scene:
         self._graph = self._turned_round(engine.folded, there, back)
         self._trees: dict[int, tuple[Any, Any]] = {}
         self._hubs: tuple[Any, Any] | None = None
+        self._gates: Gates | None = None
+        self._floor = np.asarray([engine.network.nodes[n].level for n in engine.folded.cores], dtype=np.int64)
         self._turn = threading.Lock()
 
     def _turned_round(self, folded: Folded, there: Any, back: Any) -> Any:
@@ -199,6 +203,8 @@ class _Scene:
         hubs = sorted(self._trees)[:: max(1, len(self._trees) // _HUBS)][:_HUBS]
         cores = [self._hooks(node, leaving=False)[0].core for node in hubs]
         if cores and self._hubs is None:
+            size = self._size
+            self._gates = Gates.of(self._graph[:size, :size], self._floor)
             away = dijkstra(self._graph.T.tocsr(), directed=True, indices=cores)
             towards = dijkstra(self._graph, directed=True, indices=cores)
             self._hubs = towards, away
@@ -270,20 +276,50 @@ class _Scene:
         between = whole[p:q] if p < q else _turned(whole[q:p])
         return [*one[1], *between, *other[1]], False
 
-    def _best(self, start: int, end: int) -> tuple[float, list[Step] | None, _Hook | None, Any]:
-        """Seconds; then either the way itself, or the crossing to leave by and the tree to follow from there."""
+    def _best(self, start: int, end: int) -> tuple[float, Callable[[], list[Step]]]:
+        """Seconds of the quickest way, and what makes the steps of it."""
         near, only = self._nearby(start, end)
         seconds = sum(map(self._step_seconds, near)) if near is not None else math.inf
         if only:
-            return seconds, near, None, None
-        outward = self._hooks(start, leaving=True)
-        tree = self._trees.get(end)
+            return seconds, lambda: near or []
+        outward, tree = self._hooks(start, leaving=True), self._trees.get(end)
         if tree is None:
-            limit = min(seconds, self._bound(outward, self._hooks(end, leaving=False)))
+            inward = self._hooks(end, leaving=False)
+            found = self._through_gates(outward, inward)
+            if found is not None:
+                return found if found[0] < seconds else (seconds, lambda: near or [])
+            limit = min(seconds, self._bound(outward, inward))
             tree = self._tree(end, limit + 1e-3)
         hook = min(outward, key=lambda h: h.seconds + float(tree[0][h.core]))
         whole = hook.seconds + float(tree[0][hook.core])
-        return (whole, None, hook, tree[1]) if whole < seconds else (seconds, near, None, None)
+        if whole < seconds:
+            return whole, lambda: [*hook.steps, *self._following(hook.core, end, tree[1])]
+        return seconds, lambda: near or []
+
+    def _through_gates(
+        self, outward: list[_Hook], inward: list[_Hook]
+    ) -> tuple[float, Callable[[], list[Step]]] | None:
+        """From one floor to another; None where the way may stay on its floor, or gates are not known."""
+        gates = self._gates
+        if gates is None or any(gates.floor[a.core] == gates.floor[b.core] for a in outward for b in inward):
+            return None
+        best: tuple[float, _Hook, _Hook, int] | None = None
+        for one in outward:
+            for other in inward:
+                between, which = gates.best(one.core, other.core)
+                seconds = one.seconds + between + other.seconds
+                if best is None or seconds < best[0]:
+                    best = seconds, one, other, which
+        if best is None:
+            return None
+        seconds, one, other, which = best
+        return seconds, lambda: [*one.steps, *self._along(gates.passed(one.core, other.core, which)), *other.steps]
+
+    def _along(self, cores: Iterable[int]) -> Iterator[Step]:
+        for pair in pairwise(cores):
+            chain, forward = self._arcs[pair]
+            whole = self._folded.chains[chain][2]
+            yield from whole if forward else _turned(whole)
 
     def seconds(self, start: int, end: int) -> float:
         """The time of the quickest way, infinite where there is none."""
@@ -291,16 +327,14 @@ class _Scene:
 
     def route(self, start: int, end: int) -> Path | None:
         """The quickest way."""
-        seconds, near, hook, onward = self._best(start, end)
+        seconds, made = self._best(start, end)
         if seconds == math.inf:
             return None
-        steps = near if hook is None else [*hook.steps, *self._following(hook.core, end, onward)]
-        nodes = [start]
-        for number, forward in steps or ():
-            edge = self._network.edges[number]
-            nodes.append(edge.b if forward else edge.a)
-        guessed = bool(self._guessed) and any(n in self._guessed for n, _ in steps or ())
-        return Path(tuple(nodes), tuple(steps or ()), seconds, guessed)
+        steps = made()
+        edges = self._network.edges
+        nodes = [start, *(edges[n].b if forward else edges[n].a for n, forward in steps)]
+        guessed = bool(self._guessed) and any(n in self._guessed for n, _ in steps)
+        return Path(tuple(nodes), tuple(steps), seconds, guessed)
 
     def _following(self, core: int, end: int, onward: Any) -> list[Step]:
         steps: list[Step] = []

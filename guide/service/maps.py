@@ -17,7 +17,7 @@ from people.service import hospitals
 if TYPE_CHECKING:  # shapely and scipy are heavy, and most processes never look at a map
     from guide.maps.network import Network
 
-__all__ = ["MapVersion", "Published", "close", "conditions", "current", "network_of", "publish", "reopen"]
+__all__ = ["MapVersion", "Published", "close", "conditions", "current", "decide", "network_of", "publish", "reopen"]
 
 
 class MapRefusedError(HoufuError):
@@ -46,6 +46,8 @@ class Published:
 async def publish(tx: Tx, hospital_id: UUID, network: "Network", *, anyway: bool = False) -> Published:
     """Make a map the hospital's newest version; departments are bound to the rooms that bear their names.
 
+    What was confirmed or refused on the version before stays so.
+
     Args:
         network: what ``houfu map import`` made; its ``places`` are filled in.
         anyway: also with departments that are not on it or cannot be reached.
@@ -53,9 +55,12 @@ async def publish(tx: Tx, hospital_id: UUID, network: "Network", *, anyway: bool
     Raises:
         MapRefusedError: a department has no room or no way to it; nothing was published.
     """
-    from guide.maps import lint
+    from guide.maps import decide, lint
 
     hospital = await hospitals.by_id(tx, hospital_id)
+    last = await current(tx, hospital.id)
+    if last is not None:
+        decide.carry(network, await network_of(tx, last.id))
     gaps: list[str] = []
     report = lint.look_over(network)
     network.places = {}
@@ -71,7 +76,7 @@ async def publish(tx: Tx, hospital_id: UUID, network: "Network", *, anyway: bool
             gaps.append(f"{department.name} ({department.code}) can be reached by stairs only")
     if gaps and not anyway:
         raise MapRefusedError(gaps)
-    digest, last = network.digest(), await current(tx, hospital.id)
+    digest = network.digest()
     if last is not None and last.digest == digest:
         return Published(last, False, tuple(gaps))
     version = MapVersion(
@@ -86,6 +91,30 @@ async def publish(tx: Tx, hospital_id: UUID, network: "Network", *, anyway: bool
     tx.add(version)
     await tx.flush()
     return Published(version, True, tuple(gaps))
+
+
+async def decide(tx: Tx, hospital_id: UUID, name: str, *, confirmed: bool, by: str, anyway: bool = False) -> Published:
+    """Confirm or refuse one guess of the newest version: the next version, with who said so and when.
+
+    Args:
+        name: as ``guide.maps.decide.names`` calls it.
+        anyway: also if a department cannot be reached then.
+
+    Raises:
+        NotFoundError: there is no map, or no open guess of this name.
+        MapRefusedError: without it a department cannot be reached; nothing was changed.
+    """
+    from guide.maps import decide as words
+
+    version = await current(tx, hospital_id)
+    if version is None:
+        raise NotFoundError
+    network = await network_of(tx, version.id)
+    try:
+        words.decide(network, name, confirmed=confirmed, by=by, at=tx.now.isoformat(timespec="seconds"))
+    except KeyError:
+        raise NotFoundError from None
+    return await publish(tx, hospital_id, network, anyway=anyway)
 
 
 async def current(tx: Tx, hospital_id: UUID) -> MapVersion | None:

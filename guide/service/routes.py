@@ -3,7 +3,9 @@
 import asyncio
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -16,7 +18,7 @@ from words import guide_way as w
 
 if TYPE_CHECKING:
     from guide.maps.network import Network
-    from guide.routes.engine import Condition, Engine
+    from guide.routes.engine import Condition, Engine, Path
     from guide.routes.say import Step
 
 _KEPT = 4  # maps in memory: the newest of a few hospitals
@@ -76,20 +78,26 @@ class Route:
 
 
 async def route(
-    tx: Tx, hospital_id: UUID, start: Spot, goal: str, profile: str = Profile.WALK, *, drawn: bool = False
+    tx: Tx,
+    hospital_id: UUID,
+    start: Spot,
+    goal: str,
+    profile: str = Profile.WALK,
+    *,
+    drawn: bool = False,
+    large: bool = False,
 ) -> Route | None:
     """The way from a spot to a department now, closures and opening hours heeded; None where there is none.
 
     Args:
         goal: code or name of the department.
-        drawn: also make the pictures.
+        drawn: also make the pictures; they turn to each other by the ids ``way-0``, ``way-1`` ….
+        large: with large letters.
 
     Raises:
         NoMapError: there is no map, or the spot or the department is not on it.
     """
     version, engine = await _engine(tx, hospital_id)
-    from guide.routes import say  # loaded with the engine by now, which was done beside the loop
-
     network = engine.network
     begin, end = _node(engine, start), _place(network, goal)
     if begin is None or end is None:
@@ -98,27 +106,133 @@ async def route(
     path = engine.route(begin, network.spaces[end].node, Profile(profile), now, await _conditions(tx, hospital_id))
     if path is None:
         return None
+    return _said(version, network, path, (begin, end), _Album("way", large) if drawn else None)
+
+
+def _said(
+    version: maps.MapVersion, network: "Network", path: "Path", ends: tuple[int, int], album: "_Album | None"
+) -> Route:
+    """A path in words, and in pictures where there is an album for them; ``ends``: node and space."""
+    from guide.routes import say
+
+    begin, end = ends
     name = _called(network, end)
     steps = tuple(say.steps_of(network, path, name))
     from_name = _called(network, network.nodes[begin].space) if network.nodes[begin].space >= 0 else w.FROM_HERE
     heading = w.heading(from_name or w.FROM_HERE, name, path.seconds, *say.counts(network, path))
     notes = (w.GUESSED,) if path.guessed else ()
-    floors = _pictures(network, say.lines(network, path), name) if drawn else ()
+    floors = album.floors(network, say.lines(network, path), name) if album else ()
     return Route(heading, steps, notes, path.seconds, version.number, version.digest, floors)
 
 
-def _pictures(
-    network: "Network", lines: dict[int, list[list[tuple[int, int]]]], goal: str
-) -> tuple[tuple[str, str], ...]:
-    from guide.maps import picture
+@dataclass(slots=True)
+class _Album:
+    """Pictures of one way; with ``grounds`` each floor is drawn there once, under its number, for several ways.
 
-    made = []
-    onward = [*(w.onward(picture.called(network, level)) for level in list(lines)[1:]), goal]
-    for (level, routes), badge in zip(lines.items(), onward, strict=True):
-        name = picture.called(network, level)
-        drawn = picture.floor(network, level, routes=routes, badge=badge, title=w.picture(name, goal))
-        made.append((name, drawn))
-    return tuple(made)
+    Attributes:
+        key: what the ids of the pictures begin with.
+    """
+
+    key: str
+    large: bool
+    grounds: dict[int, str] | None = None
+
+    def floors(
+        self, network: "Network", lines: dict[int, list[list[tuple[int, int]]]], goal: str
+    ) -> tuple[tuple[str, str], ...]:
+        """Name and picture of each floor, in walking order; a badge at each end leads to the picture next to it."""
+        from guide.maps import picture
+        from guide.maps.picture import Labels, Sign
+
+        letters = picture.LARGE if self.large else picture.TYPE
+        levels = list(lines)
+        names = [picture.called(network, level) for level in levels]
+
+        def other(n: int, here: int) -> str:
+            """Another floor, its house only if it is another one."""
+            one = network.floors[levels[n]]
+            return one.sign if one.building == network.floors[levels[here]].building else names[n]
+
+        made = []
+        for n, (level, ways) in enumerate(lines.items()):
+            last = n == len(names) - 1
+            start = Sign(w.came(other(n - 1, n)), f"{self.key}-{n - 1}") if n else Sign(w.START)
+            end = Sign(goal) if last else Sign(w.onward(other(n + 1, n)), f"{self.key}-{n + 1}")
+            labels = Labels(start, end, w.picture(names[n], goal), letters)
+            if self.grounds is None:
+                drawn = picture.floor(network, level, routes=ways, labels=labels)
+            else:
+                if level not in self.grounds:
+                    self.grounds[level] = picture.ground(network, level, letters=letters)
+                drawn = picture.over(network, level, f"floor-{level}", ways, labels)
+            made.append((names[n], drawn))
+        return tuple(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The ways between the places of a visit, to be kept on a phone.
+
+    Attributes:
+        between: (start, goal) as codes of departments → the way; None where there is none.
+        grounds: (id, drawing) of every floor the pictures stand on.
+        places: code → name, for those the map knows.
+    """
+
+    between: dict[tuple[str, str], Route | None]
+    grounds: tuple[tuple[str, str], ...]
+    places: dict[str, str]
+
+
+async def ways(
+    tx: Tx, hospital_id: UUID, pairs: Sequence[tuple[str, str]], profile: str = Profile.WALK, *, large: bool = False
+) -> Ways:
+    """The ways of several pairs of departments at once, each floor drawn once; what the map does not know is left out.
+
+    Raises:
+        NoMapError: there is no map.
+    """
+    version, engine = await _engine(tx, hospital_id)
+    conditions, now = await _conditions(tx, hospital_id), tx.now.astimezone(CHINA)
+    return await asyncio.to_thread(_ways, version, engine, pairs, Profile(profile), now, conditions, large)
+
+
+def _ways(
+    version: maps.MapVersion,
+    engine: "Engine",
+    pairs: Sequence[tuple[str, str]],
+    profile: Profile,
+    now: datetime,
+    conditions: list["Condition"],
+    large: bool,
+) -> Ways:
+    network = engine.network
+    made, grounds, places = dict[tuple[str, str], Route | None](), dict[int, str](), dict[str, str]()
+    done = set[tuple[int, int]]()  # a place may be named by its code and by its name
+    for one, other in pairs:
+        begin, end = _place(network, one), _place(network, other)
+        if begin is None or end is None or begin == end or (begin, end) in done:
+            continue
+        done.add((begin, end))
+        places |= {one: _called(network, begin), other: _called(network, end)}
+        start = network.spaces[begin].node
+        path = engine.route(start, network.spaces[end].node, profile, now, conditions)
+        album = _Album(f"way-{len(made)}", large, grounds)
+        made[one, other] = _said(version, network, path, (start, end), album) if path else None
+    return Ways(made, tuple((f"floor-{n}", drawn) for n, drawn in sorted(grounds.items())), places)
+
+
+async def stamp(tx: Tx, hospital_id: UUID) -> str:
+    """What the ways hang on: the map, what is closed on it, and the quarter of an hour (for what closes by the clock).
+
+    Raises:
+        NoMapError: there is no map.
+    """
+    version = await maps.current(tx, hospital_id)
+    if version is None:
+        raise NoMapError
+    shut = sorted((row.about, row.percent or 0) for row in await maps.conditions(tx, hospital_id))
+    return f"{version.digest} {shut} {int(tx.now.timestamp()) // 900}"
 
 
 @dataclass(frozen=True, slots=True)

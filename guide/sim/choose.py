@@ -95,6 +95,7 @@ def _waits(guide: _Guide, day: Day, walker: Walker, code: str) -> waits.Waits:
     if guide.way.stale > 0:
         people, began = day.seen(code)[0], day.looked
     else:
-        people, began = door.people(walker.ordered if guide.way.numbers else None), day.now
+        comes = day.now + day.hospital.walk(walker.place, code)
+        people, began = door.people(day.number_of(walker, comes) if guide.way.numbers else None), day.now
     known = waits.Door(people, door.mean, door.plan.rooms, LUNCH)
     return waits.curve(began, known, guide.ledger.expected(code) if guide.way.ledger else None)

@@ -82,6 +82,7 @@ class Way:
     Attributes:
         key: its name.
         numbers: everybody is called by when the doctor ordered, not by when one came to the door.
+        grace: so many minutes since the order count for nothing; only a longer way through the house is made up for.
         call_in: nobody goes to a door before it has nearly nothing to do for so many minutes; None: one goes at once.
         use: the share of people who use the guide; the others follow their sheet.
         stale: minutes between two looks at the queues; 0: always live.
@@ -91,6 +92,7 @@ class Way:
     key: str
     guide: str = "sheet"
     numbers: bool = False
+    grace: float = 0.0
     call_in: float | None = None
     use: float = 1.0
     stale: float = 0.0
@@ -147,7 +149,7 @@ class Day:
         door.coming -= exam
         number = self.now
         if exam and (self.way.numbers or self.way.call_in is not None):
-            number = walker.ordered or 0.0
+            number = self.number_of(walker, self.now)
         elif what == "again":
             number = 0.0  # who comes back with results is not sent to the end
         ready = walker.allowed_at(what) if exam else 0.0
@@ -158,6 +160,10 @@ class Day:
         if ready > self.now:
             self._later(ready, lambda: self._serve(code))
         self._serve(code)
+
+    def number_of(self, walker: Walker, comes: float) -> float:
+        """By which one is called who comes to a door then, where numbers are given from the doctor's order."""
+        return min((walker.ordered or 0.0) + self.way.grace, comes)
 
     def _serve(self, code: str) -> None:
         door = self.doors[code]

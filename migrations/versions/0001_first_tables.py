@@ -209,9 +209,10 @@ def upgrade() -> None:
         sa.Column("audience", sa.BigInteger(), nullable=False),
         sa.Column("category", sa.String(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("subject", "seq", name=op.f("pk_push_fact")),
     )
-    op.create_index("ix_push_fact_at", "push_fact", ["at"], unique=False)
+    op.create_index("ix_push_fact_due_at", "push_fact", ["due_at"], unique=False)
     op.create_table(
         "wechat_claim",
         sa.Column("state_digest", sa.LargeBinary(), nullable=False),
@@ -3229,7 +3230,7 @@ def downgrade() -> None:
     op.drop_table("wechat_message")
     op.drop_table("wechat_follower")
     op.drop_table("wechat_claim")
-    op.drop_index("ix_push_fact_at", table_name="push_fact")
+    op.drop_index("ix_push_fact_due_at", table_name="push_fact")
     op.drop_table("push_fact")
     op.drop_index(op.f("ix_presence_at"), table_name="presence")
     op.drop_table("presence")

@@ -11,7 +11,7 @@ from kernel.db import Tx
 from notices.models import Feed as Feed
 from notices.models import FeedRow, PushFact
 from notices.rules import Row
-from notices.rules.reach import fact_of
+from notices.rules.reach import REACH, fact_of
 from people.rules import Audience
 
 READ_AT_MOST = 500
@@ -97,6 +97,7 @@ async def append(
                 audience=int(fact.audience),
                 category=fact.category,
                 at=row.at,
+                due_at=row.at + REACH[fact.kind].hold,
             )
         )
     return row

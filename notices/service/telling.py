@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ARRAY, DateTime, Uuid, cast, delete, func, select, text, update
+from sqlalchemy import ARRAY, DateTime, Row, Uuid, cast, delete, exists, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from kernel.clock import CHINA
@@ -41,6 +42,7 @@ log = structlog.get_logger()
 LATER, OLDEST = timedelta(minutes=5), timedelta(hours=1)
 ONE_AT_A_TIME = 0x6E6F7469  # advisory lock: two expanders would not see each other's merging
 N, D = NoticeState, DeliveryState
+Fact = Row[Any]  # of push_fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +72,83 @@ class Call:
 
 
 async def expand(tx: Tx, truth: Truth, limit: int = 200) -> int:
-    """Make a notice for everybody who is told of the waiting facts. Returns how many facts were looked at."""
+    """Make a notice for everybody who is told of the waiting facts. Returns of how many subjects and kinds they were.
+
+    Facts of one kind about one subject are looked at together, those that are due take the later ones along.
+    """
     if not await tx.session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME}):
         return 0
-    query = select(PushFact.subject, PushFact.seq).order_by(PushFact.at, PushFact.subject, PushFact.seq).limit(limit)
-    facts = [(row.subject, row.seq) for row in await tx.session.execute(query)]
-    for place in facts:
-        try:
-            async with tx.savepoint():
-                await _expand(tx, truth, place)
-        except Exception as error:  # looked at again, until it is too old to be news
-            log.error("push_fact", kind=type(error).__name__, exc_info=error)
-            this = (PushFact.subject == place[0]) & (PushFact.seq == place[1])
-            await tx.session.execute(delete(PushFact).where(this, PushFact.at < tx.now - OLDEST))
-    return len(facts)
+    place = tuple_(PushFact.subject, PushFact.kind)
+    # A message that is about to leave takes along whatever there is to say.
+    leaving = select(Notice.subject, Notice.kind).where(Notice.state == N.WAITING, Notice.step_at <= tx.now)
+    due = select(PushFact.subject, PushFact.kind).where(or_(PushFact.due_at <= tx.now, place.in_(leaving)))
+    grouped = due.group_by(PushFact.subject, PushFact.kind).order_by(func.min(PushFact.due_at), PushFact.subject)
+    found = [(row.subject, Kind(row.kind)) for row in await tx.session.execute(grouped.limit(limit))]
+    for subject, kind in found:
+        query = select(*PushFact.__table__.columns).where(PushFact.subject == subject, PushFact.kind == kind)
+        facts = (await tx.session.execute(query.order_by(PushFact.seq))).all()
+        if not await _expand(tx, truth, kind, facts):
+            for fact in facts:  # one that cannot be told must not keep its neighbours from being told
+                await _expand(tx, truth, kind, [fact])
+    return len(found)
 
 
-async def _expand(tx: Tx, truth: Truth, place: tuple[UUID, int]) -> None:
-    fact = await tx.session.get(PushFact, place)
-    if fact is None:
+async def _expand(tx: Tx, truth: Truth, kind: Kind, facts: Sequence[Fact]) -> bool:
+    """Make the notices of these facts, of one kind and about one subject; returns whether that went well."""
+    these = (PushFact.subject == facts[0].subject) & one_of(PushFact.seq, [fact.seq for fact in facts])
+    try:
+        async with tx.savepoint():
+            for person_id, theirs in (await _told(tx, truth, kind, facts)).items():
+                await _notices(tx, REACH[kind], theirs, person_id)
+            await tx.session.execute(delete(PushFact).where(these))
+    except Exception as error:  # looked at again, until it is too old to be news
+        log.error("push_fact", kind=type(error).__name__, exc_info=error)
+        await tx.session.execute(delete(PushFact).where(these, PushFact.at < tx.now - OLDEST))
+        return False
+    return True
+
+
+async def _told(tx: Tx, truth: Truth, kind: Kind, facts: Sequence[Fact]) -> dict[UUID, list[Fact]]:
+    readers: dict[tuple[int, str | None], Sequence[UUID]] = {}
+    told: dict[UUID, list[Fact]] = {}
+    for fact in facts:
+        marks = (fact.audience, fact.category)
+        if marks not in readers:
+            tell = Tell(kind, fact.subject, fact.patient_id, (fact.ref,))
+            readers[marks] = await truth.readers(tx, tell, *marks)
+        for person_id in readers[marks]:
+            told.setdefault(person_id, []).append(fact)
+    return told
+
+
+async def _notices(tx: Tx, rule: Rule, facts: Sequence[Fact], person_id: UUID) -> None:
+    """What one person is told of these facts, oldest first, which are of one kind and about one subject."""
+    if rule.merge is None:
+        rows = [_notice(rule, fact, person_id) for fact in facts]
+        await tx.session.execute(insert(Notice).on_conflict_do_nothing(), rows)
         return
-    tell = Tell(Kind(fact.kind), fact.subject, fact.patient_id, (fact.ref,))
-    for person_id in await truth.readers(tx, tell, fact.audience, fact.category):
-        await _notice(tx, fact, person_id)
-    await tx.session.delete(fact)
+    # Only what this person sees counts: a hidden charge neither opens nor shuts the two minutes.
+    query = select(Notice).where(
+        Notice.person_id == person_id, Notice.subject == facts[0].subject, Notice.kind == facts[0].kind
+    )
+    locked = query.order_by(Notice.at).with_for_update().execution_options(populate_existing=True)
+    own = list(await tx.session.scalars(locked))
+    sent = {delivery.notice_id for delivery in await _sent(tx, [n.id for n in own if n.state == N.WAITING])}
+    for fact in facts:
+        if any(fact.ref in notice.refs for notice in own):
+            continue  # it has been told before
+        # Late hands find the same message still here.
+        open_ = [n for n in own if n.state == N.WAITING and n.id not in sent and fact.at < n.at + rule.merge]
+        if open_:
+            open_[0].refs, open_[0].last_at = [*open_[0].refs, fact.ref], max(open_[0].last_at, fact.at)
+        else:
+            own.append(tx.add(Notice(**_notice(rule, fact, person_id))))
+    await tx.session.flush()
 
 
-async def _notice(tx: Tx, fact: PushFact, person_id: UUID) -> None:
-    rule = REACH[Kind(fact.kind)]
-    if rule.merge is not None and await _merged(tx, fact, person_id, rule.merge):
-        return
-    wait = max(rule.grace, rule.merge or timedelta())
+def _notice(rule: Rule, fact: Fact, person_id: UUID) -> dict[str, Any]:
     NOTICE.move(None, N.WAITING)
-    made = {
+    return {
         "id": new_id(),
         "person_id": person_id,
         "patient_id": fact.patient_id,
@@ -113,28 +159,8 @@ async def _notice(tx: Tx, fact: PushFact, person_id: UUID) -> None:
         "state": N.WAITING,
         "at": fact.at,
         "last_at": fact.at,
-        "step_at": fact.at + wait,
+        "step_at": fact.at + max(rule.grace, rule.merge or timedelta()),
     }
-    await tx.session.execute(insert(Notice).values(made).on_conflict_do_nothing())
-
-
-async def _merged(tx: Tx, fact: PushFact, person_id: UUID, merge: timedelta) -> bool:
-    """Add the fact to a message of this person's that has not left; True too where it has been told before."""
-    # Only what this person sees counts: a hidden charge neither opens nor shuts the two minutes.
-    query = select(Notice).where(
-        Notice.person_id == person_id, Notice.subject == fact.subject, Notice.kind == fact.kind
-    )
-    locked = query.order_by(Notice.at).with_for_update().execution_options(populate_existing=True)
-    own = list(await tx.session.scalars(locked))
-    if any(fact.ref in notice.refs for notice in own):
-        return True
-    for notice in own:
-        open_ = notice.state == N.WAITING and fact.at < notice.at + merge
-        if open_ and not await _deliveries(tx, notice.id):  # late hands find the same message still here
-            notice.refs, notice.last_at = [*notice.refs, fact.ref], max(notice.last_at, fact.at)
-            await tx.session.flush()
-            return True
-    return False
 
 
 class TriedAlreadyError(HoufuError):
@@ -191,6 +217,8 @@ async def seen(tx: Tx, person_id: UUID, subject: UUID) -> int:
     found = list(await tx.session.scalars(mine.with_for_update(skip_locked=True)))
     if found:
         await _read(tx, found)
+    if await tx.session.scalar(select(exists().where(PushFact.subject == subject))):
+        await present(tx, [(person_id, subject)])  # what nobody has looked at yet is before their eyes as well
     return len(found)
 
 
@@ -360,7 +388,13 @@ def _move(notice: Notice, after: NoticeState) -> None:
 
 
 async def _deliveries(tx: Tx, notice_id: UUID) -> list[Delivery]:
-    return list(await tx.session.scalars(select(Delivery).where(Delivery.notice_id == notice_id)))
+    return await _sent(tx, [notice_id])
+
+
+async def _sent(tx: Tx, notices: Sequence[UUID]) -> list[Delivery]:
+    if not notices:
+        return []
+    return list(await tx.session.scalars(select(Delivery).where(one_of(Delivery.notice_id, notices))))
 
 
 async def _ways(tx: Tx, lines: Lines, notice: Notice) -> dict[Channel, "str | Mapping[bytes, Subscription]"]:

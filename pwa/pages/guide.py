@@ -21,7 +21,7 @@ from people.service import access
 from pwa.answer import ELDER, go, show
 from pwa.rows import Step
 from pwa.urls import Urls
-from pwa.views import Guide, Nav
+from pwa.views import FloorPicture, Guide, Nav
 from pwa.visit_pages import Seen, seen
 from words import guide_way as w
 
@@ -47,16 +47,23 @@ async def page(
         sheet_url=Urls.sheet(str(visit_id)) if await access.can(tx, caller, Action.SHOW_PASS, found.subject) else None,
         plan=[s["because"] or s["name"] for s in planned],
         plan_note=note,
+        no_steps=no_steps,
     )
     slow = request.cookies.get(ELDER) == "1"
     profile = Profile.WHEELCHAIR if no_steps else Profile.SLOW if slow else Profile.WALK
-    view = await _with_way(tx, found, view, steps, now, profile) if now else view
+    view = await _with_way(tx, found, view, steps, now, profile, slow) if now else view
     nav = Nav("guide", str(visit_id)) if found.view.owner else None
     return await show(request, tx, "guide.html", view, nav)
 
 
 async def _with_way(
-    tx: Tx, found: Seen, view: Guide, steps: Sequence[Mapping[str, Any]], now: Mapping[str, Any], profile: Profile
+    tx: Tx,
+    found: Seen,
+    view: Guide,
+    steps: Sequence[Mapping[str, Any]],
+    now: Mapping[str, Any],
+    profile: Profile,
+    large: bool,
 ) -> Guide:
     """From where she was last (the last thing done, else the doctor she came to) to what is next."""
     done = [s for s in steps if s["state"] in ("performed", "result") and s["department"]]
@@ -65,17 +72,24 @@ async def _with_way(
         return view
     no_steps = profile is Profile.WHEELCHAIR
     try:
-        way = await routes.route(tx, found.hospital.id, Spot(department=last), now["department"], profile, drawn=True)
+        way = await routes.route(
+            tx, found.hospital.id, Spot(department=last), now["department"], profile, drawn=True, large=large
+        )
     except NoMapError:
         return view
-    here = Urls.guide(found.head.id)
-    view = replace(view, other_way=(w.WITH_STEPS, here) if no_steps else (w.WITHOUT_STEPS, f"{here}?no_steps=1"))
+    here, ways = Urls.guide(found.head.id), Urls.ways(found.head.id)
+    view = replace(
+        view,
+        other_way=(w.WITH_STEPS, here) if no_steps else (w.WITHOUT_STEPS, f"{here}?no_steps=1"),
+        ways_url=f"{ways}?no_steps=1" if no_steps else ways,
+    )
     if way is None:
         return replace(view, way=(w.NO_STEP_FREE if no_steps else w.NO_WAY,))
     minutes = ceil(way.seconds / 60)
-    return replace(view, way=way.lines[1:], walk_minutes=minutes, map=_pictures(way), step_free=no_steps)
+    return replace(view, way=way.lines[1:], walk_minutes=minutes, floors=floors_of(way), spoken=way.spoken,
+                   step_free=no_steps)  # fmt: skip
 
 
-def _pictures(way: Route) -> Markup:
+def floors_of(way: Route) -> list[FloorPicture]:
     """One picture a floor, drawn by us."""
-    return Markup("").join(Markup(svg) for _, svg in way.floors)  # noqa: S704
+    return [(name, Markup(svg)) for name, svg in way.floors]  # noqa: S704

@@ -4,7 +4,8 @@ const STATIC = 'static-__BUILD__';
 const PAGES = 'pages-1';
 const WAIT = 2500;
 const FIRST_KEPT = /^\/visits\/[^/]+\/pass$|^\/visits\/[^/]+\/pass\/kept\.png$/;
-const FIRST_FRESH = /^\/$|^\/visits(\/[^/]+\/(bill|guide))?$/;
+const FIRST_FRESH = /^\/$|^\/visits(\/[^/]+\/(bill|guide|ways))?$/;
+const GUIDE = /^\/visits\/[^/]+\/guide$/;
 
 self.addEventListener('install', (e) => {
   e.waitUntil(caches.open(STATIC).then((c) => c.addAll([...__FILES__, '/offline'])).then(() => self.skipWaiting()));
@@ -45,8 +46,19 @@ async function keptFirst(e) {
   e.waitUntil(fresh.catch(() => {}));
   return navigator.onLine ? kept : aged(kept);
 }
-async function freshFirst(e) {
+// With the guide come the ways between all its places, so that they are there in the lift; unchanged ones cost nothing.
+async function alsoWays(fresh, url) {
+  const answer = await fresh;
+  if (answer.ok && !answer.redirected) await fetchAndKeep(new Request(url, { headers: { Accept: 'text/html' } }));
+}
+function fetchAll(e) {
   const fresh = fetchAndKeep(e.request);
+  const url = new URL(e.request.url);
+  if (GUIDE.test(url.pathname)) e.waitUntil(alsoWays(fresh, url.href.replace(/guide(?=[?]|$)/, 'ways')).catch(() => {}));
+  return fresh;
+}
+async function freshFirst(e) {
+  const fresh = fetchAll(e);
   const kept = await caches.match(e.request.url, { cacheName: PAGES });
   try {
     return await (kept ? Promise.race([fresh, timeout(WAIT)]) : fresh);
@@ -60,7 +72,12 @@ self.addEventListener('fetch', (e) => {
   const { request } = e;
   const url = new URL(request.url);
   if (request.method !== 'GET' || url.origin !== location.origin) return;
-  if ((request.headers.get('Accept') || '').includes('text/event-stream') || request.headers.has('HX-Request')) return;
+  if ((request.headers.get('Accept') || '').includes('text/event-stream')) return;
+  if (request.headers.has('HX-Request')) {
+    // A guide that stands open all day renews itself when a step is news; what is kept is renewed with it.
+    if (GUIDE.test(url.pathname)) e.respondWith(fetchAll(e));
+    return;
+  }
   if (url.pathname.startsWith('/api/')) return;
   if (url.pathname.startsWith('/static/')) {
     e.respondWith(caches.match(request).then((hit) => hit || fetch(request)));

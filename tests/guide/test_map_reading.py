@@ -152,6 +152,7 @@ def test_a_lift_drawn_once_opens_on_every_floor(tmp_path: Path) -> None:
         ("thick wall", {"far_wall": 1}),
         ("beside its wall", {"off_wall": 1}),
         ("corridor in two", {"open_join": 1}),
+        ("ground nobody drew", {"undrawn": 1}),
     ],
 )
 def test_each_gap_is_mended_and_named(tmp_path: Path, change: str, guessed: dict[str, int]) -> None:
@@ -164,6 +165,8 @@ def test_each_gap_is_mended_and_named(tmp_path: Path, change: str, guessed: dict
         features = [corridor, first, one, area(box(0, 8, 6, 5), indoor="room", level="0", ref="003")]
     elif change == "thick wall":
         features = [corridor, area(box(0, 3.9, 6, 5), indoor="room", level="0", ref="001"), one]
+    elif change == "ground nobody drew":
+        features = [corridor, first, one, area(box(8, 8, 6, 5), indoor="room", level="0", ref="009")]
     elif change == "beside its wall":
         features = [corridor, first, second, other, door(3, 3.6, "0")]
         features[-1]["geometry"]["coordinates"][1] = -0.6 * METRE
@@ -177,6 +180,16 @@ def test_each_gap_is_mended_and_named(tmp_path: Path, change: str, guessed: dict
     assert whys(network) == guessed
     edges = [e for e in network.edges if e.guess >= 0]
     assert edges, "no way carries the guess"
+
+
+def test_nobody_is_led_far_or_through_others(tmp_path: Path) -> None:
+    """A room that stands alone is joined over twelve metres at most, and not past a room that stands between."""
+    between = area(box(7, 3.1, 9, 2), indoor="room", level="0", ref="003")
+    for alone, others in ((box(8, 16, 6, 5), ()), (box(8, 8, 6, 5), (between, door(8, 3, "0")))):
+        features = [house()[0], *others, area(alone, indoor="room", level="0", ref="009")]
+        network = reading.read_map(written(tmp_path, features))
+        assert "undrawn" not in whys(network)
+        assert any("009 cannot be reached" in f for f in lint.look_over(network).findings)
 
 
 def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:

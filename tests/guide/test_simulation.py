@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from guide.sim import compare, picture
+from guide.sim.choose import chooser
 from guide.sim.compare import BASE, WAYS, Change, change
+from guide.sim.day import Day
 from guide.sim.hospital import EXAM, hospital, people
 from houfu import simulate
 from kernel.settings import SettingsError
@@ -27,9 +29,6 @@ def test_a_day_is_played_the_same_twice_and_breaks_no_rule() -> None:
 
 def test_nobody_is_examined_before_they_may_be() -> None:
     """Contrast never before the blood's result, no bladder before it is full, whoever sends them."""
-    from guide.sim.choose import chooser
-    from guide.sim.day import Day
-
     house, crowd = hospital(0.8, FEW), people(3, FEW)
     for way in WAYS:
         day = Day(house, crowd, way, chooser(way))
@@ -39,6 +38,15 @@ def test_nobody_is_examined_before_they_may_be() -> None:
                 begun = done - walker.who.takes[code] * max(d.stretch for d in house.sites(code))
                 assert begun >= walker.allowed_at(code) - 1e-6, (way.key, code)
                 assert EXAM[code].after not in walker.who.exams or EXAM[code].after in walker.done
+
+
+def test_the_first_minutes_give_no_number() -> None:
+    """Straight from the doctor one is called by when one came, an hour later by twenty minutes after the order."""
+    house, crowd = hospital(0.8, FEW), people(3, FEW)
+    for key, soon, late in (("numbers", 515, 520), ("numbers-bare", 500, 500)):
+        day = Day(house, crowd, next(w for w in WAYS if w.key == key), chooser(BASE))
+        day.walkers[0].ordered = 500
+        assert (day.number_of(day.walkers[0], 515), day.number_of(day.walkers[0], 560)) == (soon, late)
 
 
 def test_an_interval_is_of_the_pairs() -> None:

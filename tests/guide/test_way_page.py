@@ -61,6 +61,7 @@ async def test_the_guide_shows_the_way(ward: Ward, network: Network) -> None:
         lines, _, page = await shown("?no_steps=1")
         assert lines[1] == "乘2号电梯到2楼。"
         assert "这条路没有台阶" in page
+        assert f'hx-get="{address}?no_steps=1"' in page, "renewed by a step, the way is still without steps"
         async with ward.world.db.begin() as tx:
             for lift in ("1号电梯", "2号电梯", "空中连廊"):
                 await maps.close(tx, ward.hospital, lift)

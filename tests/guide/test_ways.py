@@ -1,6 +1,7 @@
 """Ways are the quickest there are, for whoever asks: compared with networkx on maps nobody would draw."""
 
 import math
+import random
 from datetime import datetime
 
 import networkx as nx
@@ -75,6 +76,36 @@ def test_no_way_is_quicker(network: Network, profile: Profile, late: bool, close
                 assert not (late and edge.hours == 0)
                 total += (scene.there if forward else scene.back)[number]
             assert total == pytest.approx(path.seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_way_is_quicker_through_gates(seed: int) -> None:
+    """Three floors of crossings, some one-way, joined by stairs and lifts: no search, and yet nothing is quicker."""
+    dice = random.Random(seed)
+    made = Network("x", [Floor(str(n), "", f"{n + 1}楼", float(n)) for n in range(3)])
+    for level in range(3):
+        for n in range(16):
+            made.nodes.append(Node(n % 4 * 500, n // 4 * 500, level, len(made.nodes)))
+            made.spaces.append(Space(f"s{len(made.spaces)}", level, "room", "", "", len(made.spaces), []))
+    for a in range(48):
+        for b in (a + 1, a + 4):
+            if b // 16 == a // 16 and (b == a + 4 or b % 4):
+                made.edges.append(Edge(a, b, dice.randint(1, 3000), Way.FLAT, dice.random() < 0.2))
+    for way, at in ((Way.LIFT, 0), (Way.STEPS, 5), (Way.STEPS, 15), (Way.ESCALATOR, 10)):
+        for a, b in ((at, at + 16), (at + 16, at + 32)):
+            made.edges.append(Edge(a, b, 400, way, way is Way.ESCALATOR))
+    made.places = {"P": 3}
+    engine = Engine(made)
+    engine.warm([Profile.WALK])
+    scene = engine.scene(Profile.WALK)
+    scene._tree = None  # type: ignore[assignment,method-assign]
+    for start, lengths in nx.all_pairs_dijkstra_path_length(plain(engine, scene), weight="s"):
+        for end in (n for n in lengths if n // 16 != start // 16):
+            path = scene.route(start, end)
+            assert path is not None
+            total = sum((scene.there if forward else scene.back)[n] for n, forward in path.steps)
+            assert path.seconds == pytest.approx(lengths[end], abs=1e-6) == pytest.approx(total, abs=1e-6)
+            assert (path.nodes[0], path.nodes[-1]) == (start, end)
 
 
 @BOUNDED

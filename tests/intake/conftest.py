@@ -166,8 +166,12 @@ class Hall:
         read_ = [read(one) for one in raw]
         items = [one for one in read_ if isinstance(one, Item)]
         assert len(items) == len(raw), [one for one in read_ if isinstance(one, Answer)]
-        self._known = self._known or await self.known()  # kept a while by the door, too
-        return await self.intake.take(self._known, items)
+        return await self.intake.take(await self.opened(), items)
+
+    async def opened(self) -> hospitals.Snapshot:
+        """The hospital as the door knows it since the first time; it is kept a while there, too."""
+        self._known = self._known or await self.known()
+        return self._known
 
     async def known(self) -> hospitals.Snapshot:
         """The hospital as the door hands it on."""

@@ -116,6 +116,7 @@ async def test_every_order_of_five_statements_ends_in_the_same_bill(hall: Hall, 
         if not any(one["type"] in ("encounter.started",) for one in said):
             before.append(Teller(f"-{number}").item("encounter.started", teller.start_data(), 0, f"start{number}"))
         stories.append([said[i] for i in order])
+    await hall.opened()  # once, not by each of those who come at the same moment
     if before:
         await hall.say(*before)
     if together:

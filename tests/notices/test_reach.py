@@ -112,6 +112,32 @@ async def test_charges_within_two_minutes_are_one_message(reach: Reach) -> None:
     ]
 
 
+async def test_the_last_charge_of_the_two_minutes_is_in_the_message(reach: Reach) -> None:
+    """It would still wait for others to be looked at with, but the message is leaving: one message, both charges."""
+    await reach.ward.perform("blood")
+    await reach.run(seconds=115)
+    await reach.ward.perform("ecg")
+    await reach.run(seconds=5)
+    assert ["¥148.00" in texts for _, kind, to, texts in reach.outside.log if (kind, to) == ("bill", "o-mother")] == [
+        True
+    ]
+    await reach.run(minutes=5)
+    assert len([1 for _, kind, to, _ in reach.outside.log if (kind, to) == ("bill", "o-mother")]) == 1
+
+
+async def test_a_mornings_charges_are_looked_at_together(reach: Reach) -> None:
+    """Two charges wait for each other; whom to tell is asked once. Seen meanwhile, nobody is told of them."""
+    await reach.ward.perform("blood")
+    await reach.ward.perform("ecg")
+    assert await reach.do(lambda tx: telling.expand(tx, reach.truth)) == 0
+    await reach.do(lambda tx: telling.seen(tx, reach.person("mother"), reach.ward.visit))
+    reach.ward.clock.move(timedelta(seconds=25))
+    assert await reach.do(lambda tx: telling.expand(tx, reach.truth)) == 1
+    assert await reach.rows("SELECT count(*) FROM push_fact") == [(0,)]
+    await reach.run(minutes=2)
+    assert [to for _, kind, to, _ in reach.outside.log if kind == "bill"] == ["o-daughter"]
+
+
 async def test_a_charge_that_comes_back_is_not_told_again(reach: Reach) -> None:
     """Disputed, and the hospital was right: the line is owed again, and she has been told of it before."""
     await reach.ward.perform("blood")

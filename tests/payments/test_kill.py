@@ -36,7 +36,7 @@ from visits.events import VisitMarked
 from visits.flows import deliver_calls
 from visits.models import Visit
 
-BLOWS = ("server", "database", "server", "server")
+BLOWS = ("server", "database", "server")
 PATIENTS = {
     "P0000001": MOTHER,
     "P0000002": "oHF-demo-expectant-000000005",
@@ -222,7 +222,7 @@ async def test_kill_9_while_people_pay(
     tmp_path: Path,
     world_keys: SandboxKeys,  # noqa: F811
 ) -> None:
-    """Five phones pay three growing bills, notices are lost and doubled; the server dies thrice, the database once.
+    """Five phones pay three growing bills, notices are lost and doubled; the server dies twice, the database once.
 
     What was confirmed in WeChat is paid once or comes back; what was not is not; the hospital hears of each line once.
     """

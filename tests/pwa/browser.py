@@ -45,7 +45,7 @@ STANDARD = Mode("standard", "")
 ELDER = Mode("elder", "?elder=1")
 DARK = Mode("dark", "", dark=True)
 SMALL = Mode("small", "?scale=180&elder=1", width=320, height=720)
-MODES = (STANDARD, ELDER, DARK, SMALL)
+MODES = (STANDARD, DARK, ELDER, SMALL)
 WIDE = ("desk", "stage")  # what the names of pages for a wide screen begin with
 
 

@@ -1,4 +1,4 @@
-"""Looks at every page in two modes: nothing clipped, nothing axe objects to, nothing that breaks the policy."""
+"""Looks at every page in every mode: nothing clipped, nothing axe objects to, nothing that breaks the policy."""
 
 from itertools import groupby
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from pwa.samples import samples
-from tests.pwa.browser import Mode, size_of, window
+from tests.pwa.browser import DARK, ELDER, MODES, SMALL, STANDARD, Mode, size_of, window
 
 AXE = Path(__file__).parents[2] / "pwa/node_modules/axe-core/axe.min.js"
 # Boxes whose text does not fit, sideways scrolling, targets too small for a thumb, type too small for the elderly.
@@ -49,28 +49,49 @@ SHOWN = """() => {
     hash = (hash * 31 + (e.getClientRects().length && getComputedStyle(e).visibility !== 'hidden' ? 2 : 1)) | 0;
   return hash;
 }"""
-EVERYTHING = ""
-SIZES = """runOnly: {type: 'rule', values:
-  ['color-contrast', 'link-in-text-block', 'scrollable-region-focusable', 'target-size', 'css-orientation-lock']}"""
-"""All that larger type can change as long as the same elements are shown: ``test_size_is_a_class`` holds the rest."""
-COLOURS = "runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}"
-"""All that night can change: ``test_pages_ordinary`` sees to it that the style sheets change nothing else."""
+# What the page says, but for the two things 长辈版 changes on all pages alike, and the keys of forms.
+SAID = """() => {
+  const body = document.body.cloneNode(true);
+  for (const e of body.querySelectorAll('.aid,form[data-elder]')) e.remove();
+  return body.innerHTML.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '');
+}"""
+AXE_SAYS = """async (rules) => {
+  const only = rules.length ? {runOnly: {type: 'rule', values: rules}} : {};
+  const {violations} = await axe.run(document, {iframes: false, resultTypes: ['violations'], ...only});
+  return violations.map(({id, nodes: [{html, failureSummary}]}) =>
+    `${id}: ${html.slice(0, 120)} ${failureSummary.slice(0, 200)}`);
+}"""
+# One question for all of it: each costs the way to the browser and back. Where a dialog waits, axe is asked later.
+SEEN = f"""async (rules) => {{
+  const dialog = document.querySelector('dialog') !== null;
+  return {{
+    shown: ({SHOWN})(), said: ({SAID})(), dialog,
+    bad: [...({LOOK})(), ...(dialog ? [] : await ({AXE_SAYS})(rules))],
+  }};
+}}"""
 WIDE_FROM = 1000
+EVERYTHING: list[str] = []
+COLOURS = ["color-contrast", "link-in-text-block"]
+"""All that night can change: ``test_modes`` sees to it that the style sheets change nothing else."""
+SIZES = [*COLOURS, "scrollable-region-focusable", "target-size", "css-orientation-lock"]
+"""All that larger type can change as long as the page says the same and shows the same elements."""
 
 
-def wrong_pages(browser: Browser, base: str, first: Mode, then: Mode) -> dict[str, list[str]]:
-    """What is wrong in two modes, by page and mode; pages with a dialog are looked at with the dialog open, too.
+def wrong_pages(browser: Browser, base: str, part: int, parts: int) -> dict[str, list[str]]:
+    """What is wrong in any mode, by page and mode; pages with a dialog are looked at with the dialog open, too.
 
-    Each page is opened in the first mode and turned to the second where it stands, which shows the same as opening it
-    anew (``turned``) in half the time; a page for wide screens is opened once more on the small phone.
+    Each page is opened in ordinary type and in 长辈版, and turned to night and to the largest type where it stands,
+    which shows the same as opening it anew (``turned``); a page for wide screens is opened once more on a small phone.
+
+    Args:
+        part: of ``parts`` shares of all pages, the one that is looked at.
     """
     bad: dict[str, list[str]] = {}
     # One window for all pages of a width: a new one for each costs more than all that is looked at in it.
     for size, names in groupby(sorted(samples(), key=size_of), key=size_of):
-        pages = list(names)
-        together = size == "phone" or first.width == then.width
-        rounds = [(first, then)] if together else [(first,), (then,)]
-        for modes in rounds:
+        pages = list(names)[part::parts]
+        rounds = [MODES] if size == "phone" else [(STANDARD, DARK, ELDER), (SMALL,)]
+        for modes in rounds if pages else []:
             with window(browser, modes[0], pages[0]) as context:
                 # Given to the window once: handing half a megabyte to every page takes longer than axe's own look.
                 context.add_init_script(path=AXE)
@@ -80,21 +101,25 @@ def wrong_pages(browser: Browser, base: str, first: Mode, then: Mode) -> dict[st
 
 def _looked_at(page: Page, base: str, names: list[str], modes: tuple[Mode, ...]) -> dict[str, list[str]]:
     bad: dict[str, list[str]] = {}
-    said: list[str] = []
-    _listen(page, said)
+    wrong: list[str] = []
+    _listen(page, wrong)
     for name in names:
-        page.goto(f"{base}/{name}{modes[0].query}")
-        shown = page.evaluate(SHOWN)
+        said, shown = "", None
         for mode in modes:
-            rules = EVERYTHING
-            if mode is not modes[0]:
+            if mode is modes[0] or mode is ELDER:
                 turned(page, mode)
-                rules = COLOURS if mode.dark else SIZES if page.evaluate(SHOWN) == shown else EVERYTHING
-            found = [*_seen(page, rules), *said]
+                page.goto(f"{base}/{name}{mode.query}")
+                # What all pages of 长辈版 have in common is seen on the first of them.
+                rules = SIZES if name != names[0] and said and page.evaluate(SAID) == said else EVERYTHING
+            else:
+                turned(page, mode)
+                rules = COLOURS if mode is DARK else SIZES if page.evaluate(SHOWN) == shown else EVERYTHING
+            seen = page.evaluate(SEEN, rules)
+            found = [*seen["bad"], *(_in_dialog(page, rules) if seen["dialog"] else []), *wrong]
             if found:
-                bad[f"{name} ({mode.name})"] = found
-            said.clear()
-        turned(page, modes[0])
+                bad[f"{name} ({mode.name})"] = [str(x) for x in found]
+            said, shown = seen["said"], seen["shown"]
+            wrong.clear()
         page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
     return bad
 
@@ -107,19 +132,12 @@ def turned(page: Page, mode: Mode) -> None:
     page.evaluate(TURN, mode.type_class)
 
 
-def _seen(page: Page, rules: str) -> list[str]:
-    """What is wrong on an open page."""
-    found = [str(x) for x in page.evaluate(LOOK)]
-    if page.locator("dialog").count():
-        page.locator("[data-open]").first.click()
-        found += [f"in dialog: {x}" for x in page.evaluate(LOOK)]
-    asked = f"{{iframes: false, resultTypes: ['violations'], {rules}}}"
-    for x in page.evaluate(f"() => axe.run(document, {asked})")["violations"]:
-        node = x["nodes"][0]
-        found.append(f"{x['id']}: {node['html'][:120]} {node['failureSummary'][:200]}")
-    return found
+def _in_dialog(page: Page, rules: list[str]) -> list[str]:
+    """What is wrong on an open page while its dialog stands before it."""
+    page.locator("[data-open]").first.click()
+    return [*(f"in dialog: {x}" for x in page.evaluate(LOOK)), *page.evaluate(AXE_SAYS, rules)]
 
 
-def _listen(page: Page, said: list[str]) -> None:
-    page.on("console", lambda m: said.append(m.text) if m.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda e: said.append(str(e)))
+def _listen(page: Page, wrong: list[str]) -> None:
+    page.on("console", lambda m: wrong.append(m.text) if m.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda e: wrong.append(str(e)))

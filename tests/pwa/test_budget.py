@@ -43,13 +43,11 @@ def test_first_load_fits_thirty_kilobytes() -> None:
     for name in samples():
         html, _ = draw(name, first=True)
         scripts = [f for f in assets if f.endswith(".js") and assets[f]["file"].encode() in html]
-        total = (
-            len(brotli.compress(html))
-            + sum(int(assets[f]["br"]) for f in scripts)
-            + HEADERS_PAGE
-            + HEADERS_FILE * len(scripts)
-        )
-        assert total <= 30_000, f"{name}: {total} bytes"
+        others = sum(int(assets[f]["br"]) for f in scripts) + HEADERS_PAGE + HEADERS_FILE * len(scripts)
+        # What is small enough packed in a hurry is so packed well, which takes thirty times longer.
+        if others + len(brotli.compress(html, quality=4)) > 30_000:
+            total = others + len(brotli.compress(html))
+            assert total <= 30_000, f"{name}: {total} bytes"
         assert 1 + len(scripts) + 1 <= 5, name
 
 

@@ -14,7 +14,15 @@ from pwa.samples import NOW, samples
 from pwa.views import Pass
 from tests.pwa.browser import MODES
 
-PATHS = {"/visits/v1/bill": "bill", "/visits/v1/pay": "pay", "/offline": "offline"}
+PATHS = {
+    "/visits/v1/bill": "bill",
+    "/visits/v1/pay": "pay",
+    "/visits/v1/guide": "guide",
+    "/visits/v1/ways": "ways",
+    "/offline": "offline",
+}
+SHOWN = "() => [...document.querySelectorAll('.map')].filter((m) => m.getClientRects().length).map((m) => m.id)"
+WIDTH = "() => document.querySelector('.map.on > svg').getAttribute('viewBox').split(' ')[2] * 1"
 
 
 class Answers(Preview):
@@ -56,16 +64,25 @@ def server() -> Iterator[ThreadingHTTPServer]:
 def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
     browser: Browser, server: ThreadingHTTPServer
 ) -> None:
-    """Seen: pass and bill. Then no network: both open with the age line; the pay sheet does not, it says offline."""
+    """Seen: pass, bill, guide. Then no network: all open with the age line; the pay sheet does not, it says offline.
+
+    With the guide come the ways between the places of the visit, though nobody opened them: words, pictures that turn
+    to the next floor at a tap on the lift, nearer at a button; the dot that walks stands still for who wants no motion.
+    """
     base = f"http://127.0.0.1:{server.server_port}"
     mode = MODES[0]
     with browser.new_context(viewport={"width": mode.width, "height": mode.height}, locale="zh-CN") as context:
         page = context.new_page()
         page.goto(f"{base}/visits/v1/pass")
         page.wait_for_function("() => navigator.serviceWorker.ready.then(() => 1)")
-        for path in ("/visits/v1/pass", "/visits/v1/bill", "/visits/v1/pay"):
+        for path in ("/visits/v1/pass", "/visits/v1/bill", "/visits/v1/pay", "/visits/v1/guide"):
             page.goto(base + path)
             assert page.locator("#age").is_hidden()
+        page.wait_for_function("async () => Boolean(await caches.match('/visits/v1/ways'))")
+        page.evaluate("async () => (await caches.open('pages-1')).delete('/visits/v1/ways')")
+        assert not page.evaluate("async () => Boolean(await caches.match('/visits/v1/ways'))")
+        page.evaluate("() => fetch('/visits/v1/guide', { headers: { 'HX-Request': 'true' } })")
+        page.wait_for_function("async () => Boolean(await caches.match('/visits/v1/ways'))")
         kept = page.evaluate(
             "async () => (await Promise.all((await caches.keys()).map(async (n) =>"
             " (await (await caches.open(n)).keys()).map((r) => new URL(r.url).pathname)))).flat()"
@@ -76,10 +93,28 @@ def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
         assert "/visits/v1/pay" not in kept
         context.set_offline(True)
         server.shutdown()
-        for path in ("/visits/v1/pass", "/visits/v1/bill"):
+        for path in ("/visits/v1/pass", "/visits/v1/bill", "/visits/v1/guide", "/visits/v1/ways"):
             page.goto(base + path)
             assert page.locator("#age").is_visible()
             assert "今天 10:24 保存的内容" in page.locator("#age").inner_text()
+        assert page.locator("details[open] ol.walk").inner_text().split() == ["乘2号电梯到2楼。", "左手边就是抽血处。"]
+        walking = "(e) => getComputedStyle(e).animationName"
+        page.evaluate("() => document.documentElement.classList.add('elder')")
+        assert page.locator(".map.on .dot").evaluate(walking) == "none"
+        page.evaluate("() => document.documentElement.classList.remove('elder')")
+        assert page.locator(".map.on .dot").evaluate(walking) == "walk"
+        page.emulate_media(reduced_motion="reduce")
+        assert page.locator(".map.on .dot").evaluate(walking) == "none"
+        assert page.evaluate(SHOWN) == ["way-0-0"]
+        page.locator(".map.on [data-to]").click()
+        assert page.evaluate(SHOWN) == ["way-0-1"]
+        assert page.locator(".chip[aria-current]").inner_text() == "2 门诊楼2楼"
+        page.evaluate("() => document.querySelector('#way-0-0').remove()")
+        before = page.evaluate(WIDTH)
+        page.locator("[data-zoom=in]").click()
+        assert page.evaluate(WIDTH) == pytest.approx(before * 0.6)
+        page.locator("[data-zoom=fit]").click()
+        assert page.evaluate(WIDTH) == before
         page.goto(f"{base}/visits/v1/pass")
         assert page.evaluate("() => document.querySelector('.qr img').naturalWidth") > 100
         page.goto(f"{base}/visits/v1/pay")

@@ -296,6 +296,8 @@ PLAIN: dict[tuple[str, str], Any] = {
             {"id": his_example("execution.confirmed")["id"], "status": "parked", "waits_for": "charge"},
         ]
     },
+    ("post", "/api/callbacks/wechat-pay/deduction"): None,
+    ("post", "/api/callbacks/wechat-pay/contract"): None,
     ("get", "/api/callbacks/wechat"): None,
     ("post", "/api/callbacks/wechat"): None,
     ("get", "/livez"): {"status": "ok"},

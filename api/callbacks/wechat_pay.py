@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from api.deps import Signed, WorldDep
 from api.problems import STATUS
@@ -87,13 +87,13 @@ async def _take_plain(request: Request, world: World, take: Take) -> Response:
     return Response(_TAKEN if taken else _REFUSED, 200 if taken else answer.status_code, media_type="text/xml")
 
 
-@router.post("/deduction", dependencies=[Signed])
+@router.post("/deduction", dependencies=[Signed], response_class=PlainTextResponse)
 async def deducted(request: Request, world: WorldDep) -> Response:
     """How a deduction by contract went, APIv2: verified, and booked if it fits the payment."""
     return await _take_plain(request, world, _deduction(world))
 
 
-@router.post("/contract", dependencies=[Signed])
+@router.post("/contract", dependencies=[Signed], response_class=PlainTextResponse)
 async def contract(request: Request, world: WorldDep) -> Response:
     """A deduction contract was signed or ended, APIv2: WeChat is asked; that it has ended holds at once."""
     return await _take_plain(request, world, _contract(world))

@@ -1,4 +1,4 @@
-"""The tables of the guide: maps and what is closed on them; signed rules, what a nurse said, what was advised."""
+"""The tables of the guide: maps and what is closed; signed rules; how one walks, what nurses said, what was advised."""
 
 from datetime import datetime
 from typing import Any
@@ -66,15 +66,35 @@ class ExamRulesVersion(Base):
 class NurseWord(Base):
     """What a nurse decided for a visit: which orders come first, and which she has looked at; her latest word stands.
 
-    ``first`` and ``cleared`` are ids of orders.
+    ``first`` and ``cleared`` are ids of orders; ``reason`` is why those come first, a code of ``words.guide_desk``.
+    ``later``: order id → ``{"until": ISO moment}`` or ``{"after": order id}``, each with its ``reason``.
     """
 
     __tablename__ = "nurse_word"
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
     first: Mapped[list[str]] = column(4)
     cleared: Mapped[list[str]] = column(4)
+    reason: Mapped[str | None] = column(4)
+    later: Mapped[dict[str, Any]] = column(4, server_default=text("'{}'"), default=dict)
     said_by: Mapped[UUID] = column(3)
     said_at: Mapped[datetime] = column(3)
+
+
+class Walker(Base):
+    """How a patient moves, as she or a nurse has said; who is not here is thought to walk by age."""
+
+    __tablename__ = "walker"
+    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
+    profile: Mapped[str] = column(4)
+    said_at: Mapped[datetime] = column(3)
+
+
+class TurnTold(Base):
+    """It was said of this order that its turn is near; so it is said once."""
+
+    __tablename__ = "turn_told"
+    order_id: Mapped[UUID] = column(3, ForeignKey("order.id", ondelete="RESTRICT"), primary_key=True)
+    at: Mapped[datetime] = column(3)
 
 
 class Advice(Base):

@@ -13,6 +13,11 @@ class Profile(StrEnum):
     STROLLER = "stroller"
     BED = "bed"
 
+    @property
+    def step_free(self) -> bool:
+        """Whether who moves like this needs a way without steps."""
+        return self not in (Profile.WALK, Profile.SLOW)
+
 
 class Walking(Protocol):
     """Times between the places of one hospital, on the newest version of its map."""

@@ -54,6 +54,7 @@ _EACH = {
 }
 _FRESH = timedelta(minutes=15)
 _ROUND = 5  # minutes
+_SPREAD, _WIDER = 0.33, 60  # a third either way, and in an hour as much again as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,22 @@ class Turn:
 
 
 def turn_of(step: Step, now: datetime) -> Turn | None:
-    """About when it is this step's turn; None where the hospital has said nothing of a queue, or it is over."""
+    """About when it is this step's turn, the wider the older the hospital's word of the queue is.
+
+    None where it has said nothing of a queue, or it is over. ``minutes`` of a step is what one patient takes there by
+    the hospital's file; without it, it is what such doors take.
+    """
     if step["state"] not in ("placed", "checked_in") or step.get("ahead") is None or not step.get("queue_at"):
         return None
     heard = datetime.fromisoformat(str(step["queue_at"]))
+    age = max(0.0, (now - heard).total_seconds() / 60)
     least, most = _EACH.get(step["kind"], (5, 15))
+    if step.get("minutes"):
+        spread = min(1.0, _SPREAD + age / _WIDER)
+        least, most = step["minutes"] * (1 - spread), step["minutes"] * (1 + spread)
     begin = _down(heard + timedelta(minutes=least * step["ahead"]))
-    end = _down(heard + timedelta(minutes=most * (step["ahead"] + 1) + _ROUND - 1))
+    later = age / 4 if now - heard > _FRESH else 0.0
+    end = _down(heard + timedelta(minutes=most * (step["ahead"] + 1) + later + _ROUND - 1))
     return Turn(begin, end, heard, old=now - heard > _FRESH, passed=now > end)
 
 

@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from api import deps
 from family_pay.service.bonds import MAY_SET_GUARDIANS
 from family_pay.service.invitations import MAY_BIND
-from guide.service.ordering import MAY_PIN
+from guide.service.walking import MAY_PIN
 from houfu.access_table import TABLE
 from houfu.app import routers
 from people.rules import (
@@ -178,6 +178,7 @@ _DOES: Mapping[Action, str] = {
     Action.ABANDON: "may give an order up for her, or the desk whose order it is",
     Action.DISPUTE: "acts for her: says that a line was not done",
     Action.LEAVE: "acts for her: leaves now",
+    Action.ASK_GUIDE: "acts for her: how she walks, another time of an examination",
     Action.ASK_FAMILY: "acts for her: asks the family, or the insurance",
     Action.CHECK_IN: "checks people in",
     Action.TAKE_PAYMENT: "takes money at the counter",

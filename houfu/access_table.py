@@ -155,6 +155,8 @@ GET    /                                                      oneself
 GET    /visits                                                oneself
 GET    /visits/{visit_id}/bill                                visit
 GET    /visits/{visit_id}/guide                               visit
+GET    /visits/{visit_id}/where                               visit
+GET    /guide/at/{hospital}/{code}                            oneself
 GET    /visits/{visit_id}/ways                                visit
 GET    /visits/{visit_id}/story                               visit
 GET    /visits/{visit_id}/pass                                show_pass
@@ -170,6 +172,7 @@ GET    /visits/{visit_id}/pay/taking                          asked
 POST   /visits/{visit_id}/pay/taking                          asked
 POST   /payments/contract                                     oneself
 POST   /payments/contract/stop                                oneself
+POST   /visits/{visit_id}/orders/{order_id}/move              ask_guide
 GET    /visits/{visit_id}/ask                                 ask_family
 GET    /visits/{visit_id}/leave                               leave
 POST   /visits/{visit_id}/leave                               leave
@@ -291,6 +294,8 @@ GET    /desk/visits/{visit_id}/guardian/{grant_id}/end        guardians.end
 POST   /desk/visits/{visit_id}/guardian/{grant_id}/end        guardians.known
 GET    /desk/visits/{visit_id}/invite                         phones
 POST   /desk/visits/{visit_id}/invite                         binds.visit
+GET    /desk/visits/{visit_id}/plan                           pins
+POST   /desk/visits/{visit_id}/plan                           pins
 GET    /desk/visits/{visit_id}/phone                          phones.visit
 POST   /desk/visits/{visit_id}/phone                          phones.visit
 POST   /desk/visits/{visit_id}/phone/codes                    phones.visit

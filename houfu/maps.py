@@ -242,6 +242,53 @@ def map_open(
     raise typer.Exit(0 if ended else 1)
 
 
+@app.command("signs")
+def map_signs(
+    hospital: Annotated[str, typer.Option(help="the hospital's code")],
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="a .csv for whoever prints them; else the screen")
+    ] = None,
+) -> None:
+    """List the signs to put up: place, code and the address its QR holds. A code stays the same with the next map.
+
+    Exit 2 if the hospital has no map, or nobody knows our address (HOUFU_PUBLIC_URL).
+    """
+    import csv
+
+    from guide.service import maps, spots
+    from houfu import server
+
+    settings = _settings()
+    if not settings.public_url:
+        console.print("HOUFU_PUBLIC_URL is empty: a QR needs an address.")
+        raise typer.Exit(2)
+    base, found = settings.public_url.rstrip("/"), list[spots.Sign]()  # not host and port: a sign hangs for years
+
+    async def work() -> None:
+        db = _database(ready)
+        try:
+            async with db.begin() as tx:
+                version = await maps.current(tx, await _hospital(tx, hospital))
+                if version is not None:
+                    found.extend(spots.listed(await maps.network_of(tx, version.id)))
+        finally:
+            await db.close()
+
+    with server.database(settings, upgrade=False) as ready:
+        server.run(work())
+    if not found:
+        console.print(f"{hospital} has no map. houfu map publish")
+        raise typer.Exit(2)
+    rows = [(s.name, s.where, s.code, f"{base}/guide/at/{hospital}/{s.code}") for s in found]
+    if out is None:
+        for row in rows:
+            console.print("  ".join(row), markup=False, highlight=False, soft_wrap=True)
+        return
+    with out.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows([("place", "floor", "code", "address"), *rows])
+    console.print(f"{len(rows)} signs in {out}.", markup=False)
+
+
 async def _hospital(tx: Tx, code: str) -> UUID:
     from people.service import hospitals
 

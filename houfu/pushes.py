@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,13 +12,15 @@ from billing.rules import ChargeState
 from billing.service.lines import bill_of
 from billing.service.paying import line_of
 from family_pay.service import bonds, confirming, taking
+from guide import service as guide
+from guide.service import turns
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from notices import service as feeds
 from notices.ports import Said, Tell
-from notices.rules.messages import Masked, Place, Slots
-from notices.rules.reach import AHEAD, REACH, Kind, To, is_told
+from notices.rules.messages import Masked, Place, Ready, Slots
+from notices.rules.reach import AHEAD, REACH, RESULTS, Kind, To, is_told
 from payments.rules.taking import AutoWay
 from payments.service import attempts
 from people.rules import Actor, ActorKind, Audience, Depth, GrantState, View
@@ -28,6 +31,7 @@ from visits.service.encounters import Visit
 from visits.service.orders import Order, shown_state
 
 _PAID = frozenset({"paid", "settled"})
+_EXAMS = frozenset({"lab", "imaging", "procedure"})  # what ends with a report
 
 
 class House:
@@ -64,7 +68,11 @@ class House:
             return None
         view = await _view(tx, visit, person_id)
         match tell.kind:
-            case Kind.STEP | Kind.TURN | Kind.CALLED | Kind.RESULT:
+            case Kind.NEXT:
+                made = await _next(tx, tell, visit, view)
+            case kind if kind in RESULTS:
+                made = await _results(tx, tell, visit, view)
+            case Kind.STEP | Kind.TURN | Kind.SOON | Kind.CALLED | Kind.CHECKED | Kind.MEDICINE:
                 made = await _steps(tx, tell, visit, view)
             case Kind.BILL:
                 made = await _bill(tx, tell, view)
@@ -88,16 +96,7 @@ async def _of(tx: Tx, visit: Visit, view: View, person_id: UUID, kind: Kind, mad
     page = "guide" if REACH[kind].topic == "visit" else "bill"
     if not view.owner and not (view.pays and page == "bill"):
         page = "companion"
-    slots = Slots(
-        hospital.name,
-        who,
-        person_id == visit.patient_id,
-        made.amount_fen,
-        made.until,
-        made.place,
-        made.count,
-        made.ahead,
-    )
+    slots = replace(made, hospital=hospital.name, who=who, mine=person_id == visit.patient_id)
     return Said(slots, f"/visits/{visit.id}/{page}")
 
 
@@ -105,26 +104,88 @@ async def _of(tx: Tx, visit: Visit, view: View, person_id: UUID, kind: Kind, mad
 
 
 async def _steps(tx: Tx, tell: Tell, visit: Visit, view: View) -> Slots | None:
-    found = [order for ref in tell.refs if (order := await orders.order_by_id(tx, UUID(ref))) is not None]
-    depth = Depth.RESULTS if tell.kind is Kind.RESULT else Depth.STEPS
-    so = [o for o in found if view.sees(depth, o.category) and _is_so(tell.kind, o)]
+    so = [o for o in await _orders(tx, tell) if view.sees(Depth.STEPS, o.category) and _is_so(tell.kind, o)]
     if not so or visit.day > china_day(tx.now):  # registered ahead: nobody is sent anywhere before the day
         return None
-    if tell.kind is Kind.RESULT:
-        return Slots(count=len(so))
-    place = await _place(tx, visit, so[0]) if len(so) == 1 else None
-    return Slots(place=place, count=len(so), ahead=so[0].ahead if tell.kind is Kind.TURN else None)
+    one = so[0]
+    place = await _place(tx, visit, one) if len(so) == 1 else None
+    made = Slots(place=place, count=len(so))
+    match tell.kind:
+        case Kind.STEP:
+            codes = [c for o in so if not await _sensitive(tx, visit, o) for c in o.preparation]
+            return replace(made, ready=Ready.of(codes))
+        case Kind.TURN | Kind.SOON:
+            return await _turn(tx, tell.kind, visit, one, made)
+        case Kind.CHECKED:
+            return replace(made, ahead=one.ahead)
+    return made
+
+
+async def _orders(tx: Tx, tell: Tell) -> list[Order]:
+    return [order for ref in tell.refs if (order := await orders.order_by_id(tx, UUID(ref))) is not None]
 
 
 def _is_so(kind: Kind, order: Order) -> bool:
     match kind:
-        case Kind.RESULT:
-            return shown_state(order) == "result"
-        case Kind.CALLED:
+        case Kind.CALLED | Kind.MEDICINE:
             return order.state in OPEN_ORDER and order.called
-        case Kind.TURN:
-            return order.state in OPEN_ORDER and not order.called and order.ahead is not None and order.ahead <= AHEAD
+        case Kind.TURN | Kind.SOON:
+            return order.state in OPEN_ORDER and not order.called
+        case Kind.CHECKED:
+            return shown_state(order) == "checked_in"
     return shown_state(order) == "placed"
+
+
+async def _turn(tx: Tx, kind: Kind, visit: Visit, order: Order, made: Slots) -> Slots | None:
+    """By the minutes where somebody can say them, and only so; else by who is before her."""
+    near = await turns.near(tx, visit, order)
+    if kind is Kind.SOON:
+        return replace(made, minutes=near.minutes, walk=near.walk) if near is not None and near.now else None
+    soon = near is None and order.ahead is not None and order.ahead <= AHEAD
+    return replace(made, ahead=order.ahead) if soon else None
+
+
+async def _next(tx: Tx, tell: Tell, visit: Visit, view: View) -> Slots | None:
+    """Where to after what is done; nothing where she is on her way, has reported, or has nothing left to do."""
+    done = [o for o in await orders.orders_of(tx, visit.id) if o.performed_at and view.sees(Depth.STEPS, o.category)]
+    last = max(done, key=lambda o: (o.performed_at, o.id), default=None)
+    if last is None or str(last.id) not in tell.refs or visit.state != VisitState.OPEN:
+        return None
+    then = guide.next_step(await guide.steps_of(tx, visit.id, view))
+    order = await orders.order_by_id(tx, UUID(str(then["id"]))) if then else None
+    if order is None or shown_state(order) != "placed":
+        return None
+    sensitive = await _sensitive(tx, visit, order)
+    return Slots(place=await _place(tx, visit, order), ready=Ready.of(order.preparation, sensitive))
+
+
+async def _results(tx: Tx, tell: Tell, visit: Visit, view: View) -> Slots | None:
+    """That a result is there and who explains it; never the value. ``whole``: of what the reader may know, all are."""
+    seen = [o for o in await orders.orders_of(tx, visit.id) if view.sees(Depth.RESULTS, o.category)]
+    so = [o for o in seen if str(o.id) in tell.refs and shown_state(o) == "result" and _flagged(tell.kind, o)]
+    if not so:
+        return None
+    awaited = [o for o in seen if o.kind in _EXAMS and (o.state in OPEN_ORDER or shown_state(o) == "performed")]
+    going = visit.state == VisitState.OPEN
+    place = await _doctor(tx, visit, view) if going else None
+    return Slots(place=place, count=len(so), whole=going and not awaited)
+
+
+def _flagged(kind: Kind, order: Order) -> bool:
+    """Whether the report still says so; a later one may say otherwise."""
+    return kind is Kind.RESULT or order.result_flag == kind.value
+
+
+async def _doctor(tx: Tx, visit: Visit, view: View) -> Place | None:
+    """Where the doctor sits who sees her; nothing of a sensitive department."""
+    known = [e for e in await reading.encounters_of(tx, visit.id) if view.sees(Depth.STEPS, e.category)]
+    department = await hospitals.department(tx, visit.hospital_id, known[0].department) if known else None
+    return None if department is None else Place.of(department.place, known[0].category, department.sensitive)
+
+
+async def _sensitive(tx: Tx, visit: Visit, order: Order) -> str | None:
+    department = await hospitals.department(tx, visit.hospital_id, order.department)
+    return order.category or (department.sensitive if department else None)
 
 
 async def _place(tx: Tx, visit: Visit, order: Order) -> Place | None:

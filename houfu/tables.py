@@ -25,7 +25,7 @@ from family_pay.service import asking, bonds
 from family_pay.service import taking as announced
 from family_pay.service.phone_bindings import SEND_JOB
 from family_pay.service.taking import Auto
-from guide.service import ordering
+from guide.service import ordering, turns
 from houfu.audit import CHECKS, audit
 from houfu.pushes import House
 from intake.flows import sweep_parked
@@ -52,7 +52,7 @@ from visits.events import (
 )
 from visits.flows import booking, deliver_calls
 from visits.rules import ModeChange
-from visits.service import encounters
+from visits.service import encounters, moves
 
 HOUSE = House()
 
@@ -71,7 +71,7 @@ async def _message_reported(tx: Tx, event: WeChatMessageReported) -> None:
 
 SUBSCRIBERS: Subscribers = {
     WeChatMessageReported: [_message_reported],
-    HisAnswered: [rounds.his_answered],
+    HisAnswered: [rounds.his_answered, moves.answered],
     PaidChargeReversed: [refunds.line_reversed, refund_requests.overtaken],
     ContractSigned: [_mark_today],
     ContractRestored: [_mark_today],
@@ -264,6 +264,14 @@ async def _advise(world: World) -> None:
         await ordering.sweep(tx)
 
 
+async def _set_out(world: World) -> None:
+    async with world.db.begin() as tx:
+        near = await turns.due(tx)
+    for order_id in near:
+        async with world.db.begin() as tx:
+            await turns.tell(tx, order_id)
+
+
 async def _phone_code(world: World, request_id: str) -> None:
     await family_pay.send_phone_code(world.db, binding_sender(world), UUID(request_id))
 
@@ -305,6 +313,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("people.looks", 3600, _forget_looks),
     Sweep("visits.his", 1, _deliver_calls, woken=True),
     Sweep("guide.advice", 10, _advise),
+    Sweep("guide.turns", 10, _set_out),
     Sweep("visits.bookings", 2, _bookings),
     Sweep("intake.parked", 5, _parked),
     Sweep("houfu.audit", 300, _audit),

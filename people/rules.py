@@ -372,6 +372,7 @@ class Action(StrEnum):
     ABANDON = "abandon"
     DISPUTE = "dispute"
     LEAVE = "leave"
+    ASK_GUIDE = "ask_guide"  # say how she walks, ask for another time of an examination
     PAY = "pay"
     SEND_WORD = "send_word"
     ASK_FAMILY = "ask_family"
@@ -393,8 +394,8 @@ class Action(StrEnum):
 
 _DEPTHS = {Action.SEE_STEPS: Depth.STEPS, Action.SEE_BILL: Depth.BILL, Action.SEE_RESULTS: Depth.RESULTS}
 _OWNERS = frozenset(
-    {Action.ABANDON, Action.DISPUTE, Action.LEAVE, Action.ASK_FAMILY, Action.WITHDRAW, Action.SHARE,
-     Action.READ_LOOKS, Action.ASK_REFUND}
+    {Action.ABANDON, Action.DISPUTE, Action.LEAVE, Action.ASK_GUIDE, Action.ASK_FAMILY, Action.WITHDRAW,
+     Action.SHARE, Action.READ_LOOKS, Action.ASK_REFUND}
 )  # fmt: skip
 _ROLES: dict[Action, frozenset[Role]] = {
     Action.SHOW_PASS: frozenset({Role.COUNTER, Role.GUIDE}),

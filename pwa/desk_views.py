@@ -102,6 +102,41 @@ class DeskVisit:
     phone_url: str | None = None
     caller_digits: str | None = None
     caller_until: datetime | None = None
+    plan_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One open examination as whoever guides sees it; ``said`` is the sentence the patient reads.
+
+    ``first``: a nurse put it first; ``reported``: not to be moved; ``asks``: a nurse has to look at it before.
+    """
+
+    id: str
+    name: str
+    place: str
+    said: str | None
+    first: bool = False
+    reported: bool = False
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeskPlan:
+    """Where one patient goes next, and what a nurse may say about it.
+
+    ``times``: (ISO moment, as read) before which something may be put off; ``by``: who said something and when;
+    ``profile``: how she moves, of ``words.guide_desk.DeskPlan.profiles``.
+    """
+
+    visit: VisitHead
+    number: str
+    rows: Sequence[PlanRow]
+    profile: str
+    note: str | None = None
+    by: str | None = None
+    times: Sequence[tuple[str, str]] = ()
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

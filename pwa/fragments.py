@@ -23,7 +23,7 @@ def render_row(row: Mapping[str, Any], show: Show, draw: Renderer | None = None)
     """The HTML of one SSE message; "" when the row changes nothing on this page.
 
     Args:
-        row: ``{"kind": "bill.line"|"step"|"visit"|"payment"|"word", "data": {...}}`` plus an optional ``"at"`` (ISO or
+        row: ``{"kind": "bill.line"|"step"|"visit"|"payment"|"word"|"soon", "data": {...}}``, perhaps ``"at"`` (ISO or
             aware datetime); amounts in ``data["sums"]`` are already those of the viewer.
         show: for whom and on which page.
         draw: a renderer, the process's own by default.
@@ -35,6 +35,7 @@ def render_row(row: Mapping[str, Any], show: Show, draw: Renderer | None = None)
         "visit": _visit,
         "payment": _payment,
         "word": _word,
+        "soon": _soon,
     }
     parts = makers[row["kind"]](row["data"], show, draw, row)
     return "".join(parts).replace("\n", "")
@@ -148,6 +149,11 @@ def _word(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list
     if show.surface == "story":
         return [_incoming(_macro(draw, "_story.html", "word", word)), note]
     return [note] if show.may_act else []
+
+
+def _soon(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list[str]:
+    soon = data["soon"]
+    return [_note(draw, f"t{soon['id']}", live.soon(soon["name"], soon["place"], soon["minutes"], mine=show.may_act))]
 
 
 def word_of(data: Row) -> Word:

@@ -10,7 +10,7 @@ from people.rules import Depth, View
 from pwa.fragments import render_row
 from pwa.rows import Show, Surface
 
-KINDS = frozenset({"bill.line", "step", "visit", "payment", "word"})
+KINDS = frozenset({"bill.line", "step", "visit", "payment", "word", "soon"})
 
 
 def show_of(view: View, visit_id: UUID | str, now: datetime, surface: str) -> Show:

@@ -8,6 +8,7 @@ from pwa import (
     sample_booking,
     sample_counter,
     sample_first,
+    sample_guide,
     sample_insurance,
     sample_links,
     sample_receipts,
@@ -126,8 +127,9 @@ def _on_the_way() -> dict[str, Sample]:
                 STEPS,
                 None,
                 ("出电梯，直走 20 米。", "到十字路口右转，走 40 米。", "左手边就是抽血处。"),
-                2,
-                10,
+                "约2–3分钟",
+                "大约 10:40–11:00 轮到您",
+                "医院 10:05 说的，后来可能变了",
                 floors("way"),
                 "出电梯，直走20米。到十字路口右转，走40米。左手边就是抽血处。",
                 (WITH_STEPS, "?"),
@@ -135,6 +137,7 @@ def _on_the_way() -> dict[str, Sample]:
                 True,
                 True,
                 "/sheet",
+                where_url="/where",
                 plan=(
                     "先抽血：空腹，结果要45分钟。",
                     "再腹部彩超：空腹，离得近。",
@@ -362,4 +365,5 @@ def samples() -> Mapping[str, Sample]:
         **sample_ways.samples(),
         **sample_insurance.samples(),
         **sample_links.samples(),
+        **sample_guide.samples(),
     }

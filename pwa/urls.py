@@ -98,6 +98,21 @@ class Urls:
         return f"/visits/{visit}/ways"
 
     @staticmethod
+    def where(visit: str) -> str:
+        """Say where one stands, from a list."""
+        return f"/visits/{visit}/where"
+
+    @staticmethod
+    def guide_at(hospital: str, code: str) -> str:
+        """What the QR on a wall leads to: the guide, beginning there. ``hospital`` is its code."""
+        return f"/guide/at/{hospital}/{code}"
+
+    @staticmethod
+    def move(visit: str, order: str) -> str:
+        """Ask the hospital for another time of an examination that is booked (POST)."""
+        return f"/visits/{visit}/orders/{order}/move"
+
+    @staticmethod
     def pass_(visit: str) -> str:
         """The visit pass."""
         return f"/visits/{visit}/pass"
@@ -126,6 +141,11 @@ class Urls:
     def desk_visit(visit: str) -> str:
         """One patient at the desk: what can be done for her here."""
         return f"/desk/visits/{visit}"
+
+    @staticmethod
+    def desk_plan(visit: str) -> str:
+        """Her order of examinations: see it (GET), say what comes first or later (POST)."""
+        return f"/desk/visits/{visit}/plan"
 
     @staticmethod
     def desk_invite(visit: str) -> str:

@@ -18,12 +18,14 @@ from pwa.desk_views import (
     DeskDispute,
     DeskLogin,
     DeskOrder,
+    DeskPlan,
     DeskTroubles,
     DeskVisit,
     ErrorPage,
     Frame,
     HisCall,
     Offline,
+    PlanRow,
     Stage,
     StuckInsurance,
     StuckPayment,
@@ -51,6 +53,7 @@ from pwa.reminder_views import Reminders
 from pwa.rows import Line, PaymentNote, Row, Shares, Show, Step, StoryEntry, Sums, Surface, VisitHead, VisitState, Word
 
 __all__ = [
+    "Appointment",
     "Ask",
     "Bill",
     "Bind",
@@ -64,6 +67,7 @@ __all__ = [
     "DeskLogin",
     "DeskOrder",
     "DeskPay",
+    "DeskPlan",
     "DeskTroubles",
     "DeskVisit",
     "ErrorPage",
@@ -89,6 +93,7 @@ __all__ = [
     "Paying",
     "PaymentNote",
     "Person",
+    "PlanRow",
     "Receipt",
     "Region",
     "Returned",
@@ -115,6 +120,7 @@ __all__ = [
     "VisitState",
     "Visits",
     "Watcher",
+    "Where",
     "Word",
 ]
 
@@ -213,9 +219,20 @@ FloorPicture = tuple[str, Markup]
 
 
 @dataclass(frozen=True, slots=True)
+class Appointment:
+    """One examination that is booked; ``move_url``: where its hospital is asked for another time."""
+
+    says: str
+    move_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Guide:
     """``now`` is the step to do next; ``way`` its route in words, ``spoken`` for the ear; ``floors`` its pictures.
 
+    ``walk``: how long it takes, as a span in words; ``turn``: about when it is her turn, ``heard``: how old that word
+    is; ``start``: the place she has said she stands at; ``self_url``: this very page, with where she starts.
+    ``medicines``: (name, how to take it).
     ``plan``: the order advised for what is to be examined, one sentence each, with why; ``plan_note``: what is not
     known of it.
     ``other_way``: words and address for going with or without steps; ``step_free``: this way has none, ``no_steps``:
@@ -227,8 +244,9 @@ class Guide:
     steps: Sequence[Step]
     stream_url: str | None
     way: Sequence[str] = ()
-    walk_minutes: int | None = None
-    wait_minutes: int | None = None
+    walk: str | None = None
+    turn: str | None = None
+    heard: str | None = None
     floors: Sequence[FloorPicture] = ()
     spoken: str = ""
     other_way: tuple[str, str] | None = None
@@ -238,10 +256,31 @@ class Guide:
     sheet_url: str | None = None
     plan: Sequence[str] = ()
     plan_note: str | None = None
+    appointments: Sequence[Appointment] = ()
+    start: str | None = None
+    self_url: str | None = None
+    medicines: Sequence[tuple[str, str]] = ()
+    where_url: str | None = None
 
     def show(self, now: datetime) -> Show:
         """The ``Show`` a push to this page must be drawn with."""
         return Show(self.visit.id, now, "guide")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where to start from; nothing but the visit where there is no map.
+
+    Attributes:
+        places: the departments as a list: name, house and floor, address.
+        floors: name, address, and whether it is the one that is shown.
+        picture: the floor to tap on.
+    """
+
+    visit: VisitHead
+    places: Sequence[tuple[str, str, str]] = ()
+    floors: Sequence[tuple[str, str, bool]] = ()
+    picture: Markup | None = None
 
 
 @dataclass(frozen=True, slots=True)

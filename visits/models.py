@@ -56,7 +56,10 @@ class Encounter(Base):
 
 
 class Order(Base):
-    """A doctor's order: one step of the visit. ``rank`` orders the steps newest change first."""
+    """A doctor's order: one step of the visit. ``rank`` orders the steps newest change first.
+
+    ``pace_ahead`` before her at ``pace_at``: an earlier word of the same queue, by which one sees how fast it moves.
+    """
 
     __tablename__ = "order"
     __table_args__ = (
@@ -83,6 +86,8 @@ class Order(Base):
     called: Mapped[bool] = column(3)
     room: Mapped[str | None] = column(3)
     queue_at: Mapped[datetime | None] = column(3)
+    pace_ahead: Mapped[int | None] = column(3)
+    pace_at: Mapped[datetime | None] = column(3)
     checked_in_at: Mapped[datetime | None] = column(3)
     performed_at: Mapped[datetime | None] = column(3)
     performed_by: Mapped[str | None] = column(3)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from visits.rules.booking import Slot
 
 CommandKind = Literal[
-    "mark", "unmark", "post", "abandon", "exclude", "settle", "refund", "book", "cancel_booking", "requeue"
+    "mark", "unmark", "post", "abandon", "move", "exclude", "settle", "refund", "book", "cancel_booking", "requeue"
 ]
 Outcome = Literal["done", "refused"]
 

@@ -54,6 +54,7 @@ class Desk:
         "unmark": "改回先缴费",
         "post": "记账",
         "abandon": "患者放弃项目",
+        "move": "检查改时间",
         "exclude": "改成先缴费",
         "settle": "入账",
         "refund": "退费",

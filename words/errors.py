@@ -114,6 +114,9 @@ CODES = {
     # billing
     "not_payable": "现在没有要付的。做完的项目才收钱。",
     "line_not_disputable": "这一项不能再提。有疑问请到窗口。",
+    "appointment_not_movable": "这一项现在不能改约。已经报到的，请先做完；其他的请问导诊台。",
+    "reported_already": "病人已经在那里报到，不能再动。",
+    "bad_reason": "请选一个原因；时间要在今天，还没过去。",
     "pin_breaks_rules": "这个先后和医院的检查规定不合，或今天做不了。请换一个先后。",
     "order_not_open": "这一项已经做完或取消了。没做的话请点“这项我没做”。",
     "line_already_disputed": "已经收到过了。这一项先不收，等医院答复。",

@@ -14,8 +14,12 @@ ASK = {
 UNKNOWN_LOAD = "现在不知道各处排队的人数，先按检查要求和远近排。"
 OLD_LOAD = "排队的人数是{minutes}分钟前的，时间只能估个大概。"
 NOT_TODAY = "今天排不上，请问护士改到哪天。"
-MISSES_APPOINTMENT = "赶不上预约的时间了，请到导诊台改约。"
+MISSES_APPOINTMENT = "赶不上预约的时间了，要改约。"
 PIN_NOT_KEPT = "护士排的先后今天做不到，请问护士。"
+
+NO_WAY = "地图上没有去那里的路，去之前请问导诊台。"
+NO_WAY_STEP_FREE = "地图上没有不走楼梯的路，去之前请问导诊台。"
+GUESSED_WALK = "有的地方地图上还没有，走路的时间是估的。"
 
 _SAID = {
     "here": "您已经报到，先做完这一项",
@@ -39,6 +43,11 @@ def reason(code: str, *, minutes: str = "", until: str = "", other: str = "") ->
     with_minutes = f"{code}_lag"
     code = with_minutes if minutes and with_minutes in _SAID else code
     return _SAID[code].format(minutes=minutes, until=until, other=other)
+
+
+def left(name: str, said: Sequence[str]) -> str:
+    """A stop that has no place in the order today, and what was said of it."""
+    return f"{name}：{'，'.join(said)}。"
 
 
 def because(name: str, place: int, of: int, said: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What a screen reader says once when something new arrives, and the push strip says with it."""
 
+from words import pushes
 from words.money import rmb
 
 
@@ -37,3 +38,9 @@ def visit(state: str, due: str | None) -> str:
     if state == "ended":
         return f"看完了。请在{due} 前付。" if due else "看完了。"
     return {"settled": "都付清了。"}.get(state, "有新的就诊安排。")
+
+
+def soon(name: str, place: str, minutes: int, *, mine: bool) -> str:
+    """A turn is near; ``mine``: it is read by who is to go there."""
+    said = f"{name}{pushes.about(minutes)}轮到"
+    return f"{said}，请去{place}。" if mine else f"{said}。"

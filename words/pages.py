@@ -8,8 +8,8 @@ from words import companion as companion_words
 from words import counter as counter_words
 from words import desk as desk_words
 from words import first as first_words
+from words import guide_desk, guide_move, guide_page, letters, patient, way_page
 from words import insurance as insurance_words
-from words import letters, patient, way_page
 from words import pay as pay_words
 from words import pushes as push_words
 
@@ -22,7 +22,7 @@ class Pages:
     login = patient.Login
     bill = patient.Bill
     ask = patient.Ask
-    guide = patient.Guide
+    guide = guide_page.Guide
     ways = way_page.Ways
     visit_pass = patient.Pass
     sheet = patient.Sheet
@@ -64,5 +64,7 @@ class Pages:
     desk_bookings = booking_words.DeskBookings
     kiosk = counter_words.Kiosk
     desk_visit = desk_words.DeskVisit
+    desk_plan = guide_desk.DeskPlan
+    move = guide_move.Move
     stage = desk_words.Stage
     offline = desk_words.Offline

@@ -279,48 +279,6 @@ class Ask:
         )
 
 
-class Guide:
-    """Where next."""
-
-    title = "导诊"
-    now = "现在去"
-    none = "现在没有要去的地方。有新的安排，这里会告诉您。"
-    all = "今天要做的"
-    plan = "先后顺序"
-    way = "怎么走"
-    map = "地图"
-    ready = "要先准备"
-    place = "在"
-    sheet = "打印指引单"
-    family_go = "看谁在陪着，对家人说一句"
-    step_free = "这条路没有台阶"
-    states = {
-        "placed": "还没做",
-        "checked_in": "已报到，等叫号",
-        "called": "叫到您了",
-        "performed": "做完了",
-        "cancelled": "不做了",
-        "result": "结果出来了",
-    }
-    flags = {"normal": "结果正常", "abnormal": "有几项不在正常范围，请回诊室给医生看", "critical": "请马上去找医生"}
-    empty = "医生还没有开项目。"
-
-    @staticmethod
-    def ahead(n: int) -> str:
-        """How many wait before."""
-        return f"前面 {n} 人" if n else "前面没有人"
-
-    @staticmethod
-    def walk(minutes: int) -> str:
-        """How far."""
-        return f"走过去约 {minutes} 分钟"
-
-    @staticmethod
-    def wait(minutes: int) -> str:
-        """How long."""
-        return f"约等 {minutes} 分钟"
-
-
 class Pass:
     """The visit pass."""
 

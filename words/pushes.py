@@ -8,8 +8,14 @@ from collections.abc import Mapping
 TITLES = {
     "step": "下一步",
     "turn": "快到您了",
+    "soon": "该出发了",
     "called": "叫到您了",
+    "checked_in": "报到好了",
+    "next": "做完了，去下一处",
+    "medicine": "可以取药了",
     "result": "有结果了",
+    "abnormal": "结果请医生看",
+    "critical": "请马上找医生",
     "bill": "账单有变化",
     "due": "看完了，记得付款",
     "paid": "付好了",
@@ -27,14 +33,22 @@ TITLES = {
 _WHOSE = {
     "step": "{who}的",
     "turn": "{who}：",
+    "soon": "{who}：",
     "called": "{who}：",
+    "checked_in": "{who}：",
+    "next": "{who}：",
+    "medicine": "{who}：",
     "result": "{who}的",
+    "abnormal": "{who}的",
+    "critical": "{who}的",
     "bill": "{who}的",
     "due": "{who}的",
 }
 _BODIES: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     # (which parts must be there, the sentence); the first that can be said whole is said
     "step": (
+        (("place", "ready"), "下一步请到{place}。{ready}"),
+        (("ready",), "下一步安排好了，共 {count} 项。{ready}"),
         (("place",), "下一步请到{place}。点开看怎么走、怎么准备。"),
         ((), "下一步安排好了，共 {count} 项。点开看怎么走、怎么准备。"),
     ),
@@ -44,8 +58,41 @@ _BODIES: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
         (("place",), "马上到您，请到{place}等。"),
         ((), "快到了，请回去等叫号。"),
     ),
+    "soon": (
+        (("minutes", "walk", "place"), "{minutes}轮到您，走过去约{walk}分钟，现在请到{place}。"),
+        (("minutes", "place"), "{minutes}轮到您，请在{place}等。"),
+        (("minutes", "walk"), "{minutes}轮到您，走过去约{walk}分钟，现在请出发。"),
+        (("minutes",), "{minutes}轮到您，请等叫号。"),
+        ((), "快到您了，请现在出发。"),
+    ),
     "called": ((("place",), "轮到您了，请到{place}。"), ((), "轮到您了，请现在进去。")),
-    "result": (((), "检查有一项结果出来了，点开看。"),),
+    "checked_in": (
+        (("ahead", "place"), "报到好了，前面还有 {ahead} 位，请在{place}等叫号。"),
+        (("place",), "报到好了，请在{place}等叫号。"),
+        ((), "报到好了，请等叫号。"),
+    ),
+    "next": (
+        (("place", "ready"), "这一项做完了。下一步请到{place}。{ready}"),
+        (("place",), "这一项做完了。下一步请到{place}，点开看怎么走。"),
+        ((), "这一项做完了。点开看下一步去哪里、怎么走。"),
+    ),
+    "medicine": (
+        (("place",), "药配好了，请到{place}取。怎么吃，点开看。"),
+        ((), "药配好了，可以去取。怎么吃，点开看。"),
+    ),
+    "result": (
+        (("whole", "place"), "检查结果都出来了，请回{place}找医生。"),
+        (("whole",), "检查结果都出来了，请回诊室找医生。"),
+        ((), "检查有一项结果出来了，点开看。"),
+    ),
+    "abnormal": (
+        (("place",), "检查有一项结果要请医生看，请到{place}找医生。"),
+        ((), "检查有一项结果要请医生看，请联系医生。"),
+    ),
+    "critical": (
+        (("place",), "检查有一项结果要医生马上看，请现在到{place}找医生。"),
+        ((), "检查有一项结果要医生马上看，请现在联系医生。"),
+    ),
     "bill": ((("amount",), "账单新增 {amount}，现在不用付。点开可以逐项看。"), ((), "账单有变化，点开看。")),
     "due": (
         (("amount", "until"), "就诊费 {amount}，请在{until} 前付。也可以请家人付。"),
@@ -73,6 +120,18 @@ _BODIES: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = {
     "phone": (((), "{who}换了手机号，别的手机都已退出。不是本人换的，请打医院电话。"),),
     "test": (((), "收到这一条，说明提醒能用。"),),
 }
+
+
+READY = {
+    "fasting": "先别吃东西，点开看几时能吃。",
+    "full_bladder": "现在开始喝水憋尿，有尿意了再去。",
+}
+"""What may be said of a preparation where others may read it, the most pressing first."""
+
+
+def about(minutes: int) -> str:
+    """In about how long, in steps of five minutes."""
+    return f"约{max(5, 5 * round(minutes / 5))}分钟后" if minutes > 2 else "马上"
 
 
 def say(kind: str, parts: Mapping[str, str]) -> str:

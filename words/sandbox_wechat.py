@@ -41,8 +41,20 @@ ACCOUNT_BROKEN = "该公众号提供的服务出现故障，请稍后再试"
 TEMPLATES = {
     "step": {"id": "TM-STEP", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
     "turn": {"id": "TM-TURN", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
+    "soon": {"id": "TM-TURN", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
     "called": {"id": "TM-CALL", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
     "result": {"id": "TM-RESULT", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title"}},
+    "checked_in": {
+        "id": "TM-STEP",
+        "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"},
+    },
+    "next": {"id": "TM-STEP", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"}},
+    "medicine": {
+        "id": "TM-STEP",
+        "data": {"thing1": "hospital", "thing2": "who", "thing3": "title", "thing4": "place"},
+    },
+    "abnormal": {"id": "TM-RESULT", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title"}},
+    "critical": {"id": "TM-RESULT", "data": {"thing1": "hospital", "thing2": "who", "thing3": "title"}},
     "bill": {"id": "TM-BILL", "data": {"thing1": "hospital", "thing2": "who", "amount3": "amount", "thing4": "title"}},
     "due": {"id": "TM-DUE", "data": {"thing1": "hospital", "thing2": "who", "amount3": "amount", "time4": "until"}},
     "paid": {"id": "TM-PAID", "data": {"thing1": "hospital", "thing2": "who", "amount3": "amount"}},

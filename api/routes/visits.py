@@ -194,7 +194,7 @@ class PassOut(BaseModel):
 
 
 class FirstBody(BaseModel):
-    """Which open orders come first, in this order, and which of those that ask for a nurse she has looked at."""
+    """Which open orders come first, in this order, why, and which of those that ask for a nurse she has looked at."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -202,6 +202,7 @@ class FirstBody(BaseModel):
     )
     first: Annotated[list[UUID], Field(max_length=20)]
     looked_at: Annotated[list[UUID], Field(max_length=20)] = []
+    reason: Annotated[str | None, Field(max_length=20, description="one of the reasons the desk's page offers")] = None
 
 
 class DisputeBody(BaseModel):
@@ -362,7 +363,7 @@ async def abandon(visit_id: UUID, order_id: UUID, caller: AnyCaller, tx: TxDep) 
 @router.post("/visits/{visit_id}/first", status_code=204)
 async def first(visit_id: UUID, body: FirstBody, caller: StaffCaller, tx: TxDep) -> None:
     """A nurse's word on the order of a visit, instead of her last one; 409 when a rule forbids it."""
-    await guide.pin(tx, caller, visit_id, body.first, body.looked_at)
+    await guide.pin(tx, caller, visit_id, body.first, body.looked_at, body.reason)
 
 
 @router.post("/visits/{visit_id}/lines/{line_id}/dispute", status_code=201)

@@ -1,6 +1,6 @@
 """Draws one floor as an SVG of a few kilobytes: rooms, corridors, shafts, names, and a route on top if there is one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape as quoted
 from typing import NamedTuple
 
@@ -66,6 +66,21 @@ def floor(
 def ground(network: Network, level: int, *, letters: int = TYPE) -> str:
     """A floor without any way, to stand once in a page and be used by several pictures (``over``)."""
     return _ground(_Plan(network, level), (), (), letters)
+
+
+def tapped(network: Network, level: int, places: Mapping[int, str], *, letters: int = TYPE) -> str:
+    """A floor on which a tap on a room leads on: ``places`` are the addresses by number of space.
+
+    The rooms are no stations of the keyboard: whoever goes by that, or does not see, has the same as a list beside it.
+    """
+    plan = _Plan(network, level)
+    rooms = [
+        f'<a href="{escape(places[n])}" tabindex="-1"><path d="{_path(space.ring, plan.left, plan.top)}"/></a>'
+        for n, space in plan.spaces
+        if n in places and space.ring
+    ]
+    touch = f'<g fill-opacity="0">{"".join(rooms)}</g>'
+    return _svg(plan, _ground(plan, (), (), letters) + touch, (), PLAIN)
 
 
 def over(

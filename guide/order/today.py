@@ -57,6 +57,7 @@ class Ordered:
         slot: the window of its appointment.
         resulted: its result is known, and whoever asks may know that.
         cleared: a nurse has looked at what is asked before it.
+        not_before: a nurse wants nobody there before this minute.
     """
 
     key: str
@@ -72,6 +73,7 @@ class Ordered:
     resulted: bool = False
     cleared: bool = False
     slot: Span | None = None
+    not_before: float | None = None
 
 
 def planned(one: Ordered, book: Book) -> bool:
@@ -138,6 +140,7 @@ def _stop(
     fasting, drinks, opens = (book.of(k, exam) for k in (Rule.FASTING, Rule.FULL_BLADDER, Rule.OPEN))
     bladder = bool(drinks) or "full_bladder" in one.preparation
     ready_at = one.ordered_at + (drinks[0].minutes if drinks else BLADDER) if bladder else -inf
+    ready_at = max(ready_at, -inf if one.not_before is None else one.not_before)
     lags: list[tuple[str, float, bool]] = []
     for rule in book.of(Rule.AFTER, exam):
         lags.append((rule.other or "", float(rule.minutes), rule.result))

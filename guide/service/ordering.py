@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,46 +11,48 @@ from sqlalchemy import delete, func, select
 from guide.models import Advice, NurseWord
 from guide.order.advice import advise, reasons
 from guide.order.planner import plan
-from guide.order.stops import Plan, Task
+from guide.order.stops import After, Plan, Task
 from guide.order.today import Book, Ordered, load_age, task_of
 from guide.order.waits import Arrival, Ledger
-from guide.order.walks import Nearby
-from guide.ports import Walking
+from guide.ports import Profile
 from guide.service.books import book_of
+from guide.service.walking import Doubt, Walking, hold, profile_of, walking_of
 from kernel.clock import CHINA
 from kernel.db import Tx
-from kernel.errors import ForbiddenError, HoufuError, Kind, NotFoundError
-from people.rules import STAFF_VIEW, Actor, Audience, Depth, Role, View
+from people.rules import STAFF_VIEW, Audience, Depth, View
 from visits.rules import OPEN_ORDER, OrderState, ResultState
 from visits.service import orders, reading
+from visits.service.encounters import Visit
 from visits.service.orders import Order
+from words import guide_desk
 from words import guide_order as words
 
-__all__ = ["MAY_PIN", "PinBreaksRulesError", "Placing", "pin", "placing", "sweep"]
+__all__ = ["Placing", "placing", "sweep", "task_for"]
 
 ONE_AT_A_TIME = 0x67756964  # advisory lock: two sweeps would not see each other's arrivals
 _MOST = 5_000  # open orders a sweep looks at
-MAY_PIN = frozenset({Role.GUIDE, Role.DESK, Role.COUNTER, Role.DOCTOR})
+WORTH_ASKING = 20.0  # minutes an appointment must cost before anybody asks the hospital to move it
+_DAY = 24 * 60.0  # what is booked for another day stands in nobody's way today
+_FEW = 9  # stops; with more, only an appointment that cannot be kept is asked about: each question is a plan of its own
 _EMPTY: Mapping[str, int] = {}
-
-
-class PinBreaksRulesError(HoufuError):
-    """The nurse's order is against a rule the hospital signed, or nobody can do it today."""
-
-    code = "pin_breaks_rules"
-    kind = Kind.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Order id → its place (0 first) and, for the patient's side, the sentence why; ``note``: what is not known."""
+    """Order id → its place (0 first) and, for the patient's side, the sentence why; ``note``: what is not known.
+
+    ``in_the_way``: order id → from when another appointment would suit, where the one there is cannot be kept or
+    costs much. ``asks``: those a nurse has to look at before anybody goes there.
+    """
 
     place: Mapping[str, int]
     because: Mapping[str, str]
     note: str | None = None
+    in_the_way: Mapping[str, datetime] = field(default_factory=dict)
+    asks: frozenset[str] = frozenset()
 
 
-async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order], walks: Walking | None = None) -> Placing:
+async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) -> Placing:
     """Where each open examination stands.
 
     Who follows from afar is told an order made of what they may know alone: no memory of what the patient was
@@ -61,7 +63,7 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order], wa
     """
     shown = [o for o in found if view.shows(Audience.STEPS, o.category)]
     open_ = [o for o in shown if o.state in OPEN_ORDER]
-    if len(open_) < 2 and not any(o.preparation for o in open_):
+    if len(open_) < 2 and not any(o.preparation or o.window_from for o in open_):
         return Placing(_EMPTY, {})
     visit = await reading.visit_of(tx, visit_id)
     if visit is None:
@@ -69,18 +71,75 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order], wa
     book = await book_of(tx, visit.hospital_id)
     word = await tx.get(NurseWord, visit_id)
     mine = view.owner or view.staff
+    # How she moves is hers: for others a way takes as long as it takes anybody.
+    moves = await profile_of(tx, visit.patient_id) if mine else Profile.WALK
+    ways = await walking_of(tx, visit.hospital_id, book, moves)
     today = _ordered(tx.now, shown, view, word)
-    task = _task(tx, today, book, word, walks)
+    task = _task(tx, today, book, word, ways, await _doctor(tx, visit_id, view))
     kept = await tx.get(Advice, visit_id) if mine else None
     told = [a[0] for a in kept.arrivals] if kept else []
-    same = kept is not None and kept.basis == _basis(open_, book, word)
+    same = kept is not None and kept.basis == _basis(open_, book, word, ways)
     made = plan(task, told) if same else advise(task, told)
     place = {key: n for n, key in enumerate(made.keys)}
     if not mine:
         return Placing(place, {})
     names = {o.key: o.name for o in today}
     age = load_age([o for o in today if o.key in place], task.now)
-    return Placing(place, _because(task, made, names, known=age is not None), _note(made, age))
+    doubts = _doubts(task, made, ways)
+    because = _because(task, made, names, word, known=age is not None)
+    for key, doubt in doubts.items():
+        if doubt is Doubt.NO_WAY and key in because:
+            because[key] += words.NO_WAY_STEP_FREE if moves.step_free else words.NO_WAY
+    note = _note(made, age, guessed=Doubt.UNKNOWN in doubts.values())
+    other = {key: _moment(minute, tx.now) for key, minute in _in_the_way(task, made).items()}
+    asks = frozenset(s.key for s in task.stops if s.blocked in words.ASK)
+    return Placing(place, because, note, other, asks)
+
+
+async def task_for(tx: Tx, visit: Visit, found: Sequence[Order], word: NurseWord | None) -> Task:
+    """What is to be planned for a visit, as who guides her sees it, by this word of a nurse.
+
+    Args:
+        found: the visit's orders.
+    """
+    book = await book_of(tx, visit.hospital_id)
+    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
+    doctor = await _doctor(tx, visit.id, STAFF_VIEW)
+    return _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, doctor)
+
+
+async def _doctor(tx: Tx, visit_id: UUID, view: View) -> str:
+    """The department of the first encounter this view may know of: there she came from, and goes back to."""
+    known = [e for e in await reading.encounters_of(tx, visit_id) if view.sees(Depth.STEPS, e.category)]
+    return known[0].department if known else ""
+
+
+def _doubts(task: Task, made: Plan, ways: Walking) -> dict[str, Doubt]:
+    """Key → why nobody knows how long one walks there, in the order of the plan."""
+    found, place = {}, task.start
+    for one in made.placed:
+        doubt = ways.doubt(place, one.place)
+        if doubt is not None:
+            found[one.key] = doubt
+        place = one.place
+    return found
+
+
+def _in_the_way(task: Task, made: Plan) -> dict[str, float]:
+    """Appointments that cannot be kept, or cost the day much: key → the minute from which another would suit."""
+    found = {}
+    for stop in task.stops:
+        if stop.slot is None or stop.slot[0] >= _DAY or stop.here or stop.blocked:
+            continue
+        if stop.key not in made.left and len(task.stops) > _FEW:
+            continue
+        free = replace(task, stops=[replace(s, slot=None) if s.key == stop.key else s for s in task.stops])
+        better = plan(free)
+        then = next((p.begin for p in better.placed if p.key == stop.key), None)
+        gain = len(better.placed) > len(made.placed) or made.cost - better.cost >= WORTH_ASKING
+        if then is not None and gain:
+            found[stop.key] = then
+    return found
 
 
 def _ordered(now: datetime, shown: Sequence[Order], view: View, word: NurseWord | None) -> list[Ordered]:
@@ -102,9 +161,16 @@ def _ordered(now: datetime, shown: Sequence[Order], view: View, word: NurseWord 
             and o.result_state in (ResultState.FINAL, ResultState.AMENDED),
             cleared=str(o.id) in cleared,
             slot=_window(o, now),
+            not_before=_later(word, str(o.id), now),
         )
         for o in shown
     ]
+
+
+def _later(word: NurseWord | None, key: str, now: datetime) -> float | None:
+    """Before which minute a nurse wants nobody there."""
+    until = word.later.get(key, {}).get("until") if word else None
+    return _minute(datetime.fromisoformat(until), now) if until else None
 
 
 def _window(order: Order, now: datetime) -> tuple[float, float] | None:
@@ -114,20 +180,23 @@ def _window(order: Order, now: datetime) -> tuple[float, float] | None:
 
 
 def _task(
-    tx: Tx, today: Sequence[Ordered], book: Book, word: NurseWord | None, walks: Walking | None,
+    tx: Tx, today: Sequence[Ordered], book: Book, word: NurseWord | None, ways: Walking, came: str,
     expected: Mapping[str, Mapping[int, int]] | None = None,
 ) -> Task:  # fmt: skip
-    ways = walks or Nearby(book.at)
-    doctor = next((o.department for o in today if o.kind in ("consultation", "registration")), "")
+    doctor = next((o.department for o in today if o.kind in ("consultation", "registration")), came)
     been = [o for o in today if o.performed_at is not None]
     start = max(been, key=lambda o: (o.performed_at or 0.0, o.key)).department if been else doctor
-    return task_of(
+    task = task_of(
         today, book, _minute(tx.now, tx.now), lambda a, b: ways.walking_seconds(a, b) / 60,
         back=doctor or start, start=start, pinned=word.first if word else (), expected=expected,
     )  # fmt: skip
+    behind = {key: said["after"] for key, said in (word.later if word else {}).items() if "after" in said}
+    return replace(task, after=[*task.after, *(After(first, then) for then, first in behind.items())])
 
 
-def _because(task: Task, made: Plan, names: Mapping[str, str], *, known: bool) -> dict[str, str]:
+def _because(
+    task: Task, made: Plan, names: Mapping[str, str], word: NurseWord | None, *, known: bool
+) -> dict[str, str]:
     told = {}
     count = len(made.placed)
     for n, (key, found) in enumerate(reasons(task, made, load_known=known).items()):
@@ -141,12 +210,27 @@ def _because(task: Task, made: Plan, names: Mapping[str, str], *, known: bool) -
             for one in found
         ]
         if count > 1:
-            told[key] = words.because(names[key], n, count, said)
+            told[key] = words.because(names[key], n, count, _nurses(key, word, names) or said)
     stops = {s.key: s for s in task.stops}
     for key in made.left:
+        if nurses := _nurses(key, word, names):
+            told[key] = words.left(names[key], nurses)
+            continue
         late = words.MISSES_APPOINTMENT if stops[key].slot else words.NOT_TODAY
         told[key] = words.ASK.get(stops[key].blocked or "", late)
     return told
+
+
+def _nurses(key: str, word: NurseWord | None, names: Mapping[str, str]) -> list[str]:
+    """What a nurse has said of this stop, as the patient reads it: hers stands alone, nobody else argues beside it."""
+    if word is None:
+        return []
+    if key in word.later:
+        said = word.later[key]
+        until = datetime.fromisoformat(said["until"]) if "until" in said else None
+        clock = _clock(_minute(until, until)) if until else ""
+        return [guide_desk.later(clock, names.get(said.get("after", ""), ""), said["reason"])]
+    return [guide_desk.first(word.reason)] if key in word.first else []
 
 
 def _said(code: str, minutes: float | None) -> str:
@@ -155,14 +239,17 @@ def _said(code: str, minutes: float | None) -> str:
     return _clock(minutes) if code in ("slot", "bladder") else str(round(minutes))
 
 
-def _note(made: Plan, age: float | None) -> str | None:
+def _note(made: Plan, age: float | None, *, guessed: bool) -> str | None:
     if made.unpinned:
         return words.PIN_NOT_KEPT
     if len(made.placed) < 2:
         return None
-    if age is None:
-        return words.UNKNOWN_LOAD
-    return words.OLD_LOAD.format(minutes=round(age)) if age >= 15 else None
+    said = [words.UNKNOWN_LOAD] if age is None else []
+    if age is not None and age >= 15:
+        said.append(words.OLD_LOAD.format(minutes=round(age)))
+    if guessed:
+        said.append(words.GUESSED_WALK)
+    return "".join(said) or None
 
 
 def _minute(moment: datetime, now: datetime) -> float:
@@ -171,43 +258,12 @@ def _minute(moment: datetime, now: datetime) -> float:
     return (moment - midnight).total_seconds() / 60
 
 
+def _moment(minute: float, now: datetime) -> datetime:
+    return now + timedelta(minutes=minute - _minute(now, now))
+
+
 def _clock(minute: float) -> str:
     return f"{int(minute) // 60 % 24}:{int(minute) % 60:02d}"
-
-
-async def pin(tx: Tx, actor: Actor, visit_id: UUID, first: Sequence[UUID], cleared: Sequence[UUID] = ()) -> None:
-    """A nurse says which orders come first and which she has looked at; her word wins over the planner's.
-
-    Raises:
-        ForbiddenError: not somebody who guides.
-        NotFoundError: no such visit, another hospital's, or an order that is not open there.
-        PinBreaksRulesError: nobody can go that way today.
-    """
-    if actor.role not in MAY_PIN:
-        raise ForbiddenError
-    visit = await reading.visit_of(tx, visit_id)
-    if visit is None or actor.hospital_id != visit.hospital_id:
-        raise NotFoundError
-    found = await orders.orders_of(tx, visit_id)
-    open_ = {str(o.id) for o in found if o.state in OPEN_ORDER}
-    if not {str(one) for one in (*first, *cleared)} <= open_:
-        raise NotFoundError
-    word = await tx.get(NurseWord, visit_id, lock=True)
-    said = NurseWord(
-        visit_id=visit_id,
-        first=[str(one) for one in first],
-        cleared=sorted({*(word.cleared if word else ()), *(str(one) for one in cleared)}),
-        said_by=actor.id,
-        said_at=tx.now,
-    )
-    task = _task(tx, _ordered(tx.now, found, STAFF_VIEW, said), await book_of(tx, visit.hospital_id), said, None)
-    if plan(task).unpinned or not set(said.first) <= set(plan(task).keys):
-        raise PinBreaksRulesError
-    if word is None:
-        tx.add(said)
-    else:
-        word.first, word.cleared, word.said_by, word.said_at = said.first, said.cleared, said.said_by, said.said_at
-    await tx.session.flush()
 
 
 async def sweep(tx: Tx) -> int:
@@ -224,6 +280,7 @@ async def sweep(tx: Tx) -> int:
     tx.hold(kept.values())
     words_ = {w.visit_id: w for w in await tx.session.scalars(
         select(NurseWord).where(NurseWord.visit_id.in_(by_visit)))}  # fmt: skip
+    await hold(tx, by_visit)
     gone = [identity for identity in kept if len(by_visit.get(identity, ())) < 2]
     if gone:
         await tx.session.execute(delete(Advice).where(Advice.visit_id.in_(gone)))
@@ -237,12 +294,16 @@ async def sweep(tx: Tx) -> int:
         if visit is None or len(open_) < 2:
             continue
         book, word = await book_of(tx, visit.hospital_id), words_.get(identity)
-        was, basis = kept.get(identity), _basis(open_, book, word)
+        ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
+        was, basis = kept.get(identity), _basis(open_, book, word, ways)
         if was is not None and was.basis == basis:
             continue
         ledger = ledgers.setdefault(visit.hospital_id, Ledger())
         ledger.drop(str(identity))
-        arrivals = await _advise(tx, visit.id, book, word, ledger, [a[0] for a in was.arrivals] if was else [])
+        today = _ordered(tx.now, await orders.orders_of(tx, visit.id), STAFF_VIEW, word)
+        doctor = await _doctor(tx, visit.id, STAFF_VIEW)
+        task = _task(tx, today, book, word, ways, doctor, ledger.buckets)
+        arrivals = _planned(tx, task, [a[0] for a in was.arrivals] if was else [])
         if was is None:
             was = tx.add(Advice(visit_id=identity, hospital_id=visit.hospital_id))
         was.arrivals, was.basis, was.made_at = arrivals, basis, tx.now
@@ -251,23 +312,18 @@ async def sweep(tx: Tx) -> int:
     return changed
 
 
-async def _advise(
-    tx: Tx, visit_id: UUID, book: Book, word: NurseWord | None, ledger: Ledger, told: Sequence[str]
-) -> list[list[str]]:
-    today = _ordered(tx.now, await orders.orders_of(tx, visit_id), STAFF_VIEW, word)
-    made = advise(_task(tx, today, book, word, None, ledger.buckets), told)
-    now = _minute(tx.now, tx.now)
-    return [[p.key, p.place, (tx.now + timedelta(minutes=p.arrive - now)).isoformat()] for p in made.placed]
+def _planned(tx: Tx, task: Task, told: Sequence[str]) -> list[list[str]]:
+    return [[p.key, p.place, _moment(p.arrive, tx.now).isoformat()] for p in advise(task, told).placed]
 
 
 def _arrivals(one: Advice, now: datetime) -> list[Arrival]:
     return [Arrival(a[1], _minute(datetime.fromisoformat(a[2]), now)) for a in one.arrivals]
 
 
-def _basis(open_: Sequence[Order], book: Book, word: NurseWord | None) -> str:
+def _basis(open_: Sequence[Order], book: Book, word: NurseWord | None, ways: Walking) -> str:
     """What an advice was made from: changed, it is to be thought over."""
     parts = sorted(
         f"{o.id} {o.state} {o.called} {o.ahead} {o.department} {o.window_from} {o.window_until}" for o in open_
     )
     said = word.said_at.isoformat() if word else ""
-    return hashlib.sha256("|".join([*parts, str(book.version), said]).encode()).hexdigest()
+    return hashlib.sha256("|".join([*parts, str(book.version), said, ways.stamp]).encode()).hexdigest()

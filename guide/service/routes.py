@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _KEPT = 4  # maps in memory: the newest of a few hospitals
 _engines: OrderedDict[UUID, "Engine"] = OrderedDict()
+_walked: OrderedDict[tuple[UUID, tuple["Condition", ...]], "Walks"] = OrderedDict()
 
 
 class NoMapError(HoufuError):
@@ -241,9 +242,21 @@ class Walks:
 
     engine: "Engine"
     conditions: tuple["Condition", ...]
+    stamp: str
+    times: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False)
+
+    def knows(self, place: str) -> bool:
+        """Whether the map has this department."""
+        return _place(self.engine.network, place) is not None
 
     def walking_seconds(self, from_place: str, to_place: str, profile: str = Profile.WALK) -> float:
         """See the port. Opening hours are left aside: a plan is for later in the day."""
+        key = (from_place, to_place, profile)
+        if key not in self.times:
+            self.times[key] = self._seconds(from_place, to_place, profile)
+        return self.times[key]
+
+    def _seconds(self, from_place: str, to_place: str, profile: str) -> float:
         network = self.engine.network
         begin, end = _place(network, from_place), _place(network, to_place)
         if begin is None or end is None:
@@ -260,8 +273,26 @@ async def walks(tx: Tx, hospital_id: UUID) -> Walks:
     Raises:
         NoMapError: there is no map.
     """
+    version, engine = await _engine(tx, hospital_id)
+    conditions = tuple(await _conditions(tx, hospital_id))
+    key = (version.id, conditions)
+    found = _walked.get(key)
+    if found is None:  # the same few ways are asked for by every plan of the day
+        stamp = f"{version.number} {[(c.about, c.times) for c in conditions]}"
+        found = _walked[key] = Walks(engine, conditions, stamp)
+        while len(_walked) > _KEPT * 2:
+            _walked.popitem(last=False)
+    return found
+
+
+async def network(tx: Tx, hospital_id: UUID) -> "Network":
+    """The newest map; not to be changed.
+
+    Raises:
+        NoMapError: there is none.
+    """
     _, engine = await _engine(tx, hospital_id)
-    return Walks(engine, tuple(await _conditions(tx, hospital_id)))
+    return engine.network
 
 
 async def _engine(tx: Tx, hospital_id: UUID) -> tuple[maps.MapVersion, "Engine"]:

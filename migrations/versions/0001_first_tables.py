@@ -995,6 +995,21 @@ def upgrade() -> None:
     op.create_index(op.f("ix_visit_due_at"), "visit", ["due_at"], unique=False)
     op.create_index("ix_visit_patient", "visit", ["patient_id", "day"], unique=False)
     op.create_table(
+        "walker",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("profile", sa.String(), nullable=False),
+        sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_walker_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("pk_walker")),
+    )
+    op.create_table(
         "wechat_login",
         sa.Column("openid_index", sa.LargeBinary(), nullable=False),
         sa.Column("appid", sa.String(), nullable=False),
@@ -1584,6 +1599,8 @@ def upgrade() -> None:
         sa.Column("visit_id", sa.Uuid(), nullable=False),
         sa.Column("first", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("cleared", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("later", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("said_by", sa.Uuid(), nullable=False),
         sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -2340,6 +2357,8 @@ def upgrade() -> None:
         sa.Column("called", sa.Boolean(), nullable=False),
         sa.Column("room", sa.String(), nullable=True),
         sa.Column("queue_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pace_ahead", sa.BigInteger(), nullable=True),
+        sa.Column("pace_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("checked_in_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("performed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("performed_by", sa.String(), nullable=True),
@@ -2685,6 +2704,20 @@ def upgrade() -> None:
             deferrable=True,
         ),
         sa.PrimaryKeyConstraint("contract_id", name=op.f("pk_sealed_document")),
+    )
+    op.create_table(
+        "turn_told",
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["order_id"],
+            ["order.id"],
+            name=op.f("fk_turn_told_order_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("order_id", name=op.f("pk_turn_told")),
     )
     op.create_table(
         "deduction",
@@ -3034,6 +3067,7 @@ def downgrade() -> None:
     op.drop_table("dispute")
     op.drop_index(op.f("ix_deduction_contract_id"), table_name="deduction")
     op.drop_table("deduction")
+    op.drop_table("turn_told")
     op.drop_table("sealed_document")
     op.drop_table("code_wait")
     op.drop_index(op.f("ix_charge_item_visit_id"), table_name="charge_item")
@@ -3159,6 +3193,7 @@ def downgrade() -> None:
     op.drop_table("advice")
     op.drop_index(op.f("ix_wechat_login_person_id"), table_name="wechat_login")
     op.drop_table("wechat_login")
+    op.drop_table("walker")
     op.drop_index("ix_visit_patient", table_name="visit")
     op.drop_index(op.f("ix_visit_due_at"), table_name="visit")
     op.drop_table("visit")

@@ -5,7 +5,7 @@ made from slots and nothing else, so nobody who adds a fact can let one slip.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,6 +45,19 @@ class Place(str):
         return cls(place) if place and not any(sensitive) else None
 
 
+class Ready(str):
+    """How to prepare before going there, one code of those that may be said aloud; ``of`` makes none for what is
+    sensitive, and none for what the HIS wrote itself."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, codes: Collection[str], *sensitive: str | None) -> "Ready | None":
+        """The most pressing of these codes: who may not eat is told that before anything else."""
+        found = next((code for code in pushes.READY if code in codes), None)
+        return cls(found) if found and not any(sensitive) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Slots:
     """All a message may be filled with.
@@ -56,6 +69,9 @@ class Slots:
         amount_fen: a sum, never a line's price with the line.
         count: how many things of the kind.
         ahead: how many are before her.
+        minutes: until about then it is her turn; walk: so many of them she walks.
+        ready: how to prepare now.
+        whole: nothing more of the kind is awaited.
     """
 
     hospital: str = ""
@@ -66,6 +82,10 @@ class Slots:
     place: Place | None = None
     count: int = 1
     ahead: int | None = None
+    minutes: int | None = None
+    walk: int | None = None
+    ready: Ready | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +115,15 @@ def compose(kind: Kind, slots: Slots, path: str, now: datetime, code: str = "") 
         "place": str(slots.place or ""),
         "count": str(slots.count),
         "ahead": str(slots.ahead or ""),
+        "minutes": "" if slots.minutes is None else pushes.about(slots.minutes),
+        "walk": str(slots.walk or ""),
+        "ready": pushes.READY[slots.ready] if slots.ready else "",
+        "whole": "1" if slots.whole else "",
     }
     parts["who"] = str(slots.who or "") if kind in _BY else who
     title, body = pushes.TITLES[kind.value], pushes.say(kind.value, parts)
-    del parts["ahead"]
+    for name in ("ahead", "minutes", "walk", "ready", "whole"):
+        del parts[name]
     return Message(kind, title, body, {**parts, "title": title, "body": body, "code": code}, path)
 
 

@@ -29,8 +29,14 @@ class Kind(StrEnum):
 
     STEP = "step"
     TURN = "turn"
+    SOON = "soon"
     CALLED = "called"
+    CHECKED = "checked_in"
+    NEXT = "next"
+    MEDICINE = "medicine"
     RESULT = "result"
+    ABNORMAL = "abnormal"
+    CRITICAL = "critical"
     BILL = "bill"
     DUE = "due"
     PAID = "paid"
@@ -125,8 +131,24 @@ REACH: Mapping[Kind, Rule] = {
     Kind.TURN: Rule(
         T.VISIT, _OWNER, U.NOW, _s(5), _m(20), "a missed call costs her the place; later it is noise", guidance=True
     ),
+    Kind.SOON: Rule(
+        T.VISIT, _OWNER, U.NOW, _s(5), _m(20), "by minutes and her way where somebody can say them", guidance=True
+    ),
     Kind.CALLED: Rule(T.VISIT, _OWNER, U.NOW, _s(3), _m(10), "somebody waits for her at the door", guidance=True),
+    Kind.CHECKED: Rule(T.VISIT, _OWNER, U.DAY, _s(20), _m(20), "she knows that she may sit down"),
+    Kind.NEXT: Rule(
+        T.VISIT, _OWNER, U.DAY, _s(20), _h(1), "she stands at a door and does not know where to", guidance=True
+    ),
+    Kind.MEDICINE: Rule(
+        T.VISIT, _OWNER, U.DAY, _s(10), _h(4), "she can fetch it; how to take it is in the page", guidance=True
+    ),
     Kind.RESULT: Rule(T.VISIT, _NEAR, U.DAY, _s(30), _h(24), "never the value: only that it is there", guidance=True),
+    Kind.ABNORMAL: Rule(
+        T.VISIT, _NEAR, U.DAY, _s(30), _h(24), "a doctor explains it, no message does: never the value", guidance=True
+    ),
+    Kind.CRITICAL: Rule(
+        T.VISIT, _NEAR, U.NOW, _s(5), _h(24), "she must not go home with it, at night neither", guidance=True
+    ),
     Kind.BILL: Rule(T.BILL, _MONEY, U.DAY, _s(0), _h(4), "told, not asked for: never by SMS", merge=MERGE),
     Kind.DUE: Rule(
         T.BILL, _MONEY, U.DAY, _m(10), _h(24), "she may pay on the way out; SMS only if unread", sms_after=_h(4)
@@ -154,7 +176,9 @@ REACH: Mapping[Kind, Rule] = {
 """Kind of fact → to whom, how urgent, when. The order of channels is that of ``Channel`` for all of them."""
 
 AHEAD = 2  # so many before her is "soon"
-_STEP_KINDS = {"called": Kind.CALLED, "placed": Kind.STEP, "result": Kind.RESULT}
+_STEP_KINDS = {"called": Kind.CALLED, "placed": Kind.STEP, "performed": Kind.NEXT}
+_RESULT_KINDS = {"abnormal": Kind.ABNORMAL, "critical": Kind.CRITICAL}
+RESULTS = frozenset({Kind.RESULT, *_RESULT_KINDS.values()})
 _FAMILY_KINDS = {
     "asked": Kind.ASKED,
     "to_pay": Kind.ASKED,
@@ -202,12 +226,32 @@ def _fact(kind: Kind, ref: str, audience: Audience, category: str | None = None)
 
 def _step(row: Row, step: Mapping[str, Any]) -> Fact | None:
     state, ahead = step.get("state"), step.get("ahead")
+    if state == "result":
+        # A result asks for the depth of results, whichever row tells of it.
+        kind = _RESULT_KINDS.get(str(step.get("result_flag")), Kind.RESULT)
+        return _fact(kind, step["id"], Audience.RESULTS, row.category)
     if state in ("placed", "checked_in") and ahead is not None and ahead <= AHEAD:
         return _fact(Kind.TURN, step["id"], Audience.STEPS, row.category)
-    kind = _STEP_KINDS.get(str(state))
-    # A result asks for the depth of results, whichever row tells of it.
-    audience = Audience.RESULTS if kind is Kind.RESULT else Audience.STEPS
-    return None if kind is None else _fact(kind, step["id"], audience, row.category)
+    found = _STEP_KINDS.get(str(state))
+    if state == "called" and step.get("kind") == "medication":
+        found = Kind.MEDICINE
+    elif state == "performed" and step.get("kind") == "registration":
+        found = None  # what comes after it is an order of its own, and told with it
+    elif state == "checked_in":
+        found = Kind.CHECKED
+    if found in (Kind.STEP, Kind.CHECKED) and _heard_since(step):
+        return None
+    return None if found is None else _fact(found, step["id"], Audience.STEPS, row.category)
+
+
+def _heard_since(step: Mapping[str, Any]) -> bool:
+    """Whether the queue has moved since: every move writes a row, and only the one before it was news of the order."""
+    queue, at = step.get("queue_at"), step.get("at")
+    return bool(queue and at and datetime.fromisoformat(queue) > datetime.fromisoformat(at))
+
+
+def _soon(row: Row, soon: Mapping[str, Any]) -> Fact:
+    return _fact(Kind.SOON, soon["id"], Audience.STEPS, row.category)
 
 
 def _line(row: Row, line: Mapping[str, Any]) -> Fact | None:
@@ -234,6 +278,7 @@ def _family(row: Row, news: Mapping[str, Any]) -> Fact | None:
 _MEMBER = {"bill.line": "line"}
 _MAKERS: Mapping[str, Callable[[Row, Mapping[str, Any]], Fact | None]] = {
     "step": _step,
+    "soon": _soon,
     "bill.line": _line,
     "visit": _visit,
     "payment": _payment,

@@ -217,6 +217,11 @@ async def hospitals_of(tx: Tx, person_id: UUID) -> list[UUID]:
     return sorted(await tx.session.scalars(query))
 
 
+async def hold(tx: Tx, person_ids: Iterable[UUID]) -> None:
+    """Fetch many people in one question, so that ``by_id`` need not ask for each."""
+    await tx.preload(Person, person_ids)
+
+
 async def by_id(tx: Tx, person_id: UUID) -> Person:
     """The person with this id.
 

@@ -15,6 +15,7 @@ from api.routes.reminders import for_desk
 from consent.service import signers, standing
 from family_pay.rules import Relation
 from family_pay.service import bonds, invitations
+from guide.service.walking import MAY_PIN
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import HoufuError
@@ -81,6 +82,7 @@ async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, ph
         error=error,
         documents=tuple(DOCUMENTS.items()),
         invite_url=Urls.desk_invite(identity) if caller.role in invitations.MAY_BIND else None,
+        plan_url=Urls.desk_plan(identity) if caller.role in MAY_PIN else None,
         phone_url=Urls.desk_phone_ask(identity) if caller.role in phones.MAY_CHANGE_PHONES else None,
     )
 

@@ -1,43 +1,62 @@
 """Where to go now, which way, how to prepare for it, and everything else of today under it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from math import ceil
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import Response
 
-from api.deps import AnyCaller, TxDep, WorldDep
+from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep
 from guide import service as guide
 from guide.ports import Profile
-from guide.service import routes
+from guide.service import moving, routes, spots
 from guide.service.routes import NoMapError, Route, Spot
+from kernel.clock import china_day
 from kernel.db import Tx
+from kernel.errors import NotFoundError
 from people.rules import Action
-from people.service import access
+from people.service import access, hospitals
 from pwa.answer import ELDER, go, show
 from pwa.rows import Step
 from pwa.urls import Urls
-from pwa.views import FloorPicture, Guide, Nav
+from pwa.views import Appointment, FloorPicture, Guide, Nav, Where
 from pwa.visit_pages import Seen, seen
+from visits.service import reading
 from words import guide_way as w
+from words import money
+from words.guide_move import move
+from words.pages import Pages
 
 router = APIRouter(include_in_schema=False)
+
+_BEEN = frozenset({"checked_in", "called", "performed", "result"})
+_TAKEN = frozenset({"called", "performed"})  # the medicine is ready, or in her hand
+w_guide = Pages.guide
 
 
 @router.get("/visits/{visit_id}/guide")
 async def page(
-    request: Request, visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep, no_steps: bool = False
+    request: Request,
+    visit_id: UUID,
+    caller: AnyCaller,
+    world: WorldDep,
+    tx: TxDep,
+    no_steps: bool = False,
+    at: Annotated[str, Query(max_length=16)] = "",
+    since: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
-    """The guide; steps arrive by themselves."""
+    """The guide; steps arrive by themselves. ``at`` is the sign she stands at, seen at ``since`` (seconds of 1970)."""
     found = await seen(world, tx, caller, visit_id, "guide")
     if not (found.view.owner or found.view.staff):
         return go(Urls.companion(str(visit_id)))
     steps = await guide.steps_of(tx, visit_id, found.view)
     now = guide.next_step(steps)
+    turn = guide.turn_of(now, tx.now) if now else None
     planned, note = guide.plan_of(steps)
     view = Guide(
         found.head,
@@ -47,47 +66,168 @@ async def page(
         sheet_url=Urls.sheet(str(visit_id)) if await access.can(tx, caller, Action.SHOW_PASS, found.subject) else None,
         plan=[s["because"] or s["name"] for s in planned],
         plan_note=note,
+        turn=w_guide.turn(money.clock(turn.begin), money.clock(turn.end), passed=turn.passed) if turn else None,
+        heard=w_guide.heard(money.clock(turn.heard), old=turn.old) if turn else None,
+        medicines=[
+            (s["name"], s["note"]) for s in steps if s["kind"] == "medication" and s["note"] and s["state"] in _TAKEN
+        ],
+        appointments=[_appointment(visit_id, s, tx.now) for s in steps if s["window"]],
         no_steps=no_steps,
     )
-    slow = request.cookies.get(ELDER) == "1"
-    profile = Profile.WHEELCHAIR if no_steps else Profile.SLOW if slow else Profile.WALK
-    view = await _with_way(tx, found, view, steps, now, profile, slow) if now else view
+    large = request.cookies.get(ELDER) == "1"
+    profile = await profile_for(tx, found, no_steps=no_steps, slow=large)
+    if now:
+        view = await _with_way(tx, found, view, steps, now, Start(profile, no_steps, at, since, large))
     nav = Nav("guide", str(visit_id)) if found.view.owner else None
     return await show(request, tx, "guide.html", view, nav)
 
 
+async def profile_for(tx: Tx, found: Seen, *, no_steps: bool, slow: bool) -> Profile:
+    """How she goes: as was said of her; without steps where that is asked for; slowly in 长辈版."""
+    profile = await guide.profile_of(tx, found.visit.patient_id)
+    if no_steps and not profile.step_free:
+        return Profile.WHEELCHAIR
+    return Profile.SLOW if slow and profile is Profile.WALK else profile
+
+
+def _appointment(visit_id: UUID, step: Mapping[str, Any], now: datetime) -> Appointment:
+    begins, until = step["window"]
+    url = Urls.move(str(visit_id), str(step["id"])) if step["move"] == moving.ASK else None
+    day = money.clock(begins) if china_day(begins) == china_day(now) else money.when(begins, now)
+    missed = step["planned"] is None
+    return Appointment(move(step["move"], step["name"], day, money.clock(until), missed=missed), url)
+
+
+@router.post("/visits/{visit_id}/orders/{order_id}/move")
+async def ask_to_move(visit_id: UUID, order_id: UUID, caller: PersonCaller, tx: TxDep) -> Response:
+    """Ask the hospital for another time; pressed twice it is asked once. The page says how it stands."""
+    await moving.ask(tx, caller, visit_id, order_id)
+    return go(Urls.guide(str(visit_id)))
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How she goes, and from where: ``at`` is the code of a sign she stood at at ``since``, seconds of 1970.
+
+    ``large``: with large letters.
+    """
+
+    profile: Profile
+    no_steps: bool
+    at: str
+    since: int
+    large: bool
+
+    def query(self, no_steps: bool) -> str:
+        """The same start, with or without steps."""
+        asked: dict[str, str | int] = {"no_steps": 1} if no_steps else {}
+        asked |= {"at": self.at, "since": self.since} if self.at else {}
+        return f"?{urlencode(asked)}" if asked else ""
+
+
 async def _with_way(
-    tx: Tx,
-    found: Seen,
-    view: Guide,
-    steps: Sequence[Mapping[str, Any]],
-    now: Mapping[str, Any],
-    profile: Profile,
-    large: bool,
+    tx: Tx, found: Seen, view: Guide, steps: Sequence[Mapping[str, Any]], now: Mapping[str, Any], start: Start
 ) -> Guide:
-    """From where she was last (the last thing done, else the doctor she came to) to what is next."""
-    done = [s for s in steps if s["state"] in ("performed", "result") and s["department"]]
-    last = max(done, key=lambda s: str(s["at"]))["department"] if done else found.head.department
-    if not last or not now["department"] or last == now["department"]:
+    """From the sign she stands at, else where she was last (reported or done), else the doctor she came to."""
+    here, last = Urls.guide(found.head.id), _last(steps)
+    sign = await spots.find(tx, found.hospital.id, start.at) if start.at else None
+    if sign is not None and last is not None and datetime.fromisoformat(str(last["at"])).timestamp() > start.since:
+        sign = None  # she has gone on since
+    if sign is None:
+        start = replace(start, at="")
+    where = (last or {}).get("department") or found.head.department
+    spot = Spot(code=sign.key) if sign is not None else Spot(department=where) if where else None
+    if spot is None or not now["department"] or (sign is None and where == now["department"]):
         return view
-    no_steps = profile is Profile.WHEELCHAIR
+    step_free = start.profile.step_free
     try:
         way = await routes.route(
-            tx, found.hospital.id, Spot(department=last), now["department"], profile, drawn=True, large=large
+            tx, found.hospital.id, spot, now["department"], start.profile, drawn=True, large=start.large
         )
     except NoMapError:
         return view
-    here, ways = Urls.guide(found.head.id), Urls.ways(found.head.id)
+    other = None
+    if start.no_steps or not step_free:  # to who has said that she goes on wheels no stairs are offered
+        other = (w.WITH_STEPS if start.no_steps else w.WITHOUT_STEPS, here + start.query(not start.no_steps))
     view = replace(
         view,
-        other_way=(w.WITH_STEPS, here) if no_steps else (w.WITHOUT_STEPS, f"{here}?no_steps=1"),
-        ways_url=f"{ways}?no_steps=1" if no_steps else ways,
+        other_way=other,
+        start=sign.name if sign else None,
+        ways_url=Urls.ways(found.head.id) + ("?no_steps=1" if start.no_steps else ""),
+        self_url=here + start.query(start.no_steps),
+        where_url=Urls.where(found.head.id),
     )
     if way is None:
-        return replace(view, way=(w.NO_STEP_FREE if no_steps else w.NO_WAY,))
-    minutes = ceil(way.seconds / 60)
-    return replace(view, way=way.lines[1:], walk_minutes=minutes, floors=floors_of(way), spoken=way.spoken,
-                   step_free=no_steps)  # fmt: skip
+        return replace(view, way=(w.NO_STEP_FREE if step_free else w.NO_WAY,))
+    return replace(
+        view,
+        way=way.lines[1:],
+        walk=w.about(way.seconds),
+        floors=floors_of(way),
+        spoken=way.spoken,
+        step_free=step_free,
+    )
+
+
+def _last(steps: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """What she last reported for or was done with."""
+    been = [s for s in steps if s["state"] in _BEEN and s["department"]]
+    return max(been, key=lambda s: str(s["at"]), default=None)
+
+
+@router.get("/visits/{visit_id}/where")
+async def where(
+    request: Request,
+    visit_id: UUID,
+    caller: AnyCaller,
+    world: WorldDep,
+    tx: TxDep,
+    floor: Annotated[int | None, Query(ge=0)] = None,
+) -> Response:
+    """The places she may say she stands at: a list of departments, and a floor to tap on."""
+    found = await seen(world, tx, caller, visit_id, "guide")
+    if not (found.view.owner or found.view.staff):
+        return go(Urls.companion(str(visit_id)))
+    here, large = Urls.where(found.head.id), request.cookies.get(ELDER) == "1"
+
+    def to(code: str) -> str:
+        return _from(found.head.id, code, tx.now)
+
+    try:
+        every = await spots.departments(tx, found.hospital.id)
+        shown = await spots.picture(tx, found.hospital.id, floor, found.head.department or "", to, large=large)
+    except NoMapError:
+        return await show(request, tx, "guide_where.html", Where(found.head))
+    view = Where(
+        found.head,
+        [(s.name, s.where, to(s.code)) for s in every],
+        [(name, f"{here}?floor={n}#map", n == shown.level) for n, name in shown.floors],
+        Markup(shown.drawn),  # noqa: S704 - drawn by us
+    )
+    return await show(request, tx, "guide_where.html", view)
+
+
+@router.get("/guide/at/{hospital}/{code}")
+async def at_sign(hospital: str, code: str, caller: PersonCaller, tx: TxDep) -> Response:
+    """The QR on a wall: to the guide of whoever's visit goes on there, beginning at the sign; else to page one."""
+    try:
+        place = await hospitals.by_code(tx, hospital)
+    except NotFoundError:
+        return go(Urls.home)
+    for person in sorted(await access.patients_of(tx, caller), key=lambda p: p.id != caller.id):
+        for visit, view in await reading.visits_seen(tx, caller, person.id):
+            if (
+                view.owner
+                and visit.state == "open"
+                and visit.hospital_id == place.id
+                and visit.day == china_day(tx.now)
+            ):
+                return go(_from(str(visit.id), code[:16], tx.now))
+    return go(Urls.home)
+
+
+def _from(visit: str, code: str, now: datetime) -> str:
+    return f"{Urls.guide(visit)}?{urlencode({'at': code, 'since': int(now.timestamp())})}"
 
 
 def floors_of(way: Route) -> list[FloorPicture]:

@@ -11,12 +11,11 @@ from starlette.responses import Response
 
 from api.deps import AnyCaller, TxDep, WorldDep
 from guide import service as guide
-from guide.ports import Profile
 from guide.rules import OPEN
 from guide.service import routes
 from guide.service.routes import NoMapError, Route
 from pwa.answer import ELDER, go, prefs_of, show
-from pwa.pages.guide import floors_of
+from pwa.pages.guide import floors_of, profile_for
 from pwa.render import renderer
 from pwa.urls import Urls
 from pwa.views import OneWay, Ways
@@ -38,13 +37,14 @@ async def page(
     if not (found.view.owner or found.view.staff):
         return go(Urls.companion(str(visit_id)))
     large = request.cookies.get(ELDER) == "1"
-    profile = Profile.WHEELCHAIR if no_steps else Profile.SLOW if large else Profile.WALK
+    profile = await profile_for(tx, found, no_steps=no_steps, slow=large)
     here = Urls.ways(str(visit_id))
-    other = (w.WITH_STEPS, here) if no_steps else (w.WITHOUT_STEPS, f"{here}?no_steps=1")
+    without = None if profile.step_free else (w.WITHOUT_STEPS, f"{here}?no_steps=1")
+    other = (w.WITH_STEPS, here) if no_steps else without
     pairs = pairs_of(await guide.steps_of(tx, visit_id, found.view), found.head.department)
     view, tag = Ways(found.head, ()), ""
     try:
-        tag = _tag(request, await routes.stamp(tx, found.hospital.id), pairs)
+        tag = _tag(request, f"{await routes.stamp(tx, found.hospital.id)} {profile}", pairs)
         if pairs and request.headers.get("if-none-match") == tag:
             # A browser writes these over the headers of the page it kept: they must be the same, policy and all.
             kept = renderer().headers(await prefs_of(request, tx))

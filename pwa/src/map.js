@@ -41,7 +41,7 @@
   on('click', (e) => {
     const at = (q) => e.target.closest(q);
     const to = at('[data-to]'), by = at('[data-zoom]'), say = at('[data-say]'), svg = at('.map > svg');
-    if (moved) { moved = false; return; }
+    if (moved) { moved = false; e.preventDefault(); return; }
     if (to) { e.preventDefault(); turn(to.dataset.to); }
     else if (by) {
       const shown = by.closest('.floors').querySelector('.map.on > svg'), how = by.dataset.zoom;

@@ -10,6 +10,7 @@
 | ``garbage`` | commands | does it, answers 200 with something that is not the contract |
 | ``other_key`` | commands | does it, answers for another key |
 | ``refuse_abandon`` | commands | the order turns out to be performed this very moment; refused ``performed`` |
+| ``refuse_move`` | commands | no other time is free for the examination; refused ``full`` |
 | ``taken`` | book | somebody else has taken the last place this very moment; refused ``taken`` |
 | ``row_missing`` | settlement list | its first line with money in it is not there |
 | ``row_extra`` | settlement list | a line nobody told the system of |
@@ -32,7 +33,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-COMMAND_FAULTS = ("down", "silent", "slow", "late", "500_after", "garbage", "other_key", "refuse_abandon", "taken")
+COMMAND_FAULTS = (
+    "down", "silent", "slow", "late", "500_after", "garbage", "other_key", "refuse_abandon", "refuse_move", "taken",
+)  # fmt: skip
 EVENT_FAULTS = ("repeat", "bad_signature", "stale", "old_events", "bad_items", "hold", "lose")
 LIST_FAULTS = ("row_missing", "row_extra", "row_differing", "row_insured", "row_uninsured", "no_list")
 FAULTS = COMMAND_FAULTS + EVENT_FAULTS + LIST_FAULTS

@@ -62,8 +62,14 @@ class Clinic:
         known = {"patient": started["patient"] | details} | ({"insurance": insurance} if insurance else {})
         self.books.record("encounter.started", encounter, started | known)
 
-    def order(self, encounter: str, template: str, note: str | None = None) -> str:
-        """Place an order with its charges and return the order number."""
+    def order(
+        self, encounter: str, template: str, note: str | None = None, appointment: tuple[str, str] | None = None
+    ) -> str:
+        """Place an order with its charges and return the order number.
+
+        Args:
+            appointment: from and until when it is booked, where it is.
+        """
         kind = self.catalogue.templates[template]
         enc = self.books.encounters[encounter]
         own = self.catalogue.departments[enc.started["department"]]
@@ -80,6 +86,7 @@ class Clinic:
             "preparation": list(kind.preparation) or None,
             "note": note or kind.note,
             "category": own.sensitive,
+            "appointment": {"from": appointment[0], "until": appointment[1], "at": self._at()} if appointment else None,
         }
         self.books.record("order.placed", encounter, {k: v for k, v in data.items() if v is not None})
         for price, quantity in kind.items:

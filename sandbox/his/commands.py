@@ -2,19 +2,31 @@
 
 ``take`` answers ``done`` or ``refused`` with one of these reasons: ``no_such_encounter``, ``no_such_order``,
 ``no_such_charge``, ``no_such_settlement``, ``performed``, ``amount_differs``, ``total_differs``, ``not_performed``,
-``already_settled``, ``reversed``. Houfu ought never to earn most of them; each such refusal is also a complaint.
+``already_settled``, ``reversed``, ``no_appointment``, ``cancelled``, ``moved`` (to another window already), ``full``.
+Houfu ought never to earn most of them; each such refusal is also a complaint.
 """
 
 import json
+from datetime import datetime, timedelta
 
 from sandbox.his.books import Books, Encounter
 from sandbox.his.wire import Command, Json
 
-_HONEST = {"performed", "already_settled", "reversed"}  # can happen to a careful partner: the two raced
+_HONEST = {
+    "performed",
+    "already_settled",
+    "reversed",
+    "cancelled",
+    "moved",
+    "full",
+}  # can happen to a careful partner: the two raced
 
 
-def take(books: Books, body: Json) -> Json:
+def take(books: Books, body: Json, *, full: bool = False) -> Json:
     """Do one command and answer it; a repeated key is answered as before and does nothing.
+
+    Args:
+        full: no other window is free, where one is asked for.
 
     Raises:
         pydantic.ValidationError: the body does not follow ``docs/his.md``.
@@ -25,14 +37,26 @@ def take(books: Books, body: Json) -> Json:
         if _meaning(before) != _meaning(body):
             books.complaints.append(f"key {command.key} came again with another meaning")
         return answer
-    reason = _refusal(books, command)
+    reason = _refusal(books, command) or ("full" if full and command.kind == "move" else None)
     answer = {"key": command.key, "outcome": "refused", "reason": reason} if reason else _done(command.key)
     if reason and reason not in _HONEST:
         books.complaints.append(f"{command.kind} {command.key} refused: {reason}")
     books.keep_command(body, answer)
     if reason is None and command.kind == "abandon":
         cancel(books, body["data"]["order_no"], reason="patient", by="Houfu")
+    if reason is None and command.kind == "move":
+        move(books, body["data"]["order_no"], body["data"].get("wanted_from"))
     return answer
+
+
+def move(books: Books, order_no: str, wanted_from: str | None) -> None:
+    """Give an examination the next window from then on, as long as its last; the order is said again with it."""
+    enc = books.encounter(order_no)
+    order = enc.orders[order_no]
+    was = [datetime.fromisoformat(order["appointment"][end]) for end in ("from", "until")]
+    begins = datetime.fromisoformat(wanted_from) if wanted_from else was[1] + timedelta(minutes=30)
+    window = {"from": begins.isoformat(), "until": (begins + (was[1] - was[0])).isoformat()}
+    books.record("order.placed", enc.no, order | {"appointment": window | {"at": books.now().isoformat()}})
 
 
 def cancel(books: Books, order_no: str, reason: str, by: str) -> bool:
@@ -59,6 +83,8 @@ def _refusal(books: Books, command: Command) -> str | None:
     match command.kind:
         case "abandon":
             return _abandon(books, command.data["order_no"])
+        case "move":
+            return _move(books, command.data)
         case "exclude":
             charge = command.data.get("charge_no")
             return "no_such_charge" if charge is not None and _of_charge(books, charge) is None else None
@@ -82,6 +108,22 @@ def _abandon(books: Books, order_no: str) -> str | None:
     if enc is None or order_no not in enc.orders:
         return "no_such_order"
     return "performed" if books.is_performed(enc, order_no) else None
+
+
+def _move(books: Books, data: Json) -> str | None:
+    enc = books.encounters.get(books.encounter_of.get(data["order_no"], ""))
+    order = enc.orders.get(data["order_no"]) if enc is not None else None
+    if enc is None or order is None:
+        return "no_such_order"
+    if data["order_no"] in enc.cancelled:
+        return "cancelled"
+    if books.is_performed(enc, data["order_no"]):
+        return "performed"
+    if order.get("appointment") is None:
+        return "no_appointment"
+    same = all(datetime.fromisoformat(order["appointment"][end]) == datetime.fromisoformat(data[end])
+               for end in ("from", "until"))  # fmt: skip
+    return None if same else "moved"
 
 
 def _post(books: Books, data: Json) -> str | None:

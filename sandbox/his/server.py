@@ -146,7 +146,8 @@ class _Houfu:
                 self.his.clinic.confirm(command["data"]["order_no"])
         if command["kind"] in wire.BOOKING_KINDS:
             return self.his.appointments.take(command)
-        return commands.take(self.his.books, command)
+        full = command["kind"] == "move" and self.his.behaviour.take("refuse_move", "move") is not None
+        return commands.take(self.his.books, command, full=full)
 
     async def _answer(self, kinds: Sequence[str], answers: Sequence[Json]) -> Response:
         if fault := self._fault("late", kinds):

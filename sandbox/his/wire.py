@@ -103,6 +103,12 @@ class EncounterFinished(Wire):
     finished_at: AwareDatetime
 
 
+class Appointment(Wire):
+    begins: Annotated[AwareDatetime, Field(alias="from")]
+    until: AwareDatetime
+    at: AwareDatetime
+
+
 class OrderPlaced(Wire):
     order_no: Text
     kind: OrderKind
@@ -114,6 +120,7 @@ class OrderPlaced(Wire):
     preparation: list[Preparation] | None = None
     note: Text | None = None
     category: Text | None = None
+    appointment: Appointment | None = None
 
 
 class OrderCancelled(Wire):
@@ -386,12 +393,20 @@ class BookingData(Wire):
     booking: Text
 
 
+class MoveData(Wire):
+    order_no: Text
+    begins: Annotated[AwareDatetime, Field(alias="from")]
+    until: AwareDatetime
+    wanted_from: AwareDatetime | None = None
+
+
 BOOKING_KINDS = frozenset({"book", "cancel_booking", "requeue"})
 COMMAND_DATA: dict[str, type[Wire]] = {
     "mark": NoData,
     "unmark": NoData,
     "post": PostData,
     "abandon": AbandonData,
+    "move": MoveData,
     "exclude": ExcludeData,
     "settle": SettleData,
     "refund": RefundData,
@@ -406,7 +421,17 @@ class Command(Wire):
 
     key: Text
     kind: Literal[
-        "mark", "unmark", "post", "abandon", "exclude", "settle", "refund", "book", "cancel_booking", "requeue"
+        "mark",
+        "unmark",
+        "post",
+        "abandon",
+        "move",
+        "exclude",
+        "settle",
+        "refund",
+        "book",
+        "cancel_booking",
+        "requeue",
     ]
     encounters: list[Text]
     at: AwareDatetime

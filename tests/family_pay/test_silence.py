@@ -27,7 +27,8 @@ from api.world import Ports, World
 from billing.rules import Money, seen_line, seen_sums, sums_by_category
 from billing.service import lines, paying
 from family_pay.service import messages
-from guide.service import books, ordering
+from guide.ports import Profile
+from guide.service import books, nursing, ordering, turns, walking
 from houfu import wiring
 from houfu.app import create_app, routers
 from intake.rules import Item, read
@@ -313,17 +314,34 @@ async def afternoon(day: Day) -> None:
     await day.at(35, her(w, "RESP", 35), hidden=(h.charged("S", None, 4000),))
     day.listen(CURIOUS, "format=json")
     more = [w.placed(f"M{n}", department=d, kind="imaging", name=d) for n, d in enumerate(("CT", "US", "MRI"))]
-    far = h.placed("T", department="US", category="gynaecology", kind="imaging"), h.placed("Z", department="GYNE")
-    await day.at(36, w.placed(department="ECG", kind="imaging"), *more, hidden=far)
+    far = (
+        h.placed("T", department="US", category="gynaecology", kind="imaging", name="妇科彩超"),
+        h.placed("Z", department="MRI", category="gynaecology"),
+    )
+    await day.at(36, w.placed(department="ECG", kind="imaging", name="心电图"), *more, hidden=far)
     if day.secret:  # a nurse puts the hidden one first, she is done with another one elsewhere, all of it is advised
         nurse = Actor(ActorKind.STAFF, uuid5(NAMESPACE_URL, "nurse"), day.hospital, Role.GUIDE)
         async with day.world.db.begin() as tx:
-            await ordering.pin(tx, nurse, day.visit, [orders.order_id(day.hospital, "TH")])
-    await day.at(37, hidden=(h.confirmed("Z"),))
+            await nursing.pin(tx, nurse, day.visit, [orders.order_id(day.hospital, "TH")])
+            await walking.choose(tx, Actor(ActorKind.PERSON, day.patient), day.visit, Profile.BED)
+    elsewhere = h.item("execution.confirmed", h.execution_data("Z", "XZ") | {"at": at(37)})
+    await day.at(37, hidden=(elsewhere,))
+    # Where she was last, for something hidden and far away, does not hasten the word that it is time to set out.
+    moved = [({"ahead": n, "called": False, "at": at(37)}, t, o) for n, t, o in ((2, w, "O"), (1, h, "T"))]
+    said = [t.item("queue.moved", {**what, "order_no": f"{o}{t.mark}"}) for what, t, o in moved]
+    await day.at(37, said[0], hidden=(said[1],))
+    for minute, near in ((37, int(day.secret)), (43, 1)):
+        day.clock.time = NOW + timedelta(minutes=minute)
+        async with day.world.db.begin() as tx:
+            due = await turns.due(tx)
+        assert len(due) == near
+        for order in due:
+            async with day.world.db.begin() as tx:
+                assert await turns.tell(tx, order)
     async with day.world.db.begin() as tx:
         assert await ordering.sweep(tx) == 1
     await day.look("again", CURIOUS, wide=True)
-    await day.at(38, w.finished())
+    await day.at(44, w.finished())
     await day.at(45, hidden=(h.finished(), Teller("P", 9).finished()))
     await day.at(46, hidden=(her(Teller("N"), "PSYC", 24 * 60 + 46),))
     await day.look("end", CURIOUS)

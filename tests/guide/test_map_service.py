@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -182,11 +183,18 @@ def test_publishing_by_the_command(
     (tmp_path / "hospital.json").write_text(json.dumps(document), "utf-8")
     assert run("hospital", "load", str(tmp_path / "hospital.json"))[0] == 0
     made = str(tmp_path / "m")
+    assert run("map", "signs", "--hospital", "HF01")[0] == 2  # nobody knows our address
+    monkeypatch.setenv("HOUFU_PUBLIC_URL", "https://houfu.test")
+    assert run("map", "signs", "--hospital", "HF01")[0] == 2  # there is no map
     assert run("map", "import", str(archive), "--out", made)[0] == 0
     first, again = (run("map", "publish", made, "--hospital", "HF01") for _ in "12")
     assert (first[0], again[0]) == (0, 0)
     assert "Version 1" in first[1]
     assert "nothing changed" in again[1]
+    assert run("map", "signs", "--hospital", "HF01", "--out", str(tmp_path / "signs.csv"))[0] == 0
+    rows = (tmp_path / "signs.csv").read_text("utf-8-sig").splitlines()
+    assert rows[0] == "place,floor,code,address"
+    assert any(re.fullmatch(r"CT室,医技楼1楼,(\w{7}),https://houfu\.test/guide/at/HF01/\1", row) for row in rows)
     assert run("map", "close", "1号电梯", "--hospital", "HF01")[0] == 0
     assert [run("map", "open", "1号电梯", "--hospital", "HF01")[0] for _ in "12"] == [0, 1]
     (tmp_path / "none.geojson").write_text("{}")

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from guide import service as guide
 from guide.models import Advice, ExamRulesVersion, NurseWord
-from guide.service import books, ordering
+from guide.service import books, nursing, ordering
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id
 from people.rules import OWNER, Actor, ActorKind, Depth, Role, View
@@ -104,7 +104,7 @@ async def nurse(hall: Hall, visit: UUID, first: list[UUID], cleared: list[UUID],
     """The guide desk says which come first."""
     actor = Actor(ActorKind.STAFF, new_id(), more.get("hospital", hall.hospital), Role.GUIDE)
     async with hall.db.begin() as tx:
-        await ordering.pin(tx, more.get("actor", actor), visit, first, cleared)
+        await nursing.pin(tx, more.get("actor", actor), visit, first, cleared)
 
 
 async def test_the_nurses_word_wins_and_only_hers(hall: Hall) -> None:
@@ -121,7 +121,7 @@ async def test_the_nurses_word_wins_and_only_hers(hall: Hall) -> None:
             await nurse(hall, visit, [ids["ECG12"]], [], **wrong)
     with pytest.raises(NotFoundError):
         await nurse(hall, visit, [new_id()], [])
-    with pytest.raises(ordering.PinBreaksRulesError):  # the stomach only after the ultrasound
+    with pytest.raises(nursing.PinBreaksRulesError):  # the stomach only after the ultrasound
         await nurse(hall, visit, [ids["GASTRO"]], [ids["GASTRO"]])
     assert await hall.count(NurseWord) == 0
     await nurse(hall, visit, [ids["ECG12"]], [])

@@ -129,7 +129,7 @@ async def test_a_mornings_charges_are_looked_at_together(reach: Reach) -> None:
     """Two charges wait for each other; whom to tell is asked once. Seen meanwhile, nobody is told of them."""
     await reach.ward.perform("blood")
     await reach.ward.perform("ecg")
-    assert await reach.do(lambda tx: telling.expand(tx, reach.truth)) == 0
+    assert await reach.do(lambda tx: telling.expand(tx, reach.truth)) == 1  # where next, which waits for nothing
     await reach.do(lambda tx: telling.seen(tx, reach.person("mother"), reach.ward.visit))
     reach.ward.clock.move(timedelta(seconds=25))
     assert await reach.do(lambda tx: telling.expand(tx, reach.truth)) == 1
@@ -259,24 +259,25 @@ async def test_quiet_hours_hold_back_what_can_wait(reach: Reach) -> None:
     await reach.run(hours=9, minutes=18)
     assert reach.outside.kinds == [("wechat", "turn")]
     await reach.run(minutes=2)
-    assert reach.outside.kinds == [("wechat", "turn"), ("wechat", "result")]
+    assert reach.outside.kinds == [("wechat", "turn"), ("wechat", "abnormal")]
 
 
 async def test_a_person_chooses_what_and_where(reach: Reach) -> None:
-    """No news of the bill, nothing in WeChat: her turn comes to the browser, the charge nowhere."""
+    """No news of the bill, nothing in WeChat: her turn and where next come to the browser, the charge nowhere."""
     await reach.ring("mother")
     await reach.wish("mother", off_topics=frozenset({Topic.BILL}), off_channels=frozenset({Channel.WECHAT}))
     await queue(reach, "blood", 1)
     await reach.ward.perform("ecg")
     await reach.run(minutes=3)
-    assert [(c, to) for c, _, to, _ in reach.outside.log if "mother" in to] == [
-        ("web_push", "https://push.test/mother/phone")
+    assert [(c, kind) for c, kind, to, _ in reach.outside.log if "mother" in to] == [
+        ("web_push", "滨海市第一人民医院 快到您了"),
+        ("web_push", "滨海市第一人民医院 做完了，去下一处"),
     ]
     # A login that has ended rings no more.
     await reach.do(lambda tx: sessions.end(tx, reach.ward.tokens["mother"]))
     await queue(reach, "gyn", 1)
     await reach.run(minutes=1)
-    assert len([1 for _, _, to, _ in reach.outside.log if "mother" in to]) == 1
+    assert len([1 for _, _, to, _ in reach.outside.log if "mother" in to]) == 2
 
 
 async def test_a_basic_phone_is_guided_by_text(reach: Reach) -> None:
@@ -286,7 +287,7 @@ async def test_a_basic_phone_is_guided_by_text(reach: Reach) -> None:
     await reach.ward.perform("ecg")
     await reach.run(minutes=3)
     hers = [(c, kind) for c, kind, to, _ in reach.outside.log if to in ("19900000001", "o-mother")]
-    assert hers == [("sms", "turn"), ("wechat", "bill")]
+    assert hers == [("sms", "turn"), ("sms", "next"), ("wechat", "bill")]
     code = next(texts[-1] for c, _, _, texts in reach.outside.log if c == "sms")
     assert len(code) == 4
     assert code.isdigit()
@@ -299,8 +300,8 @@ async def test_a_closed_result_rings_nobody(reach: Reach) -> None:
     reach.outside.clear()
     await result(reach, "gyn")
     await reach.run(minutes=1)
-    assert [(kind, to) for _, kind, to, _ in reach.outside.log] == [("result", "o-mother")]
-    assert await reach.rows("SELECT count(*) FROM notice WHERE kind = 'result'") == [(1,)]
+    assert [(kind, to) for _, kind, to, _ in reach.outside.log] == [("abnormal", "o-mother")]
+    assert await reach.rows("SELECT count(*) FROM notice WHERE kind = 'abnormal'") == [(1,)]
 
 
 async def test_a_grant_withdrawn_before_it_leaves_leaves_nothing(reach: Reach) -> None:
@@ -416,6 +417,7 @@ async def test_many_hands_send_it_once(reach: Reach) -> None:
     assert sorted((kind, to) for _, kind, to, _ in reach.outside.log) == [
         ("bill", "o-daughter"),
         ("bill", "o-mother"),
+        ("next", "o-mother"),
         ("turn", "o-mother"),
     ]
 

@@ -101,7 +101,7 @@ async def test_every_fact_full_of_secrets(reach: Reach) -> None:
     await reach.do(end)
     await reach.run(minutes=31)
     told = {row[0] for row in await reach.rows("SELECT DISTINCT kind FROM notice WHERE state IN ('spent', 'waiting')")}
-    assert told >= {"step", "turn", "called", "result", "bill", "due", "asked", "ended"}
+    assert told >= {"step", "turn", "called", "next", "critical", "bill", "due", "asked", "ended"}
     assert {channel for channel, *_ in reach.outside.log} == {"wechat", "web_push", "sms"}
     everything = json.dumps(reach.outside.log, ensure_ascii=False)
     departments = [d.name for d in await reach.do(lambda tx: hospitals.departments(tx, reach.ward.hospital))]
@@ -145,7 +145,8 @@ def test_rows_of_no_kind_make_no_fact() -> None:
     for kind, payload in (
         ("bill.line", {"line": {"state": "planned", "id": "x", "pay_first": False}}),
         ("bill.line", {"line": {"state": "billable", "id": "x", "pay_first": True}}),
-        ("step", {"step": {"state": "performed", "id": "x"}}),
+        ("step", {"step": {"state": "performed", "kind": "registration", "id": "x"}}),
+        ("step", {"step": {"state": "cancelled", "kind": "lab", "id": "x"}}),
         ("step", {"n": 1}),
         ("visit", {"visit": {"state": "ended", "due_at": None}}),
         ("payment", {"payment": {"state": "share_paid", "id": "x"}}),

@@ -139,6 +139,35 @@ CALL = Lifecycle[CallState](
     },
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a queue moves, by two of the hospital's words: so many were served in so many minutes."""
+
+    served: int
+    minutes: float
+
+    @property
+    def each(self) -> float:
+        """Minutes from one patient to the next, whatever the number of rooms."""
+        return self.minutes / self.served
+
+    @property
+    def sure(self) -> bool:
+        """Whether it says much: some were served, or one has watched long enough to know that it crawls."""
+        return self.served >= 3 or self.minutes >= 20
+
+
+PACE_FROM = timedelta(minutes=30)  # how far back one looks; before lunch a queue moved otherwise
+
+
+def pace_of(before: tuple[int, datetime] | None, now: tuple[int, datetime] | None) -> Pace | None:
+    """The pace between two words (people ahead, when); None where nobody was served between them."""
+    if before is None or now is None or before[0] <= now[0] or before[1] >= now[1]:
+        return None
+    return Pace(before[0] - now[0], (now[1] - before[1]).total_seconds() / 60)
+
+
 OPEN_ORDER = frozenset({OrderState.PLACED, OrderState.CHECKED_IN})
 GONE_ORDER = frozenset({OrderState.ABANDONED, OrderState.CANCELLED})
 

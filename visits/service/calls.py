@@ -92,11 +92,12 @@ async def pending(tx: Tx, hospital_id: UUID, limit: int = 200) -> list[HisCall]:
 async def refused(tx: Tx, hospital_id: UUID, limit: int = 200) -> list[HisCall]:
     """What the HIS has refused and nobody has given again, oldest first.
 
-    That an order was done before the patient's word came is no trouble: the bill shows it as done.
+    That an order was done before the patient's word came is no trouble: the bill shows it as done. Nor is it that an
+    appointment cannot be moved: it stands, and the patient has read so.
     """
     query = (
         select(HisCall)
-        .where(HisCall.hospital_id == hospital_id, HisCall.state == "refused", HisCall.kind != "abandon")
+        .where(HisCall.hospital_id == hospital_id, HisCall.state == "refused", HisCall.kind.not_in(("abandon", "move")))
         .order_by(HisCall.turn)
         .limit(limit)
     )

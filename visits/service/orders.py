@@ -18,7 +18,19 @@ from people.service.hospitals import Department, Hospital
 from visits.events import OrderCheckedIn, OrderGone, OrderPerformed, OrderPlaced, ResultReady
 from visits.models import Encounter, Visit
 from visits.models import Order as Order
-from visits.rules import GONE_ORDER, OPEN_ORDER, ORDER, RESULT, OrderGoneError, OrderState, ResultState, VisitState
+from visits.rules import (
+    GONE_ORDER,
+    OPEN_ORDER,
+    ORDER,
+    PACE_FROM,
+    RESULT,
+    OrderGoneError,
+    OrderState,
+    Pace,
+    ResultState,
+    VisitState,
+    pace_of,
+)
 from visits.service.calls import tell
 from visits.service.subjects import subject_of
 
@@ -178,9 +190,22 @@ async def queue_moved(tx: Tx, order: Order, *, ahead: int, called: bool, room: s
     await lock(tx, order.visit_id)
     if order.state not in OPEN_ORDER or (order.queue_at is not None and at <= order.queue_at):
         return False
+    # The pace is seen from one word to a later one; one who was put back, or a queue of this morning, begins anew.
+    back = order.pace_ahead is None or ahead > order.pace_ahead
+    if order.pace_at is None or back:
+        order.pace_ahead, order.pace_at = ahead, at
+    elif at - order.pace_at > PACE_FROM:
+        order.pace_ahead, order.pace_at = order.ahead, order.queue_at
     order.queue_at, order.ahead, order.called, order.room = at, ahead, called, room
     await announce(tx, order)
     return True
+
+
+def pace(order: Order) -> Pace | None:
+    """How the queue before an order moves, as far as the hospital's words tell."""
+    before = (order.pace_ahead, order.pace_at) if order.pace_ahead is not None and order.pace_at is not None else None
+    now = (order.ahead, order.queue_at) if order.ahead is not None and order.queue_at is not None else None
+    return pace_of(before, now)
 
 
 async def result_ready(

@@ -9,7 +9,9 @@ from api.routes import (
     binding,
     bookings,
     books,
+    claims,
     consent,
+    contracts,
     family,
     insurance,
     pay_links,
@@ -95,6 +97,9 @@ _LIMITS = {
     "per_payment_fen": 30000, "per_day_fen": 50000, "per_month_fen": 200000, "after_visit": "ready", "ready_fen": 10000,
 }  # fmt: skip
 _OFFER = {"relation": "daughter", "pays": True, "cap_fen": 50000, "ask_first": False, "depth": "bill", "opened": []}
+_CLAIM = {
+    **_OFFER, "id": BOND, "patient": "朱**", "relative": "示*", "tail": "0002", "visit_id": VISIT, "expires_at": LATER,
+}  # fmt: skip
 _IN = {"state": "in", "token": "hf_3q…", "expires": LATER, "proven": True, "ticket": None, "people": []}
 
 MODELS: dict[type[BaseModel], Any] = {
@@ -128,7 +133,12 @@ MODELS: dict[type[BaseModel], Any] = {
     family.InvitedOut: {
         "id": BOND, "path": "/bind/k3v9…", "code": "482106", "code_expires_at": AT, "expires_at": LATER,
     },
-    family.OfferOut: {**_OFFER, "patient": "朱**", "visit_id": VISIT, "expires_at": LATER},
+    family.OfferOut: {**_OFFER, "patient": "朱**", "visit_id": VISIT, "expires_at": LATER, "state": "offered"},
+    contracts.ContractOut: {"offered": True, "state": "signed", "signed_at": AT},
+    contracts.SignOut: {"url": "https://api.mch.weixin.qq.com/papay/entrustweb?…"},
+    claims.ClaimOut: _CLAIM,
+    claims.ClaimsOut: {"to_answer": [_CLAIM], "waiting": []},
+    claims.ClaimBody: {"agreed": True},
     family.GrantOut: _GRANT,
     binding.PhoneBindingBody: {
         "name": "示例甲", "id_number": "999901195503120022", "phone": "19900000001", "relation": "daughter",
@@ -299,6 +309,8 @@ PLAIN: dict[tuple[str, str], Any] = {
             {"id": his_example("execution.confirmed")["id"], "status": "parked", "waits_for": "charge"},
         ]
     },
+    ("post", "/api/callbacks/wechat-pay/deduction"): None,
+    ("post", "/api/callbacks/wechat-pay/contract"): None,
     ("get", "/api/callbacks/wechat"): None,
     ("post", "/api/callbacks/wechat"): None,
     ("get", "/livez"): {"status": "ok"},

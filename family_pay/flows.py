@@ -5,15 +5,19 @@ from typing import Protocol
 from uuid import UUID
 
 from family_pay.rules import PHONE_CODE_LIVES, TooManyGuessesError, WrongInviteCodeError
-from family_pay.service import insurer, links, phone_bindings
+from family_pay.service import insurer, links, phone_bindings, taking
 from family_pay.service.invitations import try_code
-from kernel.db import Database
+from family_pay.service.taking import Auto
+from kernel.db import Database, Tx
+from kernel.errors import HoufuError
 from kernel.outside import OutsideError
 from payments import flows as payments
+from payments.flows import taking as contract_flows
 from payments.flows.booking import each
 from payments.ports import CashPay
 from payments.rules import Till
-from payments.service.attempts import Press
+from payments.service.attempts import Attempt
+from payments.service.pressing import Press
 from people.rules import Actor
 
 
@@ -123,6 +127,25 @@ async def withdraw_link(db: Database, pay: CashPay | None, actor: Actor, link_id
         under_way = await links.withdraw(tx, actor, link_id)
     if pay is not None:
         await each(under_way, lambda one: payments.close(db, pay, one))
+
+
+async def take_due(db: Database, pay: CashPay, auto: Auto) -> int:
+    """Take what was announced and whose time has come, each by itself. Returns how many were begun."""
+    async with db.begin() as tx:
+        found = await taking.due(tx)
+    return sum([await _take(db, pay, auto, visit_id, person_id) for visit_id, person_id in found])
+
+
+async def _take(db: Database, pay: CashPay, auto: Auto, visit_id: UUID, person_id: UUID) -> bool:
+    async def begin(tx: Tx) -> Attempt | None:
+        return await taking.claim(tx, visit_id, person_id, auto)
+
+    try:
+        return await contract_flows.take(db, pay, begin) is not None
+    except HoufuError as no:
+        async with db.begin() as tx:
+            await taking.give_up(tx, visit_id, person_id, no.code)
+        return False
 
 
 async def stop_links(db: Database, pay: CashPay, actor: Actor, visit_id: UUID) -> None:

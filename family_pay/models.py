@@ -13,13 +13,19 @@ class Invitation(Base):
     """What a patient offers to whoever proves to be meant: by link or QR (a day), by spoken code (ten minutes).
 
     ``made_by``: the patient or her guardian; ``staff_id`` instead: a desk, with the patient beside it.
-    ``code_used_at``: the spoken code was right once.
+    ``code_used_at``: the spoken code was right once. ``accepted_by``: who took it up, the first and only one;
+    ``answered_by``: who on the patient's side saw them and said yes or no. ``expires_at`` begins anew when it is taken.
     """
 
     __tablename__ = "invitation"
     __table_args__ = (
-        Index("ix_invitation_open", "patient_id", postgresql_where=text("state = 'offered'")),
-        CheckConstraint("(accepted_by IS NULL) = (state <> 'accepted')", name="accepted_by_somebody"),
+        Index("ix_invitation_open", "patient_id", postgresql_where=text("state IN ('offered', 'waiting')")),
+        Index("ix_invitation_waiting", "accepted_by", postgresql_where=text("state = 'waiting'")),
+        CheckConstraint("accepted_by IS NOT NULL OR state IN ('offered', 'withdrawn')", name="accepted_by_somebody"),
+        CheckConstraint("accepted_by IS NULL OR state <> 'offered'", name="taken_once"),
+        CheckConstraint(
+            "staff_id IS NOT NULL OR state NOT IN ('accepted', 'refused') OR answered_by IS NOT NULL", name="her_word"
+        ),
         CheckConstraint("num_nonnulls(made_by, staff_id) = 1", name="made_by_somebody"),
     )
     id: Mapped[UUID] = column(3, primary_key=True)
@@ -45,6 +51,7 @@ class Invitation(Base):
     state: Mapped[str] = column(3)
     created_at: Mapped[datetime] = column(3)
     accepted_by: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
+    answered_by: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
     ended_at: Mapped[datetime | None] = column(3)
 
 
@@ -139,14 +146,18 @@ class PayLink(Base):
 class PayAsk(Base):
     """A visit has ended and a payer wished to hear of it; ``told_at`` empty: not told yet.
 
-    One of a visit and payer. ``over_at``: all is paid.
+    One of a visit and payer. ``over_at``: all is paid. ``take_at``: she was told at ``told_at`` that ``take_fen`` will
+    be taken from then on; ``attempt_id``: what was begun by that. ``untaken``: why it is laid ready instead.
     """
 
     __tablename__ = "pay_ask"
     __table_args__ = (
         Index("ix_pay_ask_person", "person_id", postgresql_where=text("over_at IS NULL")),
         Index("ix_pay_ask_due", "asked_at", postgresql_where=text("told_at IS NULL AND over_at IS NULL")),
+        Index("ix_pay_ask_take", "take_at", postgresql_where=text("take_at IS NOT NULL AND attempt_id IS NULL")),
         CheckConstraint("declined_at IS NULL OR told_at IS NOT NULL", name="heard_first"),
+        CheckConstraint("num_nonnulls(take_at, take_fen) IN (0, 2)", name="announced"),
+        CheckConstraint("take_at IS NULL OR told_at IS NOT NULL", name="told_before"),
     )
     visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
     person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
@@ -154,3 +165,7 @@ class PayAsk(Base):
     told_at: Mapped[datetime | None] = column(3)
     declined_at: Mapped[datetime | None] = column(3)
     over_at: Mapped[datetime | None] = column(3)
+    take_at: Mapped[datetime | None] = column(3)
+    take_fen: Mapped[int | None] = column(4)
+    attempt_id: Mapped[UUID | None] = column(3)
+    untaken: Mapped[str | None] = column(3)

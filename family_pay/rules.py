@@ -15,6 +15,7 @@ from words.family import relation as relation_label
 
 CODE_LIVES = timedelta(minutes=10)
 LINK_LIVES = timedelta(hours=24)
+YES_LIVES = timedelta(hours=24)  # from a relative's accepting to the patient's word
 CODE_CHARACTERS = 6  # of 32: 30 bits
 CODE_TRIES = 5
 GUESSES_A_DAY = 20
@@ -50,7 +51,9 @@ class InvitationState(StrEnum):
     """Where an invitation stands."""
 
     OFFERED = "offered"
+    WAITING = "waiting"  # somebody has accepted: she sees who, and says yes or no
     ACCEPTED = "accepted"
+    REFUSED = "refused"
     WITHDRAWN = "withdrawn"
 
 
@@ -58,8 +61,12 @@ INVITATION = Lifecycle[InvitationState](
     "Invitation",
     {
         (None, InvitationState.OFFERED): "InvitationOffered",
-        (InvitationState.OFFERED, InvitationState.ACCEPTED): "InvitationAccepted",
+        (InvitationState.OFFERED, InvitationState.WAITING): "InvitationClaimed",
+        (InvitationState.OFFERED, InvitationState.ACCEPTED): "InvitationAccepted",  # of a desk, with her beside it
         (InvitationState.OFFERED, InvitationState.WITHDRAWN): "InvitationWithdrawn",
+        (InvitationState.WAITING, InvitationState.ACCEPTED): "InvitationAccepted",
+        (InvitationState.WAITING, InvitationState.REFUSED): "InvitationRefused",
+        (InvitationState.WAITING, InvitationState.WITHDRAWN): "InvitationWithdrawn",
     },
 )
 

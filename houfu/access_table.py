@@ -48,6 +48,9 @@ POST   /api/family/invitations                                own.share
 GET    /api/family/invitations/{token}                        invited
 POST   /api/family/invitations/{token}/accept                 invited
 DELETE /api/family/invitations/{invitation_id}                own.share
+GET    /api/family/claims                                     oneself
+GET    /api/family/claims/stream                              oneself
+POST   /api/family/claims/{invitation_id}                     own.share
 POST   /api/family/codes                                      invited
 DELETE /api/family/bonds/{bond}                               bond
 POST   /api/family/bonds/{bond}/watch                         own.share
@@ -69,6 +72,10 @@ POST   /api/visits/{visit_id}/payments                        pays
 GET    /api/payments                                          oneself
 GET    /api/payments/{payment_id}                             payment
 POST   /api/payments/{payment_id}/cancel                      payment
+GET    /api/deduction-contract                                oneself
+POST   /api/deduction-contract                                oneself
+DELETE /api/deduction-contract                                oneself
+POST   /api/visits/{visit_id}/not-this-time                   asked
 POST   /api/visits/{visit_id}/shares                          pays
 POST   /api/visits/{visit_id}/shares/give-up                  pays
 POST   /api/visits/{visit_id}/pay-links                       pay
@@ -123,6 +130,8 @@ POST   /api/callbacks/sms/{secret}                            signed
 GET    /api/callbacks/wechat                                  signed
 POST   /api/callbacks/wechat                                  signed
 POST   /api/callbacks/wechat-pay                              signed
+POST   /api/callbacks/wechat-pay/deduction                    signed
+POST   /api/callbacks/wechat-pay/contract                     signed
 POST   /api/callbacks/wechat-pay/insurance                    signed
 POST   /api/callbacks/wechat-pay/refund                       signed
 GET    /livez                                                 anyone
@@ -162,6 +171,10 @@ GET    /visits/{visit_id}/lines/{line_id}/dispute             dispute
 POST   /visits/{visit_id}/lines/{line_id}/dispute             dispute
 GET    /visits/{visit_id}/orders/{order_id}/abandon           abandon
 POST   /visits/{visit_id}/orders/{order_id}/abandon           abandon
+GET    /visits/{visit_id}/pay/taking                          asked
+POST   /visits/{visit_id}/pay/taking                          asked
+POST   /payments/contract                                     oneself
+POST   /payments/contract/stop                                oneself
 POST   /visits/{visit_id}/orders/{order_id}/move              ask_guide
 GET    /visits/{visit_id}/ask                                 ask_family
 GET    /visits/{visit_id}/leave                               leave
@@ -236,6 +249,8 @@ GET    /family                                                oneself
 GET    /family/invite                                         oneself
 POST   /family/invite                                         oneself
 GET    /family/invite/{invitation}/qr.png                     own.share
+GET    /family/claims                                         oneself
+POST   /family/claims/{invitation_id}                         own.share
 GET    /family/{bond}/withdraw                                bond
 POST   /family/{bond}/withdraw                                bond
 POST   /family/{bond}/watch                                   own.share

@@ -223,6 +223,19 @@ CHECKS = (
         GROUP BY visit_id HAVING count(*) > 1""",
     ),
     Check(
+        "taken_as_announced",
+        "money taken by contract that was not announced long enough, is another amount, or had no contract that stood",
+        """SELECT 'attempt ' || a.id, a.amount_fen || ' fen of ' || coalesce(d.announced_fen, 0) || ' announced, up to '
+            || coalesce(d.cap_fen, 0) || ', contract ' || coalesce(c.state, 'not there')
+        FROM attempt a LEFT JOIN deduction d ON d.attempt_id = a.id
+        LEFT JOIN deduction_contract c ON c.id = d.contract_id
+        WHERE (a.channel = 'PAP') <> (d.attempt_id IS NOT NULL)
+        OR (a.channel = 'PAP' AND (a.amount_fen <> d.announced_fen OR a.amount_fen > d.cap_fen
+            OR a.created_at < d.announced_at + interval '2 hours' OR c.person_id IS DISTINCT FROM a.payer_id
+            OR c.mchid <> a.mchid OR c.signed_at IS NULL OR c.signed_at > a.created_at
+            OR c.stopped_at < a.created_at))""",
+    ),
+    Check(
         "insurance_split",
         "a settlement whose lines bear another split than the insurance paid",
         """SELECT 'insurance_part ' || p.id, 'fund ' || p.fund_fen || ', lines ' || coalesce(sum(c.fund_fen), 0)

@@ -129,6 +129,7 @@ def _lines(settings: Settings) -> Iterator[Finding]:
         ("WeChat mini-program", "HOUFU_WECHAT_MINI_APPID", _mini_program),
         ("WeChat Pay", "HOUFU_WECHAT_PAY_MCHID", lines._wechat_pay),
         ("WeChat faces", "HOUFU_WECHAT_FACE_APIV2_KEY", _faces),
+        ("WeChat deductions", "HOUFU_WECHAT_DEDUCT_PLAN_ID", lines.wechat_deduct),
         ("insurance", "HOUFU_INSURANCE_BASE_URL", lines._insurance),
         ("WeChat insurance payment", "HOUFU_WECHAT_MIX_CITY_ID", lines.wechat_mix),
         ("SMS", "HOUFU_SMS_SECRET_ID", lines._sms),

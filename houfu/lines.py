@@ -169,7 +169,22 @@ def _wechat_pay(settings: Settings) -> Any:
     given["notify_url"] = given["notify_url"] or notify
     given["refund_notify_url"] = given["refund_notify_url"] or f"{notify}/refund"
     mine = WeChatPaySettings(**given, mini_appid=settings.wechat_mini_appid or None)
-    return WeChatPay(mine, face=wechat_face(settings))
+    return WeChatPay(mine, face=wechat_face(settings), deduct=wechat_deduct(settings))
+
+
+def wechat_deduct(settings: Settings) -> Any:
+    """The line for deduction contracts of the same merchant."""
+    given = settings.group("wechat_deduct")
+    if not given["plan_id"]:
+        return None
+    from adapters.wechat_pay import DeductSettings, WeChatDeduct
+
+    callbacks = f"{settings.base_url}/api/callbacks/wechat-pay"
+    given["apiv2_key"] = given["apiv2_key"] or settings.group("wechat_face")["apiv2_key"]
+    given["notify_url"] = given["notify_url"] or f"{callbacks}/deduction"
+    given["contract_notify_url"] = given["contract_notify_url"] or f"{callbacks}/contract"
+    appid = settings.wechat_pay_appid or settings.wechat_appid
+    return WeChatDeduct(DeductSettings(settings.wechat_pay_mchid, appid, **given))
 
 
 def wechat_face(settings: Settings) -> Any:

@@ -11,7 +11,7 @@ from uuid import UUID
 from billing.rules import ChargeState
 from billing.service.lines import bill_of
 from billing.service.paying import line_of
-from family_pay.service import bonds
+from family_pay.service import bonds, confirming, taking
 from guide import service as guide
 from guide.service import turns
 from kernel.clock import china_day
@@ -21,6 +21,7 @@ from notices import service as feeds
 from notices.ports import Said, Tell
 from notices.rules.messages import Masked, Place, Ready, Slots
 from notices.rules.reach import AHEAD, REACH, RESULTS, Kind, To, is_told
+from payments.rules.taking import AutoWay
 from payments.service import attempts
 from people.rules import Actor, ActorKind, Audience, Depth, GrantState, View
 from people.service import access, grants, hospitals, patients
@@ -222,11 +223,12 @@ async def _paid(tx: Tx, tell: Tell, view: View, person_id: UUID) -> Slots | None
     except NotFoundError:
         return None
     who, _, identity = attempt.actor.partition(":")
-    mine = who == ActorKind.PERSON and identity == str(person_id)
+    # Who pressed knows; who did not is told like everybody else.
+    mine = who == ActorKind.PERSON and identity == str(person_id) and attempt.channel != AutoWay.CONTRACT
     if attempt.state not in _PAID or mine or not (view.owner or view.pays):
         return None
     # Who paid is told to the patient's side; other relatives learn that it is done.
-    if who != ActorKind.PERSON or not view.owner:
+    if who != ActorKind.PERSON or not view.owner or identity == str(person_id):
         return Slots(amount_fen=attempt.amount_fen)
     payer = await patients.by_id(tx, UUID(identity))
     return Slots(who=Masked(payer.name_masked), amount_fen=attempt.amount_fen)
@@ -245,11 +247,17 @@ async def _news(tx: Tx, tell: Tell, person_id: UUID) -> Said | None:
     over = [row for row in later if row.kind == "family" and row.payload["family"].get("bond") == news.get("bond")]
     if tell.kind is Kind.BOUND and any(row.payload["family"].get("what") == "ended" for row in over):
         return None
+    if tell.kind is Kind.CLAIMED:
+        waits = await confirming.is_waiting(tx, UUID(news["bond"]))
+        return Said(Slots(who=Masked(news["who"])), "/family/claims") if waits else None
     visit = await reading.visit_of(tx, UUID(news["visit"])) if news.get("visit") else None
-    if visit is not None and tell.kind in (Kind.ASKED, Kind.OFFERED):
+    if tell.kind is Kind.TAKING and not (visit and await taking.is_announced(tx, visit.id, person_id)):
+        return None
+    if visit is not None and tell.kind in (Kind.ASKED, Kind.OFFERED, Kind.TAKING, Kind.UNTAKEN):
         view = await _view(tx, visit, person_id)
         if not (view.owner or view.pays) or not (await bill_of(tx, visit, view))["sums"]["payable_fen"]:
             return None  # paid meanwhile, or no longer theirs to pay
     fen = news.get("amount_fen")
-    page = "/family" if visit is None else f"/visits/{visit.id}/bill"
-    return Said(Slots(who=Masked(news["who"]), amount_fen=fen if isinstance(fen, int) else None), page)
+    page = "/family" if visit is None else f"/visits/{visit.id}/{'pay/taking' if tell.kind is Kind.TAKING else 'bill'}"
+    until = datetime.fromisoformat(news["at"]) if tell.kind is Kind.TAKING else None
+    return Said(Slots(who=Masked(news["who"]), amount_fen=fen if isinstance(fen, int) else None, until=until), page)

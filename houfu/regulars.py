@@ -10,7 +10,7 @@ from consent import flows as consent
 from consent.rules import SigningChannel, read_strokes
 from consent.service import reading, signing, standing
 from family_pay.rules import Offer, Relation
-from family_pay.service import invitations
+from family_pay.service import confirming, invitations
 from kernel.clock import ManualClock
 from kernel.db import Database
 from people.rules import Actor, ActorKind, Depth
@@ -44,6 +44,7 @@ async def settle_in(db: Database, hospital_id: UUID, appid: str, openids: dict[s
             invited = await invitations.invite(tx, actors[MOTHER], actors[MOTHER].id, offer, agrees=True)
             await tx.session.flush()
             await invitations.accept(tx, actors[who], invited.token)
+            await confirming.answer(tx, actors[MOTHER], invited.id, agreed=True)
 
 
 async def _sign(db: Database, clock: ManualClock, hospital_id: UUID, who: Actor) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from api.routes.binding import binding_sender
+from api.routes.payments import till_of
 from api.world import World
 from billing.events import PaidChargeReversed
 from billing.rules import NotCarriedError
@@ -21,7 +22,9 @@ from consent.events import ContractRestored, ContractSigned, ContractSuspended, 
 from consent.service.contracts import SEAL_JOB
 from family_pay import flows as family_pay
 from family_pay.service import asking, bonds
+from family_pay.service import taking as announced
 from family_pay.service.phone_bindings import SEND_JOB
+from family_pay.service.taking import Auto
 from guide.service import ordering, turns
 from houfu.audit import CHECKS, audit
 from houfu.pushes import House
@@ -31,7 +34,8 @@ from kernel.jobs import Job
 from notices import flows as reaching
 from notices.service import recording, telling
 from payments import flows as payments
-from payments.flows import mixing, reconciling
+from payments.events import AttemptClosed
+from payments.flows import mixing, reconciling, taking
 from payments.service import codes, refunds, rounds, worklist
 from people.events import PhoneChanged, WeChatMessageReported
 from people.service import access, wechat_account
@@ -77,6 +81,7 @@ SUBSCRIBERS: Subscribers = {
     OrderGone: [reacting.order_gone],
     VisitMarked: [reacting.visit_marked],
     VisitUnmarked: [reacting.visit_mode_changed],
+    AttemptClosed: [announced.attempt_closed],
     VisitOpened: [bonds.visit_moved],
     VisitEnded: [bonds.visit_moved, reacting.visit_ended, asking.visit_ended],
     VisitReopened: [bonds.visit_moved],
@@ -86,7 +91,6 @@ SUBSCRIBERS: Subscribers = {
 
 SILENT: frozenset[str] = frozenset(
     {
-        "AttemptClosed",
         "AttemptPaid",
         "AttemptSettled",
         "MoneyReturned",
@@ -158,8 +162,24 @@ async def _release_shares(world: World) -> None:
 
 
 async def _ask_payers(world: World) -> None:
+    auto = _auto(world)
     async with world.db.begin() as tx:
-        await asking.tell_due(tx)
+        await asking.tell_due(tx, auto)
+    if auto is not None and world.ports.pay is not None:
+        await family_pay.take_due(world.db, world.ports.pay, auto)
+
+
+def _auto(world: World) -> Auto | None:
+    """Whether money is taken by contract here, and what has to be known for that."""
+    if world.ports.pay is None or world.ports.pay.deduct is None:
+        return None
+    insured = world.ports.insurance is not None and world.ports.mix is not None
+    return Auto(till_of(world)[1], insured)
+
+
+async def _contracts(world: World) -> None:
+    if world.ports.pay is not None and world.ports.pay.deduct is not None:
+        await taking.contracts_due(world.db, world.ports.pay)
 
 
 async def _return_money(world: World) -> None:
@@ -281,6 +301,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("payments.insurance", 2, _insurance),
     Sweep("payments.shares", 60, _release_shares),
     Sweep("family_pay.asks", 5, _ask_payers),
+    Sweep("payments.contracts", 3, _contracts),
     Sweep("payments.reconcile", 300, _reconcile),
     Sweep("payments.codes", 600, _forget_codes),
     Sweep("people.wechat", 3600, _forget_wechat),

@@ -107,6 +107,23 @@ class Settings(BaseSettings):
     )
     wechat_face_ca_cert: Pem = Field(NONE, description="CA of these two where it is a private one (the demo's)")
 
+    wechat_deduct_plan_id: str = Field(
+        "", description="plan of WeChat's deduction contract (委托代扣); empty: nothing is taken by itself"
+    )
+    wechat_deduct_apiv2_key: SecretStr = Field(NONE, description="APIv2 key; empty: `wechat_face_apiv2_key`")
+    wechat_deduct_notify_url: str = Field(
+        "", description="empty: `/api/callbacks/wechat-pay/deduction` under the public address"
+    )
+    wechat_deduct_contract_notify_url: str = Field(
+        "", description="empty: `/api/callbacks/wechat-pay/contract` under the public address"
+    )
+    wechat_deduct_server_ip: str = Field("127.0.0.1", description="our own address, which WeChat wants to be told")
+    wechat_deduct_base_url: str = Field("https://api.mch.weixin.qq.com", description="WeChat Pay's APIv2")
+    wechat_deduct_entrust_base_url: str = Field(
+        "https://api.mch.weixin.qq.com", description="where the page lies on which a payer signs"
+    )
+    wechat_deduct_ca_cert: Pem = Field(NONE, description="CA of these where it is a private one (the demo's)")
+
     wechat_mix_city_id: str = Field(
         "", description="WeChat's own number of the city, for its insurance payment; empty: no insurance by phone"
     )

@@ -42,6 +42,21 @@ class GrantCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimCard:
+    """Somebody has accepted and waits for the reader's yes; ``opens``: what would begin, a sentence each.
+
+    ``tail``: the last digits of their telephone; ``for_whom``: the patient, where the reader stands for somebody else.
+    """
+
+    id: str
+    who: str
+    relation: str
+    tail: str
+    opens: Sequence[str]
+    for_whom: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Looks of one sitting by somebody at something, as the patient reads them; ``until`` when it went on."""
 
@@ -65,11 +80,24 @@ class Family:
     looks: Sequence[Look]
     shares: bool | None = None
     by_phone: bool = False
+    claims: Sequence[ClaimCard] = ()
+    claims_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """All that wait for the reader's yes."""
+
+    claims: Sequence[ClaimCard]
+    claims_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """An invitation: before it is made (``url`` None) the choices, then QR and link. ``agrees``: sharing is on."""
+    """An invitation: before it is made (``url`` None) the choices, then QR and link. ``agrees``: sharing is on.
+
+    ``claims``: who has accepted meanwhile and waits for the reader's yes; ``claims_url`` tells of more.
+    """
 
     person: Person
     url: str | None = None
@@ -81,11 +109,17 @@ class Invite:
     categories: Sequence[tuple[str, str]] = ()
     visit_id: str | None = None
     agrees: bool = True
+    claims: Sequence[ClaimCard] = ()
+    claims_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """The relative's side of an invitation: whose, and what it opens."""
+    """The relative's side of an invitation: whose, and what it opens.
+
+    ``state``: to be accepted (``offered``), or what became of it: ``waiting`` for her yes, ``accepted``, ``withdrawn``.
+    ``end_url`` takes it back while it waits, ``stream_url`` tells of her word. ``hers``: she will be asked.
+    """
 
     token: str
     patient: str
@@ -101,6 +135,10 @@ class Bind:
     opened: Sequence[str] = ()
     calls: bool = False
     books: bool = False
+    state: str = "offered"
+    end_url: str | None = None
+    stream_url: str | None = None
+    hers: bool = True
 
 
 @dataclass(frozen=True, slots=True)

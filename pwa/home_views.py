@@ -40,10 +40,11 @@ class Invitation:
     """Something that is asked of one: be bound (``bind``), watch a visit (``watch``), pay a bill (``pay``).
 
     ``consent``: a relative wishes to pay, and the reader wanted to be asked. ``ask`` and ``ready``: a visit has ended,
-    as the payer wished to hear; ``ready`` is within what one tap may pay.
+    as the payer wished to hear; ``ready`` is within what one tap may pay, ``taking`` will be taken by itself, and
+    ``untaken`` was not.
     """
 
-    kind: Literal["pay", "ask", "ready", "consent", "bind", "watch"]
+    kind: Literal["pay", "ask", "ready", "taking", "untaken", "consent", "bind", "watch"]
     href: str
     who: str
     amount_fen: int | None = None

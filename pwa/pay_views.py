@@ -29,7 +29,10 @@ class PayChoice:
 
 @dataclass(frozen=True, slots=True)
 class LimitsForm:
-    """What a payer lets herself pay for ``whom``: as typed in yuan, by span; ``left`` is what they leave now."""
+    """What a payer lets herself pay for ``whom``: as typed in yuan, by span; ``left`` is what they leave now.
+
+    ``contract``: how her deduction contract stands; None where the hospital has none. ``in_wechat``: it can be signed.
+    """
 
     patient_id: str
     whom: str
@@ -39,6 +42,8 @@ class LimitsForm:
     left: str | None = None
     saved: bool = False
     error: str | None = None
+    contract: str | None = None
+    in_wechat: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,23 @@ def _desk() -> dict[str, Sample]:
     }
 
 
+def claims() -> dict[str, Sample]:
+    """Both sides of an invitation that was accepted and waits for her yes."""
+    opens = (f"{Family.pays}，{Family.cap_says(50000)}", Family.depth["bill"], Family.scope_standing)
+    one = v.ClaimCard("i1", "示**", "女儿", "0002", opens)
+    child = v.ClaimCard("i2", "示*", "家人", "", (Family.depth["steps"], Family.scope_visit), "示**")
+    bind = v.Bind("k3v9", "示**", "女儿", True, True, "bill", 50000, None, end_url="/x")
+    qr = v.Invite(ME, "http://127.0.0.1/bind/k3v9", _inline("https://houfu.test/bind/x"), at(10, 24, 1))
+    return {
+        "claims": Sample("claims.html", v.Claims((one, child), None)),
+        "claims-none": Sample("claims.html", v.Claims((), None)),
+        "invite-claimed": Sample("invite.html", replace(qr, claims=(one,))),
+        "bind-waiting": Sample("bind.html", replace(bind, state="waiting")),
+        "bind-accepted": Sample("bind.html", replace(bind, state="accepted")),
+        "bind-over": Sample("bind.html", replace(bind, state="withdrawn")),
+    }
+
+
 def samples() -> Mapping[str, Sample]:
     """These pages by name."""
     details = Form(

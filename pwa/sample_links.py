@@ -5,7 +5,7 @@ from dataclasses import replace
 from pwa import views as v
 from pwa.pay_views import LimitsForm, LinkPage, LinkRow, LinkSheet, PaidList, PaidRow
 from pwa.sample_morning import CARDS, GRANTS, HEAD, HEAD_MASKED, HOSPITAL, ME, MOTHER, Sample, at
-from words.pay import AskFirst
+from words.pay import AskFirst, Taking
 from words.pay import Limits as Words
 
 _PEOPLE = (
@@ -38,6 +38,9 @@ _LIMITS = LimitsForm(
 )
 
 
+_TAKING = Taking.says("示**", HOSPITAL, 7760, at(12, 20), at(10, 20))
+
+
 def samples() -> dict[str, Sample]:
     """These pages by name."""
     return {**_family(), **_links()}
@@ -54,6 +57,8 @@ def _family() -> dict[str, Sample]:
             v.Invitation("consent", "/c", "您女儿 示** ", 7760, HOSPITAL),
             v.Invitation("ready", "/a", "妈妈 示** ", 7760, HOSPITAL),
             v.Invitation("ask", "/b", "爸爸 示* ", 41760, HOSPITAL),
+            v.Invitation("taking", "/t", "妈妈 示** ", 7760, HOSPITAL),
+            v.Invitation("bind", "/c", "儿子 示* "),
         ),
     )
     held = replace(GRANTS[0], who="示**", relation="妈妈", limits_url="/m")
@@ -116,6 +121,13 @@ def _links() -> dict[str, Sample]:
         "limits": Sample("limits.html", _LIMITS),
         "limits-wrong": Sample("limits.html", replace(_LIMITS, left=None, error=Words.wrong)),
         "limits-saved": Sample("limits.html", replace(_LIMITS, saved=True)),
+        "limits-auto": Sample("limits.html", replace(_LIMITS, after_visit="auto", contract="signed")),
+        "limits-unsigned": Sample("limits.html", replace(_LIMITS, contract="none")),
+        "ask-taking": Sample("ask.html", v.Ask(Taking.title, _TAKING, "/x", Taking.not_now, "/", keep=Taking.keep)),
+        "ask-contract": Sample(
+            "ask.html",
+            v.Ask(Taking.sign_title, Taking.sign_says, "/x", Taking.sign_go, "/", leaves=True, keep=Taking.sign_keep),
+        ),
         "links": Sample("links.html", LinkSheet(HEAD, 7760, None, rows)),
         "links-none": Sample("links.html", LinkSheet(HEAD, 0, None, rows[1:])),
         "links-made": Sample(

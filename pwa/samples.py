@@ -218,6 +218,7 @@ def _family() -> dict[str, Sample]:
         ),
         "invite-qr": Sample("invite.html", v.Invite(ME, "http://127.0.0.1/bind/k3v9", "/qr.png", at(10, 24, 1))),
         "bind": Sample("bind.html", v.Bind("k3v9", "示例甲", "女儿", True, True, "bill", 50000, None, True)),
+        **sample_binding.claims(),
         **_companion(),
     }
 

@@ -16,6 +16,9 @@ class Urls:
     visits = "/visits"
     family = "/family"
     invite = "/family/invite"
+    claims = "/family/claims"
+    contract = "/payments/contract"
+    contract_stop = "/payments/contract/stop"
     bind_code = "/bind"
     bind_phone = "/bind/phone"
     phone = "/settings/phone"
@@ -378,6 +381,16 @@ class Urls:
     def withdraw_grant(grant: str) -> str:
         """End a grant."""
         return f"/family/{grant}/withdraw"
+
+    @staticmethod
+    def taking(visit: str) -> str:
+        """What will be taken by contract, and no to it."""
+        return f"/visits/{visit}/pay/taking"
+
+    @staticmethod
+    def claim(invitation: str) -> str:
+        """Say yes or no to who has accepted an invitation."""
+        return f"/family/claims/{invitation}"
 
     @staticmethod
     def bind(token: str) -> str:

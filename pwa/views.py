@@ -36,6 +36,8 @@ from pwa.family_views import (
     Bind,
     ChoiceRow,
     Choices,
+    ClaimCard,
+    Claims,
     Companion,
     Family,
     GrantCard,
@@ -58,6 +60,8 @@ __all__ = [
     "Bind",
     "ChoiceRow",
     "Choices",
+    "ClaimCard",
+    "Claims",
     "Companion",
     "Desk",
     "DeskDispute",
@@ -191,6 +195,7 @@ class Ask:
     """One question before something is done: 这项我没做, 不想做了, 现在就走, withdraw, unbind.
 
     ``choices`` are (value, sentence) radio answers under ``choice_label``; ``hidden`` are extra form values.
+    ``leaves``: ``action`` is another house's page, so that its button is a link. ``keep``: what going back is called.
     """
 
     title: str
@@ -205,6 +210,8 @@ class Ask:
     once: str | None = None
     danger: bool = False
     error: str | None = None
+    leaves: bool = False
+    keep: str | None = None
 
 
 FloorPicture = tuple[str, Markup]

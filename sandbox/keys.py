@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sandbox.insurance import keys as insurance_keys
 from sandbox.insurance.keys import InsuranceKeys
+from sandbox.wechat_pay.papay import PLAN_ID
 
 _FILE = "keys.json"
 
@@ -152,6 +153,16 @@ class SandboxKeys:
             "ca_cert": mine.ca_cert,
             "base_url": base_url,
             "terminal_base_url": base_url,
+        }
+
+    def client_wechat_deduct(self, base_url: str, entrust_base_url: str) -> dict[str, str]:
+        """Values for ``adapters.wechat_pay.DeductSettings`` but merchant, app and callbacks."""
+        return {
+            "plan_id": PLAN_ID,
+            "apiv2_key": self.wechat_face.apiv2_key,
+            "ca_cert": self.wechat_face.ca_cert,
+            "base_url": base_url,
+            "entrust_base_url": entrust_base_url,
         }
 
     def client_sms(self, base_url: str) -> dict[str, str]:

@@ -123,6 +123,7 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
         },
         "wechat_pay": keys.client_wechat_pay(ports.url("wechat_pay"), "", ""),
         "wechat_face": keys.client_wechat_face(ports.url("wechat_face")),
+        "wechat_deduct": keys.client_wechat_deduct(ports.url("wechat_face"), ports.url("wechat_pay")),
         "wechat_mix": {
             "city_id": MIX_CITY,
             "institution_no": MIX_HOSPITAL,

@@ -76,6 +76,50 @@ class Binding:
         return f"结束后，{who}马上不能再替患者签名、付款，也看不到就诊。以前的不变。"
 
 
+class Claims:
+    """Somebody has accepted an invitation, and waits for the patient's yes."""
+
+    title = "等您点头"
+    none = "没有人在等您点头。"
+    opens = "加上以后，对方能做这些："
+    yes = "是，加上"
+    no = "不认识，不加"
+    safe = "不认识就不要加。不加，对方什么也看不到。"
+    bound_title = "加好了"
+    bound = "对方点头了，已经加好。"
+    over_title = "没有加上"
+    over = "这个邀请已经结束，没有加上。要加，请对方再邀请一次。"
+    waiting_title = "等对方点头"
+    never_mind = "不加了"
+    to_family = "去“家人”看看"
+    waits = "还等对方点头"
+
+    @staticmethod
+    def who(name: str, relation: str) -> str:
+        """Who has accepted."""
+        return f"{name}想加为您的家人，称呼是“{relation}”。"
+
+    @staticmethod
+    def for_whom(patient: str) -> str:
+        """Where the reader answers for somebody else."""
+        return f"加为{patient}的家人。"
+
+    @staticmethod
+    def tail(digits: str) -> str:
+        """By which she knows them."""
+        return f"手机尾号 {digits}。"
+
+    @staticmethod
+    def waiting(patient: str) -> str:
+        """To the relative, after accepting."""
+        return f"已经告诉{patient}。对方在自己手机上点头，就加好了，这一页会自己变。"
+
+    @staticmethod
+    def shown(patient: str) -> str:
+        """What the patient will see of the relative, said before they accept."""
+        return f"您点同意后，{patient}会看到您的姓和手机尾号，点头了才算数。"
+
+
 class Phones:
     """Another number, a lost phone."""
 

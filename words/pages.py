@@ -37,6 +37,7 @@ class Pages:
     insurance = insurance_words.Insurance
     family = patient.Family
     binding = binding_words.Binding
+    claims = binding_words.Claims
     phones = binding_words.Phones
     companion = companion_words.Companion
     choices = choices_words.Choices

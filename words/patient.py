@@ -59,7 +59,9 @@ class Home:
         "consent": "想替您付一笔，要您同意",
         "ask": "看完了，这笔由您付吗",
         "ready": "看完了，给您备好了，点一下就付",
-        "bind": "想把您加为家人",
+        "taking": "看完了，要从您的微信扣",
+        "untaken": "没有扣成，给您备好了，点一下就付",
+        "bind": "想加为您的家人，等您点头",
         "watch": "请您一起看这次就诊",
     }
     state = {"open": "就诊中", "ended": "看完了，等您付款", "settled": "付清了"}
@@ -314,6 +316,7 @@ class Family:
     is_shut = "关"
     phone = "电话"
     phone_label = "打电话"
+    calls = "能看到电话号码，一点就打"
     phone_choice = "让对方看到我的电话，一点就能打"
     bind_calls = "看到对方的电话，一点就能打。"
     shut = "您关上了“分享给家人”，现在没有家人能看到。能付款的还能付。"
@@ -334,7 +337,7 @@ class Family:
     no_watch = "不让看"
     make = "做好二维码"
     scan = "请家人用微信扫"
-    scan_says = "扫完在对方手机上点同意就行。也可以把链接发过去。"
+    scan_says = "对方扫完点同意，这里马上出现是谁，您点一下就加好。也可以把链接发过去。"
     hidden = "妇科、心理、传染病的项目不会给家人看，除非您另外打开。"
     link = "链接"
 
@@ -391,6 +394,7 @@ class Family:
     bind_title = "成为家人"
     bind_yes = "我同意"
     bind_no = "不是我，返回"
+    bind_back = "回首页"
     bind_says = "同意后您能做这些："
     bind_pay = "替对方付医药费。每次付之前都会先给您看金额。"
     bind_see = "对方随时可以停止，您看过什么对方都知道。"

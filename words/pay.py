@@ -1,6 +1,8 @@
 """The few words around a payment that pages, feeds, receipts and WeChat's bill share."""
 
-from words.money import rmb
+from datetime import datetime
+
+from words.money import rmb, when
 
 YOU = "您"
 PATIENT = "患者本人"
@@ -57,6 +59,7 @@ class Receipt:
         "MINIPROG": "微信支付",
         "H5": "微信支付",
         "NATIVE": "微信扫码支付",
+        "PAP": "微信自动付",
         "CODE": "微信付款码",
         "FACE": "微信刷脸付",
         "CASH": "现金",
@@ -291,9 +294,21 @@ class Limits:
         "nothing": "不用管我，我自己来看",
         "ask": "先问我要不要付",
         "ready": "不超过这个数，给我备好，点一下就付",
+        "auto": "不超过这个数，看完病自动付",
     }
-    ready = "最多备好（元）"
-    ready_says = "超过的先问您。备好的也要您在微信里确认，我们不会自己扣钱。"
+    ready = "最多备好、最多自动付（元）"
+    ready_says = "超过的先问您。备好的要您在微信里确认，不会自己扣钱。"
+    auto_says = "自动付要先在微信里开通。每次扣之前两个小时告诉您扣多少，说一声“这次不扣”就不扣。"
+    auto = "自动付"
+    contract = {
+        "none": "还没有开通，选了自动付也只是备好，等您点。",
+        "asked": "还没有开通好。在微信里点同意以后，过一会儿这里就变。",
+        "signed": "已经开通。",
+        "ending": "正在关，已经不会再扣了。",
+    }
+    open_contract = "去微信开通自动付"
+    only_wechat = "请在微信里打开这一页来开通。"
+    stop_contract = "关掉自动付"
     save = "存好"
     saved = "存好了。"
     none = "没有定上限"
@@ -312,6 +327,30 @@ class Limits:
     def now(left_fen: int) -> str:
         """What is left now."""
         return f"现在还能付 {rmb(left_fen)}"
+
+
+class Taking:
+    """Before money is taken by the payer's contract."""
+
+    title = "要自动付款了"
+    not_now = "这次不扣"
+    keep = "就这样扣"
+    sign_keep = "先不开通"
+    sign_title = "开通自动付"
+    sign_says = (
+        "下一页是微信的，点同意就开通了。",
+        "开通以后，看完病剩下要付的钱，会在您定的数以内从您的微信扣。扣之前两个小时告诉您，随时可以关。",
+    )
+    sign_go = "去微信开通"
+
+    @staticmethod
+    def says(patient: str, hospital: str, fen: int, at: datetime, now: datetime) -> tuple[str, ...]:
+        """What, from when, and what to do."""
+        return (
+            f"{patient}在{hospital}看完了，还剩 {rmb(fen)} 要付。",
+            f"{when(at, now)} 后从您的微信扣，付给医院。扣好了给您和{patient}都有收据。",
+            "这次不想扣，点下面。不扣的话给您备好，您想付的时候再点。",
+        )
 
 
 class Link:
@@ -363,6 +402,7 @@ FROM_WHERE = {
     "MINIPROG": "小程序里",
     "H5": "手机浏览器",
     "NATIVE": "窗口扫码",
+    "PAP": "自动付",
     "CODE": "出示付款码",
     "FACE": "刷脸",
     "CASH": "窗口现金",

@@ -22,6 +22,11 @@ ALREADY_PAID = "这一笔已经付过了，不用再付。"
 CLOSED = "这一笔已经取消，没有扣钱。"
 MIXED = "{house}：医保 ¥{insured}，微信 ¥{paid}"
 
+ENTRUST = "自动扣款"
+ENTRUST_SAYS = "开通后，看完病由医院从您的微信里扣款，不用再输密码。随时可以关。账户："
+ENTRUST_YES = "同意开通"
+ENTRUSTED = "开通了。请回到医院的页面。"
+
 ACCOUNT = "公众号"
 ACCOUNT_OF = "{name}的微信：公众号"
 FOLLOW = "关注公众号"
@@ -56,6 +61,9 @@ TEMPLATES = {
     "asked": {"id": "TM-ASKED", "data": {"thing1": "who", "amount2": "amount", "thing3": "title"}},
     "offered": {"id": "TM-ASKED", "data": {"thing1": "who", "amount2": "amount", "thing3": "title"}},
     "answered": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
+    "claimed": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
+    "taking": {"id": "TM-TAKING", "data": {"thing1": "who", "amount2": "amount", "time3": "until", "thing4": "title"}},
+    "untaken": {"id": "TM-ASKED", "data": {"thing1": "who", "amount2": "amount", "thing3": "title"}},
     "bound": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "phone": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "ended": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},

@@ -9,6 +9,7 @@ from typing import Any, Self
 from wechatpayv3.async_.type import WeChatPayType
 
 from adapters.wechat_pay.bill import read_bill
+from adapters.wechat_pay.deduct import WeChatDeduct
 from adapters.wechat_pay.face import WeChatFace
 from adapters.wechat_pay.line import BEIJING, Line, WeChatPaySettings, fen, moment, readable, text
 from kernel.outside import Guard, Rejected, Unknown
@@ -51,9 +52,10 @@ class WeChatPay:
         guard: Guard | None = None,
         timeout: tuple[float, float] = (3, 5),
         face: WeChatFace | None = None,
+        deduct: WeChatDeduct | None = None,
     ):
         self.line = Line(settings, guard or Guard("wechat_pay"), timeout)
-        self.face = face
+        self.face, self.deduct = face, deduct
         self._settings = settings
         self._library = self.line.library
 
@@ -64,8 +66,9 @@ class WeChatPay:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.face is not None:
-            await self.face.close()
+        for beside in (self.face, self.deduct):
+            if beside is not None:
+                await beside.close()
         await self.line.close()
 
     async def create(self, order: CashOrder) -> Prepared:

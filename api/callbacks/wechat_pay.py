@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from api.deps import Signed, WorldDep
 from api.problems import STATUS
@@ -12,6 +12,7 @@ from api.world import World
 from kernel.db import Tx
 from kernel.errors import HoufuError
 from kernel.outside import NotConfigured
+from payments.ports import DeductPay
 from payments.service import notices
 
 log = structlog.get_logger()
@@ -53,6 +54,49 @@ async def _take(request: Request, world: World, take: Take) -> Response:
         return JSONResponse(_NO, STATUS[error.kind])
     world.metrics.notices.labels("taken" if fresh else "again").inc()
     return Response(status_code=204)
+
+
+# APIv2 wants its own words, in XML.
+_TAKEN = b"<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"
+_REFUSED = b"<xml><return_code><![CDATA[FAIL]]></return_code><return_msg><![CDATA[refused]]></return_msg></xml>"
+
+
+def _deduction(world: World) -> Take:
+    async def take(tx: Tx, headers: Mapping[str, str], raw: bytes) -> bool:
+        return await notices.take_deduction(tx, _deduct(world).decode_deduction(raw))
+
+    return take
+
+
+def _contract(world: World) -> Take:
+    async def take(tx: Tx, headers: Mapping[str, str], raw: bytes) -> bool:
+        return await notices.take_contract(tx, _deduct(world).decode_contract(raw))
+
+    return take
+
+
+def _deduct(world: World) -> DeductPay:
+    if world.ports.pay is None or world.ports.pay.deduct is None:
+        raise NotConfigured("wechat_deduct")
+    return world.ports.pay.deduct
+
+
+async def _take_plain(request: Request, world: World, take: Take) -> Response:
+    answer = await _take(request, world, take)
+    taken = answer.status_code == 204
+    return Response(_TAKEN if taken else _REFUSED, 200 if taken else answer.status_code, media_type="text/xml")
+
+
+@router.post("/deduction", dependencies=[Signed], response_class=PlainTextResponse)
+async def deducted(request: Request, world: WorldDep) -> Response:
+    """How a deduction by contract went, APIv2: verified, and booked if it fits the payment."""
+    return await _take_plain(request, world, _deduction(world))
+
+
+@router.post("/contract", dependencies=[Signed], response_class=PlainTextResponse)
+async def contract(request: Request, world: WorldDep) -> Response:
+    """A deduction contract was signed or ended, APIv2: WeChat is asked; that it has ended holds at once."""
+    return await _take_plain(request, world, _contract(world))
 
 
 @router.post("", dependencies=[Signed], status_code=204)

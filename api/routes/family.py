@@ -1,10 +1,10 @@
 """Families for programs: who may see and pay, invitations, spoken codes, guardians, and who looked when."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import PersonCaller, StaffCaller, TxDep, WorldDep
@@ -103,6 +103,9 @@ class OfferOut(OfferBody):
     patient: str
     visit_id: UUID | None
     expires_at: datetime
+    state: Literal["offered", "waiting", "accepted", "withdrawn"] = Field(
+        "offered", description="to who has accepted it: whether the patient has said yes since, or it has ended"
+    )
 
 
 class GrantOut(BaseModel):
@@ -231,27 +234,41 @@ async def invite(asked: InviteBody, caller: PersonCaller, tx: TxDep) -> InvitedO
 async def read_invitation(token: str, caller: PersonCaller, tx: TxDep) -> OfferOut:
     """What an invitation offers; whose it is, masked."""
     found = await invitations.seen(tx, caller, token)
-    o = found.offer
+    state = "withdrawn" if found.state == "refused" else found.state.value
     return OfferOut(
-        relation=o.relation,
-        pays=o.pays,
-        cap_fen=o.cap_fen,
-        ask_first=o.ask_first,
-        depth=depth_name(o.depth),
-        opened=sorted(o.opened),
-        signs=o.signs,
-        calls=o.calls,
-        books=o.books,
+        **offer_fields(found.offer),
         patient=found.patient,
         visit_id=found.visit_id,
         expires_at=found.expires_at,
+        state=state,
     )
 
 
+def offer_fields(o: Offer) -> dict[str, Any]:
+    """An offer as programs read it: the members of ``OfferBody``."""
+    return {
+        "relation": o.relation,
+        "pays": o.pays,
+        "cap_fen": o.cap_fen,
+        "ask_first": o.ask_first,
+        "depth": depth_name(o.depth),
+        "opened": sorted(o.opened),
+        "signs": o.signs,
+        "calls": o.calls,
+        "books": o.books,
+    }
+
+
 @router.post("/invitations/{token}/accept", status_code=201)
-async def accept(token: str, caller: PersonCaller, tx: TxDep) -> list[GrantOut]:
-    """Accept an invitation; it works once."""
-    return [await grant_out(tx, g) for g in await invitations.accept(tx, caller, token)]
+async def accept(token: str, caller: PersonCaller, tx: TxDep, response: Response) -> list[GrantOut]:
+    """Accept an invitation; it works once.
+
+    202 and an empty list: the patient is shown who accepted, and it begins with her yes (`/api/family/claims`).
+    """
+    made = await invitations.accept(tx, caller, token)
+    if not made:
+        response.status_code = status.HTTP_202_ACCEPTED
+    return [await grant_out(tx, g) for g in made]
 
 
 @router.delete("/invitations/{invitation_id}", status_code=204)

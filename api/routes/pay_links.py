@@ -71,7 +71,7 @@ class LimitsBody(BaseModel):
     per_payment_fen: Fen | None = None
     per_day_fen: Fen | None = None
     per_month_fen: Fen | None = None
-    after_visit: Literal["nothing", "ask", "ready"] = "nothing"
+    after_visit: Literal["nothing", "ask", "ready", "auto"] = "nothing"
     ready_fen: Annotated[
         int | None, Field(ge=1, le=MOST_FEN, description="with `ready`: up to this the payment is laid ready, fen")
     ] = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,9 +16,9 @@ from kernel.outside import NotConfigured
 from payments import flows
 from payments.ports import CashChannel, CashPay
 from payments.rules import PAYABLE, Piece, Till
-from payments.rules.counter import DeskWay
 from payments.service import attempts, moves, receipts, rounds
-from payments.service.attempts import Attempt, Press
+from payments.service.attempts import Attempt
+from payments.service.pressing import Press
 from people.rules import Actor, ActorKind
 from people.service import hospitals, patients, sessions
 
@@ -27,7 +28,7 @@ router = APIRouter(prefix="/api", tags=["payments"])
 # --------------------------------------------------------------------------- shared with the pages (pwa.pages.pay)
 
 
-def till_of(world: World, way: CashChannel | DeskWay | None = None) -> tuple[CashPay, Till]:
+def till_of(world: World, way: StrEnum | None = None) -> tuple[CashPay, Till]:
     """The line to WeChat Pay, and whose till it is; who pays in the mini-program is known by another app.
 
     Raises:

@@ -14,6 +14,7 @@ from api.line import Line, serve_line
 from api.live import Serve
 from api.stream import RELOAD, StreamResponse
 from api.world import World
+from family_pay.service import confirming
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from notices import service as notices
@@ -105,6 +106,7 @@ async def glance(tx: Tx, caller: Actor) -> tuple[str, frozenset[UUID]]:
         seen.append(str(person.id))
         for visit, view in await reading.visits_seen(tx, caller, person.id, limit=NEWEST):
             seen.append(f"{visit.id}/{visit.state if view.owner or view.pays else 'open'}")
+    seen.append(await confirming.mark(tx, caller))
     mark = hashlib.sha256(" ".join(seen).encode()).hexdigest()[:16]
     return mark, frozenset({caller.id, *(p.id for p in people)})
 
@@ -122,7 +124,7 @@ async def news(
     world: WorldDep,
     after: Annotated[str, Query(max_length=64, description="the mark the page was drawn with")] = "",
 ) -> Response:
-    """Wait for a visit to begin or to end, one's own or one that is shared: ``event: reload``, and nothing else."""
+    """Wait for a visit to begin or to end, or for somebody to wait for one's yes: ``event: reload``, nothing else."""
     return StreamResponse(await wait_for_news(world, tx, caller, session_token(request) or "", after))
 
 

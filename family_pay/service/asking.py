@@ -1,6 +1,7 @@
-"""After a visit: a payer who wished so is asked to pay, or finds the payment laid ready; no money moves by itself."""
+"""After a visit: a payer who wished so is asked to pay, finds the payment laid ready, or is told what will be taken."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -9,7 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from billing.service import paying
 from family_pay.models import PayAsk
 from family_pay.rules import ASK_PATIENCE
+from family_pay.service import taking
 from family_pay.service.news import tell
+from family_pay.service.taking import Auto, Plan
 from kernel.db import Tx
 from kernel.errors import NotFoundError
 from payments.rules import AmountChangedError
@@ -25,11 +28,16 @@ from words import pay as pay_words
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One visit somebody is asked to pay. ``ready``: within what she had laid ready for one tap."""
+    """One visit somebody is asked to pay. ``ready``: within what she had laid ready for one tap.
+
+    ``take_at``: from when it will be taken by her contract, unless she says no; ``failed``: that came to nothing.
+    """
 
     visit: Visit
     amount_fen: int
     ready: bool
+    take_at: datetime | None = None
+    failed: bool = False
 
 
 async def visit_ended(tx: Tx, event: VisitEnded) -> None:
@@ -41,7 +49,8 @@ async def visit_ended(tx: Tx, event: VisitEnded) -> None:
     if visit is None:
         return
     for person_id in await limits.waiting_for(tx, visit.patient_id):
-        anew = {"asked_at": tx.now, "told_at": None, "declined_at": None, "over_at": None}
+        anew = dict.fromkeys(("told_at", "declined_at", "over_at", "take_at", "take_fen", "attempt_id", "untaken"))
+        anew |= {"asked_at": tx.now}
         row = insert(PayAsk).values(visit_id=visit.id, person_id=person_id, **anew)
         await tx.session.execute(row.on_conflict_do_update(index_elements=["visit_id", "person_id"], set_=anew))
 
@@ -52,8 +61,11 @@ async def visit_settled(tx: Tx, event: VisitSettled) -> None:
     await tx.session.execute(done.execution_options(synchronize_session=False))
 
 
-async def tell_due(tx: Tx, limit: int = 50) -> int:
+async def tell_due(tx: Tx, auto: Auto | None = None, limit: int = 50) -> int:
     """Tell those who are to hear, each once of a visit's end; what is owed may come a little later than the end does.
+
+    Args:
+        auto: where money is taken by contract, what is to be known of it.
 
     Returns: how many were told.
     """
@@ -64,7 +76,14 @@ async def tell_due(tx: Tx, limit: int = 50) -> int:
         found = await _asked(tx, ask)
         if found is None:
             continue
-        ask.told_at, told = tx.now, told + 1
+        plan = Plan.ASK if auto is None else await taking.plan(tx, ask, found.visit, found.amount_fen, auto)
+        if plan is Plan.WAIT:
+            continue
+        told += 1
+        if plan is Plan.TAKE:
+            await taking.announce(tx, ask, found.visit, found.amount_fen)
+            continue
+        ask.told_at = tx.now
         patient = await patients.by_id(tx, found.visit.patient_id)
         news = {"what": "to_pay", "visit": str(ask.visit_id), "amount_fen": found.amount_fen, "ready": found.ready}
         await tell(tx, {ask.person_id: {"family": {**news, "who": patient.name_masked}}})
@@ -90,13 +109,15 @@ async def decline(tx: Tx, actor: Actor, visit_id: UUID) -> None:
 
     Raises:
         NotFoundError: the caller was not asked.
+        payments.rules.taking.TakingError: it is being taken by her contract now, or has been.
     """
     ask = await tx.get(PayAsk, (visit_id, actor.id), lock=True)
     if ask is None or ask.told_at is None:
         raise NotFoundError
     if ask.declined_at is not None:
         return
-    ask.declined_at = tx.now
+    await taking.refuse_late(tx, ask)
+    ask.declined_at, ask.take_at, ask.take_fen = tx.now, None, None
     found = await _asked(tx, ask)
     if found is None:
         return
@@ -116,7 +137,8 @@ async def _asked(tx: Tx, ask: PayAsk) -> Asked | None:
     own = await limits.of(tx, ask.person_id, visit.patient_id)
     if not amount or own.after_visit is AfterVisit.NOTHING:
         return None
-    return Asked(visit, amount, own.ready_fen is not None and amount <= own.ready_fen)
+    ready = own.ready_fen is not None and amount <= own.ready_fen
+    return Asked(visit, amount, ready, ask.take_at, ask.untaken not in (None, taking.BY_PAYER))
 
 
 @dataclass(frozen=True, slots=True)

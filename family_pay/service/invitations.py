@@ -1,4 +1,8 @@
-"""A patient invites a relative; the relative proves who they are, sees what is offered, and accepts."""
+"""A patient invites a relative; the relative proves who they are, sees what is offered, and accepts.
+
+What she made on her phone begins when she has seen who accepted and says yes (``confirming``); what a desk made with
+her beside it begins at once.
+"""
 
 import base64
 import hmac
@@ -18,6 +22,7 @@ from family_pay.rules import (
     INVITES_A_DAY,
     LINK_LIVES,
     OPEN_AT_MOST,
+    YES_LIVES,
     EmptyOfferError,
     InvitationState,
     InviteExpiredError,
@@ -45,6 +50,7 @@ _COUNT_GUESS = text(
     "ON CONFLICT (person_id, day) DO UPDATE SET tries = g.tries + 1 WHERE g.tries < :most RETURNING g.tries"
 )
 MAY_BIND = frozenset({Role.COUNTER, Role.GUIDE})
+OPEN = (InvitationState.OFFERED, InvitationState.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,10 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What the relative is shown before accepting; ``patient`` masked."""
+    """What the relative is shown; ``patient`` masked.
+
+    ``state``: for who has accepted it, what became of it. ``by_desk``: it begins at once, she said yes at the desk.
+    """
 
     id: UUID
     patient_id: UUID
@@ -68,6 +77,8 @@ class Offered:
     offer: Offer
     visit_id: UUID | None
     expires_at: datetime
+    state: InvitationState = InvitationState.OFFERED
+    by_desk: bool = False
 
 
 async def invite(
@@ -133,7 +144,7 @@ async def _make(
     staff_id: UUID | None = None,
 ) -> Invited:
     await tx.get(patients.Person, patient_id, lock=True)  # two made at once are counted one after the other
-    fresh = (Invitation.state == InvitationState.OFFERED) & (Invitation.expires_at > tx.now)
+    fresh = Invitation.state.in_(OPEN) & (Invitation.expires_at > tx.now)
     counts = select(func.count().filter(fresh), func.count().filter(Invitation.created_at > tx.now - LINK_LIVES))
     waiting, today = (await tx.session.execute(counts.where(Invitation.patient_id == patient_id))).one()
     if waiting >= OPEN_AT_MOST or today >= INVITES_A_DAY:
@@ -206,41 +217,81 @@ async def waiting_of(tx: Tx, patient_id: UUID) -> list[Invitation]:
 
 
 async def withdraw_invitation(tx: Tx, actor: Actor, invitation_id: UUID) -> None:
-    """Take an invitation back before anybody accepted it.
+    """Take an invitation back before it has begun: by the patient's side, or by the relative who waits for her yes.
 
     Raises:
         NotFoundError: absent, or somebody else's.
-        InviteUsedError: accepted in the meantime; end the grant instead.
+        InviteUsedError: it has begun in the meantime; end the grant instead.
     """
     found = await tx.get(Invitation, invitation_id, lock=True)
-    if found is None or not await access.can_for(tx, actor, Action.SHARE, found.patient_id):
+    if found is None:
+        raise NotFoundError
+    waits = found.state == InvitationState.WAITING
+    mine = waits and actor.kind is ActorKind.PERSON and found.accepted_by == actor.id
+    if not mine and not await access.can_for(tx, actor, Action.SHARE, found.patient_id):
         raise NotFoundError
     if found.state == InvitationState.ACCEPTED:
         raise InviteUsedError
-    if found.state == InvitationState.OFFERED:
-        INVITATION.move(InvitationState.OFFERED, InvitationState.WITHDRAWN)
+    if found.state in OPEN:
+        INVITATION.move(InvitationState(found.state), InvitationState.WITHDRAWN)
         found.state, found.ended_at = InvitationState.WITHDRAWN, tx.now
+    if waits:
+        await tell_over(tx, found)
+
+
+async def tell_over(tx: Tx, row: Invitation) -> None:
+    """Nothing came of it: the pages of both sides hear so, and nobody is pushed a no."""
+    sides = {one for one in (row.patient_id, row.made_by, row.accepted_by) if one is not None}
+    news = {"family": {"what": "unbound", "bond": str(row.id), "relation": row.relation, "who": ""}}
+    await tell(tx, dict.fromkeys(sides, news))
 
 
 async def seen(tx: Tx, actor: Actor, token: str) -> Offered:
-    """What an invitation offers to the person who opened its link.
+    """What an invitation offers to the person who opened its link, or what became of it, to who accepted it.
 
     Raises:
-        InviteExpiredError, InviteUsedError, OwnInviteError: it cannot be accepted.
+        InviteExpiredError, InviteUsedError, OwnInviteError: it is not theirs to accept.
     """
-    return await _offered(tx, await _open_one(tx, actor, token, lock=False))
+    found = await _found(tx, actor, token, lock=False)
+    if found.accepted_by is None:
+        _still_open(tx, found)
+    return await _offered(tx, found)
 
 
 async def accept(tx: Tx, actor: Actor, token: str) -> list[Grant]:
-    """Accept: the grants begin, and both sides are told. Of two who accept at once, one does.
+    """Accept. Of two who accept at once, one does; the other learns no more than that somebody has.
+
+    Returns: the grants, where a desk made the invitation; none otherwise: the patient is shown who accepted, and what
+    was offered begins with her yes. Accepting again changes nothing.
 
     Raises:
         InviteExpiredError, InviteUsedError, OwnInviteError: nothing was changed.
     """
-    found = await _open_one(tx, actor, token, lock=True)
-    offer = _offer(found)
-    INVITATION.move(InvitationState.OFFERED, InvitationState.ACCEPTED)
-    found.state, found.accepted_by, found.ended_at = InvitationState.ACCEPTED, actor.id, tx.now
+    found = await _found(tx, actor, token, lock=True)
+    if found.state == InvitationState.ACCEPTED:
+        raise InviteUsedError
+    _still_open(tx, found)
+    if found.state == InvitationState.WAITING:
+        return []
+    found.accepted_by = actor.id
+    if found.staff_id is not None:
+        return await bind(tx, found)
+    INVITATION.move(InvitationState.OFFERED, InvitationState.WAITING)
+    found.state, found.expires_at = InvitationState.WAITING, tx.now + YES_LIVES
+    who = (await patients.by_id(tx, actor.id)).name_masked
+    news = {"family": {"what": "claimed", "bond": str(found.id), "relation": found.relation, "who": who}}
+    await tell(tx, dict.fromkeys({found.patient_id, found.made_by or found.patient_id}, news))
+    return []
+
+
+async def bind(tx: Tx, found: Invitation) -> list[Grant]:
+    """What was offered begins for who accepted it, and both sides are told; the invitation is locked by the caller."""
+    relative_id = found.accepted_by
+    if relative_id is None:
+        raise InviteExpiredError
+    offer = offer_of(found)
+    INVITATION.move(InvitationState(found.state), InvitationState.ACCEPTED)
+    found.state, found.ended_at = InvitationState.ACCEPTED, tx.now
     terms = []
     if offer.pays:
         terms.append(Terms(GrantKind.PAY, cap_fen=offer.cap_fen, ask_first=offer.ask_first))
@@ -253,14 +304,14 @@ async def accept(tx: Tx, actor: Actor, token: str) -> list[Grant]:
     made = await make(
         tx,
         found.patient_id,
-        actor.id,
+        relative_id,
         terms,
         bond=found.id,
         relation=offer.relation,
         proof=_proof(found),
         visit_id=found.visit_id,
     )
-    patient, relative = await patients.by_id(tx, found.patient_id), await patients.by_id(tx, actor.id)
+    patient, relative = await patients.by_id(tx, found.patient_id), await patients.by_id(tx, relative_id)
     news = {"what": "bound", "bond": str(found.id), "relation": offer.relation}
     await tell(
         tx,
@@ -278,28 +329,36 @@ def _proof(row: Invitation) -> Proof:
     return Proof(ProofKind.INVITATION if row.code_used_at is None else ProofKind.SPOKEN)
 
 
-async def _open_one(tx: Tx, actor: Actor, token: str, *, lock: bool) -> Invitation:
+async def _found(tx: Tx, actor: Actor, token: str, *, lock: bool) -> Invitation:
     query = select(Invitation).where(Invitation.token_digest == digest(token))
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     found = await tx.session.scalar(query)
-    if found is None or found.state == InvitationState.WITHDRAWN:
+    if found is None or (found.state == InvitationState.WITHDRAWN and found.accepted_by is None):
         raise InviteExpiredError
     if actor.id in (found.patient_id, found.made_by):
         raise OwnInviteError
-    if found.state == InvitationState.ACCEPTED:
-        raise InviteUsedError
-    if found.expires_at <= tx.now:
-        raise InviteExpiredError
+    if found.accepted_by not in (None, actor.id):
+        raise InviteUsedError  # whatever became of it: others learn that it was taken, and no more
     return found
+
+
+def _still_open(tx: Tx, found: Invitation) -> None:
+    if found.state not in OPEN or found.expires_at <= tx.now:
+        raise InviteExpiredError
 
 
 async def _offered(tx: Tx, row: Invitation) -> Offered:
     patient = await patients.by_id(tx, row.patient_id)
-    return Offered(row.id, patient.id, patient.name_masked, _offer(row), row.visit_id, row.expires_at)
+    state = InvitationState(row.state)
+    if state is InvitationState.REFUSED or (state is InvitationState.WAITING and row.expires_at <= tx.now):
+        state = InvitationState.WITHDRAWN  # a no is told like an end
+    offer, by_desk = offer_of(row), row.staff_id is not None
+    return Offered(row.id, patient.id, patient.name_masked, offer, row.visit_id, row.expires_at, state, by_desk)
 
 
-def _offer(row: Invitation) -> Offer:
+def offer_of(row: Invitation) -> Offer:
+    """What the patient opens by it."""
     return Offer(
         Relation(row.relation),
         row.pays,

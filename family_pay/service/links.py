@@ -24,8 +24,9 @@ from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id, token
 from payments.rules import OURS, PAYABLE, AlreadyPaidError, AmountChangedError, ShareGoneError, Till
-from payments.service import agreeing, attempts, labels, shares
-from payments.service.attempts import Attempt, Press
+from payments.service import agreeing, attempts, labels, pressing, shares
+from payments.service.attempts import Attempt
+from payments.service.pressing import Press
 from people.rules import Action, Actor, ActorKind
 from people.service import access, hospitals, patients
 from visits.service.encounters import Visit
@@ -211,7 +212,7 @@ async def begin(tx: Tx, secret: str, press: Press, till: Till) -> Attempt:
     Raises:
         PayLinkGoneError: there is none, or it is over.
         AlreadyPaidError: it was paid by this link.
-        HoufuError: as ``payments.service.attempts.begin`` does.
+        HoufuError: as ``payments.service.pressing.begin`` does.
     """
     link = await find(tx, secret)
     visit = await paying.locked_visit(tx, link.visit_id)  # before the link's row, as always
@@ -226,7 +227,7 @@ async def begin(tx: Tx, secret: str, press: Press, till: Till) -> Attempt:
         raise PayLinkGoneError
     if press.seen_amount_fen != locked.amount_fen:
         raise AmountChangedError(locked.amount_fen, words.amount(locked.amount_fen))
-    return await attempts.begin_by_link(tx, actor_of(locked), visit, press, till)
+    return await pressing.begin_by_link(tx, actor_of(locked), visit, press, till)
 
 
 async def attempt_of(tx: Tx, secret: str, attempt_id: UUID) -> Attempt:

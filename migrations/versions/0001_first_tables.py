@@ -353,6 +353,57 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("person_id", name=op.f("pk_credit_answer")),
     )
     op.create_table(
+        "deduction_contract",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("mchid", sa.String(), nullable=False),
+        sa.Column("appid", sa.String(), nullable=False),
+        sa.Column("plan_id", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("serial", sa.BigInteger(), nullable=False),
+        sa.Column("openid_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("contract_id", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("signed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.Column("next_look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("looks", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name=op.f("ck_deduction_contract_ended")),
+        sa.CheckConstraint(
+            "state <> 'signed' OR (contract_id IS NOT NULL AND signed_at IS NOT NULL)",
+            name=op.f("ck_deduction_contract_signed"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_deduction_contract_person_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deduction_contract")),
+        sa.UniqueConstraint("code", name=op.f("uq_deduction_contract_code")),
+        sa.UniqueConstraint("contract_id", name=op.f("uq_deduction_contract_contract_id")),
+    )
+    op.create_index(
+        "ix_deduction_contract_due",
+        "deduction_contract",
+        ["next_look_at"],
+        unique=False,
+        postgresql_where=sa.text("next_look_at IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_deduction_contract_live",
+        "deduction_contract",
+        ["person_id", "mchid"],
+        unique=True,
+        postgresql_where=sa.text("state IN ('asked', 'signed', 'ending')"),
+    )
+    op.create_table(
         "department",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("hospital_id", sa.Uuid(), nullable=False),
@@ -717,8 +768,12 @@ def upgrade() -> None:
         sa.Column("after_visit", sa.String(), nullable=False),
         sa.Column("ready_fen", sa.BigInteger(), nullable=True),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("(after_visit = 'ready') = (ready_fen IS NOT NULL)", name=op.f("ck_payer_limit_ready")),
-        sa.CheckConstraint("after_visit IN ('nothing', 'ask', 'ready')", name=op.f("ck_payer_limit_after_visit")),
+        sa.CheckConstraint(
+            "(after_visit IN ('ready', 'auto')) = (ready_fen IS NOT NULL)", name=op.f("ck_payer_limit_ready")
+        ),
+        sa.CheckConstraint(
+            "after_visit IN ('nothing', 'ask', 'ready', 'auto')", name=op.f("ck_payer_limit_after_visit")
+        ),
         sa.CheckConstraint(
             "per_payment_fen > 0 AND per_day_fen > 0 AND per_month_fen > 0 AND ready_fen > 0",
             name=op.f("ck_payer_limit_money"),
@@ -1397,15 +1452,30 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("accepted_by", sa.Uuid(), nullable=True),
+        sa.Column("answered_by", sa.Uuid(), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "(accepted_by IS NULL) = (state <> 'accepted')", name=op.f("ck_invitation_accepted_by_somebody")
+            "accepted_by IS NOT NULL OR state IN ('offered', 'withdrawn')",
+            name=op.f("ck_invitation_accepted_by_somebody"),
+        ),
+        sa.CheckConstraint("accepted_by IS NULL OR state <> 'offered'", name=op.f("ck_invitation_taken_once")),
+        sa.CheckConstraint(
+            "staff_id IS NOT NULL OR state NOT IN ('accepted', 'refused') OR answered_by IS NOT NULL",
+            name=op.f("ck_invitation_her_word"),
         ),
         sa.CheckConstraint("num_nonnulls(made_by, staff_id) = 1", name=op.f("ck_invitation_made_by_somebody")),
         sa.ForeignKeyConstraint(
             ["accepted_by"],
             ["person.id"],
             name=op.f("fk_invitation_accepted_by"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["answered_by"],
+            ["person.id"],
+            name=op.f("fk_invitation_answered_by"),
             ondelete="RESTRICT",
             initially="DEFERRED",
             deferrable=True,
@@ -1438,7 +1508,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_digest", name=op.f("uq_invitation_token_digest")),
     )
     op.create_index(
-        "ix_invitation_open", "invitation", ["patient_id"], unique=False, postgresql_where=sa.text("state = 'offered'")
+        "ix_invitation_open",
+        "invitation",
+        ["patient_id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('offered', 'waiting')"),
+    )
+    op.create_index(
+        "ix_invitation_waiting",
+        "invitation",
+        ["accepted_by"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_table(
         "kiosk_turn",
@@ -1593,7 +1674,13 @@ def upgrade() -> None:
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("declined_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("over_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("take_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("take_fen", sa.BigInteger(), nullable=True),
+        sa.Column("attempt_id", sa.Uuid(), nullable=True),
+        sa.Column("untaken", sa.String(), nullable=True),
         sa.CheckConstraint("declined_at IS NULL OR told_at IS NOT NULL", name=op.f("ck_pay_ask_heard_first")),
+        sa.CheckConstraint("num_nonnulls(take_at, take_fen) IN (0, 2)", name=op.f("ck_pay_ask_announced")),
+        sa.CheckConstraint("take_at IS NULL OR told_at IS NOT NULL", name=op.f("ck_pay_ask_told_before")),
         sa.ForeignKeyConstraint(
             ["person_id"],
             ["person.id"],
@@ -1621,6 +1708,13 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_pay_ask_person", "pay_ask", ["person_id"], unique=False, postgresql_where=sa.text("over_at IS NULL")
+    )
+    op.create_index(
+        "ix_pay_ask_take",
+        "pay_ask",
+        ["take_at"],
+        unique=False,
+        postgresql_where=sa.text("take_at IS NOT NULL AND attempt_id IS NULL"),
     )
     op.create_table(
         "pay_consent",
@@ -2626,6 +2720,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("order_id", name=op.f("pk_turn_told")),
     )
     op.create_table(
+        "deduction",
+        sa.Column("attempt_id", sa.Uuid(), nullable=False),
+        sa.Column("contract_id", sa.Uuid(), nullable=False),
+        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("announced_fen", sa.BigInteger(), nullable=False),
+        sa.Column("cap_fen", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("announced_fen > 0 AND announced_fen <= cap_fen", name=op.f("ck_deduction_within")),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempt.id"],
+            name=op.f("fk_deduction_attempt_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["contract_id"],
+            ["deduction_contract.id"],
+            name=op.f("fk_deduction_contract_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("attempt_id", name=op.f("pk_deduction")),
+    )
+    op.create_index(op.f("ix_deduction_contract_id"), "deduction", ["contract_id"], unique=False)
+    op.create_table(
         "dispute",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("charge_id", sa.Uuid(), nullable=False),
@@ -2944,6 +3065,8 @@ def downgrade() -> None:
     op.drop_index("ix_dispute_open", table_name="dispute", postgresql_where="answered_at IS NULL")
     op.drop_index(op.f("ix_dispute_charge_id"), table_name="dispute")
     op.drop_table("dispute")
+    op.drop_index(op.f("ix_deduction_contract_id"), table_name="deduction")
+    op.drop_table("deduction")
     op.drop_table("turn_told")
     op.drop_table("sealed_document")
     op.drop_table("code_wait")
@@ -3011,6 +3134,9 @@ def downgrade() -> None:
     op.drop_table("pay_link")
     op.drop_index("ix_pay_consent_open", table_name="pay_consent", postgresql_where=sa.text("agreed IS NULL"))
     op.drop_table("pay_consent")
+    op.drop_index(
+        "ix_pay_ask_take", table_name="pay_ask", postgresql_where=sa.text("take_at IS NOT NULL AND attempt_id IS NULL")
+    )
     op.drop_index("ix_pay_ask_person", table_name="pay_ask", postgresql_where=sa.text("over_at IS NULL"))
     op.drop_index(
         "ix_pay_ask_due", table_name="pay_ask", postgresql_where=sa.text("told_at IS NULL AND over_at IS NULL")
@@ -3026,7 +3152,10 @@ def downgrade() -> None:
     op.drop_index("ix_ledger_transaction_at", table_name="ledger_transaction", postgresql_using="brin")
     op.drop_table("ledger_transaction")
     op.drop_table("kiosk_turn")
-    op.drop_index("ix_invitation_open", table_name="invitation", postgresql_where=sa.text("state = 'offered'"))
+    op.drop_index("ix_invitation_waiting", table_name="invitation", postgresql_where=sa.text("state = 'waiting'"))
+    op.drop_index(
+        "ix_invitation_open", table_name="invitation", postgresql_where=sa.text("state IN ('offered', 'waiting')")
+    )
     op.drop_table("invitation")
     op.drop_index("ix_his_call_visit", table_name="his_call")
     op.drop_index("ix_his_call_refused", table_name="his_call", postgresql_where=sa.text("state = 'refused'"))
@@ -3109,6 +3238,17 @@ def downgrade() -> None:
     op.drop_index("ix_evidence_contract", table_name="evidence")
     op.drop_table("evidence")
     op.drop_table("department")
+    op.drop_index(
+        "uq_deduction_contract_live",
+        table_name="deduction_contract",
+        postgresql_where=sa.text("state IN ('asked', 'signed', 'ending')"),
+    )
+    op.drop_index(
+        "ix_deduction_contract_due",
+        table_name="deduction_contract",
+        postgresql_where=sa.text("next_look_at IS NOT NULL"),
+    )
+    op.drop_table("deduction_contract")
     op.drop_table("credit_answer")
     op.drop_table("catalogue")
     op.drop_index("ix_caller_try_person", table_name="caller_try")

@@ -127,5 +127,8 @@ def compose(kind: Kind, slots: Slots, path: str, now: datetime, code: str = "") 
     return Message(kind, title, body, {**parts, "title": title, "body": body, "code": code}, path)
 
 
-_BY = frozenset({Kind.ASKED, Kind.OFFERED, Kind.ANSWERED, Kind.BOUND, Kind.ENDED, Kind.PAID, Kind.PHONE})
+_BY = frozenset(
+    {Kind.ASKED, Kind.OFFERED, Kind.ANSWERED, Kind.TAKING, Kind.UNTAKEN, Kind.CLAIMED, Kind.BOUND, Kind.ENDED}
+    | {Kind.PAID, Kind.PHONE}
+)
 """Kinds whose ``who`` is somebody else in any case."""

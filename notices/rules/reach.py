@@ -43,6 +43,9 @@ class Kind(StrEnum):
     ASKED = "asked"
     OFFERED = "offered"
     ANSWERED = "answered"
+    TAKING = "taking"
+    UNTAKEN = "untaken"
+    CLAIMED = "claimed"
     BOUND = "bound"
     ENDED = "ended"
     PHONE = "phone"
@@ -154,6 +157,17 @@ REACH: Mapping[Kind, Rule] = {
     Kind.ASKED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "somebody waits for the answer", sms_after=_m(30)),
     Kind.OFFERED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "a relative waits for her yes", sms_after=_m(30)),
     Kind.ANSWERED: Rule(T.FAMILY, _SELF, U.DAY, _s(10), _h(24), "who asked goes on with it, or need not wait"),
+    Kind.TAKING: Rule(
+        T.FAMILY,
+        _SELF,
+        U.NOW,
+        _s(10),
+        _h(2),
+        "before money is taken by her contract; no is said until then",
+        sms_after=_m(30),
+    ),
+    Kind.UNTAKEN: Rule(T.FAMILY, _SELF, U.DAY, _s(10), _h(24), "she thought it was paid, and it is not"),
+    Kind.CLAIMED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "who accepted her invitation waits for her yes"),
     Kind.BOUND: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in"),
     Kind.ENDED: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in no more"),
     Kind.PHONE: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(72), "a number a stranger changed is noticed by the family"),
@@ -172,6 +186,9 @@ _FAMILY_KINDS = {
     "agreed": Kind.ANSWERED,
     "refused": Kind.ANSWERED,
     "declined": Kind.ANSWERED,
+    "to_take": Kind.TAKING,
+    "untaken": Kind.UNTAKEN,
+    "claimed": Kind.CLAIMED,
     "bound": Kind.BOUND,
     "guardian": Kind.BOUND,
     "ended": Kind.ENDED,

@@ -7,7 +7,7 @@ import structlog
 
 from kernel.db import Database, Tx
 from kernel.outside import OutsideError, Rejected, Unknown
-from payments.flows import codes
+from payments.flows import codes, taking
 from payments.flows.booking import DEAD, TAKEN, book, each
 from payments.flows.insuring import authorize as authorize
 from payments.flows.insuring import confirm as confirm
@@ -18,13 +18,17 @@ from payments.flows.insuring import insure as insure
 from payments.ports import CashPay, CashState
 from payments.rules import LINK_TURN, OVER, PAYABLE, AttemptInProgressError, AttemptState, Till
 from payments.rules.counter import READ
-from payments.service import attempts, labels, refunds, returns, rounds
-from payments.service.attempts import Attempt, Press
+from payments.rules.taking import AutoWay
+from payments.service import attempts, labels, pressing, refunds, returns, rounds
+from payments.service.attempts import Attempt
+from payments.service.pressing import Press
 from people.rules import Actor, ActorKind
 
 log = structlog.get_logger()
 
 S = AttemptState
+_OTHERWISE = READ | {AutoWay.CONTRACT}
+"""Channels whose orders are not closed at the provider."""
 _LOOK_AGAIN = frozenset({"ORDER_PAID", "ORDER_CLOSED", "OUT_TRADE_NO_USED"})
 
 
@@ -34,9 +38,9 @@ async def press(db: Database, pay: CashPay, actor: Actor, visit_id: UUID, wish: 
     One's own older attempt, and anybody's whose time is over, is closed first.
 
     Raises:
-        HoufuError: as ``payments.service.attempts.begin`` does.
+        HoufuError: as ``payments.service.pressing.begin`` does.
     """
-    return await pressed(db, pay, actor, lambda tx: attempts.begin(tx, actor, visit_id, wish, till))
+    return await pressed(db, pay, actor, lambda tx: pressing.begin(tx, actor, visit_id, wish, till))
 
 
 async def pressed(db: Database, pay: CashPay, actor: Actor, begin: Callable[[Tx], Awaitable[Attempt]]) -> UUID:
@@ -49,7 +53,7 @@ async def pressed(db: Database, pay: CashPay, actor: Actor, begin: Callable[[Tx]
         try:
             async with db.begin() as tx:
                 attempt = await begin(tx)
-                fresh, first = attempt.state == S.CREATED, attempts.began(tx, attempt)
+                fresh, first = attempt.state == S.CREATED, pressing.began(tx, attempt)
             break
         except AttemptInProgressError as busy:
             if last or busy.attempt_id is None or not await make_room(db, pay, actor, busy.attempt_id):
@@ -140,6 +144,9 @@ async def look(db: Database, pay: CashPay, attempt_id: UUID) -> None:
     if attempt.channel in READ:
         await codes.look(db, pay, attempt_id)
         return
+    if attempt.channel == AutoWay.CONTRACT:
+        await taking.look(db, pay, attempt_id)
+        return
     state = S(attempt.state)
     if state is S.CLOSING:
         await close(db, pay, attempt_id)
@@ -179,12 +186,17 @@ async def close(db: Database, pay: CashPay, attempt_id: UUID) -> None:
     """Make sure it can no longer be paid: closed there, asked there, then closed here. Paid meanwhile is paid."""
     async with db.begin() as tx:
         attempt = await attempts.by_id(tx, attempt_id)
-        shown = attempt.channel in READ
-        if not shown and not await attempts.closing(tx, attempt_id):
-            return
-    if shown:
-        await codes.undo(db, pay, attempt_id, codes.TOO_LATE)
-        return
+        if attempt.channel not in _OTHERWISE and not await attempts.closing(tx, attempt_id):
+            return None
+    if attempt.channel == AutoWay.CONTRACT:  # nothing there can be closed: it is only asked about
+        return await taking.look(db, pay, attempt_id)
+    if attempt.channel in READ:
+        return await codes.undo(db, pay, attempt_id, codes.TOO_LATE)
+    return await _close(db, pay, attempt)
+
+
+async def _close(db: Database, pay: CashPay, attempt: Attempt) -> None:
+    attempt_id = attempt.id
     number = attempt.out_trade_no
     try:
         await pay.close(number)

@@ -18,7 +18,7 @@ from payments.ports import (
 )
 from payments.rules import AttemptInProgressError, Till
 from payments.rules.counter import CodeUsedError, FaceNotHereError
-from payments.service import attempts, codes, counter
+from payments.service import codes, counter, pressing
 from payments.service.attempts import Attempt, S
 from payments.service.codes import Awaited, Wanted
 from payments.service.counter import InHand
@@ -50,7 +50,7 @@ async def charge(db: Database, pay: CashPay, actor: Actor, wanted: Wanted, value
     Raises:
         BadCaptureError: it is no payment code.
         CodeUsedError: it was read before.
-        HoufuError: as ``payments.service.attempts.begin`` does.
+        HoufuError: as ``payments.service.pressing.begin`` does.
     """
     check_value(CaptureKind.PAY_CODE, value)
     async with db.begin() as tx:  # burnt before anything else may fail: it is good for one try
@@ -58,7 +58,7 @@ async def charge(db: Database, pay: CashPay, actor: Actor, wanted: Wanted, value
             raise CodeUsedError
 
     async def begin(tx: Tx) -> Attempt:
-        return await attempts.begin(tx, actor, wanted.visit_id, codes.press_of(wanted), till)
+        return await pressing.begin(tx, actor, wanted.visit_id, codes.press_of(wanted), till)
 
     attempt, fresh = await _begun(db, pay, actor, begin)
     if fresh:
@@ -85,7 +85,7 @@ async def captured(
     Raises:
         CodeUsedError, NotAwaitedError: it was read before, or nobody waits for it; nothing was taken.
         FaceNotHereError, CaptureNotHereError: nothing can be done with it here.
-        HoufuError: as ``payments.service.attempts.begin`` and ``payments.service.certificates.given`` do.
+        HoufuError: as ``payments.service.pressing.begin`` and ``payments.service.certificates.given`` do.
     """
     async with db.begin() as tx:
         begun = await codes.captured(tx, terminal, capture, till, faces=pay.face is not None)

@@ -17,6 +17,15 @@ from payments.ports.cash import (
     TradeBill,
     TradeState,
 )
+from payments.ports.deduct import (
+    ContractAsk,
+    ContractNotice,
+    ContractState,
+    ContractWord,
+    Deduction,
+    DeductionNotice,
+    DeductPay,
+)
 from payments.ports.face import (
     FaceCharge,
     FacePay,
@@ -106,7 +115,14 @@ __all__ = [
     "Certificate",
     "CodeCharge",
     "Conclusion",
+    "ContractAsk",
+    "ContractNotice",
+    "ContractState",
+    "ContractWord",
     "Credential",
+    "DeductPay",
+    "Deduction",
+    "DeductionNotice",
     "Diagnosis",
     "FaceCharge",
     "FacePay",

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from payments.ports.deduct import DeductPay
     from payments.ports.face import FacePay
 
 
@@ -180,11 +181,18 @@ class TradeBill:
 
 
 class CashPay(Protocol):
-    """A cash channel such as WeChat Pay; ``face`` charges faces for the same till, None where they are not charged."""
+    """A cash channel such as WeChat Pay, and its lines of their own for the same till.
+
+    ``face`` charges faces, ``deduct`` takes money by a contract the payer signed; None where that is not done.
+    """
 
     @property
     def face(self) -> "FacePay | None":
         """The line a face's payment is charged, asked about and undone on."""
+
+    @property
+    def deduct(self) -> "DeductPay | None":
+        """The line money is taken on by contract, and asked about."""
 
     async def create(self, order: CashOrder) -> Prepared:
         """Open the order, or find the identical one again.

@@ -17,6 +17,11 @@ class AfterVisit(StrEnum):
     NOTHING = "nothing"  # she looks by herself
     ASK = "ask"  # she is asked whether she pays
     READY = "ready"  # up to an amount it is laid ready, one tap pays it; above it she is asked
+    AUTO = "auto"  # up to an amount it is taken by her contract, announced before; without one it is laid ready
+
+
+UP_TO = frozenset({AfterVisit.READY, AfterVisit.AUTO})
+"""The choices that go up to an amount."""
 
 
 class Span(StrEnum):
@@ -29,7 +34,7 @@ class Span(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a payer allows herself for one patient, fen; None: no limit. ``ready_fen`` belongs to ``READY`` alone."""
+    """What a payer allows herself for one patient, fen; None: no limit. ``ready_fen`` belongs to READY and AUTO."""
 
     per_payment_fen: int | None = None
     per_day_fen: int | None = None
@@ -46,7 +51,7 @@ class Limits:
         every = (self.per_payment_fen, self.per_day_fen, self.per_month_fen, self.ready_fen)
         if any(fen is not None and not 0 < fen <= MOST_FEN for fen in every):
             raise WrongLimitsError
-        if (self.after_visit is AfterVisit.READY) != (self.ready_fen is not None):
+        if (self.after_visit in UP_TO) != (self.ready_fen is not None):
             raise WrongLimitsError
         return self
 

@@ -1,232 +1,27 @@
-"""A try to pay, from the press of the button to the hospital's books; whoever presses when, money is taken once."""
+"""A try to pay, from its first answer to the hospital's books; how it began is told in ``pressing``."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
 
-from billing.rules import NothingPayableError, RoundState, till_of
+from billing.rules import RoundState, till_of
 from billing.service import paying
-from billing.service.paying import Round
-from kernel.clock import china_day
 from kernel.db import Tx
-from kernel.errors import ForbiddenError, NotFoundError
-from kernel.ids import new_id, short_code
+from kernel.errors import NotFoundError
 from payments import rules
 from payments.events import AttemptClosed, AttemptPaid
 from payments.models import Attempt as Attempt
 from payments.ports import CODE_LOOK, CODE_PATIENCE, CashChannel, CashOrder, CashState, Prepared, TradeState
-from payments.rules import ATTEMPT, ATTEMPT_LIFE, LAST_LOOK, LINK_LIFE, OVER, PAYABLE, AttemptState, Till
-from payments.rules.counter import READ, DeskWay, next_code_look
-from payments.rules.limits import OtherPatientError
-from payments.service import agreeing, first, labels, limits, refunds, rounds, shares
+from payments.rules import LAST_LOOK, OVER, PAYABLE, AttemptState
+from payments.rules.counter import READ, next_code_look
+from payments.service import labels, refunds, rounds
 from payments.service.moves import move, tell
-from payments.service.shares import Allocation
 from people.rules import Actor, ActorKind
-from people.service import access, hospitals
-from visits.service.encounters import Visit
-from visits.service.reading import subject_of
-from words import pay as words
 
 S = AttemptState
-_WAYS: Mapping[ActorKind, frozenset[str]] = {
-    ActorKind.PERSON: frozenset(CashChannel),
-    ActorKind.STAFF: frozenset({CashChannel.NATIVE, *DeskWay}),
-    ActorKind.TERMINAL: READ,
-    ActorKind.LINK: frozenset({CashChannel.JSAPI, CashChannel.H5}),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Press:
-    """What a payer's page asks: which way, under which key, for the amount that was shown; where from.
-
-    ``share``: the number of one share; None: all that is payable now. ``lines``: instead just these lines, which are
-    paid before they are done. ``number``: the order's at the provider, where a terminal was told it beforehand.
-    ``seen_patient``: whom the page named; empty where it named nobody.
-    """
-
-    channel: CashChannel | DeskWay
-    idempotency_key: str
-    seen_amount_fen: int
-    ip: str | None = None
-    openid: str | None = None
-    share: int | None = None
-    lines: frozenset[UUID] = frozenset()
-    number: str | None = None
-    seen_patient: UUID | None = None
-
-
-def new_number(tx: Tx) -> str:
-    """An order's number at the provider, never used before."""
-    return f"HF{china_day(tx.now):%Y%m%d}{short_code(14)}"
-
-
-async def begin(tx: Tx, actor: Actor, visit_id: UUID, press: Press, till: Till) -> Attempt:
-    """Begin to pay: opens a round for all that is payable now, or takes up a share of the open one.
-
-    The same key is the same attempt.
-
-    Raises:
-        NotFoundError, ForbiddenError: not the caller's to pay.
-        rules.IdempotencyConflictError: the key was used for another visit, way or amount.
-        rules.AttemptInProgressError, rules.AlreadyPaidError: somebody else was quicker.
-        rules.ShareGoneError, rules.RoundClosingError: the shares were cut anew, or are being given up.
-        rules.OtherRoundError: others things are being paid together; the chosen lines have to wait.
-        rules.AmountChangedError: it is no longer what the payer saw.
-        rules.OverCapError: more than the patient lets this relative pay at once.
-        rules.limits.OverLimitError, rules.limits.AskFirstError: more than the payer lets herself pay, or than the
-            patient, who wants to be asked, has agreed to.
-        rules.limits.OtherPatientError: it is no longer whom the payer saw.
-        rules.NotInWeChatError: WeChat does not know the payer under our app.
-        billing.rules.NothingPayableError: there is nothing to pay.
-    """
-    visit = await paying.locked_visit(tx, visit_id)
-    await access.require(tx, actor, rounds.pays(actor), subject_of(visit))
-    return await _begin(tx, actor, visit, press, till)
-
-
-async def begin_by_link(tx: Tx, link: Actor, visit: Visit, press: Press, till: Till) -> Attempt:
-    """The same for whoever holds a pay link, which was looked at in this transaction with the visit's turn taken.
-
-    Raises:
-        HoufuError: as ``begin`` does.
-    """
-    return await _begin(tx, link, visit, press, till)
-
-
-async def _begin(tx: Tx, actor: Actor, visit: Visit, press: Press, till: Till) -> Attempt:
-    if press.channel not in _WAYS[actor.kind]:
-        raise ForbiddenError
-    known = await _by_key(tx, actor, press.idempotency_key)
-    if known is not None:
-        return await _same(tx, known, visit.id, press)
-    if press.seen_patient not in (None, visit.patient_id):
-        raise OtherPatientError
-    now, share = await _share(tx, actor, visit, press)
-    if share.amount_fen != press.seen_amount_fen:
-        raise rules.AmountChangedError(share.amount_fen, words.amount(share.amount_fen))
-    if actor.kind is ActorKind.PERSON:
-        await agreeing.hold(tx, actor, subject_of(visit), share.amount_fen)
-    if press.channel in (CashChannel.JSAPI, CashChannel.MINIPROG) and not press.openid:
-        raise rules.NotInWeChatError
-    return await _made(tx, actor, visit, now, share, press, till)
-
-
-async def beside(
-    tx: Tx, actor: Actor, visit: Visit, now: Round, share: Allocation, press: Press, till: Till
-) -> Attempt:
-    """The cash part of a mixed order, whose share was made for it in this very transaction: never pressed alone."""
-    return await _made(tx, actor, visit, now, share, press, till, mixed=True)
-
-
-async def _made(
-    tx: Tx,
-    actor: Actor,
-    visit: Visit,
-    now: Round,
-    share: Allocation,
-    press: Press,
-    till: Till,
-    *,
-    mixed: bool = False,
-) -> Attempt:
-    if actor.kind is ActorKind.PERSON and actor.id != visit.patient_id:
-        await limits.require(tx, actor.id, visit.patient_id, share.amount_fen)
-    hospital = await hospitals.by_id(tx, visit.hospital_id)
-    shown = press.channel in READ
-    ATTEMPT.move(None, S.CREATED)
-    attempt_id = new_id()
-    attempt = Attempt(
-        id=attempt_id,
-        out_trade_no=press.number or new_number(tx),
-        visit_id=visit.id,
-        round_id=now.id,
-        allocation_id=share.id,
-        hospital_id=visit.hospital_id,
-        patient_id=visit.patient_id,
-        payer_id=actor.id if actor.kind is ActorKind.PERSON else None,
-        actor=actor.viewer,
-        relation=await labels.relation_of(tx, actor, visit.patient_id, visit.id),
-        idempotency_key=press.idempotency_key,
-        sheet=await sheet_of(tx, visit.id),
-        channel=press.channel,
-        mixed=mixed,
-        mchid=till.mchid,
-        appid=till.appid,
-        description=words.description(hospital.name),
-        attach=attempt_id.hex,
-        amount_fen=share.amount_fen,
-        refunded_fen=0,
-        openid_sealed=tx.vault.seal(press.openid, "attempt", attempt_id.hex) if press.openid else None,
-        payer_ip=press.ip,
-        state=S.CREATED,
-        created_at=tx.now,
-        expires_at=tx.now + (CODE_PATIENCE if shown else LINK_LIFE if actor.kind is ActorKind.LINK else ATTEMPT_LIFE),
-        next_look_at=tx.now + (CODE_LOOK if shown else timedelta(seconds=10)),
-        looks=0,
-    )
-    now.busy_fen += share.amount_fen
-    tx.add(attempt)
-    await tx.session.flush()
-    await tell(tx, attempt)
-    return attempt
-
-
-def began(tx: Tx, attempt: Attempt) -> bool:
-    """Whether this very transaction began it, so that nobody can have asked the provider about it."""
-    return tx.held(Attempt, attempt.id) is attempt
-
-
-async def _share(tx: Tx, actor: Actor, visit: Visit, press: Press) -> tuple[Round, Allocation]:
-    visit_id = visit.id
-    if press.lines:
-        await first.may_choose(tx, actor, visit, press.lines)
-    now = await paying.live_round(tx, visit_id)
-    if now is not None:
-        if press.lines and set(now.charge_ids) != {str(line) for line in press.lines}:
-            await shares.free(tx, actor, now)  # who is paying now is told by name
-            raise rules.OtherRoundError
-        return now, await shares.take(tx, actor, now, press.share)
-    if press.share is not None:
-        await paid_already(tx, actor, visit_id)
-        raise rules.ShareGoneError
-    try:
-        now = await paying.open_round(tx, visit_id, actor.viewer, chosen=press.lines)
-    except NothingPayableError:
-        if not press.lines or await first.are_paid(tx, visit_id, press.lines):
-            await paid_already(tx, actor, visit_id)
-        raise
-    return now, await shares.whole(tx, actor.viewer, now)
-
-
-async def _by_key(tx: Tx, actor: Actor, key: str) -> Attempt | None:
-    query = select(Attempt).where(Attempt.actor == actor.viewer, Attempt.idempotency_key == key)
-    return (await tx.session.scalars(query)).first()
-
-
-async def _same(tx: Tx, known: Attempt, visit_id: UUID, press: Press) -> Attempt:
-    if (known.visit_id, known.amount_fen) != (visit_id, press.seen_amount_fen):
-        raise rules.IdempotencyConflictError
-    paid = (await paying.round_by_id(tx, known.round_id)).charge_ids
-    if press.lines and set(paid) != {str(line) for line in press.lines}:
-        raise rules.IdempotencyConflictError
-    return known
-
-
-async def paid_already(tx: Tx, actor: Actor, visit_id: UUID) -> None:
-    """Whether there is nothing to pay because somebody has paid.
-
-    Raises:
-        rules.AlreadyPaidError: somebody has.
-    """
-    query = select(Attempt).where(Attempt.visit_id == visit_id, Attempt.state.in_(rules.OURS))
-    last = (await tx.session.scalars(query.order_by(Attempt.created_at.desc()).limit(1))).first()
-    if last is not None:
-        raise rules.AlreadyPaidError(who=await labels.label_for(tx, actor, last))
 
 
 async def sheet_of(tx: Tx, visit_id: UUID) -> int:
@@ -268,6 +63,25 @@ async def by_id(tx: Tx, attempt_id: UUID) -> Attempt:
     return found
 
 
+async def by_number(tx: Tx, out_trade_no: str) -> Attempt:
+    """An attempt by its order's number at the provider.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = (await tx.session.scalars(select(Attempt).where(Attempt.out_trade_no == out_trade_no))).first()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def look_now(tx: Tx, attempt_id: UUID) -> None:
+    """Somebody says that something has changed there: the sweeper asks at once, if money can still come."""
+    attempt = await locked(tx, attempt_id)
+    if attempt.state in PAYABLE:
+        attempt.next_look_at = tx.now
+
+
 async def locked(tx: Tx, attempt_id: UUID) -> Attempt:
     """An attempt with its visit's turn taken: what it says now stays true until the commit.
 
@@ -282,16 +96,21 @@ async def locked(tx: Tx, attempt_id: UUID) -> Attempt:
     return attempt
 
 
+def openid_of(tx: Tx, attempt: Attempt) -> str | None:
+    """As whom WeChat knows the payer, where that was known before paying."""
+    sealed = attempt.openid_sealed
+    return tx.vault.open(sealed, "attempt", attempt.id.hex) if sealed else None
+
+
 def order_of(tx: Tx, attempt: Attempt) -> CashOrder:
     """The order at the provider; always the same words, so that asking again finds the same order."""
-    sealed = attempt.openid_sealed
     return CashOrder(
         out_trade_no=attempt.out_trade_no,
         amount_fen=attempt.amount_fen,
         description=attempt.description,
         channel=CashChannel(attempt.channel),
         expires_at=attempt.expires_at,
-        payer_openid=tx.vault.open(sealed, "attempt", attempt.id.hex) if sealed else None,
+        payer_openid=openid_of(tx, attempt),
         payer_ip=attempt.payer_ip,
         attach=attempt.attach,
     )
@@ -334,6 +153,11 @@ async def password(tx: Tx, attempt_id: UUID) -> bool:
         move(attempt, S.OFFERED)
         await tell(tx, attempt)
     return attempt.state in PAYABLE
+
+
+async def accepted(tx: Tx, attempt_id: UUID) -> None:
+    """The provider has taken a deduction in, and will say how it went."""
+    await password(tx, attempt_id)
 
 
 async def refuse(tx: Tx, attempt_id: UUID, why: str) -> bool:
@@ -403,11 +227,7 @@ async def paid(tx: Tx, state: CashState) -> Attempt:
         NotFoundError: no such attempt.
         rules.WrongMoneyError: amount, payer, merchant or app is not that of the attempt; nothing changes.
     """
-    query = select(Attempt.id).where(Attempt.out_trade_no == state.out_trade_no)
-    attempt_id = (await tx.session.scalars(query)).first()
-    if attempt_id is None:
-        raise NotFoundError
-    attempt = await locked(tx, attempt_id)
+    attempt = await locked(tx, (await by_number(tx, state.out_trade_no)).id)
     _fits(tx, attempt, state)
     if attempt.state in rules.OURS | rules.LATE:
         if attempt.transaction_id != state.transaction_id:
@@ -451,7 +271,7 @@ def _fits(tx: Tx, attempt: Attempt, state: CashState) -> None:
         raise wrong("merchant")
     if state.appid != attempt.appid:
         raise wrong("app")
-    if attempt.openid_sealed is not None and state.payer_openid != order_of(tx, attempt).payer_openid:
+    if attempt.openid_sealed is not None and state.payer_openid != openid_of(tx, attempt):
         raise wrong("payer")
 
 

@@ -18,13 +18,14 @@ from payments.ports import CashChannel, TradeBill
 from payments.rules import LATE, OURS, RefundState
 from payments.rules.counter import READ
 from payments.rules.reconciling import INSURED, About, Cut, Row, Side, Thing, day_of
+from payments.rules.taking import AutoWay
 from payments.service import statements
 from payments.service.statements import GIVES, how
 from visits.ports import HisSettlement
 from visits.service import calls
 from visits.service.calls import HisCall
 
-_BILLED = frozenset({*CashChannel, *READ})  # ways whose money stands in the provider's bill
+_BILLED = frozenset({*CashChannel, *READ, *AutoWay})  # ways whose money stands in the provider's bill
 _SENT = frozenset({RefundState.SENT, RefundState.CASH_RETURNED, RefundState.ABNORMAL, RefundState.MANUAL})
 _SENT |= {RefundState.DONE}
 

@@ -24,8 +24,9 @@ from payments.rules.counter import (
     NotAwaitedError,
     TerminalBusyError,
 )
-from payments.service import attempts, certificates, rounds
-from payments.service.attempts import Attempt, Press
+from payments.service import attempts, certificates, pressing, rounds
+from payments.service.attempts import Attempt
+from payments.service.pressing import Press
 from people.rules import Actor, ActorKind
 from people.service import access, hospitals, staff, terminals
 from people.service.terminals import Terminal
@@ -81,7 +82,7 @@ async def await_code(
         "visit_id": wanted.visit_id,
         "staff_id": mine,
         "idempotency_key": wanted.idempotency_key,
-        "out_trade_no": attempts.new_number(tx),
+        "out_trade_no": pressing.new_number(tx),
         "amount_fen": wanted.amount_fen,
         "share": wanted.share,
         "lines": sorted(str(line) for line in wanted.lines),
@@ -195,7 +196,7 @@ async def captured(
             else:
                 way = DeskWay.FACE if capture.kind is CaptureKind.FACE_CODE else DeskWay.CODE
                 number = wait.out_trade_no if way is DeskWay.FACE else None
-                attempt = await attempts.begin(tx, actor, visit_id, press_of(_wanted(wait), way, number), till)
+                attempt = await pressing.begin(tx, actor, visit_id, press_of(_wanted(wait), way, number), till)
                 begun = attempt, attempt.state == attempts.S.CREATED
     except HoufuError as refusal:
         again = await waiting(tx, terminal.id, lock=True)  # what was read before the savepoint is forgotten

@@ -14,8 +14,9 @@ from kernel.ids import new_id
 from payments.models import Attempt, Refund, TillMovement
 from payments.rules import Till
 from payments.rules.counter import CardReferenceError, CardUsedError, DeskWay, NotCashBackError, TooLittleCashError
-from payments.service import attempts, returns, shifts
-from payments.service.attempts import Press, S
+from payments.service import attempts, pressing, returns, shifts
+from payments.service.attempts import S
+from payments.service.pressing import Press
 from payments.service.shifts import Shift
 from people.rules import Actor
 from people.service import hospitals
@@ -45,7 +46,7 @@ async def take(tx: Tx, actor: Actor, visit_id: UUID, held: InHand) -> Attempt:
     """Money was taken over the counter; the same key is the same payment.
 
     Raises:
-        HoufuError: as ``attempts.begin`` does, somebody's paying the same share now among them.
+        HoufuError: as ``pressing.begin`` does, somebody's paying the same share now among them.
         NoShiftError: the cashier's shift is not open.
         TooLittleCashError: less was put down than is asked for.
         CardReferenceError, CardUsedError: the slip's number is missing, or belongs to another payment.
@@ -54,7 +55,7 @@ async def take(tx: Tx, actor: Actor, visit_id: UUID, held: InHand) -> Attempt:
     shift = await shifts.held(tx, actor)
     reference = _checked(held)
     press = Press(held.way, held.idempotency_key, held.seen_amount_fen, share=held.share, lines=held.lines)
-    attempt = await attempts.begin(tx, actor, visit_id, press, _NOBODYS)
+    attempt = await pressing.begin(tx, actor, visit_id, press, _NOBODYS)
     if attempt.state != S.CREATED:
         return attempt
     given = held.given_fen if held.way is DeskWay.CASH else None

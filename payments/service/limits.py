@@ -19,9 +19,9 @@ from words import pay as words
 NONE = Limits()
 
 
-async def of(tx: Tx, payer_id: UUID, patient_id: UUID) -> Limits:
-    """What she has set for this patient; nothing set is no limit."""
-    row = await tx.get(PayerLimit, (payer_id, patient_id))
+async def of(tx: Tx, payer_id: UUID, patient_id: UUID, *, lock: bool = False) -> Limits:
+    """What she has set for this patient; nothing set is no limit. ``lock``: it stays so until the commit."""
+    row = await tx.get(PayerLimit, (payer_id, patient_id), lock=lock)
     return NONE if row is None else _limits(row)
 
 

@@ -16,8 +16,8 @@ from payments.models import Attempt, InsurancePart, MixedOrder
 from payments.ports import CashChannel, MixKind
 from payments.rules import InsuranceState, Till
 from payments.rules.mixing import MIXED, InsuranceInWeChatError, MixedState, Waits, waits_for
-from payments.service import attempts, insurance, parts, shares
-from payments.service.attempts import Press
+from payments.service import insurance, parts, pressing, shares
+from payments.service.pressing import Press
 from people.rules import Action, Actor
 from people.service import access
 from visits.service.encounters import Visit
@@ -225,4 +225,4 @@ async def _cash(
     share = await shares.whole(tx, actor.viewer, now)
     await tx.session.flush()
     press = Press(payer.channel, f"mix:{mixed_id.hex}", share.amount_fen, payer.ip, payer.openid)
-    return await attempts.beside(tx, actor, visit, now, share, press, payer.till)
+    return await pressing.beside(tx, actor, visit, now, share, press, payer.till)

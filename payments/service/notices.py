@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from sqlalchemy.dialects.postgresql import insert
 
 from kernel.db import Tx
+from kernel.errors import NotFoundError
 from payments.models import NoticeSeen
-from payments.ports import CashNotice, MixNotice, TradeState
+from payments.ports import CashNotice, ContractNotice, DeductionNotice, MixNotice, TradeState
 from payments.rules import ReplayedNoticeError
-from payments.service import attempts, mixed, returns
+from payments.service import attempts, contracts, mixed, returns
 
 _SIGNED = ("wechatpay-timestamp", "wechatpay-nonce", "wechatpay-signature")
 
@@ -31,6 +32,35 @@ async def take(tx: Tx, notice: CashNotice, headers: Mapping[str, str], raw: byte
         await attempts.paid(tx, notice.payment)
     elif notice.refund is not None:
         await returns.said(tx, notice.refund)
+    return True
+
+
+async def take_deduction(tx: Tx, notice: DeductionNotice) -> bool:
+    """A verified word of a deduction: money that fits is booked, once; that it came to nothing makes us ask.
+
+    The provider says it in the same bytes each time, so nothing tells a repetition from a recording; neither changes
+    anything a second time.
+
+    Raises:
+        NotFoundError, payments.rules.WrongMoneyError: it is about nothing of ours, or does not fit; nothing is kept.
+    """
+    if notice.paid is not None:
+        known = (await attempts.by_number(tx, notice.out_trade_no)).transaction_id
+        await attempts.paid(tx, notice.paid)
+        return known is None
+    attempt = await attempts.by_number(tx, notice.out_trade_no)
+    await attempts.look_now(tx, attempt.id)
+    return True
+
+
+async def take_contract(tx: Tx, notice: ContractNotice) -> bool:
+    """A verified word of a contract: that it was signed makes us ask, that it has ended holds at once.
+
+    Raises:
+        NotFoundError: it is none of ours.
+    """
+    if not await contracts.noticed(tx, notice.code, ended=notice.ended):
+        raise NotFoundError
     return True
 
 

@@ -16,18 +16,20 @@ from api.deps import PersonCaller, TxDep, WorldDep
 from api.routes.family import depth_name
 from family_pay import flows
 from family_pay.rules import EmptyOfferError, InviteUsedError, Offer, Relation
-from family_pay.service import bonds, insurer, invitations
+from family_pay.service import bonds, confirming, insurer, invitations
+from family_pay.service.confirming import Claim
 from family_pay.service.invitations import Offered
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from notices.service import telling
-from people.rules import Action, Actor, ChoiceKind, Depth, GrantKind, GrantState, Looked
+from people.rules import Action, Actor, ActorKind, ChoiceKind, Depth, GrantKind, GrantState, Looked
 from people.service import access, choices, grants, patients
 from people.service.grants import Grant
 from people.service.wechat_account import Purpose
 from pwa.answer import chosen, go, show, uuid_or_none, world_of
 from pwa.codes import code_text
+from pwa.pages import claims as claims_pages
 from pwa.urls import Urls
 from pwa.views import Ask, Bind, Family, GrantCard, Invite, InviteCode, Look, Nav, Person
 from words import errors
@@ -80,6 +82,23 @@ def _card(rights: list[Grant], who: str, relation: str, categories: Iterable[str
     )
 
 
+def _waiting(claim: Claim) -> GrantCard:
+    o = claim.offer
+    return GrantCard(
+        str(claim.id),
+        claim.patient,
+        words.relation(o.relation),
+        o.pays,
+        o.depth > Depth.NOTHING,
+        _depth(o.depth),
+        o.cap_fen,
+        claim.expires_at,
+        state="offered",
+        signs=o.signs,
+        books=o.books,
+    )
+
+
 def _bonds(found: list[Grant]) -> list[list[Grant]]:
     together: dict[UUID, list[Grant]] = {}
     for grant in found:
@@ -114,7 +133,10 @@ async def _given(tx: Tx, patient_id: UUID) -> list[GrantCard]:
 
 
 async def _held(tx: Tx, person_id: UUID, *, insurer_answers: bool) -> list[GrantCard]:
-    cards = []
+    cards = [
+        replace(_waiting(c), who=words.label(c.offer.relation, None) + f" {c.patient}")
+        for c in await confirming.waiting_with_others(tx, Actor(ActorKind.PERSON, person_id))
+    ]
     bonds_held = _bonds(await grants.of_relative(tx, person_id))
     said = await insurer.said_to(tx, person_id, {rights[0].patient_id for rights in bonds_held})
     for rights in bonds_held:
@@ -149,7 +171,8 @@ async def family(request: Request, caller: PersonCaller, world: WorldDep, tx: Tx
     await telling.seen(tx, caller.id, caller.id)
     held = await _held(tx, caller.id, insurer_answers=world.ports.family_accounts is not None)
     by_phone = world.ports.sms is not None and bool(world.settings.sms_template_bind)
-    view = Family(person, await _given(tx, whose), held, looks, shares, by_phone)
+    claims, claims_url = await claims_pages.cards(tx, caller)
+    view = Family(person, await _given(tx, whose), held, looks, shares, by_phone, claims, claims_url)
     return await show(request, tx, "family.html", view, Nav("family"))
 
 
@@ -249,7 +272,10 @@ async def invite(
         return await show(request, tx, "invite.html", replace(view, error=_sentence(error)), status=422)
     url = _link(request, made.token)
     qr_url = f"{Urls.invite}/{made.id}/qr.png"
-    done = replace(view, url=url, qr_url=qr_url, until=made.expires_at, code=made.code)
+    claims, claims_url = await claims_pages.cards(tx, caller)
+    done = replace(
+        view, url=url, qr_url=qr_url, until=made.expires_at, code=made.code, claims=claims, claims_url=claims_url
+    )
     return await show(request, tx, "invite.html", done)
 
 
@@ -285,7 +311,8 @@ async def ask_withdraw(request: Request, bond: UUID, caller: PersonCaller, tx: T
         )
         line = says(other.name_masked)
     else:
-        await invitations.token_of(tx, caller, bond)  # an invitation still waiting, or nothing at all
+        if not any(c.id == bond for c in await confirming.waiting_with_others(tx, caller)):
+            await invitations.token_of(tx, caller, bond)  # an invitation still waiting, or nothing at all
         title, button, line = FamilyWords.back_title, FamilyWords.take_back, FamilyWords.back_says
     view = Ask(title, (line,), action, button, back, danger=True)
     return await show(request, tx, "ask.html", view)
@@ -337,17 +364,22 @@ def _bind(token: str, found: Offered) -> Bind:
         opened=tuple(words.CATEGORIES.get(c, c) for c in sorted(offer.opened)),
         calls=offer.calls,
         books=offer.books,
+        state=found.state,
+        end_url=Urls.withdraw_grant(str(found.id)),
+        hers=not found.by_desk,
     )
 
 
 @router.get("/bind/{token}")
 async def bind(request: Request, token: str, caller: PersonCaller, tx: TxDep) -> Response:
-    """Whose invitation it is, masked, and what it opens."""
-    return await show(request, tx, "bind.html", _bind(token, await invitations.seen(tx, caller, token)))
+    """Whose invitation it is, masked, and what it opens; after accepting, whether she has said yes."""
+    view = _bind(token, await invitations.seen(tx, caller, token))
+    if view.state == "waiting":
+        view = replace(view, stream_url=claims_pages.stream_url(await confirming.mark(tx, caller)))
+    return await show(request, tx, "bind.html", view)
 
 
 @router.post("/bind/{token}")
 async def accept(token: str, caller: PersonCaller, tx: TxDep) -> Response:
-    """Accept."""
-    await invitations.accept(tx, caller, token)
-    return go(Urls.family)
+    """Accept; where her yes is still to come, the page waits for it."""
+    return go(Urls.family if await invitations.accept(tx, caller, token) else Urls.bind(token))

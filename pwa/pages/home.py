@@ -11,7 +11,7 @@ from api.routes.consent import insurance_status
 from api.routes.stream import glance, news_url
 from api.world import World
 from consent.service import eligibility, standing
-from family_pay.service import asking
+from family_pay.service import asking, confirming
 from kernel.clock import china_day
 from kernel.db import Tx
 from people.rules import Action, Actor
@@ -61,7 +61,10 @@ async def _hospital(tx: Tx, today: list[Visit]) -> Hospital | None:
 
 async def _invitations(tx: Tx, caller: Actor, people: list[Person]) -> list[Invitation]:
     """Who wishes to pay and needs the reader's yes; and visits with money to pay that the reader wished to hear of."""
-    made = []
+    made = [
+        Invitation("bind", Urls.claims, f"{family_words.relation(c.offer.relation)} {c.who} ")
+        for c in await confirming.claims_for(tx, caller)
+    ]
     for one in await asking.requests(tx, caller):
         hospital = await hospitals.by_id(tx, one.visit.hospital_id)
         there = Urls.pay_answer(str(one.visit.id), str(one.person_id))
@@ -71,9 +74,18 @@ async def _invitations(tx: Tx, caller: Actor, people: list[Person]) -> list[Invi
             (f"{p.label} {p.name} " for p in people if p.id == str(asked.visit.patient_id)), family_words.SOMEBODY
         )
         hospital = await hospitals.by_id(tx, asked.visit.hospital_id)
-        kind: Literal["ready", "ask"] = "ready" if asked.ready else "ask"
-        made.append(Invitation(kind, Urls.pay(str(asked.visit.id)), who, asked.amount_fen, hospital.name))
+        kind, there = _kind(asked), Urls.pay(str(asked.visit.id))
+        there = Urls.taking(str(asked.visit.id)) if kind == "taking" else there
+        made.append(Invitation(kind, there, who, asked.amount_fen, hospital.name))
     return made
+
+
+def _kind(asked: asking.Asked) -> Literal["ready", "ask", "taking", "untaken"]:
+    if asked.take_at is not None:
+        return "taking"
+    if not asked.ready:
+        return "ask"
+    return "untaken" if asked.failed else "ready"
 
 
 async def _offer(tx: Tx, caller: Actor, patient: PersonRow, hospital: Hospital | None) -> tuple[str | None, str | None]:

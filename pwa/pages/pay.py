@@ -30,7 +30,8 @@ from payments.rules import (
     ShareGoneError,
 )
 from payments.rules.limits import Room
-from payments.service import agreeing, attempts, labels, limits, moves, shares
+from payments.rules.taking import AutoWay
+from payments.service import agreeing, attempts, labels, limits, moves, pressing, shares
 from payments.service.attempts import Attempt, S
 from payments.service.first import may_choose, offered
 from payments.service.shares import Share
@@ -138,7 +139,7 @@ async def _sheet(request: Request, world: World, tx: Tx, caller: Actor, found: S
         lines = await paying.covered_by(tx, now)
         cash = chosen.allocation.amount_fen if chosen is not None else await paying.due_now(tx, visit)
     if not cash or (first and len(lines) != len(set(first))):
-        await attempts.paid_already(tx, caller, visit.id)
+        await pressing.paid_already(tx, caller, visit.id)
         raise NothingPayableError
     # Whoever may not see every line is told the amount and the hospital, and nothing that could be added up.
     known = all(view.shows(Audience.BILL, c.category) for c in lines)
@@ -340,8 +341,8 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
     state = await moves.shown(tx, attempt)
     here = Urls.paying(str(attempt.id))
     invoke = h5_url = None
-    if waits and state == "offered":
-        state = "unknown"  # the payer says it is paid, WeChat does not yet
+    if state == "offered" and (waits or attempt.channel == AutoWay.CONTRACT):
+        state = "unknown"  # the payer says it is paid, WeChat does not yet; or it is taken, and nobody has to press
     ready = attempts.prepared_of(tx, attempt) if state == "offered" and not attempt.mixed else None
     if ready is not None and ready.client_params:
         invoke = dict(ready.client_params)

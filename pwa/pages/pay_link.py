@@ -23,7 +23,8 @@ from payments import flows as payments
 from payments.ports import CashChannel
 from payments.rules import AlreadyPaidError, AmountChangedError, AttemptInProgressError
 from payments.service import attempts, moves
-from payments.service.attempts import Attempt, Press
+from payments.service.attempts import Attempt
+from payments.service.pressing import Press
 from people import flows as people
 from people.rules import Action, Actor
 from people.service import access, sessions

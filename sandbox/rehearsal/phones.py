@@ -302,12 +302,13 @@ class Phone:
     # -- doing
 
     async def let_in(self, other: "Phone", offer: Json, patient: str = "") -> str:
-        """Send the other phone an invitation, which it accepts; the bond that is between them then."""
+        """Send the other phone an invitation, which it accepts, and say yes to it; the bond between them then."""
         asked = offer | {"share": "depth" in offer} | ({"patient_id": patient} if patient else {})
         invited = (await self.post("/api/family/invitations", asked)).raise_for_status().json()
         token = invited["path"].rpartition("/")[2]
-        accepted = (await other.post(f"/api/family/invitations/{token}/accept")).raise_for_status().json()
-        return str(accepted[0]["bond"])
+        (await other.post(f"/api/family/invitations/{token}/accept")).raise_for_status()
+        begun = await self.post(f"/api/family/claims/{invited['id']}", {"agreed": True})
+        return str(begun.raise_for_status().json()[0]["bond"])
 
     async def give_up_something(self) -> bool:
         """Abandon an order that is still open on the screen; whether Houfu took it."""

@@ -1,9 +1,9 @@
 """WeChat Pay on loopback: the APIv3 wire format for real, its own books, and misbehaviour on command.
 
-``build(World(...))`` is the ASGI app; ``build_apiv2`` the one for faces, of the same books. Verified as the real one
-does: the Authorization scheme over raw bytes, five minutes of freshness, nonce replay, re-entry with changed
-parameters, every state transition, two hours of prepay (five minutes of H5), ``paySign`` and the ordered openid before
-anybody pays, refund sums and the one-year rule.
+``build(World(...))`` is the ASGI app; ``build_apiv2`` the one for faces and contracts, of the same books. Verified as
+the real one does: the Authorization scheme over raw bytes, five minutes of freshness, nonce replay, re-entry with
+changed parameters, every state transition, two hours of prepay (five minutes of H5), ``paySign`` and the ordered openid
+before anybody pays, refund sums and the one-year rule.
 
 Magic amounts in fen, for hands on the demo: 66601 the bank declines; 66602 the order is made, the answer is 500;
 66603 the order is made, silence; 66604 notices never arrive; 66605 notices come twice; 66606 (refunded amount) the

@@ -1,11 +1,10 @@
-"""The APIv2 address of the sandbox's WeChat Pay, for faces: XML both ways, behind TLS.
+"""The APIv2 address of the sandbox's WeChat Pay, for faces and contracts: XML both ways, behind TLS.
 
 The handshake asks everybody for a certificate; only the undoing insists on one, and on the merchant's own. Real answers
 come with status 200 whatever they say; a request whose signature does not hold gets ``return_code`` FAIL, unsigned.
 """
 
 import asyncio
-import hashlib
 import hmac
 import re
 from collections.abc import Callable
@@ -19,15 +18,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from sandbox.wechat_pay import papay_calls
 from sandbox.wechat_pay.behave import Rule
 from sandbox.wechat_pay.books import BEIJING, Order
 from sandbox.wechat_pay.notifier import transaction
-from sandbox.wechat_pay.wire import Merchant, Refusal, nonce
+from sandbox.wechat_pay.wire import Fields, Merchant, Refusal, nonce, sign_fields, xml_of
 from sandbox.wechat_pay.world import World
 
 _SPELT = {"ORDER_NOT_EXIST": "ORDERNOTEXIST", "ORDER_CLOSED": "ORDERCLOSED", "SYSTEM_ERROR": "SYSTEMERROR"}
 _SPKI = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-Fields = dict[str, str]
 Handler = Callable[[World, Merchant, Fields], Fields]
 
 
@@ -58,17 +57,9 @@ def build(world: World) -> Starlette:
             route("/pay/facepay", "face", _charge),
             route("/pay/facepayquery", "face_query", _query),
             Route("/secapi/pay/facepayreverse", reverse, methods=["POST"]),
+            *(route(path, name, handler) for path, name, handler in papay_calls.ROUTES),
         ]
     )
-
-
-def sign(fields: Fields, key: str) -> str:
-    """Upper-case hex, by the way the fields themselves name."""
-    told = [f"{k}={v}" for k, v in sorted(fields.items()) if k != "sign" and v]
-    text = "&".join([*told, f"key={key}"]).encode()
-    if fields.get("sign_type", "MD5") == "HMAC-SHA256":
-        return hmac.new(key.encode(), text, hashlib.sha256).hexdigest().upper()
-    return hashlib.md5(text, usedforsecurity=False).hexdigest().upper()
 
 
 def _read(body: bytes) -> Fields:
@@ -83,12 +74,6 @@ def _read(body: bytes) -> Fields:
     return {child.tag: child.text or "" for child in root}
 
 
-def _written(fields: Fields) -> bytes:
-    # The real one wraps everything in CDATA.
-    inside = "".join(f"<{k}><![CDATA[{v}]]></{k}>\n" for k, v in fields.items())
-    return f"<xml>{inside}</xml>".encode()
-
-
 def _believed(world: World, body: bytes) -> tuple[Merchant, Fields]:
     asked = _read(body)
     merchant = world.merchants.get(asked.get("mch_id", ""))
@@ -98,9 +83,10 @@ def _believed(world: World, body: bytes) -> tuple[Merchant, Fields]:
         raise Unsigned("appid和mch_id不匹配")
     if asked.get("sign_type", "MD5") not in ("MD5", "HMAC-SHA256"):
         raise Unsigned("sign_type参数有误")
-    if not hmac.compare_digest(sign(asked, merchant.apiv2_key), asked.get("sign", "")):
+    if not hmac.compare_digest(sign_fields(asked, merchant.apiv2_key), asked.get("sign", "")):
         raise Unsigned("签名错误")
-    if not re.fullmatch(r"[A-Za-z0-9]{1,32}", asked.get("nonce_str", "")):
+    # Asking about a contract carries none.
+    if "version" not in asked and not re.fullmatch(r"[A-Za-z0-9]{1,32}", asked.get("nonce_str", "")):
         raise Unsigned("nonce_str参数有误")
     return merchant, asked
 
@@ -146,14 +132,20 @@ async def _done(rule: Rule | None, handle: Callable[[], Fields]) -> Fields:
 
 def _told(merchant: Merchant, asked: Fields, told: Fields, spoil: str | None) -> Response:
     head = {"return_code": "SUCCESS", "return_msg": "OK", "appid": asked["appid"], "mch_id": merchant.mchid}
-    fields = {**head, "nonce_str": nonce(32), "sign_type": asked.get("sign_type", "MD5"), **told}
+    told = {name: value for name, value in told.items() if value}
+    fields = {
+        **head,
+        "nonce_str": nonce(32),
+        **({"sign_type": asked["sign_type"]} if "sign_type" in asked else {}),
+        **told,
+    }
     if spoil != "unsigned":
-        fields["sign"] = "0" * 64 if spoil == "bad_signature" else sign(fields, merchant.apiv2_key)
-    return Response(_written(fields), media_type="text/plain")
+        fields["sign"] = "0" * 64 if spoil == "bad_signature" else sign_fields(fields, merchant.apiv2_key)
+    return Response(xml_of(fields), media_type="text/plain")
 
 
 def _fail(why: str) -> Response:
-    return Response(_written({"return_code": "FAIL", "return_msg": why}), media_type="text/plain")
+    return Response(xml_of({"return_code": "FAIL", "return_msg": why}), media_type="text/plain")
 
 
 def _belongs(shown: bytes, merchant: Merchant) -> bool:

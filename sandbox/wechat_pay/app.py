@@ -21,6 +21,7 @@ from sandbox.wechat_pay.control import control_routes
 from sandbox.wechat_pay.mixed import MixDesk
 from sandbox.wechat_pay.mixed_app import mixed_control
 from sandbox.wechat_pay.notifier import transaction
+from sandbox.wechat_pay.papay_app import papay_routes
 from sandbox.wechat_pay.wire import Merchant, Refusal, nonce
 from sandbox.wechat_pay.world import World
 
@@ -90,6 +91,7 @@ def build(world: World, more: tuple[BaseRoute, ...] = (), mixed: MixDesk | None 
         route("/v3/bill/tradebill", "GET", "bill", _bill),
         Route("/v3/billdownload/file", download, methods=["GET"]),
         *control_routes(world),
+        *papay_routes(world),
         *more,
     ]
     if mixed is not None:

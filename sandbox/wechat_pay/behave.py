@@ -7,7 +7,7 @@ A rule is ``{"on": where, "do": what, "out_trade_no"?: str, "amount"?: fen, "tim
 on         do
 ========== =====================================================================================================
 create     (code, reverse, query, close, refund, query_refund, bill, mix_create, mix_query, mix_report;
-           by APIv2: face, face_query, face_reverse, face_terminal)
+           by APIv2: face, face_query, face_reverse, face_terminal, deduct, deduct_query, contract, contract_end)
            ``slow`` waits ``seconds`` and goes on; ``error_before`` 500, nothing done; ``error_after`` done, then 500;
            ``hang_after`` done, then silence for ``seconds`` (default 30); ``throttle`` 429; ``bad_signature``
            ``unsigned`` ``wrong_serial`` ``stale`` spoil its signature (APIv2 has no more than the first two, answers
@@ -17,6 +17,7 @@ pay        ``decline`` the bank says no, the order stays NOTPAY (a code or face:
            the phone asks for the password for ``seconds`` (default: until ``/control/code/password``), then pays
 mix_pay    ``insurance_fails`` the cash is taken, the insurance does not pay; ``cash_fails`` the insurance pays, the
            cash does not come; ``insurance_hangs`` undecided until ``/control/mix/finish``
+deducting  ``not_enough`` taken in, and then the purse is empty; ``stuck`` undecided until ``/control/deduct``
 close      also ``password_entered``: refused, the payer is through already
 notify     (mix_notify) ``drop`` never arrives (per try); ``delay`` by ``seconds``; ``duplicate`` twice; ``reorder``
            after the next notice of anybody; ``signtest`` a probe first; ``wrong_serial`` ``tamper`` ``stale``
@@ -44,6 +45,11 @@ KNOWN = {
     "face_query": _APIV2,
     "face_reverse": _APIV2 | {"recall"},
     "face_terminal": _APIV2,
+    "deduct": _APIV2,
+    "deduct_query": _APIV2,
+    "contract": _APIV2,
+    "contract_end": _APIV2,
+    "deducting": {"not_enough", "stuck"},
     "mix_create": _REQUEST,
     "mix_query": _REQUEST,
     "mix_report": _REQUEST,

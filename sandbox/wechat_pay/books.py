@@ -23,6 +23,7 @@ CHANGED = 268498688  # the Request-ID's number when a known order returns with o
 _NUMBER = re.compile(r"[A-Za-z0-9_\-|*]{6,32}")
 _REFUND_NUMBER = re.compile(r"[A-Za-z0-9_\-|*@]{1,64}")
 _CHANNELS = {"jsapi": "JSAPI", "h5": "MWEB", "native": "NATIVE", "codepay": "MICROPAY", "facepay": "FACEPAY"}
+_CHANNELS["pappay"] = "PAP"  # by contract: taken in at once, taken from the purse later
 READ = {"codepay": "MICROPAY", "facepay": "FACEPAY"}  # charged at once, and undone instead of closed
 
 
@@ -89,7 +90,7 @@ class Books:
         """Open an order or find the identical one.
 
         Args:
-            kind: ``jsapi``, ``h5``, ``native``, ``codepay`` or ``facepay``.
+            kind: ``jsapi``, ``h5``, ``native``, ``codepay``, ``facepay`` or ``pappay``.
         """
         _check_order(merchant, kind, data, now)
         key = (merchant.mchid, data["out_trade_no"])
@@ -165,7 +166,7 @@ class Books:
     def close(self, mchid: str, out_trade_no: str, now: datetime) -> None:
         """Close; doing it again changes nothing."""
         order = self.order(mchid, out_trade_no, now)
-        if order.trade_type in READ.values():
+        if order.trade_type in (*READ.values(), "PAP"):
             raise Refusal(400, "INVALID_REQUEST", "付款码支付不支持关单，请使用撤销接口", NO_CLOSE)
         if order.state in ("SUCCESS", "REFUND"):
             raise Refusal(400, "ORDERPAID", "该订单已支付")

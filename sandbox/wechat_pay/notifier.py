@@ -98,6 +98,30 @@ class Notifier:
         body = self.envelope(merchant, "MEDICAL_INSURANCE.SUCCESS", "医保混合收款成功", "medical_insurance", view)
         self.soon(self._deliver(url, body, view["out_trade_no"], view["total_fee"], "mix_notify", MIX_PAUSES))
 
+    def plain(self, url: str, raw: bytes, event: str, number: str, amount: int = 0) -> None:
+        """Begin to tell in APIv2's way: the same signed XML each time, until it is answered with 200."""
+        self.soon(self._repeat(url, raw, event, number, amount))
+
+    async def _repeat(self, url: str, raw: bytes, event: str, number: str, amount: int) -> None:
+        head = {"Content-Type": "text/xml; charset=utf-8", "User-Agent": "Mozilla/4.0"}
+        for attempt in range(1, len(PAUSES) + 2):
+            rule = self._behaviour.now("notify", number, amount)
+            do = rule.do if rule else None
+            record = Try(f"{event}/{number}", event, number, attempt, do, None)
+            if do == "delay":
+                await asyncio.sleep(rule.seconds if rule and rule.seconds is not None else 1.0)
+            if do == "duplicate":
+                await self._post(url, raw, head)
+            if do != "drop":
+                record.status = await self._post(
+                    url, raw.replace(b"SUCCESS", b"SUCCES5") if do == "tamper" else raw, head
+                )
+            self.log.append(record)
+            if record.status == 200:
+                return
+            if attempt <= len(PAUSES):
+                await asyncio.sleep(PAUSES[attempt - 1] * self.scale)
+
     def envelope(
         self, merchant: Merchant, event: str, summary: str, kind: str, content: dict[str, Any]
     ) -> dict[str, Any]:

@@ -6,10 +6,13 @@ notice bodies: AES-256-GCM under the merchant's APIv3 key.
 """
 
 import base64
+import hashlib
+import hmac
 import json
 import re
 import secrets
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,3 +171,22 @@ def sealed(apiv3_key: str, content: dict[str, Any], kind: str) -> dict[str, str]
         "associated_data": kind,
         "nonce": word,
     }
+
+
+Fields = dict[str, str]
+"""What APIv2 speaks: one level of names and texts."""
+
+
+def sign_fields(fields: Mapping[str, str], key: str) -> str:
+    """APIv2's signature, upper-case hex, by the way the fields themselves name."""
+    told = [f"{k}={v}" for k, v in sorted(fields.items()) if k != "sign" and v]
+    text = "&".join([*told, f"key={key}"]).encode()
+    if fields.get("sign_type", "MD5") == "HMAC-SHA256":
+        return hmac.new(key.encode(), text, hashlib.sha256).hexdigest().upper()
+    return hashlib.md5(text, usedforsecurity=False).hexdigest().upper()
+
+
+def xml_of(fields: Mapping[str, str]) -> bytes:
+    """As WeChat writes it: everything wrapped in CDATA."""
+    inside = "".join(f"<{k}><![CDATA[{v}]]></{k}>\n" for k, v in fields.items())
+    return f"<xml>{inside}</xml>".encode()

@@ -12,6 +12,7 @@ from sandbox.wechat_pay.books import Books, Order, Refund
 from sandbox.wechat_pay.codes import Codes
 from sandbox.wechat_pay.faces import Faces
 from sandbox.wechat_pay.notifier import Notifier
+from sandbox.wechat_pay.papay import Papay
 from sandbox.wechat_pay.wire import Merchant, Refusal, Wire, verifies
 
 
@@ -59,6 +60,7 @@ class World:
         self.faces = Faces()
         self.behaviour = Behaviour()
         self.notifier = Notifier(self.wire, self.behaviour, now, scale)
+        self.papay = Papay(self.books, self.notifier, now)
         self.files: dict[str, tuple[str, bytes]] = {}
         self.refund_seconds = refund_seconds
         self.require_referer = require_referer

@@ -25,7 +25,7 @@ from family_pay.rules import (
     WrongAskCodeError,
     WrongInviteCodeError,
 )
-from family_pay.service import bonds, insurer, invitations, phone_bindings
+from family_pay.service import bonds, confirming, insurer, invitations, phone_bindings
 from family_pay.service.bonds import Papers
 from family_pay.service.phone_bindings import Named
 from kernel.clock import ManualClock
@@ -337,9 +337,10 @@ async def test_signing_and_booking_are_two_words(db: Database, mother: Actor, da
         (Offer(Relation.DAUGHTER, signs=True), True, False),
     ):
         async with db.begin() as tx:
-            token = (await invitations.invite(tx, mother, mother.id, offer)).token
+            made = await invitations.invite(tx, mother, mother.id, offer)
         async with db.begin() as tx:
-            bond = (await invitations.accept(tx, daughter, token))[0].bond
+            await invitations.accept(tx, daughter, made.token)
+            bond = (await confirming.answer(tx, mother, made.id, agreed=True))[0].bond
         async with db.begin() as tx:
             assert await access.can_for(tx, daughter, Action.SIGN, mother.id) is signs
             assert await access.can_for(tx, daughter, Action.BOOK, mother.id) is books

@@ -22,7 +22,7 @@ from family_pay.rules import (
     TooManyInvitesError,
     WrongInviteCodeError,
 )
-from family_pay.service import bonds, invitations
+from family_pay.service import bonds, confirming, invitations
 from kernel.clock import ManualClock
 from kernel.db import Database
 from kernel.errors import ForbiddenError, NotFoundError
@@ -44,8 +44,12 @@ async def invite(db: Database, actor: Actor, offer: Offer, visit_id: UUID | None
 
 
 async def accept(db: Database, actor: Actor, token: str) -> list[grants.Grant]:
+    """Accept; whoever invited says yes to who it is."""
     async with db.begin() as tx:
-        return await invitations.accept(tx, actor, token)
+        made = await invitations.accept(tx, actor, token)
+        for claim in await confirming.waiting_with_others(tx, actor):
+            made = await confirming.answer(tx, Actor(ActorKind.PERSON, claim.patient_id), claim.id, agreed=True)
+        return made
 
 
 async def view(db: Database, actor: Actor, subject: Subject) -> View:
@@ -76,7 +80,8 @@ async def test_the_daughter_is_let_in_as_far_as_her_mother_says(
         assert not await access.can_for(tx, daughter, Action.SHARE, mother.id)
         assert [p.id for p in await access.patients_of(tx, daughter)] == [daughter.id, mother.id]
         assert [p.id for p in await access.patients_of(tx, mother)] == [mother.id]
-        told = [row.payload["family"] for row in await since(tx, mother.id, 0)]
+        claimed, *told = [row.payload["family"] for row in await since(tx, mother.id, 0)]
+        assert (claimed["what"], claimed["who"]) == ("claimed", "陈*")
         assert told == [{"what": "bound", "bond": str(made.id), "relation": "daughter", "who": "陈*"}]
         (row,) = await since(tx, daughter.id, 0)
         assert (row.audience, row.payload["family"]["who"]) == (Audience.PATIENT, "朱**")
@@ -311,7 +316,10 @@ async def test_two_accept_at_once(db: Database, mother: Actor, meet: Meet) -> No
         async with db.begin() as tx:
             await invitations.seen(tx, who, token)
             await meet_here.wait()
-            [made] = await invitations.accept(tx, who, token)
+            assert await invitations.accept(tx, who, token) == []
+        async with db.begin() as tx:
+            [claim] = await confirming.waiting_with_others(tx, who)
+            [made] = await confirming.answer(tx, mother, claim.id, agreed=True)
             return made.relation
 
     assert set(await asyncio.gather(*map(accepts, both, tokens))) == {"daughter", "son"}

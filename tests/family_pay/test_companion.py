@@ -69,8 +69,10 @@ async def ask(web: AsyncClient, ward: Ward, who: str, path: str, data: Any = Non
 
 
 @asynccontextmanager
-async def listening(ward: Ward, who: str, query: str = "format=json") -> AsyncIterator[list[bytes]]:
-    """One open stream of the visit: what came, the last item empty when it has ended."""
+async def listening(
+    ward: Ward, who: str, query: str = "format=json", path: str | None = None
+) -> AsyncIterator[list[bytes]]:
+    """One open stream, of the visit unless a path says otherwise: what came, the last item empty when it has ended."""
     heard: list[bytes] = []
     gone, begun = asyncio.Event(), asyncio.Event()
 
@@ -87,7 +89,8 @@ async def listening(ward: Ward, who: str, query: str = "format=json") -> AsyncIt
             heard.append(message["body"])
 
     scope = {
-        "type": "http", "http_version": "1.1", "method": "GET", "path": f"/api/visits/{ward.visit}/stream",
+        "type": "http", "http_version": "1.1", "method": "GET",
+        "path": path or f"/api/visits/{ward.visit}/stream",
         "raw_path": b"", "root_path": "", "scheme": "https", "query_string": query.encode(), "client": ("h", 1),
         "server": ("houfu.test", 443), "headers": [(b"cookie", f"{COOKIE}={ward.tokens[who]}".encode())],
     }  # fmt: skip

@@ -36,7 +36,7 @@ from kernel import settings
 from kernel.clock import ManualClock
 from payments.ports import CashChannel, CashState, TradeState
 from payments.rules import Till
-from payments.service import attempts
+from payments.service import attempts, pressing
 from people.rules import Actor, ActorKind, Depth, GrantKind, Proof, ProofKind, Role, View
 from people.service import grants, hospitals, patients, sessions
 from people.service.grants import Terms
@@ -58,7 +58,10 @@ READ = re.compile(r"/|/visits|/api/visits|(/api)?/visits/{visit_id}(/(bill|story
 CURIOUS = "results"  # sees most of what is not hidden, and carries the pass
 TOMORROW = NOW + timedelta(days=1)
 # They end the session, answer with nothing but chance, or do not end (streams are listened to by themselves).
-LEFT_OUT = {"/api/news", "/logout", "/api/session", "/api/session/lost", "/settings/lost", "/login/wechat/back"}
+LEFT_OUT = {
+    "/api/news", "/api/family/claims/stream", "/logout", "/api/session", "/api/session/lost", "/settings/lost",
+    "/login/wechat/back",
+}  # fmt: skip
 # What makes itself anew each time, of one length: positions of feeds and keys of forms.
 OPAQUE = [
     (re.compile(rb"after=[\w-]{22}(?![\w-])"), b"after=@"),
@@ -141,8 +144,8 @@ class Day:
         async with self.world.db.begin() as tx:
             visit = await reading.visit_of(tx, self.visit)
             assert visit is not None
-            wish = attempts.Press(CashChannel.H5, "once", await paying.due_now(tx, visit))
-            made = await attempts.begin(tx, mother, self.visit, wish, Till("m", "a"))
+            wish = pressing.Press(CashChannel.H5, "once", await paying.due_now(tx, visit))
+            made = await pressing.begin(tx, mother, self.visit, wish, Till("m", "a"))
         async with self.world.db.begin() as tx:
             made = await attempts.by_id(tx, made.id)
             state = CashState(made.out_trade_no, TradeState.SUCCESS, "m", "a", "T1", made.amount_fen)

@@ -20,7 +20,7 @@ from kernel.ids import new_id
 from notices import service as notices
 from payments.ports import CashChannel, CashState, RefundState, RefundStatus, TradeState
 from payments.rules import Piece, Till
-from payments.service import attempts, refunds, returns, rounds, shares
+from payments.service import attempts, pressing, refunds, returns, rounds, shares
 from people.rules import OWNER, STAFF_VIEW, Actor, ActorKind, Audience, Depth, Role, View
 from people.service import patients
 from tests.consent.conftest import DRAWN
@@ -297,8 +297,8 @@ async def _pays(story: Story, t: Teller) -> None:
                 {s.allocation.number: s.allocation.amount_fen for s in await shares.of_round(tx, now.id)} if now else {}
             )
             amount = parts[share] if share else shown
-            wish = attempts.Press(CashChannel.H5, str(new_id()), amount, share=share)
-            story.tries.append((await attempts.begin(tx, story.owner, visit, wish, Till("m", "a"))).id)
+            wish = pressing.Press(CashChannel.H5, str(new_id()), amount, share=share)
+            story.tries.append((await pressing.begin(tx, story.owner, visit, wish, Till("m", "a"))).id)
 
         return presses
 

@@ -138,6 +138,10 @@ BREAKS = {
         ),
         set(),
     ),
+    "taken_as_announced": (
+        RELEASED + ";" + TRY.format(state="closed").replace("'JSAPI'", "'PAP'"),
+        set(),
+    ),
     "insurance_age": (
         INSURED.replace("'open'", "'closing'") + ";" + PART.format(state="refunding", fund=6300),
         set(),

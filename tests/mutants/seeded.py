@@ -287,7 +287,13 @@ BUGS: Sequence[Bug] = (
     Bug(
         "paid for somebody else than was shown",
         (f"{P}test_limits.py::test_the_sheet_named_somebody_else",),
-        (Change(f"{ATTEMPTS}:_begin", "not in (None, visit.patient_id)", "not in (None, press.seen_patient)"),),
+        (
+            Change(
+                "payments.service.pressing:_begin",
+                "not in (None, visit.patient_id)",
+                "not in (None, press.seen_patient)",
+            ),
+        ),
     ),
     Bug(
         "a code is charged twice",

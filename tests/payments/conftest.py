@@ -34,7 +34,7 @@ from payments.models import Attempt, NoticeSeen, Refund
 from payments.ports import CashChannel, CashPay
 from payments.rules import Till
 from payments.service import attempts
-from payments.service.attempts import Press
+from payments.service.pressing import Press
 from people.models import Grant, Hospital, Staff
 from people.rules import Actor, ActorKind, GrantKind, Role
 from people.service import hospitals, sessions

@@ -222,7 +222,7 @@ async def test_after_the_visit_she_is_asked_or_finds_it_ready(house: House) -> N
     assert (await phones[house.mother].post(f"/visits/{bill.visit}/pay/decline", headers=PAGE)).status_code == 404
     assert (await phones[house.son].post(f"/visits/{bill.visit}/pay/decline", headers=PAGE)).status_code == 303
     assert "由您付吗" not in await read(phones[house.son], "/")
-    assert [n["what"] for n in await _news(house, house.mother)] == ["bound", "bound", "declined"]
+    assert [n["what"] for n in await _news(house, house.mother)] == [*["claimed", "bound"] * 2, "declined"]
     assert "这次我不付" not in await read(phones[house.son], f"/visits/{bill.visit}/pay")
     await allow(house, house.daughter, after_visit=AfterVisit.ASK)
     assert "由您付吗" in await read(phones[house.daughter], "/")
@@ -311,7 +311,7 @@ async def test_the_mother_wants_to_be_asked_first(house: House) -> None:
     for _ in range(2):
         answer = await daughter.post(asked, data={"amount_fen": "400"}, headers=PAGE)
         assert (answer.status_code, answer.headers["location"]) == (303, f"/visits/{bill.visit}/pay")
-    assert [n["what"] for n in await _news(house, house.mother)][2:] == ["wishes_to_pay"]
+    assert [n["what"] for n in await _news(house, house.mother)][4:] == ["wishes_to_pay"]
     there = f"/visits/{bill.visit}/pay/answer/{house.daughter.id}"
     assert there in await read(mother, "/")
     [request] = (await mother.get("/api/pay-requests")).json()

@@ -31,7 +31,7 @@ from payments.rules import (
     ShareGoneError,
 )
 from payments.service import labels
-from payments.service.attempts import Press
+from payments.service.pressing import Press
 from people.models import Grant
 from people.rules import Actor
 from sandbox.his.catalogue import HOSPITAL_FILE

@@ -16,7 +16,7 @@ from notices.rules.messages import compose
 from notices.rules.reach import Kind
 from payments import flows, rules
 from payments.models import Attempt, Refund
-from payments.service import attempts, rounds
+from payments.service import attempts, pressing, rounds
 from people.models import Grant
 from people.rules import Actor, ActorKind, Audience
 from people.service import patients
@@ -115,7 +115,7 @@ async def test_the_same_key_is_the_same_payment(house: House) -> None:
     press = [flows.press(house.db, house.pay, house.mother, bill.visit, wish, house.till) for _ in range(4)]
     assert len(set(await asyncio.gather(*press))) == 1
     assert len(house.town.pay.books.orders) == 1
-    other = attempts.Press(wish.channel, wish.idempotency_key, bill.owed + 1, wish.ip, wish.openid)
+    other = pressing.Press(wish.channel, wish.idempotency_key, bill.owed + 1, wish.ip, wish.openid)
     with pytest.raises(rules.IdempotencyConflictError):
         await flows.press(house.db, house.pay, house.mother, bill.visit, other, house.till)
     assert await house.count(Attempt) == 1

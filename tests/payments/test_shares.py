@@ -16,7 +16,7 @@ from kernel.ids import new_id
 from payments import flows, rules
 from payments.models import Allocation, Attempt, Refund
 from payments.rules import Piece
-from payments.service import attempts, rounds, shares
+from payments.service import pressing, rounds, shares
 from people.models import Grant
 from people.rules import Actor, ActorKind
 from tests.adapters.conftest import until
@@ -49,7 +49,7 @@ async def pays(house: House, actor: Actor, openid: str, bill: Bill, share: int |
 async def presses(house: House, actor: Actor, openid: str, bill: Bill, share: int | None, amount: int) -> UUID:
     """Press for a share."""
     wish = house.wish(amount, openid)
-    wish = attempts.Press(wish.channel, wish.idempotency_key, amount, wish.ip, openid, share)
+    wish = pressing.Press(wish.channel, wish.idempotency_key, amount, wish.ip, openid, share)
     return await flows.press(house.db, house.pay, actor, bill.visit, wish, house.till)
 
 
@@ -384,15 +384,15 @@ async def test_the_same_key_twice_on_a_share(house: House) -> None:
     """Pressed twice with one key: one attempt; with the key for another share: refused."""
     bill = await house.bill()
     await cut(house, house.mother, bill, Piece(100), Piece(200))
-    wish = attempts.Press(house.wish(100).channel, str(new_id()), 100, None, DAUGHTER, 1)
+    wish = pressing.Press(house.wish(100).channel, str(new_id()), 100, None, DAUGHTER, 1)
 
-    async def press(w: attempts.Press) -> UUID:
+    async def press(w: pressing.Press) -> UUID:
         return await flows.press(house.db, house.pay, house.daughter, bill.visit, w, house.till)
 
     found = await at_once(lambda: press(wish), lambda: press(wish))
     assert found[0] == found[1]
     assert await house.count(Attempt) == 1
-    other = attempts.Press(wish.channel, wish.idempotency_key, 200, None, DAUGHTER, 2)
+    other = pressing.Press(wish.channel, wish.idempotency_key, 200, None, DAUGHTER, 2)
     with pytest.raises(rules.IdempotencyConflictError):
         await press(other)
     await sound(house)

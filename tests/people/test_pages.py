@@ -146,7 +146,10 @@ async def test_the_mother_invites_the_daughter_accepts_the_mother_ends_it(
     assert "妇科" in page
     assert "¥500.00" in page
     assert (await daughter.get(qr)).status_code == 404
-    assert (await daughter.post(path)).headers["location"] == "/family"
+    assert (await daughter.post(path)).headers["location"] == path
+    assert "妈妈" not in (await daughter.get("/family")).text.replace("妈妈”", "")
+    (claim,) = re.findall(r'action="(/family/claims/[\w-]+)"', (await mother.get("/family")).text)
+    assert (await mother.post(claim, data={"word": "yes"})).headers["location"] == "/family"
     assert "妈妈" in (await daughter.get("/family")).text
 
     await log_in(stranger, gateway, "19900000044")
@@ -276,7 +279,13 @@ async def test_programs_do_the_same_by_json(phones: list[AsyncClient], gateway: 
     assert made["path"] == f"/bind/{token}"
     read = (await program.get(f"/api/family/invitations/{token}", headers=daughter)).json()
     assert (read["patient"], read["depth"], read["opened"]) == ("朱**", "results", ["infection"])
-    assert (await program.post(f"/api/family/invitations/{token}/accept", headers=daughter)).status_code == 201
+    taken = await program.post(f"/api/family/invitations/{token}/accept", headers=daughter)
+    assert (taken.status_code, taken.json()) == (202, [])
+    assert (await program.get("/api/family", headers=daughter)).json()["held"] == []
+    [claim] = (await program.get("/api/family/claims", headers=mother)).json()["to_answer"]
+    assert (claim["relative"], claim["tail"], claim["depth"]) == ("陈*", DAUGHTER[-4:], "results")
+    yes = await program.post(f"/api/family/claims/{claim['id']}", json={"agreed": True}, headers=mother)
+    assert {g["kind"] for g in yes.json()} == {"pay", "watch"}
     me = (await program.get("/api/session", headers=daughter)).json()
     assert [p["name"] for p in me["people"]] == ["陈敏", "朱**"]
     held = (await program.get("/api/family", headers=daughter)).json()["held"]

@@ -24,6 +24,14 @@ REQUESTS: dict[str, R] = {
     "POST /api/family/invitations": {"json": {"relation": "son", "depth": "bill", "patient_id": "$patient_id"}},
     "GET /api/family/invitations/{token}": {"says": {"patient": 409}, "ids": {"token": "invited"}},
     "POST /api/family/invitations/{token}/accept": {"says": {"patient": 409}, "ids": {"token": "invited"}},
+    "POST /api/family/claims/{invitation_id}": {"ids": {"invitation_id": "claimed"}, "json": {"agreed": True}},
+    "POST /family/claims/{invitation_id}": {"ids": {"invitation_id": "claimed"}, "form": {"word": "yes"}},
+    "POST /api/deduction-contract": {"says": 409},
+    "DELETE /api/deduction-contract": {"says": 409},
+    "POST /payments/contract": {"says": 409, "form": {"x": "1"}},
+    "POST /payments/contract/stop": {"says": 409, "form": {"x": "1"}},
+    "GET /visits/{visit_id}/pay/taking": {"says": {"payer": 404}},  # the visit goes on, so nothing is owed yet
+    "POST /visits/{visit_id}/pay/taking": {"form": {"x": "1"}},
     "POST /api/family/codes": {"says": 422, "json": {"who": "19900000001", "code": "000000"}},
     "GET /api/family/looks": {"q": {"patient_id": "$patient_id"}},
     "POST /api/family/guardians": {

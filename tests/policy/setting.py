@@ -33,8 +33,8 @@ from payments.models import BookDay, BookRun, Difference, PayConsent
 from payments.ports import CashChannel, CashState, Prepared, TradeState
 from payments.ports.notices import ForgedNotice
 from payments.rules import Piece, Till
-from payments.service import attempts, insurance, rounds
-from payments.service.attempts import Press
+from payments.service import attempts, insurance, pressing, rounds
+from payments.service.pressing import Press
 from people.models import PhoneChange
 from people.rules import Actor, ActorKind, ChoiceKind, GrantKind, Proof, ProofKind, Role
 from people.service import choices, grants, hospitals, patients, sessions, terminals
@@ -270,7 +270,7 @@ async def _begun(tx: Tx, made: Setting, visit: str, who: str | Actor, channel: C
     amount = await _owed(tx, made, visit)
     press = Press(channel, str(new_id()), amount, "10.0.0.8", "o1" if channel is CashChannel.JSAPI else None)
     actor = made.actors[who] if isinstance(who, str) else who
-    attempt = await attempts.begin(tx, actor, made.ids[visit], press, TILL)
+    attempt = await pressing.begin(tx, actor, made.ids[visit], press, TILL)
     ready = Prepared(attempt.out_trade_no, "p", {"package": "p"}, None, "weixin://wxpay/1")
     assert await attempts.offered(tx, attempt.id, ready)
     return attempt.id
@@ -329,14 +329,21 @@ async def _rest(tx: Tx, made: Setting) -> None:
     invited = await invitations.invite(
         tx, actors["patient"], actors["patient"].id, Offer(Relation.SON, depth=DEPTHS["bill"])
     )
+    claimed = await invitations.invite(
+        tx, actors["patient"], actors["patient"].id, Offer(Relation.FRIEND, depth=DEPTHS["steps"])
+    )
+    await tx.session.flush()
+    await invitations.accept(tx, actors["other"], claimed.token)
     ids |= {
+        "claimed": claimed.id,
         "link_id": link.id, "link": link.token, "linked.token": used.token, "invitation": invited.id,
         "invitation_id": invited.id, "invited": invited.token, "bond": ids["bond.payer"],
         "person_id": actors["payer"].id,
     }  # fmt: skip
     tx.add(PayConsent(visit_id=ids["visit"], person_id=ids["person_id"], patient_id=ids["patient_id"], amount_fen=100,
                       asked_at=tx.now))  # fmt: skip
-    tx.add(PayAsk(visit_id=ids["visit"], person_id=ids["person_id"], asked_at=tx.now, told_at=tx.now))
+    tx.add(PayAsk(visit_id=ids["visit"], person_id=ids["person_id"], asked_at=tx.now, told_at=tx.now,
+                  take_at=tx.now + timedelta(hours=2), take_fen=100))  # fmt: skip
     await wishes.subscribe(
         tx, actors["patient"].id, made.tokens["patient"], Subscription("https://push.test/1", "p", "a")
     )

@@ -213,6 +213,7 @@ async def test_somebody_elses_under_ones_own(house: House, row: Row) -> None:
 ENDED = [row for row in ROWS if row.route.startswith("GET") and parameters(row.route) == ["visit_id"]]
 AFTERWARDS = {
     "GET /visits/{visit_id}/story": dict.fromkeys(DEPTHS, Answer.YES),  # the page that says that it is over
+    "GET /visits/{visit_id}/pay/taking": {"payer": Answer.ABSENT},  # nothing will be taken any more
     "GET /api/visits/{visit_id}/insurance": dict.fromkeys(("patient", "guardian"), Answer.ABSENT),  # it was not used
 }
 

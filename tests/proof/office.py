@@ -29,7 +29,7 @@ from payments.models import InsurancePart
 from payments.ports import CashChannel, CashPay
 from payments.rules import Till
 from payments.service import shares
-from payments.service.attempts import Press
+from payments.service.pressing import Press
 from people.rules import Actor
 from sandbox import town as towns
 from sandbox.insurance.wire import Refusal as CentreRefusal

@@ -14,7 +14,7 @@ import httpx
 from adapters.his import HisAccess, HisClient
 from api.world import Ports, World
 from family_pay.rules import Offer, Relation
-from family_pay.service import invitations
+from family_pay.service import confirming, invitations
 from houfu import wiring
 from intake.rules import Answer, Item, read
 from kernel import settings
@@ -167,3 +167,4 @@ async def _let_in(desk: Desk) -> None:
             made = await invitations.invite(tx, mother, mother.id, offer)
             await tx.session.flush()
             await invitations.accept(tx, desk.actors[who], made.token)
+            await confirming.answer(tx, mother, made.id, agreed=True)

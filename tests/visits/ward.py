@@ -12,7 +12,7 @@ from api.world import Ports, World
 from billing.service import lines
 from billing.service.lines import ChargeFact
 from family_pay.rules import Offer, Relation
-from family_pay.service import invitations
+from family_pay.service import confirming, invitations
 from houfu import wiring
 from kernel import settings
 from kernel.clock import ManualClock
@@ -137,6 +137,7 @@ async def _bonds(tx: Tx, ward: Ward) -> None:
         made = await invitations.invite(tx, mother, mother.id, offer, agrees=True)
         await tx.session.flush()
         await invitations.accept(tx, ward.actors[who], made.token)
+        await confirming.answer(tx, mother, made.id, agreed=True)
 
 
 async def _visit(tx: Tx, ward: Ward, hospital: Hospital) -> None:

@@ -1,4 +1,4 @@
-"""The tables of payments: shares, tries to pay one, money on its way back, notices, tills, and each day's books."""
+"""Shares, tries to pay one, money on its way back, notices, tills, and each day's books."""
 
 from datetime import date, datetime
 from typing import Any
@@ -101,54 +101,6 @@ class Attempt(Base):
     looks: Mapped[int] = column(2, server_default=text("0"))
     trouble: Mapped[str | None] = column(2)
     refusal: Mapped[str | None] = column(2)
-
-
-class PayerLimit(Base):
-    """What somebody lets herself pay for one patient, fen; empty: no limit. ``after_visit`` is the rules' word.
-
-    Of the pair, not of one bond: ending a bond and making it anew neither lifts a limit nor forgets what was paid.
-    """
-
-    __tablename__ = "payer_limit"
-    __table_args__ = (
-        CheckConstraint("person_id <> patient_id", name="not_oneself"),
-        CheckConstraint(
-            "per_payment_fen > 0 AND per_day_fen > 0 AND per_month_fen > 0 AND ready_fen > 0", name="money"
-        ),
-        CheckConstraint("after_visit IN ('nothing', 'ask', 'ready')", name="after_visit"),
-        CheckConstraint("(after_visit = 'ready') = (ready_fen IS NOT NULL)", name="ready"),
-        Index("ix_payer_limit_after", "patient_id", postgresql_where=text("after_visit <> 'nothing'")),
-    )
-    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
-    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
-    per_payment_fen: Mapped[int | None] = column(4)
-    per_day_fen: Mapped[int | None] = column(4)
-    per_month_fen: Mapped[int | None] = column(4)
-    after_visit: Mapped[str] = column(3)
-    ready_fen: Mapped[int | None] = column(4)
-    changed_at: Mapped[datetime] = column(3)
-
-
-class PayConsent(Base):
-    """A relative wishes to pay up to ``amount_fen`` of one visit, and the patient wanted to be asked first.
-
-    ``agreed`` empty: not answered yet.
-    """
-
-    __tablename__ = "pay_consent"
-    __table_args__ = (
-        CheckConstraint("amount_fen > 0", name="something"),
-        CheckConstraint("num_nonnulls(agreed, answered_at, answered_by) IN (0, 3)", name="answered"),
-        Index("ix_pay_consent_open", "patient_id", postgresql_where=text("agreed IS NULL")),
-    )
-    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
-    person_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"), primary_key=True)
-    patient_id: Mapped[UUID] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
-    amount_fen: Mapped[int] = column(4)
-    asked_at: Mapped[datetime] = column(3)
-    agreed: Mapped[bool | None] = column(3)
-    answered_at: Mapped[datetime | None] = column(3)
-    answered_by: Mapped[UUID | None] = column(3, ForeignKey("person.id", ondelete="RESTRICT"))
 
 
 class InsurancePart(Base):

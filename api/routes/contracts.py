@@ -63,20 +63,17 @@ async def standing(tx: Tx, world: World, caller: Actor) -> ContractOut:
     return ContractOut(offered=True, state=states[row.state], signed_at=row.signed_at)
 
 
-async def sign_url(request: Request, tx: Tx, world: World, caller: Actor) -> str:
-    """WeChat's page for the caller; the transaction ends here.
+async def signer(request: Request, tx: Tx, world: World, caller: Actor) -> tuple[str, str]:
+    """Under which openid and masked name the caller signs.
 
     Raises:
         NoContractsError, NotInWeChatError: not here, or WeChat does not know the caller.
-        payments.rules.taking.NoContractError: an older one is being ended.
     """
-    pay, till = desk(world)
+    _, till = desk(world)
     openid = await sessions.openid_of(tx, caller.id, till.appid)
     if openid is None or not in_wechat(request, world):
         raise NotInWeChatError
-    display = (await patients.by_id(tx, caller.id)).name_masked
-    await tx.let_go()
-    return await flows.sign(world.db, pay, caller, till, openid, display)
+    return openid, (await patients.by_id(tx, caller.id)).name_masked
 
 
 @router.get("/deduction-contract")
@@ -88,7 +85,10 @@ async def contract(caller: PersonCaller, world: WorldDep, tx: TxDep) -> Contract
 @router.post("/deduction-contract", status_code=201)
 async def sign(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDep) -> SignOut:
     """Begin to sign one; asked again it is the same one. 409 outside WeChat, and where the hospital has none."""
-    return SignOut(url=await sign_url(request, tx, world, caller))
+    pay, till = desk(world)
+    who = await signer(request, tx, world, caller)
+    await tx.let_go()
+    return SignOut(url=await flows.sign(world.db, pay, caller, till, *who))
 
 
 @router.delete("/deduction-contract", status_code=204)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from api.deps import PersonCaller, TxDep, WorldDep
-from api.routes.contracts import desk, sign_url
+from api.routes.contracts import desk, signer
 from family_pay.service import asking, taking
 from kernel.errors import NotFoundError
 from payments.flows import taking as flows
@@ -46,7 +46,10 @@ async def refuse(visit_id: UUID, caller: PersonCaller, tx: TxDep) -> Response:
 @router.post(Urls.contract)
 async def sign(request: Request, caller: PersonCaller, world: WorldDep, tx: TxDep) -> Response:
     """The way to WeChat's page."""
-    url = await sign_url(request, tx, world, caller)
+    pay, till = desk(world)
+    who = await signer(request, tx, world, caller)
+    await tx.let_go()
+    url = await flows.sign(world.db, pay, caller, till, *who)
     async with world.db.begin() as fresh:
         view = Ask(
             Words.sign_title, Words.sign_says, url, Words.sign_go, Urls.family, leaves=True, keep=Words.sign_keep

@@ -57,10 +57,11 @@ WATCHERS = {
 READ = re.compile(r"/|/visits|/api/visits|(/api)?/visits/{visit_id}(/(bill|story|guide|steps|words))?")
 CURIOUS = "results"  # sees most of what is not hidden, and carries the pass
 TOMORROW = NOW + timedelta(days=1)
-# They end the session, answer with nothing but chance, or do not end (streams are listened to by themselves).
+# They end the session, answer with nothing but chance, or do not end (streams are listened to by themselves). The press
+# makes its PDF of what the sheet's page and slip say, and packs the codes of chance into it.
 LEFT_OUT = {
     "/api/news", "/api/family/claims/stream", "/logout", "/api/session", "/api/session/lost", "/settings/lost",
-    "/login/wechat/back",
+    "/login/wechat/back", "/visits/{visit_id}/sheet.pdf",
 }  # fmt: skip
 # What makes itself anew each time, of one length: positions of feeds and keys of forms.
 OPAQUE = [
@@ -75,6 +76,7 @@ OPAQUE = [
         re.compile(rb'(?<=src="data:image/png;base64,)[\w+/=]+(?=" width="96")'),
         b"@",
     ),  # an order's code on paper is chance
+    (re.compile(rb"/o/[\w-]{16}(?![\w-])"), b"/o/@"),  # and in words
     (re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"), b"@"),  # not a derived one
 ]
 

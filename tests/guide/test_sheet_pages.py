@@ -11,7 +11,7 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from api.deps import COOKIE
 from family_pay.rules import Offer, Relation
-from family_pay.service import invitations
+from family_pay.service import confirming, invitations
 from guide import service as guide
 from guide.maps.network import Network
 from guide.service import maps, sheets
@@ -144,6 +144,7 @@ async def test_what_a_relative_may_not_know_is_not_on_the_paper_she_prints(web: 
         made = await invitations.invite(tx, mother, mother.id, offer, agrees=True)
         await tx.session.flush()
         await invitations.accept(tx, ward.actors["stranger"], made.token)
+        await confirming.answer(tx, mother, made.id, agreed=True)
     mine, theirs = await slip(web, ward, "mother"), await slip(web, ward, "stranger", "&full=1")
     assert (len(mine.codes), len(theirs.codes)) == (4, 3)
     for trace in ("gyn", "妇", "一项检查", "431", "只写了种类"):

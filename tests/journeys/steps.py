@@ -54,6 +54,12 @@ def scanned(shown: Locator, by: str = "husband") -> str:
     return urlsplit(text).path
 
 
+def says_yes(page: Page, other: Page) -> None:
+    """Whoever opened the code on this page stands there by itself, and is let in; their own page turns to it."""
+    page.locator("#claims").get_by_role("button", name="是，加上").click()
+    other.get_by_role("link", name="去“家人”看看").click()
+
+
 def read_letter(page: Page) -> None:
     """Read to the end until the pen is handed over; before that the way on is shut."""
     agree = page.locator("#agree")

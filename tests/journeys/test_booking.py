@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.conftest import Stage
-from tests.journeys.steps import scanned
+from tests.journeys.steps import says_yes, scanned
 
 pytestmark = pytest.mark.browser
 
@@ -22,6 +22,7 @@ def test_a_daughter_books_for_her_mother(stage: Stage) -> None:
     mother.get_by_role("button", name="做好二维码").click()
     daughter.goto(stage.url("daughter", scanned(mother.locator(".qr img"))))
     daughter.get_by_role("button", name="同意").click()
+    says_yes(mother, daughter)
     expect(daughter.locator("main")).to_contain_text("能挂号")
 
     daughter.goto(stage.url("daughter", "/book"))

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.journeys.conftest import Stage
-from tests.journeys.steps import scanned, visit_of
+from tests.journeys.steps import says_yes, scanned, visit_of
 
 pytestmark = pytest.mark.browser
 
@@ -31,6 +31,7 @@ def lets_in(stage: Stage, patient: Page, friend: Page) -> None:
     patient.get_by_role("button", name="做好二维码").click()
     friend.goto(stage.url("husband", scanned(patient.locator(".qr img"))))
     friend.get_by_role("button", name="同意").click()
+    says_yes(patient, friend)
     expect(friend.locator("main")).to_contain_text("看步骤、账单和结果")
 
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.conftest import Stage
-from tests.journeys.steps import VISIT, ask, draw_name, pay_in_wechat, read_letter, scanned, visit_of, yuan
+from tests.journeys.steps import VISIT, ask, draw_name, pay_in_wechat, read_letter, says_yes, scanned, visit_of, yuan
 
 pytestmark = pytest.mark.browser
 
@@ -34,6 +34,9 @@ def test_the_husband_signs_ahead_and_sends_a_pay_link(stage: Stage) -> None:
     expect(husband.locator("main")).to_contain_text("周**")
     expect(husband.locator("main")).to_contain_text("替对方签“看完病再付”")
     husband.get_by_role("button", name="同意").click()
+    expect(husband.locator("main")).to_contain_text("等对方点头")
+    expect(wife.locator("#claims")).to_contain_text("吴*想加为您的家人")
+    says_yes(wife, husband)
     expect(husband.locator("main")).to_contain_text("能替签")
     # WeChat has signed the page for its script, and there is nothing to share it by.
     expect(husband.locator("html")).to_have_attribute("data-unshared", "")

@@ -170,7 +170,7 @@ BUGS: Sequence[Bug] = (
         (f"{P}test_paying.py::test_closing_waits_for_an_answer",),
         (
             Change(
-                f"{FLOWS}:close",
+                f"{FLOWS}:_close",
                 "return  # still closing: the sweeper tries again",
                 "found = None",
             ),

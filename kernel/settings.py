@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "HOUFU_"
 
@@ -193,6 +193,12 @@ class Settings(BaseSettings):
     credit_key_id: str = Field("", description="our key there")
     credit_secret: SecretStr = Field(NONE, description="its secret")
 
+    @classmethod
+    def settings_customise_sources(  # ``load`` reads the environment, once, and looks at its names
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
     @field_validator("frame_ancestors", mode="before")
     @classmethod
     def _words(cls, value: object) -> object:
@@ -244,7 +250,7 @@ def load(environment: Mapping[str, str] | None = None, **given: Any) -> Settings
             raise SettingsError(f"There is no setting {name}.{hint} `houfu doctor --settings` lists all.")
     values = {n[len(PREFIX) :].lower(): v for n, v in names.items() if n.upper().startswith(PREFIX) and v}
     try:
-        return Settings(**{**(values if environment is not None else {}), **given})
+        return Settings(**{**values, **given})
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
         name = PREFIX + str(wrong["loc"][0]).upper() if wrong["loc"] else "settings"

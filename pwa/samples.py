@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 from pwa import (
     sample_binding,
@@ -348,8 +349,9 @@ def _system() -> dict[str, Sample]:
     }
 
 
+@cache
 def samples() -> Mapping[str, Sample]:
-    """Every page by name."""
+    """Every page by name; made once, for they hold pictures of codes, which take longer than drawing all pages."""
     return {
         **_patient(),
         **_on_the_way(),

@@ -68,7 +68,7 @@ def test_no_grant_but_a_guardians_lets_anybody_act_for_the_patient(
     given_: list[GrantFact], subject: Subject, action: Action
 ) -> None:
     """Relatives look and pay; they never abandon, dispute, leave, share or sign without being asked to."""
-    relatives = {Action.SEE_STEPS, Action.SEE_BILL, Action.SEE_RESULTS, Action.SEE_TOTAL, Action.PAY}
+    relatives = {Action.SEE_STEPS, Action.SEE_BILL, Action.SEE_RESULTS, Action.SEE_TOTAL, Action.PAY, Action.SEND_WORD}
     if may(action, view_from(given_, subject, NOW)):
         assert action in relatives
     guardian = GrantFact(GrantKind.GUARD, Depth.NOTHING, frozenset(), None, None)

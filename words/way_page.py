@@ -12,7 +12,6 @@ class Ways:
     closer = "放大"
     farther = "缩小"
     fit = "看整条路"
-    whole = "看整层"
 
     @staticmethod
     def start(place: str) -> str:

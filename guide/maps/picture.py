@@ -69,7 +69,7 @@ def ground(network: Network, level: int, *, letters: int = TYPE) -> str:
 
 
 def tapped(network: Network, level: int, places: Mapping[int, str], *, letters: int = TYPE) -> str:
-    """A floor on which a tap on a room leads on: ``places`` are the addresses by number of space.
+    """A floor as large as it is, on which a tap on a room leads on: ``places`` are the addresses by number of space.
 
     The rooms are no stations of the keyboard: whoever goes by that, or does not see, has the same as a list beside it.
     """
@@ -80,7 +80,8 @@ def tapped(network: Network, level: int, places: Mapping[int, str], *, letters: 
         if n in places and space.ring
     ]
     touch = f'<g fill-opacity="0">{"".join(rooms)}</g>'
-    return _svg(plan, _ground(plan, (), (), letters) + touch, (), PLAIN)
+    size = f'width="{plan.width}" height="{plan.height}" aria-hidden="true"'
+    return _svg(plan, _ground(plan, (), (), letters) + touch, (), PLAIN).replace('role="img"', size, 1)
 
 
 def over(

@@ -15,11 +15,11 @@ PLACES = (
 )
 FLOORS = (("门诊楼1楼", "/where?floor=0#map", False), ("门诊楼2楼", "/where?floor=1#map", True))
 FLOOR = Markup(
-    '<svg viewBox="0 0 620 200" width="620" height="200" aria-hidden="true"><title>门诊楼2楼</title><g stroke="#b9b9b4">'
-    '<g fill="#f2f2ee"><path d="M0 80h320v40h-320z"/></g><g fill="#fff"><path d="M10 10h140v70h-140z"/><path d="M170 120h140v70h-140z"/>'
-    '</g></g><g font-size="13" font-family="sans-serif" text-anchor="middle" fill="#222">'
-    '<text x="80" y="49">抽血处</text><text x="240" y="159">心电图室</text></g>'
-    '<g fill-opacity="0"><a href="/guide" tabindex="-1">'
+    '<svg viewBox="0 0 620 200" width="620" height="200" aria-hidden="true"><title>门诊楼2楼</title>'
+    '<g stroke="#b9b9b4"><g fill="#f2f2ee"><path d="M0 80h320v40h-320z"/></g><g fill="#fff">'
+    '<path d="M10 10h140v70h-140z"/><path d="M170 120h140v70h-140z"/></g></g>'
+    '<g font-size="13" font-family="sans-serif" text-anchor="middle" fill="#222"><text x="80" y="49">抽血处'
+    '</text><text x="240" y="159">心电图室</text></g><g fill-opacity="0"><a href="/guide" tabindex="-1">'
     '<path d="M10 10h140v70h-140z"/></a></g></svg>'
 )
 

@@ -9,7 +9,7 @@ from tests.conftest import fresh_database
 from tests.proof.stand import Stand, a_stand
 
 
-@pytest.fixture(scope="package")  # nothing is random while an office is open: other tests must not meet that
+@pytest.fixture(scope="module")  # nothing is random while an office is open: other tests must not meet that
 def stand(
     postgres: EmbeddedPostgres, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stand]:

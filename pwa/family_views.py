@@ -172,7 +172,7 @@ class Watcher:
 class Companion:
     """The story of a visit for somebody far away. ``shared`` False says so instead of showing anything.
 
-    ``next``: the step to do now, ``turn`` about when (with the age of what is known), ``way`` a place's room for a map.
+    ``next``: the step to do now, ``turn`` about when (with the age of what is known), ``map`` where that is.
     ``watchers``: for the patient herself, who follows; None for everybody else.
     """
 

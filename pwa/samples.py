@@ -253,6 +253,7 @@ def _companion() -> dict[str, Sample]:
                 turn=Pages.companion.turn("10:25", "10:45", passed=False),
                 heard=Pages.companion.heard("10:20", old=False),
                 done=(2, 5),
+                map=floors("f")[-1][1],
                 talk=v.Talk("/x", said, tuple(messages.TO_PATIENT.items()), Pages.companion.talk),
             ),
         ),

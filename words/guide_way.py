@@ -117,6 +117,11 @@ def picture(floor: str, goal: str) -> str:
     return f"{floor}平面图，去{goal}的路"
 
 
+def place(floor: str, name: str) -> str:
+    """What a screen reader says of a floor's picture on which one place is marked."""
+    return f"{floor}平面图，标出了{name}"
+
+
 def spoken(text: str) -> str:
     """The same for the ear: no quotation marks, a range as a person says it."""
     return text.replace("“", "").replace("”", "").replace("–", "到").replace("B1", "负一楼")

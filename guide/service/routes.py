@@ -267,6 +267,23 @@ class Walks:
         return self.engine.seconds(*nodes, Profile(profile), None, self.conditions)
 
 
+async def place(tx: Tx, hospital_id: UUID, department: str, *, large: bool = False) -> str | None:
+    """A picture (SVG) of where a department is: what is around it on its floor; None where no map knows it."""
+    from guide.maps import picture
+
+    try:
+        found = await network(tx, hospital_id)
+    except NoMapError:
+        return None
+    at = _place(found, department)
+    if at is None or found.spaces[at].node < 0:
+        return None
+    node, name = found.nodes[found.spaces[at].node], _called(found, at)
+    title = w.place(picture.called(found, node.level), name)
+    labels = picture.Labels(end=picture.Sign(name), title=title, letters=picture.LARGE if large else picture.TYPE)
+    return picture.floor(found, node.level, routes=[[(node.x, node.y)] * 2], labels=labels)
+
+
 async def walks(tx: Tx, hospital_id: UUID) -> Walks:
     """Walking times now.
 

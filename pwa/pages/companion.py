@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
+from markupsafe import Markup
 from starlette.responses import Response
 
 from api.deps import PersonCaller, TxDep, WorldDep
@@ -14,13 +15,14 @@ from billing.service.lines import bill_of
 from family_pay.rules import UnknownWordError, WordsManyError, WordsOverError, WordsTooFastError
 from family_pay.service import bonds, messages
 from guide import service as guide
+from guide.service import routes
 from kernel.db import Tx
 from kernel.errors import HoufuError, NotFoundError
 from notices import service as notices
 from people.rules import Action, Actor, Depth
 from people.service import access, hospitals, patients
 from people.service.patients import Person
-from pwa.answer import go, show
+from pwa.answer import ELDER, go, show
 from pwa.fragments import status_line, story_entry
 from pwa.live import show_of
 from pwa.rows import Step, StoryEntry, Sums, VisitHead, Word
@@ -120,6 +122,8 @@ async def _page(request: Request, tx: Tx, caller: Actor, found: Seen, error: Hou
     words = Pages.companion
     watchers = await _watchers(tx, found) if found.view.owner else None
     planned = [s for s in steps if s["state"] != "cancelled"]
+    large = request.cookies.get(ELDER) == "1"
+    where = await routes.place(tx, found.hospital.id, now["department"], large=large) if now else None
     view = Companion(
         found.head,
         await _name_of(tx, caller, patient),
@@ -136,6 +140,7 @@ async def _page(request: Request, tx: Tx, caller: Actor, found: Seen, error: Hou
         done=(sum(s["state"] in _DONE for s in planned), len(planned)) if planned else None,
         talk=await _talk(tx, caller, found, len(watchers or ()), error),
         watchers=watchers,
+        map=Markup(where) if where else None,  # noqa: S704 - drawn by us
     )
     status_code = STATUS[error.kind] if error else 200
     return await show(request, tx, "companion.html", view, status=status_code)

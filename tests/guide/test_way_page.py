@@ -224,3 +224,19 @@ async def test_a_span_and_how_old_it_is(ward: Ward) -> None:
         assert turn is not None
         spans.append((turn.begin.strftime("%M"), (turn.end - turn.begin).total_seconds() / 60))
     assert spans == [("20", 35.0), ("10", 65.0), ("00", 95.0)]
+
+
+async def test_who_follows_sees_where_her_step_is(ward: Ward, network: Network) -> None:
+    """The neighbour's page has the floor with the place of the next step he sees; without a map it has the words."""
+    headers = {"Accept": "text/html", "Cookie": f"{COOKIE}={ward.tokens['neighbour']}"}
+    async with AsyncClient(transport=ASGITransport(create_app(ward.world)), base_url=BASE, headers=headers) as web:
+        assert "<svg xmlns" not in (await web.get(f"/visits/{ward.visit}/story")).text
+        async with ward.world.db.begin() as tx:
+            await maps.publish(tx, ward.hospital, network)
+        page = (await web.get(f"/visits/{ward.visit}/story")).text
+        shown = re.search(r"<svg xmlns.*?</svg>", page, re.S)
+        assert shown
+        minidom.parseString(shown[0])  # noqa: S318 - our own
+        title = re.search(r"<title>(.*?)</title>", shown[0])
+        assert title
+        assert title[1] in {"门诊楼2楼平面图，标出了抽血处", "门诊楼3楼平面图，标出了心电图室"}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "HOUFU_"
 
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on; a proxy with TLS stands in front")
     port: int = Field(8000, ge=1, le=65535, description="port to listen on")
     public_url: str = Field("", description="how phones and providers reach us, `https://…`; empty: host and port")
-    frame_ancestors: Annotated[tuple[str, ...], NoDecode] = Field(
+    frame_ancestors: tuple[str, ...] = Field(
         (), description="origins that may show our pages in a frame, separated by spaces"
     )
     log_format: Literal["text", "json"] = Field("text", description="`text` for people, `json` for collectors")

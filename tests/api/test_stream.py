@@ -3,11 +3,15 @@
 import asyncio
 import json
 import time
+from uuid import UUID
+
+from sqlalchemy import select
 
 from api.hub import STREAMS_PER_VIEWER
 from kernel.ids import new_id
 from kernel.settings import Settings
 from notices import service as notices
+from notices.models import Presence
 from people.events import ViewsChanged
 from people.models import Grant
 from people.rules import Audience, Depth, GrantKind, GrantState
@@ -31,6 +35,12 @@ async def grant(house: House, patient: object, relative: object, depth: Depth) -
         return row.id
 
 
+async def present(house: House) -> list[tuple[UUID, UUID]]:
+    """Who is known to have what before their eyes."""
+    async with house.world.db.begin() as tx:
+        return [(row.person_id, row.subject) for row in await tx.session.scalars(select(Presence))]
+
+
 async def test_rows_arrive_as_they_are_written(house: House) -> None:
     """A patient opens her page; three facts follow in two transactions; her phone shows them in order, each once."""
     mother, session = await house.person()
@@ -44,6 +54,23 @@ async def test_rows_arrive_as_they_are_written(house: House) -> None:
     assert texts(phone) == ["one", "two", "three"]
     assert len({m.id for m in phone.got}) == 3
     assert all(m.id is not None and len(m.id) == 22 for m in phone.got)
+
+
+async def test_who_watches_what_came_is_written_down(house: House) -> None:
+    """An open page on which nothing came says nothing of her; once a row came, the house knows that she has seen it."""
+    mother, session = await house.person()
+    visit = await house.visit(mother.id)
+    phone = await house.phone(session, visit)
+    await house.begun(1)
+    await asyncio.sleep(0.1)
+    assert await present(house) == []
+    await house.say(visit, "one")
+    await phone.until(lambda p: len(p.got) >= 1)
+    async with asyncio.timeout(10):
+        while not await present(house):
+            await asyncio.sleep(0.1)
+    assert await present(house) == [(mother.id, visit)]
+    assert house.world.hub.told() == set(), "it is said once"
 
 
 async def test_resuming_misses_nothing(house: House) -> None:

@@ -175,6 +175,10 @@ class StepOut(BaseModel):
     rank: int
     planned: int | None = Field(None, description="its place in the order advised, 0 first")
     because: str | None = Field(None, description="why there, in a sentence")
+    window: tuple[datetime, datetime] | None = Field(None, description="its appointment; the patient's side")
+    move: Literal["ask", "asked", "agreed", "refused"] | None = Field(
+        None, description="another time of it may be asked for, was asked for, is to come, was refused; her side"
+    )
 
 
 class StepsOut(BaseModel):

@@ -28,9 +28,9 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
     """The steps this view may know of, in the order they were ordered.
 
     ``planned`` is the place of an open examination in the order advised (0 first; None: it has none), ``because`` the
-    sentence why, for the patient's side and staff; ``minutes``: from one patient to the next there; ``asks``: a
-    nurse has to look at it before. ``window`` is its appointment and ``move`` how it stands with moving it
-    (``guide.service.moving``), for the patient's side.
+    sentence why, for the patient's side and staff; ``door`` the code of its department; ``minutes``: from one patient
+    to the next there; ``asks``: a nurse has to look at it before. ``window`` is its appointment and ``move`` how it
+    stands with moving it (``guide.service.moving``), for the patient's side.
     """
     ordered = await orders.orders_of(tx, visit_id)
     book = await _book(tx, visit_id)
@@ -45,6 +45,7 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
                 "because": put.because.get(key),
                 "plan_note": put.note,
             }
+            plan["door"] = order.department
             plan["minutes"] = turns.each_minutes(order, book)
             plan["asks"] = key in put.asks
             plan["move"] = await moving.state_of(tx, order, put.in_the_way.get(key)) if view.owner else None

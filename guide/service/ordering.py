@@ -15,6 +15,7 @@ from guide.order.stops import After, Plan, Task
 from guide.order.today import Book, Ordered, load_age, task_of
 from guide.order.waits import Arrival, Ledger
 from guide.ports import Profile
+from guide.service import whereabouts
 from guide.service.books import book_of
 from guide.service.walking import Doubt, Walking, hold, profile_of, walking_of
 from kernel.clock import CHINA
@@ -75,10 +76,12 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) ->
     moves = await profile_of(tx, visit.patient_id) if mine else Profile.WALK
     ways = await walking_of(tx, visit.hospital_id, book, moves)
     today = _ordered(tx.now, shown, view, word)
-    task = _task(tx, today, book, word, ways, await _doctor(tx, visit_id, view))
+    came, here = await _doctor(tx, visit_id, view), await whereabouts.last_place(tx, visit, view, found)
+    task = _task(tx, today, book, word, ways, (came, here))
     kept = await tx.get(Advice, visit_id) if mine else None
     told = [a[0] for a in kept.arrivals] if kept else []
-    same = kept is not None and kept.basis == _basis(open_, book, word, ways)
+    stands = await whereabouts.stamp(tx, visit_id)
+    same = kept is not None and kept.basis == _basis(open_, book, word, ways, stands)
     made = plan(task, told) if same else advise(task, told)
     place = {key: n for n, key in enumerate(made.keys)}
     if not mine:
@@ -104,8 +107,9 @@ async def task_for(tx: Tx, visit: Visit, found: Sequence[Order], word: NurseWord
     """
     book = await book_of(tx, visit.hospital_id)
     ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
-    doctor = await _doctor(tx, visit.id, STAFF_VIEW)
-    return _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, doctor)
+    came = await _doctor(tx, visit.id, STAFF_VIEW)
+    here = await whereabouts.last_place(tx, visit, STAFF_VIEW, found)
+    return _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, (came, here))
 
 
 async def _doctor(tx: Tx, visit_id: UUID, view: View) -> str:
@@ -180,15 +184,15 @@ def _window(order: Order, now: datetime) -> tuple[float, float] | None:
 
 
 def _task(
-    tx: Tx, today: Sequence[Ordered], book: Book, word: NurseWord | None, ways: Walking, came: str,
+    tx: Tx, today: Sequence[Ordered], book: Book, word: NurseWord | None, ways: Walking, places: tuple[str, str],
     expected: Mapping[str, Mapping[int, int]] | None = None,
 ) -> Task:  # fmt: skip
+    """``places``: the department she came to, and where she is; each empty where nobody knows."""
+    came, here = places
     doctor = next((o.department for o in today if o.kind in ("consultation", "registration")), came)
-    been = [o for o in today if o.performed_at is not None]
-    start = max(been, key=lambda o: (o.performed_at or 0.0, o.key)).department if been else doctor
     task = task_of(
         today, book, _minute(tx.now, tx.now), lambda a, b: ways.walking_seconds(a, b) / 60,
-        back=doctor or start, start=start, pinned=word.first if word else (), expected=expected,
+        back=doctor or here, start=here or doctor, pinned=word.first if word else (), expected=expected,
     )  # fmt: skip
     behind = {key: said["after"] for key, said in (word.later if word else {}).items() if "after" in said}
     return replace(task, after=[*task.after, *(After(first, then) for then, first in behind.items())])
@@ -281,6 +285,8 @@ async def sweep(tx: Tx) -> int:
     words_ = {w.visit_id: w for w in await tx.session.scalars(
         select(NurseWord).where(NurseWord.visit_id.in_(by_visit)))}  # fmt: skip
     await hold(tx, by_visit)
+    await whereabouts.forget(tx)
+    await whereabouts.hold(tx, by_visit)
     gone = [identity for identity in kept if len(by_visit.get(identity, ())) < 2]
     if gone:
         await tx.session.execute(delete(Advice).where(Advice.visit_id.in_(gone)))
@@ -295,14 +301,14 @@ async def sweep(tx: Tx) -> int:
             continue
         book, word = await book_of(tx, visit.hospital_id), words_.get(identity)
         ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
-        was, basis = kept.get(identity), _basis(open_, book, word, ways)
+        was, basis = kept.get(identity), _basis(open_, book, word, ways, await whereabouts.stamp(tx, identity))
         if was is not None and was.basis == basis:
             continue
         ledger = ledgers.setdefault(visit.hospital_id, Ledger())
         ledger.drop(str(identity))
-        today = _ordered(tx.now, await orders.orders_of(tx, visit.id), STAFF_VIEW, word)
-        doctor = await _doctor(tx, visit.id, STAFF_VIEW)
-        task = _task(tx, today, book, word, ways, doctor, ledger.buckets)
+        found = await orders.orders_of(tx, visit.id)
+        places = await _doctor(tx, visit.id, STAFF_VIEW), await whereabouts.last_place(tx, visit, STAFF_VIEW, found)
+        task = _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, places, ledger.buckets)
         arrivals = _planned(tx, task, [a[0] for a in was.arrivals] if was else [])
         if was is None:
             was = tx.add(Advice(visit_id=identity, hospital_id=visit.hospital_id))
@@ -320,10 +326,10 @@ def _arrivals(one: Advice, now: datetime) -> list[Arrival]:
     return [Arrival(a[1], _minute(datetime.fromisoformat(a[2]), now)) for a in one.arrivals]
 
 
-def _basis(open_: Sequence[Order], book: Book, word: NurseWord | None, ways: Walking) -> str:
+def _basis(open_: Sequence[Order], book: Book, word: NurseWord | None, ways: Walking, stands: str) -> str:
     """What an advice was made from: changed, it is to be thought over."""
     parts = sorted(
         f"{o.id} {o.state} {o.called} {o.ahead} {o.department} {o.window_from} {o.window_until}" for o in open_
     )
     said = word.said_at.isoformat() if word else ""
-    return hashlib.sha256("|".join([*parts, str(book.version), said, ways.stamp]).encode()).hexdigest()
+    return hashlib.sha256("|".join([*parts, str(book.version), said, ways.stamp, stands]).encode()).hexdigest()

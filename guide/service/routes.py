@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from guide.routes.engine import Condition, Engine, Path
     from guide.routes.say import Step
 
+AT = "@"  # before the key of a space: a place that is no department
 _KEPT = 4  # maps in memory: the newest of a few hospitals
 _engines: OrderedDict[UUID, "Engine"] = OrderedDict()
 _walked: OrderedDict[tuple[UUID, tuple["Condition", ...]], "Walks"] = OrderedDict()
@@ -39,7 +40,7 @@ class Spot:
 
     Attributes:
         code: what the QR at the spot says: the key of a space.
-        department: where she has just checked in: its code or name.
+        department: where she has just checked in: its code or name; or another place, its key behind ``AT``.
         tap: number of the floor, and x and y in centimetres, on the version of the map that was shown.
     """
 
@@ -244,10 +245,16 @@ class Walks:
     conditions: tuple["Condition", ...]
     stamp: str
     times: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False)
+    places: dict[str, int | None] = field(default_factory=dict, repr=False)
 
     def knows(self, place: str) -> bool:
-        """Whether the map has this department."""
-        return _place(self.engine.network, place) is not None
+        """Whether the map has this place."""
+        return self._at(place) is not None
+
+    def _at(self, place: str) -> int | None:
+        if place not in self.places:
+            self.places[place] = _place(self.engine.network, place)
+        return self.places[place]
 
     def walking_seconds(self, from_place: str, to_place: str, profile: str = Profile.WALK) -> float:
         """See the port. Opening hours are left aside: a plan is for later in the day."""
@@ -258,7 +265,7 @@ class Walks:
 
     def _seconds(self, from_place: str, to_place: str, profile: str) -> float:
         network = self.engine.network
-        begin, end = _place(network, from_place), _place(network, to_place)
+        begin, end = self._at(from_place), self._at(to_place)
         if begin is None or end is None:
             return math.inf
         if begin == end:
@@ -352,7 +359,9 @@ def _node(engine: "Engine", spot: Spot) -> int | None:
 
 
 def _place(network: "Network", code: str) -> int | None:
-    """A department by code, or by the name the map knows it under."""
+    """A department by code, or by the name the map knows it under; a space by its key behind ``AT``."""
+    if code.startswith(AT):
+        return next((n for n, s in enumerate(network.spaces) if AT + s.key == code and s.node >= 0), None)
     return network.places.get(code, network.occupants.get(code))
 
 

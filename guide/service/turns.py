@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from guide.models import TurnTold
 from guide.order.today import FRESH, Book
+from guide.service import whereabouts
 from guide.service.books import book_of
 from guide.service.walking import hold, profile_of, walking_of
 from kernel.clock import china_day
@@ -86,17 +87,14 @@ def each_minutes(order: Order, book: Book) -> float | None:
 
 
 async def _walk(tx: Tx, visit: Visit, order: Order) -> int:
-    """Minutes from where she was last done with something that is known to all who may know of this order."""
+    """Minutes from where she reported or was done last with what is known to all who may know of this order."""
     if order.state == OrderState.CHECKED_IN:
         return 0
     known = {None, order.category}
-    been = [
-        o for o in await orders.orders_of(tx, visit.id)
-        if o.category in known and o.state == OrderState.PERFORMED and o.performed_at
-    ]  # fmt: skip
-    came = [e.department for e in await reading.encounters_of(tx, visit.id) if e.category in known]
-    last = max(been, key=lambda o: (o.performed_at, o.id), default=None)
-    start = last.department if last is not None else came[0] if came else ""
+    start = whereabouts.last_door([o for o in await orders.orders_of(tx, visit.id) if o.category in known])
+    if not start:
+        came = [e.department for e in await reading.encounters_of(tx, visit.id) if e.category in known]
+        start = came[0] if came else ""
     book = await book_of(tx, visit.hospital_id)
     ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
     return ceil(ways.walking_seconds(start, order.department) / 60)

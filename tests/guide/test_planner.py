@@ -27,7 +27,7 @@ def test_it_finds_what_trying_all_orders_finds() -> None:
 
 
 def test_days_on_which_much_has_no_place_are_planned_right_too() -> None:
-    """A hundred and twenty patients with early hours and pairs kept apart: as many placed as can be, at the least cost."""
+    """A hundred and twenty patients with early hours and pairs kept apart: as many placed as can be, at least cost."""
     left = set()
     for seed in range(3000, 3120):
         task = crowded(seed, 3 + seed % 3)

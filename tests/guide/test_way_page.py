@@ -188,7 +188,7 @@ async def test_she_says_where_she_stands(ward: Ward, network: Network) -> None:
         ):
             assert (await get(path, who)).headers["location"] == "/"
         strange = (await get(f"/visits/{ward.visit}/guide?at=QQQQQQQ&since=0")).text
-        assert "”出发" not in strange
+        assert "从“磁共振室”出发" in strange  # a sign that is not there says nothing; the last one is remembered
         assert "QQQQQQQ" not in strange
         ward.clock.move(timedelta(minutes=1))
         await ward.perform("blood")  # she has gone on: the sign is behind her

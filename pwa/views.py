@@ -298,13 +298,15 @@ class OneWay:
 class Ways:
     """The ways between the places of a visit, kept on the phone: (place, ways from there), where she is first.
 
-    ``grounds``: trusted drawings by id, which the pictures stand on. ``other_way`` as in ``Guide``.
+    ``grounds``: trusted drawings by id, which the pictures stand on. ``other_way`` as in ``Guide``. ``cut``: said where
+    not all places are on it.
     """
 
     visit: VisitHead
     starts: Sequence[tuple[str, Sequence[OneWay]]]
     grounds: Sequence[tuple[str, Markup]] = ()
     other_way: tuple[str, str] | None = None
+    cut: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -366,6 +366,7 @@ async def sheet(
     """What stands on the guide sheet, for a kiosk's or a desk's own printer."""
     visit, view, subject = await _look(tx, caller, visit_id, "sheet")
     await access.require(tx, caller, Action.SHOW_PASS, subject)
+    await access.printed(tx, caller, subject)
     response.headers["Cache-Control"] = "private, no-store"
     made = await sheets.sheet_of(tx, visit, view, full=full, step_free=no_steps)
     base = world.settings.base_url

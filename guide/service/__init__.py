@@ -9,14 +9,26 @@ from guide.rules import OPEN, Turn, in_order, next_step, ready, said, turn_of
 from guide.service import moving, turns
 from guide.service.books import book_of
 from guide.service.nursing import pin
-from guide.service.ordering import placing
+from guide.service.ordering import came_to, placing
 from guide.service.walking import profile_of
 from kernel.db import Tx
 from people.rules import Audience, View
 from visits.rules import seen_step
 from visits.service import orders, reading
 
-__all__ = ["OPEN", "Turn", "next_step", "pin", "plan_of", "profile_of", "ready", "seen", "steps_of", "turn_of"]
+__all__ = [
+    "OPEN",
+    "Turn",
+    "came_to",
+    "next_step",
+    "pin",
+    "plan_of",
+    "profile_of",
+    "ready",
+    "seen",
+    "steps_of",
+    "turn_of",
+]
 
 
 def seen(step: dict[str, Any], view: View) -> dict[str, Any]:

@@ -28,11 +28,10 @@ from visits.service.orders import Order
 from words import guide_desk
 from words import guide_order as words
 
-__all__ = ["Placing", "placing", "sweep", "task_for"]
+__all__ = ["Placing", "came_to", "placing", "sweep", "task_for"]
 
 ONE_AT_A_TIME = 0x67756964  # advisory lock: two sweeps would not see each other's arrivals
 _MOST = 5_000  # open orders a sweep looks at
-WORTH_ASKING = 20.0  # minutes an appointment must cost before anybody asks the hospital to move it
 _DAY = 24 * 60.0  # what is booked for another day stands in nobody's way today
 _FEW = 9  # stops; with more, only an appointment that cannot be kept is asked about: each question is a plan of its own
 _EMPTY: Mapping[str, int] = {}
@@ -73,10 +72,10 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) ->
     word = await tx.get(NurseWord, visit_id)
     mine = view.owner or view.staff
     # How she moves is hers: for others a way takes as long as it takes anybody.
-    moves = await profile_of(tx, visit.patient_id) if mine else Profile.WALK
+    moves = await profile_of(tx, visit) if mine else Profile.WALK
     ways = await walking_of(tx, visit.hospital_id, book, moves)
     today = _ordered(tx.now, shown, view, word)
-    came, here = await _doctor(tx, visit_id, view), await whereabouts.last_place(tx, visit, view, found)
+    came, here = await came_to(tx, visit_id, view), await whereabouts.last_place(tx, visit, view, found)
     task = _task(tx, today, book, word, ways, (came, here))
     kept = await tx.get(Advice, visit_id) if mine else None
     told = [a[0] for a in kept.arrivals] if kept else []
@@ -87,14 +86,17 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) ->
     if not mine:
         return Placing(place, {})
     names = {o.key: o.name for o in today}
-    age = load_age([o for o in today if o.key in place], task.now)
+    age = load_age([o for o in today if o.key in place], task.now, book.numbers)
     doubts = _doubts(task, made, ways)
     because = _because(task, made, names, word, known=age is not None)
     for key, doubt in doubts.items():
         if doubt is Doubt.NO_WAY and key in because:
             because[key] += words.NO_WAY_STEP_FREE if moves.step_free else words.NO_WAY
     note = _note(made, age, guessed=Doubt.UNKNOWN in doubts.values())
-    other = {key: _moment(minute, tx.now) for key, minute in _in_the_way(task, made).items()}
+    other = {
+        key: _moment(minute, tx.now)
+        for key, minute in _in_the_way(task, made, book.numbers.worth_asking_minutes).items()
+    }
     asks = frozenset(s.key for s in task.stops if s.blocked in words.ASK)
     return Placing(place, because, note, other, asks)
 
@@ -106,13 +108,13 @@ async def task_for(tx: Tx, visit: Visit, found: Sequence[Order], word: NurseWord
         found: the visit's orders.
     """
     book = await book_of(tx, visit.hospital_id)
-    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
-    came = await _doctor(tx, visit.id, STAFF_VIEW)
+    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
+    came = await came_to(tx, visit.id, STAFF_VIEW)
     here = await whereabouts.last_place(tx, visit, STAFF_VIEW, found)
     return _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, (came, here))
 
 
-async def _doctor(tx: Tx, visit_id: UUID, view: View) -> str:
+async def came_to(tx: Tx, visit_id: UUID, view: View) -> str:
     """The department of the first encounter this view may know of: there she came from, and goes back to."""
     known = [e for e in await reading.encounters_of(tx, visit_id) if view.sees(Depth.STEPS, e.category)]
     return known[0].department if known else ""
@@ -129,8 +131,8 @@ def _doubts(task: Task, made: Plan, ways: Walking) -> dict[str, Doubt]:
     return found
 
 
-def _in_the_way(task: Task, made: Plan) -> dict[str, float]:
-    """Appointments that cannot be kept, or cost the day much: key → the minute from which another would suit."""
+def _in_the_way(task: Task, made: Plan, much: float) -> dict[str, float]:
+    """Appointments that cannot be kept, or cost the day so ``much`` (minutes): key → from when another would suit."""
     found = {}
     for stop in task.stops:
         if stop.slot is None or stop.slot[0] >= _DAY or stop.here or stop.blocked:
@@ -140,7 +142,7 @@ def _in_the_way(task: Task, made: Plan) -> dict[str, float]:
         free = replace(task, stops=[replace(s, slot=None) if s.key == stop.key else s for s in task.stops])
         better = plan(free)
         then = next((p.begin for p in better.placed if p.key == stop.key), None)
-        gain = len(better.placed) > len(made.placed) or made.cost - better.cost >= WORTH_ASKING
+        gain = len(better.placed) > len(made.placed) or made.cost - better.cost >= much
         if then is not None and gain:
             found[stop.key] = then
     return found
@@ -300,14 +302,14 @@ async def sweep(tx: Tx) -> int:
         if visit is None or len(open_) < 2:
             continue
         book, word = await book_of(tx, visit.hospital_id), words_.get(identity)
-        ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
+        ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
         was, basis = kept.get(identity), _basis(open_, book, word, ways, await whereabouts.stamp(tx, identity))
         if was is not None and was.basis == basis:
             continue
         ledger = ledgers.setdefault(visit.hospital_id, Ledger())
         ledger.drop(str(identity))
         found = await orders.orders_of(tx, visit.id)
-        places = await _doctor(tx, visit.id, STAFF_VIEW), await whereabouts.last_place(tx, visit, STAFF_VIEW, found)
+        places = await came_to(tx, visit.id, STAFF_VIEW), await whereabouts.last_place(tx, visit, STAFF_VIEW, found)
         task = _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, places, ledger.buckets)
         arrivals = _planned(tx, task, [a[0] for a in was.arrivals] if was else [])
         if was is None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from guide.models import TurnTold
-from guide.order.today import FRESH, Book
+from guide.order.today import Book
 from guide.service import whereabouts
 from guide.service.books import book_of
 from guide.service.walking import hold, profile_of, walking_of
@@ -24,7 +24,6 @@ from visits.service.orders import Order
 
 __all__ = ["Near", "due", "each_minutes", "near", "tell"]
 
-SOON = 10  # minutes before her turn she is told
 FARTHEST = 30  # minutes; no way within a hospital is longer
 _MOST = 5_000  # open orders a look goes over
 
@@ -48,7 +47,8 @@ async def near(tx: Tx, visit: Visit, order: Order) -> Near | None:
     """
     if order.state not in OPEN_ORDER or order.called or visit.day != china_day(tx.now):
         return None
-    begins = await _begins(tx, visit, order)
+    book = await book_of(tx, visit.hospital_id)
+    begins, soon = _begins(tx, book, order), book.numbers.soon_minutes
     if begins is None:
         return None
     minutes = max(0.0, (begins - tx.now).total_seconds() / 60)
@@ -56,16 +56,15 @@ async def near(tx: Tx, visit: Visit, order: Order) -> Near | None:
     pace = orders.pace(order)
     next_ = order.ahead is not None and order.ahead <= 1 and order.window_from is None
     unsure = next_ and (pace is None or not pace.sure)
-    if minutes > SOON + FARTHEST and not unsure:  # nobody need know how far it is
+    if minutes > soon + FARTHEST and not unsure:  # nobody need know how far it is
         return Near(ceil(minutes), 0, now=False)
     walk = min(await _walk(tx, visit, order), FARTHEST)
-    return Near(ceil(minutes), walk, unsure or minutes <= SOON + walk)
+    return Near(ceil(minutes), walk, unsure or minutes <= soon + walk)
 
 
-async def _begins(tx: Tx, visit: Visit, order: Order) -> datetime | None:
-    book, queue = await book_of(tx, visit.hospital_id), order.queue_at
-    each = each_minutes(order, book)
-    fresh = queue is not None and tx.now - queue <= timedelta(minutes=FRESH)
+def _begins(tx: Tx, book: Book, order: Order) -> datetime | None:
+    queue, each = order.queue_at, each_minutes(order, book)
+    fresh = queue is not None and tx.now - queue <= timedelta(minutes=book.numbers.queue_minutes)
     waits = None
     known = book.exam_of(order.name, order.department) is not None  # of others she is told when two are before her
     if known and each is not None and order.ahead is not None and queue is not None and fresh:
@@ -96,7 +95,7 @@ async def _walk(tx: Tx, visit: Visit, order: Order) -> int:
         came = [e.department for e in await reading.encounters_of(tx, visit.id) if e.category in known]
         start = came[0] if came else ""
     book = await book_of(tx, visit.hospital_id)
-    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
+    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
     return ceil(ways.walking_seconds(start, order.department) / 60)
 
 

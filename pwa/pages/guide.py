@@ -96,7 +96,7 @@ async def _sign(tx: Tx, caller: Actor, found: Seen, at: str, since: int) -> spot
 
 async def profile_for(tx: Tx, found: Seen, *, no_steps: bool, slow: bool) -> Profile:
     """How she goes: as was said of her; without steps where that is asked for; slowly in 长辈版."""
-    profile = await guide.profile_of(tx, found.visit.patient_id)
+    profile = await guide.profile_of(tx, found.visit)
     if no_steps and not profile.step_free:
         return Profile.WHEELCHAIR
     return Profile.SLOW if slow and profile is Profile.WALK else profile

@@ -132,7 +132,7 @@ async def test_the_guide_shows_the_way(ward: Ward, network: Network) -> None:
             async with ward.world.db.begin() as tx:
                 await walking.choose(tx, ward.actors["neighbour"], ward.visit, Profile.BED)
         async with ward.world.db.begin() as tx:
-            assert await walking.profile_of(tx, ward.actors["mother"].id) is Profile.WHEELCHAIR
+            assert await walking.profile_of(tx, await visit_row(tx, ward)) is Profile.WHEELCHAIR
             await walking.choose(tx, ward.actors["g.guide"], ward.visit, Profile.WALK)
         await ward.perform("blood")
         lines, pictures, _ = await shown()

@@ -1,9 +1,11 @@
 """In which order the steps of a visit are best done: for each viewer from what this viewer may know, nothing else."""
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -17,9 +19,10 @@ from guide.order.waits import Arrival, Ledger
 from guide.ports import Profile
 from guide.service import whereabouts
 from guide.service.books import book_of
+from guide.service.lots import MOST, lots
 from guide.service.walking import Doubt, Walking, hold, profile_of, walking_of
 from kernel.clock import CHINA
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from people.rules import STAFF_VIEW, Audience, Depth, View
 from visits.rules import OPEN_ORDER, OrderState, ResultState
 from visits.service import orders, reading
@@ -28,12 +31,13 @@ from visits.service.orders import Order
 from words import guide_desk
 from words import guide_order as words
 
-__all__ = ["Placing", "came_to", "placing", "sweep", "task_for"]
+__all__ = ["Placing", "aside", "came_to", "placing", "sweep", "task_for"]
 
 ONE_AT_A_TIME = 0x67756964  # advisory lock: two sweeps would not see each other's arrivals
-_MOST = 5_000  # open orders a sweep looks at
+_SHORT = 7  # stops; a day with more takes tens of milliseconds to plan
 _DAY = 24 * 60.0  # what is booked for another day stands in nobody's way today
 _FEW = 9  # stops; with more, only an appointment that cannot be kept is asked about: each question is a plan of its own
+T = TypeVar("T")
 _EMPTY: Mapping[str, int] = {}
 
 
@@ -81,7 +85,7 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) ->
     told = [a[0] for a in kept.arrivals] if kept else []
     stands = await whereabouts.stamp(tx, visit_id)
     same = kept is not None and kept.basis == _basis(open_, book, word, ways, stands)
-    made = plan(task, told) if same else advise(task, told)
+    made = await aside(task, lambda: plan(task, told) if same else advise(task, told))
     place = {key: n for n, key in enumerate(made.keys)}
     if not mine:
         return Placing(place, {})
@@ -93,10 +97,8 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) ->
         if doubt is Doubt.NO_WAY and key in because:
             because[key] += words.NO_WAY_STEP_FREE if moves.step_free else words.NO_WAY
     note = _note(made, age, guessed=Doubt.UNKNOWN in doubts.values())
-    other = {
-        key: _moment(minute, tx.now)
-        for key, minute in _in_the_way(task, made, book.numbers.worth_asking_minutes).items()
-    }
+    late = await aside(task, lambda: _in_the_way(task, made, book.numbers.worth_asking_minutes))
+    other = {key: _moment(minute, tx.now) for key, minute in late.items()}
     asks = frozenset(s.key for s in task.stops if s.blocked in words.ASK)
     return Placing(place, because, note, other, asks)
 
@@ -279,49 +281,76 @@ async def sweep(tx: Tx) -> int:
     """
     if not await tx.session.scalar(select(func.pg_try_advisory_xact_lock(ONE_AT_A_TIME))):
         return 0
-    by_visit: dict[UUID, list[Order]] = {}
-    for order in await orders.open_of_today(tx, _MOST):
-        by_visit.setdefault(order.visit_id, []).append(order)
-    kept = {a.visit_id: a for a in await tx.session.scalars(select(Advice))}
-    tx.hold(kept.values())
-    words_ = {w.visit_id: w for w in await tx.session.scalars(
-        select(NurseWord).where(NurseWord.visit_id.in_(by_visit)))}  # fmt: skip
-    await hold(tx, by_visit)
     await whereabouts.forget(tx)
-    await whereabouts.hold(tx, by_visit)
-    gone = [identity for identity in kept if len(by_visit.get(identity, ())) < 2]
-    if gone:
-        await tx.session.execute(delete(Advice).where(Advice.visit_id.in_(gone)))
-    ledgers: dict[UUID, Ledger] = {}
-    for identity, one in kept.items():
-        if identity not in gone:
-            ledgers.setdefault(one.hospital_id, Ledger()).put(str(identity), _arrivals(one, tx.now))
-    changed = 0
-    for identity, open_ in by_visit.items():
-        visit = await reading.visit_of(tx, identity)
-        if visit is None or len(open_) < 2:
-            continue
-        book, word = await book_of(tx, visit.hospital_id), words_.get(identity)
-        ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
-        was, basis = kept.get(identity), _basis(open_, book, word, ways, await whereabouts.stamp(tx, identity))
-        if was is not None and was.basis == basis:
-            continue
-        ledger = ledgers.setdefault(visit.hospital_id, Ledger())
-        ledger.drop(str(identity))
-        found = await orders.orders_of(tx, visit.id)
-        places = await came_to(tx, visit.id, STAFF_VIEW), await whereabouts.last_place(tx, visit, STAFF_VIEW, found)
-        task = _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, places, ledger.buckets)
-        arrivals = _planned(tx, task, [a[0] for a in was.arrivals] if was else [])
-        if was is None:
-            was = tx.add(Advice(visit_id=identity, hospital_id=visit.hospital_id))
-        was.arrivals, was.basis, was.made_at = arrivals, basis, tx.now
-        ledger.put(str(identity), (Arrival(a[1], _minute(datetime.fromisoformat(a[2]), tx.now)) for a in arrivals))
-        changed += 1
-    return changed
+    every = await orders.visits_with_open(tx, MOST)
+    kept = dict[UUID, Advice]()
+    async for some in lots(list(await tx.session.scalars(select(Advice.visit_id).order_by(Advice.visit_id))), 200):
+        await tx.preload(Advice, some)
+        kept |= {one: a for one in some if (a := tx.held(Advice, one)) is not None}
+    many, changed = set[UUID](), list[tuple[Visit, str]]()
+    async for some in lots(every):
+        for identity, open_ in (await _open_of(tx, some)).items():
+            visit = await reading.visit_of(tx, identity)
+            if visit is None or len(open_) < 2:
+                continue
+            many.add(identity)
+            basis = await _basis_of(tx, visit, open_)
+            if identity not in kept or kept[identity].basis != basis:
+                changed.append((visit, basis))
+    if gone := kept.keys() - many:
+        await tx.session.execute(delete(Advice).where(one_of(Advice.visit_id, gone)))
+    if changed:
+        ledgers = await _ledgers(tx, [one for identity, one in kept.items() if identity in many])
+        for visit, basis in changed:
+            await _advise(tx, visit, basis, kept.get(visit.id), ledgers.setdefault(visit.hospital_id, Ledger()))
+    return len(changed)
 
 
-def _planned(tx: Tx, task: Task, told: Sequence[str]) -> list[list[str]]:
-    return [[p.key, p.place, _moment(p.arrive, tx.now).isoformat()] for p in advise(task, told).placed]
+async def _open_of(tx: Tx, visit_ids: Sequence[UUID]) -> dict[UUID, list[Order]]:
+    """Visit → its open orders; what else an advice is made from is fetched for all of them at once."""
+    found: dict[UUID, list[Order]] = {}
+    for order in await orders.open_of(tx, visit_ids):
+        found.setdefault(order.visit_id, []).append(order)
+    await hold(tx, found)
+    await whereabouts.hold(tx, found)
+    await tx.preload(NurseWord, found)
+    return found
+
+
+async def _basis_of(tx: Tx, visit: Visit, open_: Sequence[Order]) -> str:
+    book = await book_of(tx, visit.hospital_id)
+    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
+    return _basis(open_, book, await tx.get(NurseWord, visit.id), ways, await whereabouts.stamp(tx, visit.id))
+
+
+async def _ledgers(tx: Tx, kept: Sequence[Advice]) -> dict[UUID, Ledger]:
+    """Hospital → who is on the way to which door there."""
+    made: dict[UUID, Ledger] = {}
+    async for some in lots(kept, 200):
+        for one in some:
+            made.setdefault(one.hospital_id, Ledger()).put(str(one.visit_id), _arrivals(one, tx.now))
+    return made
+
+
+async def _advise(tx: Tx, visit: Visit, basis: str, was: Advice | None, ledger: Ledger) -> None:
+    """Plan one day anew, with the others on the way, and remember it."""
+    ledger.drop(str(visit.id))
+    word, found = await tx.get(NurseWord, visit.id), await orders.orders_of(tx, visit.id)
+    book = await book_of(tx, visit.hospital_id)
+    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
+    places = await came_to(tx, visit.id, STAFF_VIEW), await whereabouts.last_place(tx, visit, STAFF_VIEW, found)
+    task = _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, places, ledger.buckets)
+    made = await aside(task, lambda: advise(task, [a[0] for a in was.arrivals] if was else []))
+    if was is None:
+        was = tx.add(Advice(visit_id=visit.id, hospital_id=visit.hospital_id))
+    was.arrivals = [[p.key, p.place, _moment(p.arrive, tx.now).isoformat()] for p in made.placed]
+    was.basis, was.made_at = basis, tx.now
+    ledger.put(str(visit.id), _arrivals(was, tx.now))
+
+
+async def aside(task: Task, work: Callable[[], T]) -> T:
+    """Think about a day, beside everybody else's if it is a long one."""
+    return work() if len(task.stops) <= _SHORT else await asyncio.to_thread(work)
 
 
 def _arrivals(one: Advice, now: datetime) -> list[Arrival]:

@@ -1,6 +1,7 @@
 """Shows the way on the newest map: from a code on the wall, a department where one checked in, or a tap on the map."""
 
 import asyncio
+import gc
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -338,6 +339,7 @@ def _made(network: "Network") -> "Engine":
 
     engine = Engine(network)
     engine.warm()
+    gc.freeze()  # a campus is hundreds of thousands of objects that stay: each full collection would look at them all
     return engine
 
 

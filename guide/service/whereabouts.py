@@ -19,7 +19,7 @@ from people.rules import Actor, Audience, ChoiceKind, View
 from people.service import access, choices
 from visits.service import reading
 from visits.service.encounters import Visit
-from visits.service.orders import Order
+from visits.service.orders import Been, Order
 
 __all__ = ["KEPT", "forget", "hold", "last_door", "last_place", "say", "sign_of", "stamp"]
 
@@ -93,7 +93,7 @@ async def last_place(tx: Tx, visit: Visit, view: View, found: Sequence[Order]) -
     return last_door([o for o in found if view.shows(Audience.STEPS, o.category)])
 
 
-def last_door(found: Sequence[Order]) -> str:
+def last_door(found: Sequence[Order | Been]) -> str:
     """The department where she reported or was done last, of these orders."""
     return max(_been(found), key=lambda one: one[0], default=(None, ""))[1]
 
@@ -108,6 +108,6 @@ async def forget(tx: Tx) -> None:
     await tx.session.execute(delete(Whereabouts).where(Whereabouts.at < tx.now - KEPT))
 
 
-def _been(found: Sequence[Order]) -> list[tuple[datetime, str]]:
+def _been(found: Sequence[Order | Been]) -> list[tuple[datetime, str]]:
     """When she was at which door, as the hospital said; a board that calls her says nothing of that."""
     return sorted((at, o.department) for o in found for at in (o.checked_in_at, o.performed_at) if at is not None)

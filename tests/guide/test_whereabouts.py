@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -14,12 +14,13 @@ from api.deps import COOKIE
 from guide import service as guide
 from guide.maps.network import Network
 from guide.models import Whereabouts
-from guide.service import maps, ordering, spots, whereabouts
+from guide.ports import Profile
+from guide.service import books, maps, ordering, spots, walking, whereabouts
 from houfu.app import create_app
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import new_id
 from people.rules import OWNER, STAFF_VIEW, Actor, ActorKind, ChoiceKind, Depth, Role, View
-from people.service import choices, hospitals
+from people.service import choices, hospitals, patients
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.visits.ward import BASE, Ward, open_ward, visit_row
 from visits.service import encounters, orders
@@ -177,5 +178,13 @@ async def test_a_nurse_puts_off_and_takes_back_by_program(ward: Ward) -> None:
         assert (await planned(ward))[-1] == "拍片"
         assert await ask("g.guide", "DELETE", "/first") == 204
         assert await planned(ward) == before
+        document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
+        for age, moves in ((75, Profile.WALK), (60, Profile.SLOW)):  # by what the hospital has signed
+            document["exam_rules"]["numbers"] = {"slow_from_age": age}
+            async with ward.world.db.begin() as tx:
+                await books.keep(tx, await hospitals.by_id(tx, ward.hospital), document)
+            async with ward.world.db.begin() as tx:
+                (await patients.by_id(tx, ward.actors["mother"].id)).birth_date = date(1955, 3, 8)
+                assert await walking.profile_of(tx, await visit_row(tx, ward)) is moves
         assert await ask("mother", "POST", "/walking", {"profile": "wheelchair"}) == 204
         assert await ask("mother", "POST", f"/orders/{order}/move") == 409  # nothing is booked

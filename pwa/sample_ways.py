@@ -52,6 +52,6 @@ def samples() -> Mapping[str, Sample]:
     near = v.OneWay("超声科", "1分钟以内", ("出门左转，直走约20米，“超声科”在正前方。",))
     starts = (("心血管内科", (blood, near)), ("抽血处", (v.OneWay("心血管内科", "", (NO_WAY,)),)))
     return {
-        "ways": Sample("ways.html", v.Ways(HEAD, starts, (), (WITHOUT_STEPS, "?"), cut(20))),
+        "ways": Sample("ways.html", v.Ways(HEAD, starts, (), (WITHOUT_STEPS, "?"), cut(20), 3)),
         "ways-empty": Sample("ways.html", v.Ways(HEAD, ())),
     }

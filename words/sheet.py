@@ -32,6 +32,7 @@ class Sheet:
     discreet = "敏感的项目只写种类"
     discreet_says = "纸会被别人看到。敏感的项目默认只写种类和房间。"
     file = "guide"
+    map_says = Guide.map_says
 
     @staticmethod
     def how_long(about: str) -> str:
@@ -47,11 +48,6 @@ class Sheet:
     def fresh(at: str) -> str:
         """How old this paper is, and what is newer."""
         return f"{at} 打印。排队和先后会变，以叫号屏和手机上的为准。"
-
-    @staticmethod
-    def map_says(number: int) -> str:
-        """Which map the ways are from."""
-        return f"路线按医院地图第{number}版。"
 
     @staticmethod
     def ask(phone: str) -> str:

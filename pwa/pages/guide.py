@@ -172,6 +172,7 @@ async def _with_way(tx: Tx, found: Seen, view: Guide, now: Mapping[str, Any], st
         floors=floors_of(way),
         spoken=way.spoken,
         step_free=step_free,
+        map_number=way.version,
     )
 
 

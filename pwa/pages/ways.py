@@ -57,7 +57,9 @@ async def page(
             return Response(status_code=304, headers={**kept, "ETag": tag})
         ways = await routes.ways(tx, found.hospital.id, pairs, profile, large=large)
         drawn = [(key, Markup(ground)) for key, ground in ways.grounds]  # noqa: S704 - drawn by us
-        view = Ways(found.head, _starts(ways), drawn, other, w.cut(MOST) if len(places) > MOST else None)
+        cut = w.cut(MOST) if len(places) > MOST else None
+        number = next((way.version for way in ways.between.values() if way is not None), None)
+        view = Ways(found.head, _starts(ways), drawn, other, cut, number)
     except NoMapError:
         pass
     answer = await show(request, tx, "ways.html", view)

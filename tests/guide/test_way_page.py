@@ -106,6 +106,7 @@ async def test_the_guide_shows_the_way(ward: Ward, network: Network) -> None:
             minidom.parseString(picture)  # noqa: S318 - our own
             assert "style" not in picture, "the page's policy forbids styles in it"
         assert f"{address}?no_steps=1" in page
+        assert "路线按医院地图第1版。" in page
         slow = (await web.get(address, headers={"Cookie": f"{headers['Cookie']}; elder=1"})).text
         assert minutes(slow) > minutes(page), "in 长辈版 one walks slowly"
         lines, _, page = await shown("?no_steps=1")

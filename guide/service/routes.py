@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from guide.routes.say import Step
 
 AT = "@"  # before the key of a space: a place that is no department
+_LARGE = 5_000  # points of a map
 _KEPT = 4  # maps in memory: the newest of a few hospitals
 _engines: OrderedDict[UUID, "Engine"] = OrderedDict()
 _walked: OrderedDict[tuple[UUID, tuple["Condition", ...]], "Walks"] = OrderedDict()
@@ -106,7 +107,9 @@ async def route(
     if begin is None or end is None:
         raise NoMapError
     now = tx.now.astimezone(CHINA)
-    path = engine.route(begin, network.spaces[end].node, Profile(profile), now, await _conditions(tx, hospital_id))
+    conditions, moves = await _conditions(tx, hospital_id), Profile(profile)
+    # The first way after something was closed takes a large campus half a second: others go on meanwhile.
+    path = await asyncio.to_thread(engine.route, begin, network.spaces[end].node, moves, now, conditions)
     if path is None:
         return None
     return _said(version, network, path, (begin, end), _Album("way", large) if drawn else None)
@@ -303,6 +306,8 @@ async def walks(tx: Tx, hospital_id: UUID) -> Walks:
     key = (version.id, conditions)
     found = _walked.get(key)
     if found is None:  # the same few ways are asked for by every plan of the day
+        for profile in (Profile.WALK, Profile.SLOW):  # how most walk; beside what others ask
+            await asyncio.to_thread(engine.scene, profile, None, conditions)
         stamp = f"{version.number} {[(c.about, c.times) for c in conditions]}"
         found = _walked[key] = Walks(engine, conditions, stamp)
         while len(_walked) > _KEPT * 2:
@@ -339,7 +344,8 @@ def _made(network: "Network") -> "Engine":
 
     engine = Engine(network)
     engine.warm()
-    gc.freeze()  # a campus is hundreds of thousands of objects that stay: each full collection would look at them all
+    if len(network.nodes) > _LARGE:  # these stay, and each full collection would look at them all
+        gc.freeze()
     return engine
 
 

@@ -21,7 +21,7 @@ from people.service import access, patients
 from visits.service import reading
 from visits.service.encounters import Visit
 
-__all__ = ["MAY_PIN", "Doubt", "Walking", "choose", "hold", "profile_of", "walking_of"]
+__all__ = ["MAY_PIN", "Doubt", "Walking", "choose", "guided", "hold", "profile_of", "walking_of"]
 
 MAY_PIN = frozenset({Role.GUIDE, Role.DESK, Role.COUNTER, Role.DOCTOR})
 _MEMO = "guide.walks"
@@ -96,8 +96,8 @@ async def walking_of(tx: Tx, hospital_id: UUID, book: Book, profile: Profile) ->
     return Walking(profile, Nearby(book.at), tx.memo[memo])
 
 
-async def choose(tx: Tx, actor: Actor, visit_id: UUID, profile: Profile) -> None:
-    """Say how the patient of a visit moves: her own side, or who guides her.
+async def guided(tx: Tx, actor: Actor, visit_id: UUID) -> Visit:
+    """The visit, for who may say something of how she goes: her own side, or who guides her.
 
     Raises:
         ForbiddenError: staff who do not guide, or a relative who only looks.
@@ -110,6 +110,12 @@ async def choose(tx: Tx, actor: Actor, visit_id: UUID, profile: Profile) -> None
         raise NotFoundError
     if actor.role is None:
         await access.require(tx, actor, Action.ASK_GUIDE, reading.subject_of(visit))
+    return visit
+
+
+async def choose(tx: Tx, actor: Actor, visit_id: UUID, profile: Profile) -> None:
+    """Say how the patient of a visit moves; raises as ``guided``."""
+    visit = await guided(tx, actor, visit_id)
     said = await tx.get(Walker, visit.patient_id, lock=True)
     if said is None:
         said = tx.add(Walker(person_id=visit.patient_id))

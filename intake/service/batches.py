@@ -100,10 +100,9 @@ class Taking:
         parts = _parts(items)
         visit_ids = await self.turns(items)
         order_nos = {n for i in parts if (n := getattr(i.data, "order_no", None)) is not None}
-        await tx.preload(Order, {orders.order_id(space, n) for n in order_nos})
         charge_nos = {n for i in parts if (n := getattr(i.data, "charge_no", None)) is not None}
         charge_nos |= {n for i in parts for n in getattr(i.data, "charge_nos", None) or ()}
-        await lines.preload_named(tx, space, charge_nos, visit_ids)
+        await lines.preload_named(tx, space, charge_nos, order_nos, visit_ids)
         await self._ask({key for i in parts if (key := makes(i)) is not None})
 
     async def _ask(self, keys: Iterable[str]) -> None:

@@ -24,7 +24,6 @@ from kernel.errors import HoufuError, Kind
 from visits.rules import Exclusion
 
 BATCH_MAX = 500
-BODY_MAX = 2_000_000
 FRESH_SECONDS = 300
 
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -47,6 +46,18 @@ class BadSignatureError(HoufuError):
 
     code = "his_bad_signature"
     kind = Kind.UNAUTHENTICATED
+
+
+class OtherVisitError(HoufuError):
+    """What the statement names belongs to another visit than its ``subject``, and would be shown there."""
+
+    code = "his_other_visit"
+
+
+class OtherPatientError(HoufuError):
+    """The encounter is known as another patient's, and a visit does not change hands."""
+
+    code = "his_other_patient"
 
 
 class Wire(BaseModel):

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic.types import StrictInt
 
+from intake.rules.examples import corrected
 from intake.rules.examples import example as example
 from kernel.errors import HoufuError, Kind
 from visits.rules import Exclusion
@@ -378,9 +379,9 @@ def read(raw: object) -> Item | Answer:
         text = json.dumps(raw, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         text.encode()
     except (ValueError, RecursionError):
-        return reject(identity, raw, "text is not Unicode", None)
+        return reject(identity, None, "text is not Unicode", None)
     if "\\u0000" in text:
-        return reject(identity, raw, "text holds a NUL character", None)
+        return reject(identity, None, "text holds a NUL character", None)
     try:
         hull = Envelope.model_validate(raw)
         model = DATA.get(hull.type)
@@ -420,9 +421,10 @@ def _number(data: Wire) -> str | None:
 
 
 def reject(identity: str, raw: object, reason: str, field: str | None) -> Answer:
-    """The refusal of one item, with an item of its type as it should look."""
+    """The refusal of one item, with the item as it should look; ``raw`` None: no text that could be shown again."""
     kind = raw.get("type") if isinstance(raw, dict) else None
-    return Answer(identity, "rejected", reason=reason, field=field, example=example(kind if kind in DATA else None))
+    known = kind if isinstance(kind, str) and kind in DATA else None
+    return Answer(identity, "rejected", reason=reason, field=field, example=corrected(raw, known, Envelope, DATA))
 
 
 def split_snapshot(item: Item) -> list[Item]:

@@ -189,6 +189,7 @@ UNUSABLE: dict[str, Callable[[Teller], object]] = {
         order=None, split={"fund_fen": 1, "account_fen": 1, "self_fen": 1}
     ),
     "an unknown type": lambda t: t.item("charge.imagined", {}),
+    "a type that is none": lambda t: t.charged(order=None) | {"type": ["charge.created"]},
     "no data": lambda t: {k: v for k, v in t.charged(order=None).items() if k != "data"},
     "a number": lambda t: 7,
     "a list": lambda t: [t.started()],
@@ -205,6 +206,22 @@ async def test_what_cannot_be_a_fact_is_told_how_it_should_look(name: str) -> No
     assert answer.reason
     again = read(answer.example)
     assert not isinstance(again, Answer), again
+
+
+def test_the_example_is_the_item_itself_mended() -> None:
+    """Only what is wrong is another: a wrong value, a missing one, one nobody asked for, one that may be left out."""
+    teller = Teller("A")
+    right = teller.charged(order=None)
+    data = {k: v for k, v in right["data"].items() if k != "name"}
+    wrong = data | {"quantity": 1.5, "colour": "red", "insurance_class": "Z"}
+    answer = read(right | {"data": wrong, "sequence": "3"})
+    assert isinstance(answer, Answer)
+    mended = data | {"quantity": 1, "name": "血常规"}
+    assert answer.example == right | {"data": mended, "sequence": 12}
+    start = teller.started(patient={"no": "PA", "name": "某某", "id_number": "1"})
+    answer = read(start)
+    assert isinstance(answer, Answer)
+    assert answer.example == start | {"data": start["data"] | {"patient": {"no": "PA", "name": "某某"}}}
 
 
 async def test_a_snapshot_makes_up_for_what_was_lost(hall: Hall) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -209,18 +209,11 @@ class Taking:
         if not self._carefully:
             return (await self.take(waiting, identity)).status != "parked"
         space = self.hospital.id
-        try:
-            async with self.tx.savepoint():
-                return (await self.take(waiting, identity)).status != "parked"
-        except OperationalError:
-            raise
-        except RefusedError as refused:
-            reason = refused.reason
-        except Exception:
-            log.exception("his statement failed", extra={"kind": waiting.type})
-            reason = "internal_error"
+        found = await _by_itself(self.tx, waiting.type, lambda: self.take(waiting, identity))
+        if isinstance(found, Answer):
+            return found.status != "parked"
         self.hospital = await hospitals.by_id(self.tx, space)  # the savepoint made it forget its rows
-        await keep_rejected(self.tx, space, [(reason, dict(waiting.raw))])
+        await keep_rejected(self.tx, space, [(found, dict(waiting.raw))])
         return True
 
     async def _snapshot(self, item: Item) -> Answer:
@@ -270,24 +263,34 @@ async def take_all(tx: Tx, hospital: Hospital, items: Sequence[Item], *, careful
     return answers
 
 
-async def _one(tx: Tx, hospital: Hospital, item: Item) -> Answer:
+async def _by_itself(tx: Tx, kind: str, work: Callable[[], Awaitable[Answer]]) -> Answer | str:
+    """Do it within a savepoint of its own; returns the reason where it is refused.
+
+    One statement we cannot digest must not fail its neighbours; its raw text is kept and somebody is told.
+    """
     try:
         async with tx.savepoint():
-            taking = Taking(tx, hospital, carefully=True)
-            new = await taking.known([item])
-            if not new:
-                return Answer(item.id, "duplicate", reason="known")
-            await taking.fetch([item])
-            return await taking.take(item, new.pop())
+            return await work()
     except OperationalError:
         raise
     except RefusedError as refused:
-        reason = refused.reason
+        return refused.reason
     except Exception:
-        # One statement we cannot digest must not fail its neighbours; its raw text is kept and somebody is told.
-        log.exception("his statement failed", extra={"kind": item.type})
-        reason = "internal_error"
-    return Answer(item.id, "rejected", reason=reason, example=example(item.type))
+        log.exception("his statement failed", extra={"kind": kind})
+        return "internal_error"
+
+
+async def _one(tx: Tx, hospital: Hospital, item: Item) -> Answer:
+    async def taken() -> Answer:
+        taking = Taking(tx, hospital, carefully=True)
+        new = await taking.known([item])
+        if not new:
+            return Answer(item.id, "duplicate", reason="known")
+        await taking.fetch([item])
+        return await taking.take(item, new.pop())
+
+    found = await _by_itself(tx, item.type, taken)
+    return found if isinstance(found, Answer) else Answer(item.id, "rejected", reason=found, example=example(item.type))
 
 
 async def hospitals_waiting(tx: Tx) -> list[UUID]:

@@ -235,10 +235,13 @@ def verify_consent(
 ) -> None:
     """Check a signed letter or its evidence offline and name the part that was changed; exit 1 if one was."""
     import asyncio
+    import logging
 
     from adapters.evidence_check import examine, load_roots
     from consent.rules.bundle import UnreadableBundleError
 
+    for library in ("pyhanko", "pyhanko_certvalidator"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # what they find is said below, in our words
     settings = _settings()
     ours = [settings.signing / "ca.pem"]
     texts = [path.read_bytes() for path in (root or ours) if path.exists()]
@@ -257,6 +260,8 @@ def verify_consent(
         console.print(
             "✓ intact" + ("" if report.trusted else ", but signed under a certificate nobody named as trusted")
         )
+    if not report.findings and not report.trusted:
+        console.print("  Name the hospital's ca.pem and the time stamping authority's CA, each with --root.")
     raise typer.Exit(0 if not report.findings and report.trusted else 1)
 
 

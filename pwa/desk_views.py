@@ -46,7 +46,6 @@ class HisCall:
     what: str
     since: datetime
     tries: int
-    last_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ async def _people(tx: Tx, hospital: UUID, document: dict[str, Any], visits: int)
             {"id": person, "name_sealed": b"x", "name_masked": "示*", "birth_date": born, "created_at": now}
         )
         rows[Visit].append({"id": visit, "hospital_id": hospital, "patient_id": person, "day": day, "number": f"V{n}",
-                            "mode": "DEFERRED", "state": "open", "opened_at": now, "stages": {"": True}})  # fmt: skip
+                            "mode": "DEFERRED", "state": "open", "opened_at": now, "stages": {}})  # fmt: skip
         rows[Encounter].append({"id": encounter, "visit_id": visit, "number": f"E{n}", "klass": "AMB",
                                 "department": "CARD", "insurance_status": "normal", "started_at": now,
                                 "sequence": 1})  # fmt: skip

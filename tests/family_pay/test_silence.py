@@ -27,8 +27,10 @@ from api.world import Ports, World
 from billing.rules import Money, seen_line, seen_sums, sums_by_category
 from billing.service import lines, paying
 from family_pay.service import messages
+from guide.maps import reading as map_reading
+from guide.maps.network import Network, of_document
 from guide.ports import Profile
-from guide.service import books, nursing, ordering, turns, walking
+from guide.service import books, maps, nursing, ordering, turns, walking
 from houfu import wiring
 from houfu.app import create_app, routers
 from intake.rules import Item, read
@@ -41,6 +43,7 @@ from people.rules import Actor, ActorKind, Depth, GrantKind, Proof, ProofKind, R
 from people.service import grants, hospitals, patients, sessions
 from people.service.grants import Terms
 from people.service.patients import PatientFact
+from sandbox import campus
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.databases import Databases
 from tests.intake.conftest import NOW, Teller, at
@@ -226,8 +229,10 @@ def probes(day: Day, *, wide: bool) -> Iterator[tuple[str, str, Json]]:
 
 
 @asynccontextmanager
-async def a_day(url: str, folder: Path, patch: pytest.MonkeyPatch, *, secret: bool) -> AsyncIterator[Day]:
-    """A world with one hospital, one patient, and four companions who do not pay."""
+async def a_day(
+    url: str, folder: Path, patch: pytest.MonkeyPatch, network: Network, *, secret: bool
+) -> AsyncIterator[Day]:
+    """A world with one hospital and its map, one patient, and four companions who do not pay."""
     count = iter(range(10_000))
 
     def same() -> UUID:  # whoever is made in one order is the same twice
@@ -247,6 +252,7 @@ async def a_day(url: str, folder: Path, patch: pytest.MonkeyPatch, *, secret: bo
         async with world.db.begin() as tx:
             hospital = await hospitals.load(tx, document)
             await books.keep(tx, hospital, document)
+            await maps.publish(tx, hospital.id, network)
             mother = await patients.known(tx, hospital.id, PatientFact("P1", "朱桂芳", None, "19900000001", sex="F"))
             day = Day(world, clock, hospital.id, mother.id, secret, web, app)
             for n, (who, terms) in enumerate(WATCHERS.items(), 2):
@@ -368,10 +374,10 @@ async def test_a_hidden_department_leaves_no_trace(
     databases: Databases, template_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All routes and streams of three companions: equal in both worlds; who was let in sees the difference."""
-    days = []
+    days, network = list[Day](), map_reading.read_bytes("campus.zip", campus.archive())
     for secret in (True, False):
         with databases.lent(template_database) as url:
-            async with a_day(url, tmp_path, monkeypatch, secret=secret) as day:
+            async with a_day(url, tmp_path, monkeypatch, of_document(network.document()), secret=secret) as day:
                 await morning(day)
                 await afternoon(day)
                 days.append(day)
@@ -386,6 +392,7 @@ async def test_a_hidden_department_leaves_no_trace(
     # The comparison is not one of nothing with nothing.
     assert [k for k in with_.told if " knows " in k and with_.told[k] != without.told[k]]
     assert sum(len(e.heard) for e in without.ears.values()) > 40
+    assert any("/story" in key and b'class="map' in told[1] for key, told in without.told.items() if key in blind)
     assert any(status == 200 and b"RESP" not in body and len(body) > 500 for status, body, _ in without.told.values())
 
 

@@ -114,6 +114,7 @@ def test_every_wrong_bill_is_seen() -> None:
         "payments_doubled",
         "his_mismatch",
         "leaks",
+        "families_wrong",
     ],
 )
 def test_one_wrong_is_enough(wrong: str) -> None:

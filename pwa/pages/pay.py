@@ -408,7 +408,7 @@ async def on_its_way(
             return _on_to_receipt(request, attempt)
         if attempt.mixed and attempt.state in PAYABLE:  # the cash part of one press for both
             return go(Urls.insurance(str(attempt.visit_id)))
-        found = await seen_by_payer(world, now, caller, attempt, None)
+        found = await seen_by_payer(world, now, caller, attempt, "pay")
         return await show(request, now, "paying.html", await _paying(request, world, now, found, attempt, r == "ok"))
 
 

@@ -9,11 +9,13 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
+from sandbox.credit import MAGIC
 from sandbox.his.catalogue import PatientCard
 from sandbox.his.generate import Guest, id_number
 from sandbox.rehearsal.elder import OFFER, Elder
@@ -39,6 +41,8 @@ HOMES: tuple[tuple[Sees, ...], ...] = (
 )
 LEAVES = ((0, 1), (3, 3))
 """Home and place of those whom the patient lets see no more while the visit goes on."""
+NO_CREDIT = frozenset(MAGIC)
+"""Last figures but one of an identity number, by which the city's made-up credit platform holds something against it."""
 WARD: tuple[Sees, ...] = ("bill", "steps")
 """Behind an adult who cannot act; the first, who may pay, is shut out by the guardian while the visit goes on."""
 
@@ -247,10 +251,11 @@ def grown_up(card: PatientCard, n: int) -> PatientCard:
 
 
 def without_phone(card: PatientCard, n: int, mark: str, born_in: int) -> PatientCard:
-    """The same person, insured, born in about this year, and known to the hospital without a phone."""
+    """The same person, insured, born in about this year, of good credit, known to the hospital without a phone."""
     born = date.fromisoformat(card.birth_date or "")
     born = born.replace(year=born_in + born.toordinal() % 9, day=min(born.day, 28))
-    number = id_number(born, n + int(mark or 0), card.sex == "M")
+    numbers = (id_number(born, n + int(mark or 0) + more, card.sex == "M") for more in count())
+    number = next(one for one in numbers if one[-2:-1] not in NO_CREDIT)
     status = {"status": "normal", "scheme": card.scheme or "resident"}
     return replace(card, birth_date=born.isoformat(), id_number=number, phone=None, **status)
 

@@ -180,7 +180,7 @@ class Rehearsal:
                 elif chosen < 0.8 or asked:
                     self.during.add(number)
             guest.deferred = number in self.before | self.during
-        apart = self.children | {self.families.elder, self.families.ward}
+        apart = self.children | {self.families.elder}  # nobody can use their insurance, or not twice
         grown = [g for g in self.day.guests if g.deferred and g.patient.no not in apart]
         for guest in grown[: max(1, len(self.day.guests) // 10)]:
             guest.twice = True  # the insurance then settles twice
@@ -298,9 +298,12 @@ class Rehearsal:
                 await asyncio.gather(*(self._glance(guest) for guest in batch))
             await self.families.look(self._patient_of)
             await self._part_ways()
-            if self.families.carried is not None:
-                await self.families.carried.show_pass(self.client)
+            await self._show_pass()
             await asyncio.sleep(0.3)
+
+    async def _show_pass(self) -> None:
+        if self.families.carried is not None:
+            await self.families.carried.show_pass(self.client)
 
     async def _part_ways(self) -> None:
         for guest, phone in self._guests_phones():
@@ -346,6 +349,7 @@ class Rehearsal:
             await asyncio.gather(*(phone.look(phone.patient) for phone in batch))
         await self.families.look(self._patient_of)
         await self._part_ways()  # who came late to look is shut out before anybody settles up
+        await self._show_pass()
 
     # -- the end of the day
 
@@ -394,7 +398,8 @@ class Rehearsal:
         accounts = self._accounts()
         owing = [a for a in accounts if a.owner.following[a.visit].screen.sums.get("payable_fen")]
         for account in owing[1::3]:
-            account.insured = False  # pays all of it without the insurance: there is more than remainders to pay
+            # Pays all of it without the insurance: there is more than remainders to pay. Two departments are kept for it.
+            account.insured = account.insured and account.encounters > 1
         try:
             for done, batch in enumerate(chunks(accounts, 8)):
                 self.say("families pay", done * 8 / max(1, len(accounts)))

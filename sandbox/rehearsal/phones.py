@@ -19,8 +19,8 @@ _STROKES = [
     [[20.0, 40.5, 0, 0.2], [60.3, 44.0, 40, 0.5], [110.0, 90.0, 90, 0.6]],
     [[120.0, 30.0, 300, 0.4], [122.0, 88.0, 380, 0.7], [180.0, 60.0, 450, 0.3]],
 ]
-# Sentences in the answer, codes in the stream.
-_SAID_DIFFERENTLY = frozenset({"preparation", "category"})
+# Sentences in the answer, codes in the stream; and the order advised, which the page says as it is asked for.
+_SAID_DIFFERENTLY = frozenset({"preparation", "category", "planned", "because"})
 
 
 Sees = Literal["all", "bill", "steps", "total", "results"]

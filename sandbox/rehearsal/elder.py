@@ -1,4 +1,4 @@
-"""An elder without a phone: her daughter books for her, signs ahead, carries her pass and pays, all on her own phone."""
+"""An elder without a phone: her daughter books for her, signs ahead, carries her pass and pays, by her own phone."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

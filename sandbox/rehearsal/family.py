@@ -42,7 +42,7 @@ HOMES: tuple[tuple[Sees, ...], ...] = (
 LEAVES = ((0, 1), (3, 3))
 """Home and place of those whom the patient lets see no more while the visit goes on."""
 NO_CREDIT = frozenset(MAGIC)
-"""Last figures but one of an identity number, by which the city's made-up credit platform holds something against it."""
+"""Last figures but one of an identity number against which the city's made-up credit platform holds something."""
 WARD: tuple[Sees, ...] = ("bill", "steps")
 """Behind an adult who cannot act; the first, who may pay, is shut out by the guardian while the visit goes on."""
 
@@ -258,8 +258,8 @@ def without_phone(card: PatientCard, n: int, mark: str, born_in: int) -> Patient
     born = born.replace(year=born_in + born.toordinal() % 9, day=min(born.day, 28))
     numbers = (id_number(born, n + int(mark or 0) + more, card.sex == "M") for more in count())
     number = next(one for one in numbers if one[-2:-1] not in NO_CREDIT)
-    status = {"status": "normal", "scheme": card.scheme or "resident"}
-    return replace(card, birth_date=born.isoformat(), id_number=number, phone=None, **status)
+    scheme = card.scheme or "resident"
+    return replace(card, birth_date=born.isoformat(), id_number=number, phone=None, status="normal", scheme=scheme)
 
 
 def is_past_childhood(card: PatientCard, day: date) -> bool:

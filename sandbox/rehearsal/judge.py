@@ -84,9 +84,7 @@ class Judge:
         waiting = list(self.phones.items())
         for start in range(0, len(waiting), 16):
             batch = waiting[start : start + 16]
-            shown = await asyncio.gather(
-                *(asyncio.gather(*(self._bill(p, v) for v in p.following)) for _, p in batch)
-            )
+            shown = await asyncio.gather(*(asyncio.gather(*(self._bill(p, v) for v in p.following)) for _, p in batch))
             found.update((no, list(bills)) for (no, _), bills in zip(batch, shown, strict=True))
         return found
 

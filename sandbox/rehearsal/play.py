@@ -33,7 +33,7 @@ from sandbox.rehearsal.phones import Phone
 from sandbox.rehearsal.reconcile import compare_books, open_before
 from sandbox.rehearsal.register import Register
 from sandbox.rehearsal.spending import Spending
-from sandbox.rehearsal.verdict import Json, Verdict
+from sandbox.rehearsal.verdict import Verdict
 from sandbox.rehearsal.ways import WAYS, Ways
 
 Say = Callable[[str, float], None]
@@ -398,7 +398,7 @@ class Rehearsal:
         accounts = self._accounts()
         owing = [a for a in accounts if a.owner.following[a.visit].screen.sums.get("payable_fen")]
         for account in owing[1::3]:
-            # Pays all of it without the insurance: there is more than remainders to pay. Two departments are kept for it.
+            # Pays all of it without the insurance, so that more than remainders is paid; two departments never do.
             account.insured = account.insured and account.encounters > 1
         try:
             for done, batch in enumerate(chunks(accounts, 8)):

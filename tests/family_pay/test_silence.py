@@ -184,7 +184,7 @@ class Day:
         ear.task = asyncio.create_task(self.app(scope, ear.receive, ear.send))
 
     async def push(self) -> None:
-        """What is to be pushed to each companion: kind, what it is about, and when; keys and ids are the house's own."""
+        """What is to be pushed to each companion: kind, what it is about, and when; keys and ids are the house's."""
         for who, person in self.people.items():
             async with self.world.db.begin() as tx:
                 found = list(await tx.session.scalars(select(Notice).where(Notice.person_id == person)))

@@ -196,7 +196,7 @@ def test_two_siblings_share_a_bill(stage: Stage) -> None:
     expect(daughter.locator("#shares")).to_contain_text(f"还差¥{yuan(his)}")
     expect(mother.locator("#shares")).to_contain_text("您女儿 付好了")
     expect(mother.locator("#paybar")).to_contain_text(f"¥{yuan(his)}")
-    assert not [s for s in hospital.books()["settlements"] if s["charges"][0]["charge_no"] in _charges(stage, encounter)]
+    assert hospital.settled(encounter) == []
 
     # He is led from his first page to the rest of it, and nothing else of her; then both have their receipt.
     son.goto(stage.url("son"))
@@ -209,12 +209,8 @@ def test_two_siblings_share_a_bill(stage: Stage) -> None:
         expect(phone.locator("main")).to_contain_text(f"付好了，¥{yuan(fen)}")
     expect(mother.locator("#paybar")).to_contain_text("都付清了")
     assert hospital.booked(encounter) == [owed]
-    (told,) = [s for s in hospital.books()["settlements"] if s["charges"][0]["charge_no"] in _charges(stage, encounter)]
+    (told,) = hospital.settled(encounter)
     assert sorted(p["amount_fen"] for p in told["payments"]) == sorted([hers, his])
-
-
-def _charges(stage: Stage, encounter: str) -> set[str]:
-    return set(stage.hospital.client.get(f"/control/bill/{encounter}").json()["payable"])
 
 
 def test_brought_in_unknown(stage: Stage) -> None:

@@ -284,8 +284,16 @@ STOOD_FOR = owed_by(guardian=True, name="亲**")
 )
 async def test_a_family_that_fails_is_counted(wrong: int, over: Json) -> None:
     """An elder without a phone, an adult with a guardian, a payer who is shut out: each thing that fails is one."""
-    told = {"ward": STOOD_FOR, "elder": owed_by(), "pass": 200, "counter": "/desk/pay/visit-e"}
-    told |= {"payments": 404, "pay-links": 404, "shares": 404, "gone": 1, "booked": True, "signed": True, "played": True}
+    told: Json = {"ward": STOOD_FOR, "elder": owed_by(), "pass": 200, "counter": "/desk/pay/visit-e"}
+    told |= {
+        "payments": 404,
+        "pay-links": 404,
+        "shares": 404,
+        "gone": 1,
+        "booked": True,
+        "signed": True,
+        "played": True,
+    }
     told |= over
 
     def answer(request: httpx.Request) -> httpx.Response:

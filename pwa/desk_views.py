@@ -78,8 +78,8 @@ class Desk:
 class DeskVisit:
     """One patient's day at the desk; an address is None where this member of staff may not, or need not.
 
-    ``guardians``: (relation, masked name, by which paper and when, where to end it). ``may_guard``: a guardian can be
-    written down here; ``child``: by age.
+    ``guardians``: (relation, masked name, by which paper and when, where to end it); ``family``: the same of whom a
+    desk bound. ``may_guard``: a guardian can be written down here; ``child``: by age.
     """
 
     visit: VisitHead
@@ -91,6 +91,7 @@ class DeskVisit:
     pay_url: str | None = None
     letter_url: str | None = None
     guardians: Sequence[tuple[str, str, str, str]] = ()
+    family: Sequence[tuple[str, str, str, str]] = ()
     may_guard: bool = False
     child: bool = False
     relations: Sequence[tuple[str, str]] = ()

@@ -91,7 +91,6 @@ class DeskVisit:
     pay_url: str | None = None
     letter_url: str | None = None
     guardians: Sequence[tuple[str, str, str, str]] = ()
-    family: Sequence[tuple[str, str, str, str]] = ()
     may_guard: bool = False
     child: bool = False
     relations: Sequence[tuple[str, str]] = ()
@@ -104,6 +103,7 @@ class DeskVisit:
     caller_digits: str | None = None
     caller_until: datetime | None = None
     plan_url: str | None = None
+    family: Sequence[tuple[str, str, str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,8 +172,7 @@ class Rehearsal:
             number = guest.patient.no
             if guest.deferred:
                 chosen = self.rng.random()
-                stood_for = number in self.children or number == self.families.ward
-                may_sign_ahead = self.house.know is not None and self.house.hospital and not stood_for
+                may_sign_ahead = self.house.know is not None and self.house.hospital and number not in self.children
                 asked = number in (self.families.elder, self.families.ward)  # who signs for them does in any case
                 if may_sign_ahead and (chosen < 0.5 or asked):
                     self.before.add(number)

@@ -356,7 +356,8 @@ def tell(verdict: Verdict, console: Console) -> None:
     table.add_column(justify="right")
     table.add_column()
     events = f"{verdict.spoilt_refused} spoilt ones refused, {verdict.abandoned} orders given up"
-    came = f"{verdict.children} of children, {verdict.signed} signed"
+    came = f"{verdict.children} of children, {verdict.wards} with a guardian, {verdict.elders} without a phone"
+    came += f", {verdict.signed} signed"
     people = (
         f"{verdict.people_per_patient} a patient; {verdict.relatives} relatives, {verdict.withdrawn} shut out midway"
     )

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import against, load, maps, orders, pages, sheets
+from benchmarks import against, load, maps, orders, pages, sheets, turns
 from benchmarks.figures import Figure, save, show
 from benchmarks.stand import stand
 
@@ -55,6 +55,7 @@ def main(
     step("sizes", pages.assets)
     step("guide sheets", sheets.measure)
     step("the order of examinations", lambda: orders.measure(plans=plans))
+    step("everybody on the way", turns.measure)
     with console.status(f"a hospital with {visits:,} patients …") as status, stand(visits, profile) as house:
         status.stop()
         console.print(f"[green]✓[/] a hospital with {visits:,} patients", highlight=False)

@@ -89,6 +89,15 @@ class Walker(Base):
     said_at: Mapped[datetime] = column(3)
 
 
+class Whereabouts(Base):
+    """The sign on the wall at which a patient said she stands; forgotten after half an hour."""
+
+    __tablename__ = "whereabouts"
+    visit_id: Mapped[UUID] = column(3, ForeignKey("visit.id", ondelete="RESTRICT"), primary_key=True)
+    code: Mapped[str] = column(4)
+    at: Mapped[datetime] = column(4)
+
+
 class TurnTold(Base):
     """It was said of this order that its turn is near; so it is said once."""
 

@@ -129,7 +129,7 @@ class Rule:
         view = one.view(over=over)
         if self.allows(one, view):
             return Answer.YES
-        if self.roles and one.role not in self.roles:
+        if self.roles and one.role is not None and one.role not in self.roles:
             return Answer.NO
         return Answer.ABSENT if self.hides or (self.about_visit and view.blind) else Answer.NO
 
@@ -236,6 +236,11 @@ RULES: Mapping[str, Rule] = {
     "guardians.known": _of_role("desk, counter and guide, for their hospital's patients", MAY_SET_GUARDIANS),
     "binds": _of_role("counter and guide, for their hospital's patients", MAY_BIND),
     "pins": _of_role("doctors, desk, counter and guide of the visit's hospital", MAY_PIN),
+    "guides": Rule(
+        "whoever acts for her; doctors, desk, counter and guide of the visit's hospital",
+        lambda one, view: may(Action.ASK_GUIDE, view) if one.is_person else one.here and one.role in MAY_PIN,
+        roles=MAY_PIN,
+    ),
     "binds.visit": Rule("counter and guide of the visit's hospital", _roles_here(*MAY_BIND)),
     "guardians.end": Rule(
         "desk, counter and guide of a hospital she was at", _roles_here(*MAY_SET_GUARDIANS), hides=True

@@ -18,6 +18,11 @@ WS     /api/news/live                                         oneself
 POST   /api/visits/{visit_id}/orders/{order_id}/abandon       abandon  doctor=no
 POST   /api/visits/{visit_id}/lines/{line_id}/dispute         dispute
 POST   /api/visits/{visit_id}/first                           pins
+DELETE /api/visits/{visit_id}/first                           pins
+POST   /api/visits/{visit_id}/orders/{order_id}/later         pins
+POST   /api/visits/{visit_id}/orders/{order_id}/move          ask_guide
+POST   /api/visits/{visit_id}/walking                         guides
+POST   /api/visits/{visit_id}/place                           guides
 POST   /api/visits/{visit_id}/leave                           leave
 GET    /api/visits/{visit_id}/words                           send_word
 POST   /api/visits/{visit_id}/words                           send_word

@@ -130,6 +130,7 @@ class ChoiceKind(StrEnum):
 
 LOOKS_KEPT = timedelta(days=3 * 366)
 """How long it is kept who looked: the three years for which the law wants processing recorded."""
+PRINTED, STAFF_RELATION = "printed", "staff"  # what is written of staff who made a paper
 ONE_SITTING = timedelta(minutes=20)  # an open stream is begun anew every quarter of an hour
 
 

@@ -49,6 +49,7 @@ def samples() -> dict[str, Sample]:
                 walk="1分钟以内",
                 start="门诊大厅",
                 where_url="/where",
+                map_number=3,
                 plan=("先抽血：空腹，离得近。", "最后心电图：护士说胸片做完再去，那边现在忙不过来。"),
                 plan_note="现在不知道各处排队的人数，先按检查要求和远近排。有的地方地图上还没有，走路的时间是估的。",
                 appointments=(

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from pwa import views as v
 from pwa.sample_morning import HEAD, Sample
-from words.guide_way import NO_WAY, WITHOUT_STEPS
+from words.guide_way import NO_WAY, WITHOUT_STEPS, cut
 
 _ROOMS = (
     '<g stroke="#a9b4bf" fill="#fff"><path d="M8 8h108v72h-108z"/><path d="M8 120h108v72h-108z"/>'
@@ -52,6 +52,6 @@ def samples() -> Mapping[str, Sample]:
     near = v.OneWay("超声科", "1分钟以内", ("出门左转，直走约20米，“超声科”在正前方。",))
     starts = (("心血管内科", (blood, near)), ("抽血处", (v.OneWay("心血管内科", "", (NO_WAY,)),)))
     return {
-        "ways": Sample("ways.html", v.Ways(HEAD, starts, (), (WITHOUT_STEPS, "?"))),
+        "ways": Sample("ways.html", v.Ways(HEAD, starts, (), (WITHOUT_STEPS, "?"), cut(20), 3)),
         "ways-empty": Sample("ways.html", v.Ways(HEAD, ())),
     }

@@ -204,8 +204,8 @@ def _family() -> dict[str, Sample]:
             v.Choices(
                 ME,
                 (
-                    v.ChoiceRow("share", choices.NAMES["share"], choices.SAYS["share"], False, at(9, 32), "2026-1"),
-                    v.ChoiceRow("credit", choices.NAMES["credit"], choices.SAYS["credit"], True, at(9, 2), "2026-1"),
+                    v.ChoiceRow("share", choices.NAMES["share"], choices.SAYS["share"], False, at(9, 32), "2026-2"),
+                    v.ChoiceRow("credit", choices.NAMES["credit"], choices.SAYS["credit"], True, at(9, 2), "2026-2"),
                     v.ChoiceRow("location", choices.NAMES["location"], choices.SAYS["location"], None),
                 ),
                 (("h1", HOSPITAL, at(9, 0, -20)),),

@@ -236,7 +236,8 @@ class Guide:
     ``plan``: the order advised for what is to be examined, one sentence each, with why; ``plan_note``: what is not
     known of it.
     ``other_way``: words and address for going with or without steps; ``step_free``: this way has none, ``no_steps``:
-    one without was asked for; ``ways_url``: the ways between all its places.
+    one without was asked for; ``ways_url``: the ways between all its places; ``map_number``: the version of the
+    map the way is from.
     """
 
     visit: VisitHead
@@ -261,6 +262,7 @@ class Guide:
     self_url: str | None = None
     medicines: Sequence[tuple[str, str]] = ()
     where_url: str | None = None
+    map_number: int | None = None
 
     def show(self, now: datetime) -> Show:
         """The ``Show`` a push to this page must be drawn with."""
@@ -298,13 +300,16 @@ class OneWay:
 class Ways:
     """The ways between the places of a visit, kept on the phone: (place, ways from there), where she is first.
 
-    ``grounds``: trusted drawings by id, which the pictures stand on. ``other_way`` as in ``Guide``.
+    ``grounds``: trusted drawings by id, which the pictures stand on. ``other_way`` as in ``Guide``. ``cut``: said where
+    not all places are on it; ``map_number`` as in ``Guide``.
     """
 
     visit: VisitHead
     starts: Sequence[tuple[str, Sequence[OneWay]]]
     grounds: Sequence[tuple[str, Markup]] = ()
     other_way: tuple[str, str] | None = None
+    cut: str | None = None
+    map_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """What a person agrees to by itself, in the very sentences that are kept as evidence."""
 
-VERSION = "2026-1"  # a new one whenever a sentence of SAYS changes
+VERSION = "2026-2"  # a new one whenever a sentence of SAYS changes
 NAMES = {"share": "分享给家人", "credit": "信用上报告知", "location": "位置"}
 SAYS = {
     "share": "您请来的家人，能看到您这次看病走到哪一步。看到多少、看不看账单和结果，由您一个个定。谁什么时候看过，您都能查到。关上后，家人马上看不到。",
     "credit": "欠费很久不付时，医院可能按本市规定报给信用平台。报之前一定先告诉您，您可以申诉。关上后不报，看病照常。",
-    "location": "在医院里，手机可以告诉我们您在哪一层，好给您指路。只在指路时用，不留下来。关上后，照着文字走也能到。",
+    "location": "在医院里，您扫墙上的码、点地图，就是告诉我们您在哪里，好给您指路、排先后。最多留半小时就删掉。关上后不留，照着文字走也能到。",
 }
 
 

@@ -19,6 +19,7 @@ PAGES = {
     "guide": "看了检查进度",
     "pass": "看了就诊码",
     "sheet": "看了或打印了指引单",
+    "printed": "给您打印了指引单",
     "pay": "看了要付的钱",
     "results": "看了结果",
     "receipt": "看了收据",
@@ -29,12 +30,13 @@ PAGES = {
 ME = "本人"
 DESK_RELATION = "家人是患者的"
 SOMEBODY = "家人"
+STAFF = "医院的"
 UNPROVEN = "您的资料还没有和医院核对上。可以先替家人付款、看家人就诊。看自己的就诊，请带证件到窗口核对一次。"
 
 
 def relation(code: str) -> str:
-    """What the relative is to the patient."""
-    return RELATIONS.get(code, SOMEBODY)
+    """What the relative is to the patient; the hospital's own people have a word, too."""
+    return STAFF if code == "staff" else RELATIONS.get(code, SOMEBODY)
 
 
 def label(code: str, sex: str | None) -> str:

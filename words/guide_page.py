@@ -42,6 +42,11 @@ class Guide:
     no_map = "这家医院还没有地图。请到导诊台，工作人员给您指路。"
 
     @staticmethod
+    def map_says(number: int) -> str:
+        """Which map a way is from."""
+        return f"路线按医院地图第{number}版。"
+
+    @staticmethod
     def start(name: str) -> str:
         """From where the way begins."""
         return f"从“{name}”出发"

@@ -16,6 +16,11 @@ WITHOUT_STEPS = "换成不走楼梯的路"
 WITH_STEPS = "换成最快的路"
 
 
+def cut(places: int) -> str:
+    """Said where a visit has more places than the page of its ways."""
+    return f"今天要去的地方多，这里先放前{places}个。做完几项再打开，后面的就有了。"
+
+
 def leaving(out: str, turn: str, towards: str) -> str:
     """The first words of a walk: out of what, and which way; in the open only a thing in sight can say which way."""
     if out:

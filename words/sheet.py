@@ -1,5 +1,7 @@
 """The guide sheet on paper and on the page it is printed from: for whoever has no phone, or no patience for one."""
 
+from words.guide_page import Guide
+
 
 class Sheet:
     """One day: what is still to do, in order, with the way."""
@@ -12,12 +14,12 @@ class Sheet:
     pass_alt = "就诊码"
     pass_says = "就诊码，报到、缴费都能用"
     none = "现在没有要做的项目。"
-    ready = "先准备"
+    ready = Guide.ready
     number = "就诊号"
     order = "单号"
     way = "怎么走"
     map_title = "路线图"
-    states = {"called": "正在叫您，请进", "checked_in": "已报到，在等叫号"}
+    states = {name: Guide.states[name] for name in ("called", "checked_in")}
     hides = "有的项目只写了种类，没写名称。想写全，请告诉窗口。"
     boxed = "方框里的字这台打印机没有，请核对就诊号。"
     print = "打印"
@@ -30,6 +32,7 @@ class Sheet:
     discreet = "敏感的项目只写种类"
     discreet_says = "纸会被别人看到。敏感的项目默认只写种类和房间。"
     file = "guide"
+    map_says = Guide.map_says
 
     @staticmethod
     def how_long(about: str) -> str:
@@ -45,11 +48,6 @@ class Sheet:
     def fresh(at: str) -> str:
         """How old this paper is, and what is newer."""
         return f"{at} 打印。排队和先后会变，以叫号屏和手机上的为准。"
-
-    @staticmethod
-    def map_says(number: int) -> str:
-        """Which map the ways are from."""
-        return f"路线按医院地图第{number}版。"
 
     @staticmethod
     def ask(phone: str) -> str:

@@ -175,6 +175,10 @@ class StepOut(BaseModel):
     rank: int
     planned: int | None = Field(None, description="its place in the order advised, 0 first")
     because: str | None = Field(None, description="why there, in a sentence")
+    window: tuple[datetime, datetime] | None = Field(None, description="its appointment; the patient's side")
+    move: Literal["ask", "asked", "agreed", "refused"] | None = Field(
+        None, description="another time of it may be asked for, was asked for, is to come, was refused; her side"
+    )
 
 
 class StepsOut(BaseModel):
@@ -362,6 +366,7 @@ async def sheet(
     """What stands on the guide sheet, for a kiosk's or a desk's own printer."""
     visit, view, subject = await _look(tx, caller, visit_id, "sheet")
     await access.require(tx, caller, Action.SHOW_PASS, subject)
+    await access.printed(tx, caller, subject)
     response.headers["Cache-Control"] = "private, no-store"
     made = await sheets.sheet_of(tx, visit, view, full=full, step_free=no_steps)
     base = world.settings.base_url

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import shapely
 from shapely.errors import ShapelyError
 
@@ -137,7 +138,7 @@ class Plane:
     """Turns degrees into metres around the middle of a campus; east is x, north is y."""
 
     def __init__(self, points: Iterable[tuple[float, float]]) -> None:
-        found = [p for p in points if _on_earth(p)]
+        found = [p for p in points if on_earth(p)]
         if not found:
             raise MapFileError("no_coordinates", "The file has no usable coordinate.")
         xs, ys = sorted(p[0] for p in found), sorted(p[1] for p in found)
@@ -156,8 +157,9 @@ class Plane:
             ValueError: it is broken beyond mending, empty, or far away from everything else.
         """
         try:
-            drawn = shapely.geometry.shape(geometry)
-            if drawn.is_empty or not all(_on_earth(p) for p in shapely.get_coordinates(drawn)):
+            with np.errstate(all="ignore"):  # a number that is none is found below, not told of on the console
+                drawn = shapely.geometry.shape(geometry)
+            if drawn.is_empty or not all(on_earth(p) for p in shapely.get_coordinates(drawn)):
                 raise ValueError("no usable coordinates")
             moved = shapely.transform(drawn, self._moved)
             made = moved if moved.is_valid else shapely.make_valid(moved)
@@ -186,7 +188,8 @@ class Plane:
         return made
 
 
-def _on_earth(point: Any) -> bool:
+def on_earth(point: Any) -> bool:
+    """Whether these are a longitude and a latitude."""
     try:
         return bool(abs(point[0]) <= 180 and abs(point[1]) <= 85)
     except (TypeError, IndexError):

@@ -9,7 +9,7 @@ import shapely
 import xmltodict
 from shapely.errors import ShapelyError
 
-from guide.maps.drawing import SHAFTS, Door, Drawing, Kind, Level, Plane, Shaft, Sign, Unit, coordinates
+from guide.maps.drawing import SHAFTS, Door, Drawing, Kind, Level, Plane, Shaft, Sign, Unit, coordinates, on_earth
 from guide.maps.findings import MapFileError
 from guide.maps.hours import parse
 
@@ -109,7 +109,7 @@ class _Reader:
             return
         key = str(feature.get("id") or tags.get("id") or "")[:80]
         at = next(iter(coordinates(geometry)), None)
-        if at is None:
+        if at is None or not on_earth(at):
             self.drawing.odd("broken_shape", f"door {key}")
             return
         x, y = self.plane.metres(*at)

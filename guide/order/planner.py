@@ -6,7 +6,7 @@ because nobody who comes later begins earlier (``waits.Waits``) the best order i
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import inf
 from operator import itemgetter, le
 from typing import Any
@@ -16,13 +16,16 @@ from guide.order.stops import After, Placed, Plan, Stop, Task, begin
 EXACT = 12  # stops; beyond, only the most hopeful ways are followed
 BESIDE = 0.2  # how much a minute of the last stop counts beside a minute of being back with everything known
 _NARROW, _WIDE = 40, 200  # how many ways a quick search follows: for a bound, and for more stops than EXACT
+_TRIES = 4  # how many stops fewer than all are looked for by themselves, one by one; with more left out, all at once
+_NEARLY = 1e-9
 
 
 _Label = tuple[float, float, tuple[float, ...], int, float, float, Any]
 """Time, when all is known, releases of waiting followers, door, begun, arrived, the label before."""
 
-_Rest = tuple[float, float, float, float]
-_NOTHING: _Rest = (0.0, 0.0, -inf, -inf)
+_Rest = tuple[float, float, float, float, float]
+_NOTHING: _Rest = (0.0, 0.0, -inf, -inf, inf)
+_HOPELESS: _Rest = (0.0, 0.0, -inf, -inf, -inf)
 _TIME = itemgetter(0)
 
 
@@ -110,57 +113,125 @@ class _Search:
 
     def _bounds(self) -> None:
         """What no order can undercut: the minutes that the stops not yet done take at least, by set."""
-        nearest = [
-            min(min([self.from_start[d], *(row[d] for m, row in enumerate(self.between) if self.nodes[m][0] != n)])
-                for d in doors)
-            for n, doors in enumerate(self.doors)
-        ]  # fmt: skip
-        self.takes = [near + s.minutes for near, s in zip(nearest, self.stops, strict=True)]
-        self.soonest = [
-            min(begin(s, self.nodes[d][1], self.task.now + near, s.ready_at) for d in doors) - near
-            for s, near, doors in zip(self.stops, nearest, self.doors, strict=True)
-        ]
+        self.takes, self.soonest = list[float](), list[float]()
+        for n, (stop, doors) in enumerate(zip(self.stops, self.doors, strict=True)):
+            others = [row for m, row in enumerate(self.between) if self.nodes[m][0] != n]
+            near = {d: min([self.from_start[d], *(row[d] for row in others)]) for d in doors}
+            sites = {d: self.nodes[d][1] for d in doors}
+            still = {d: 0.0 if stop.slot and not stop.here else sites[d].waits.least(self.task.now) for d in doors}
+            takes = stop.minutes + min(near[d] + still[d] for d in doors)
+            first = min(begin(stop, sites[d], self.task.now + near[d], stop.ready_at) for d in doors)
+            self.takes.append(takes)
+            self.soonest.append(first + stop.minutes - takes)
+        self.over = [inf if s.here else s.minutes + self._latest(n) for n, s in enumerate(self.stops)]
         self.reports = [s.report or 0.0 for s in self.stops]
         self.nearest_home = min(self.home)
-        self.by_soonest = sorted(range(self.count), key=lambda n: -self.soonest[n])
-        self.by_report = sorted(range(self.count), key=lambda n: -self.reports[n])
-        self.rest: dict[int, _Rest] = {}
+        every = range(self.count)
+        self.by_soonest = sorted(every, key=lambda n: -self.soonest[n])
+        self.by_report = sorted(every, key=lambda n: -self.reports[n])
+        self.by_over = sorted((n for n in every if self.over[n] < inf), key=lambda n: self.over[n])
+        self.pairs = [(a, b) for a, b in combinations(every, 2) if (self.bars[a] >> b | self.bars[b] >> a) & 1]
+
+    def _latest(self, n: int) -> float:
+        """The last minute at which a stop begins, at whichever door."""
+        stop = self.stops[n]
+        closes = stop.slot[1] if stop.slot else max(shuts for site in stop.sites for _, shuts in site.spans)
+        return min(stop.until, closes)
+
+    def _allow(self, spare: int) -> None:
+        """From now on so many stops have no place, neither more nor fewer."""
+        self.spare, self.rest = spare, dict[int, _Rest]()
 
     def _rest(self, mask: int) -> _Rest:
-        """What the stops not in ``mask`` ask for at least.
+        """What the stops not in ``mask`` ask for at least, when as many as allowed are left out.
 
         Returns:
-            Minutes they take; minutes until the last result; the earliest end; the earliest minute all is known.
+            Minutes they take; minutes until the last result; the earliest end; the earliest minute all is known; and
+            the latest minute at which ``mask`` is done while all of them still have a place.
         """
         kept = self.rest.get(mask)
         if kept is None:
-            total = result = 0.0
-            ends = known = -inf
-            for n in self.by_soonest:  # the latest first: what can begin so late is done after that, one by one
-                if not mask >> n & 1:
-                    total += self.takes[n]
-                    ends = max(ends, self.soonest[n] + total)
-                    known = max(known, self.soonest[n] + self.takes[n] + self.reports[n])
-            taken = 0.0
-            for n in self.by_report:  # whichever of those with long reports is last has the shortest of them
-                if not mask >> n & 1:
-                    taken += self.takes[n]
-                    result = max(result, taken + self.reports[n])
-            kept = self.rest[mask] = (total, result, ends, known)
+            kept = self.rest[mask] = self._asked(mask)
         return kept
 
-    def best(self) -> Plan:
-        """The best way of all."""
-        if self.count > EXACT:
-            found, _ = self._grow(_WIDE, inf)
-            return self._as_plan(found, exact=False)
-        quick, whole = self._grow(_NARROW, inf)
-        bound = self._cost(quick) + 1e-9 if whole and quick is not None else inf
-        found, _ = self._grow(None, bound)
-        return self._as_plan(found, exact=True)
+    def _asked(self, mask: int) -> _Rest:
+        left, spare = self._lost(mask)
+        least, one_of = list[float](), 0
+        for a, b in self.pairs:  # of each pair that is never done on one day, one at most
+            pair = 1 << a | 1 << b
+            if left & pair == pair and not one_of & pair:
+                one_of, spare = one_of | pair, spare - 1
+                least.append(min(self.takes[a], self.takes[b]))
+        if spare < 0:
+            return _HOPELESS
+        left &= ~one_of
+        return self._all_of(left, sum(least)) if spare == 0 else self._some_of(left, least, spare)
 
-    def _grow(self, width: int | None, bound: float) -> tuple[_Label | None, bool]:
-        """Sets of one stop, of two, … until nothing can be added; the best of the largest, and whether it is all."""
+    def _lost(self, mask: int) -> tuple[int, int]:
+        """The stops that can still come after these, and how many of them need have no place."""
+        left, lost = ~mask & ((1 << self.count) - 1), 0
+        while True:
+            gone = sum(
+                1 << n for n in range(self.count) if left >> n & 1 and (self.bars[n] & mask or self.need[n] & lost)
+            )
+            if not gone:
+                return left, self.spare - lost.bit_count()
+            left, lost = left & ~gone, lost | gone
+
+    def _all_of(self, left: int, least: float) -> _Rest:
+        """What all of these take, and ``least`` minutes more for those of which it is not known which."""
+        total, result, passed, taken = least, 0.0, 0.0, 0.0
+        ends, known, late = -inf, -inf, inf
+        for n in self.by_soonest:  # the latest first: what can begin so late is done after that, one by one
+            if left >> n & 1:
+                passed += self.takes[n]
+                ends = max(ends, self.soonest[n] + passed)
+                known = max(known, self.soonest[n] + self.takes[n] + self.reports[n])
+        total += passed
+        for n in self.by_report:  # whichever of those with long reports is last has the shortest of them
+            if left >> n & 1:
+                taken += self.takes[n]
+                result = max(result, taken + self.reports[n])
+        passed = 0.0
+        for n in self.by_over:  # by who must be over first: if any order is in time, this one is
+            if left >> n & 1:
+                passed += self.takes[n]
+                late = min(late, self.over[n] - passed)
+        return total, result, ends, known, late + _NEARLY
+
+    def _some_of(self, left: int, least: Sequence[float], spare: int) -> _Rest:
+        """As ``_all_of``, where so many may be left out, whichever they are."""
+        which = [n for n in range(self.count) if left >> n & 1]
+        takes = sorted([*least, *(self.takes[n] for n in which)])
+        late = sorted(self.over[n] - self.takes[n] for n in which)
+        total = sum(takes[: max(0, len(takes) - spare)])
+        return total, total, -inf, -inf, late[spare] + _NEARLY if spare < len(late) else inf
+
+    def best(self) -> Plan:
+        """The best way of all.
+
+        It is looked for among those with all stops, then with one left out, with two, …: knowing how many there are to
+        be, a way that can no longer get them all in time is left at once, and one found quickly bounds what it costs.
+        """
+        exact = self.count <= EXACT
+        for spare in range(min(self.count, _TRIES)):
+            self._allow(spare)
+            if self._rest(0) is _HOPELESS:
+                continue
+            whole = self.count - spare
+            found, size = self._grow(_NARROW if exact else _WIDE, inf)
+            if exact and size:
+                if size < whole:
+                    found, size = self._grow(_WIDE, inf)
+                found, size = self._grow(None, self._cost(found) + _NEARLY if size == whole else inf)
+            if size == whole:
+                return self._as_plan(found, exact=exact)
+        self._allow(self.count)
+        found, _ = self._grow(None if exact else _WIDE, inf)
+        return self._as_plan(found, exact=exact)
+
+    def _grow(self, width: int | None, bound: float) -> tuple[_Label | None, int]:
+        """Sets of one stop, of two, … until nothing can be added; the best of the largest, and how large."""
         known = self.task.now if self.task.known is None else self.task.known
         start = (self.task.now, known, (-inf,) * len(self.follower), -1, 0.0, 0.0, None)
         layer: dict[tuple[int, int], list[_Label]] = {(0, -1): [start]}
@@ -171,7 +242,7 @@ class _Search:
                 walks = self.from_start if last < 0 else self.between[last]
                 for n in self._next(mask, size):
                     with_it = mask | 1 << n
-                    rest = self._rest(with_it) if bound < inf else _NOTHING
+                    rest = self._rest(with_it) if self.spare < self.count else _NOTHING
                     for door in self.doors[n]:
                         into = further.get((with_it, door))
                         if into is None:
@@ -182,8 +253,8 @@ class _Search:
                 break
             layer, size = self._narrowed(further, width) if width else further, size + 1
         if size == 0:
-            return None, self.count == 0
-        return min((one for labels in layer.values() for one in labels), key=self._cost), size == self.count
+            return None, 0
+        return min((one for labels in layer.values() for one in labels), key=self._cost), size
 
     def _ahead(self, layer: dict[tuple[int, int], list[_Label]]) -> dict[tuple[int, int], list[_Label]]:
         """Without who could not even catch up with another of the same set who walked over to the same door."""
@@ -223,7 +294,7 @@ class _Search:
         n, door, walk, mask = way
         stop, site, report, waits_for = self.stops[n], self.nodes[door][1], self.reports[n], self.waits_for[n]
         minutes = stop.minutes
-        total, result, ends, known = rest
+        total, result, ends, known, late = rest
         for label in labels:
             time, ready, releases = label[0], label[1], label[2]
             arrive, ready_at = time + walk, stop.ready_at
@@ -231,7 +302,7 @@ class _Search:
                 ready_at = max(ready_at, releases[place])
             begun = begin(stop, site, arrive, ready_at)
             done = begun + minutes
-            if done == inf:
+            if done == inf or done > late:
                 continue
             if done + report > ready:
                 ready = done + report
@@ -254,7 +325,7 @@ class _Search:
 
     def _narrowed(self, layer: dict[tuple[int, int], list[_Label]], width: int) -> dict[tuple[int, int], list[_Label]]:
         every = [
-            (label[1] + BESIDE * (label[0] + self._rest(key[0])[0]), n, key, label)
+            (self._least(label, self._rest(key[0])), n, key, label)
             for n, (key, label) in enumerate((key, label) for key, labels in layer.items() for label in labels)
         ]
         every.sort(key=lambda one: one[:2])
@@ -262,6 +333,12 @@ class _Search:
         for _, _, key, label in every[:width]:
             kept.setdefault(key, []).append(label)
         return kept
+
+    def _least(self, label: _Label, rest: _Rest) -> float:
+        """What no order that begins like this can undercut."""
+        total, result, ends, known, _ = rest
+        end = max(label[0] + total, ends)
+        return max(label[1], end + self.nearest_home, label[0] + result, known) + BESIDE * end
 
     def _cost(self, label: _Label | None) -> float:
         return inf if label is None else max(label[0] + self.home[label[3]], label[1]) + BESIDE * label[0]

@@ -58,12 +58,42 @@ class OneRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Numbers:
+    """What is reckoned with where nobody has said otherwise. The defaults are guesses; a hospital signs its own.
+
+    Attributes:
+        slow_from_age: years from which somebody who has said nothing is thought to walk slowly.
+        soon_minutes: so long before her turn, and her way besides, she is told to set out.
+        worth_asking_minutes: an appointment that costs the day so much is offered to be moved.
+        bladder_minutes: from drinking until ready, where no rule says it of the exam.
+        queue_minutes: how long a word about a queue is worth anything.
+    """
+
+    slow_from_age: int = 75
+    soon_minutes: int = 10
+    worth_asking_minutes: int = 20
+    bladder_minutes: int = 45
+    queue_minutes: int = 30
+
+
+GUESSED = Numbers()
+_NUMBERS: Mapping[str, tuple[int, int]] = {  # at least, at most
+    "slow_from_age": (50, 120),
+    "soon_minutes": (1, 60),
+    "worth_asking_minutes": (5, 240),
+    "bladder_minutes": (5, 240),
+    "queue_minutes": (5, 120),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class ExamRules:
     """All rules of a hospital, one version of them."""
 
     signed_by: str
     signed_at: datetime
     rules: tuple[OneRule, ...] = ()
+    numbers: Numbers = GUESSED
 
     def of(self, kind: Rule, exam: str | None) -> list[OneRule]:
         """The rules of one kind about one exam."""
@@ -96,8 +126,8 @@ def parse(document: Any, exams: Sequence[str], departments: Sequence[str]) -> Ex
         ExamRulesError: the first wrong row.
     """
     if not isinstance(document, dict):
-        raise ExamRulesError("exam_rules", "is an object with format, signed_by, signed_at, rules")
-    if extra := set(document) - {"format", "signed_by", "signed_at", "rules"}:
+        raise ExamRulesError("exam_rules", "is an object with format, signed_by, signed_at, rules, numbers")
+    if extra := set(document) - {"format", "signed_by", "signed_at", "rules", "numbers"}:
         raise ExamRulesError("exam_rules", f"unknown field {min(extra)}")
     if document.get("format") != FORMAT:
         raise ExamRulesError("exam_rules.format", f"must be {FORMAT}")
@@ -112,7 +142,20 @@ def parse(document: Any, exams: Sequence[str], departments: Sequence[str]) -> Ex
     rules = tuple(_one(f"exam_rules.rules.{n}", row, set(exams), set(departments)) for n, row in enumerate(rows))
     _no_circle(rules)
     _no_contradiction(rules)
-    return ExamRules(who.strip(), _moment(document.get("signed_at")), rules)
+    return ExamRules(who.strip(), _moment(document.get("signed_at")), rules, _numbers(document.get("numbers", {})))
+
+
+def _numbers(document: Any) -> Numbers:
+    where = "exam_rules.numbers"
+    if not isinstance(document, dict):
+        raise ExamRulesError(where, f"is an object with any of {', '.join(_NUMBERS)}")
+    for name, value in document.items():
+        if name not in _NUMBERS:
+            raise ExamRulesError(f"{where}.{name}", f"is none of {', '.join(_NUMBERS)}")
+        least, most = _NUMBERS[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ExamRulesError(f"{where}.{name}", f"is a whole number, {least} to {most}")
+    return Numbers(**document)
 
 
 def _moment(text: Any) -> datetime:

@@ -4,12 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from guide.order.rules import ExamRules, OneRule, Rule
+from guide.order.rules import GUESSED, ExamRules, Numbers, OneRule, Rule
 from guide.order.stops import After, Site, Span, Stop, Task
 from guide.order.waits import NOBODY, Door, Waits, curve
 
-BLADDER = 45.0  # minutes from drinking until ready, where no rule says otherwise
-FRESH = 30.0  # minutes for which a word about a queue is worth anything
 MINUTES = {"lab": 5.0, "imaging": 12.0, "procedure": 30.0}  # at the door, where the hospital's file says nothing
 EXAMS = frozenset({"lab", "imaging"})
 
@@ -38,6 +36,11 @@ class Book:
     rules: ExamRules | None = None
     exams: Sequence[Exam] = ()
     at: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> Numbers:
+        """What the hospital has signed, or what is guessed."""
+        return self.rules.numbers if self.rules else GUESSED
 
     def exam_of(self, name: str, department: str) -> Exam | None:
         """What is ordered under this name there."""
@@ -84,11 +87,11 @@ def planned(one: Ordered, book: Book) -> bool:
     return one.kind == "procedure" and ("fasting" in one.preparation or (exam is not None and exam.report is not None))
 
 
-def load_age(orders: Sequence[Ordered], now: float) -> float | None:
+def load_age(orders: Sequence[Ordered], now: float, numbers: Numbers = GUESSED) -> float | None:
     """How old the oldest word about their queues is, in minutes; None where one is missing or too old to go by."""
     ages = [now - o.heard if o.heard is not None and o.ahead is not None else inf for o in orders]
     oldest = max(ages, default=inf)
-    return oldest if oldest <= FRESH else None
+    return oldest if oldest <= numbers.queue_minutes else None
 
 
 def task_of(
@@ -112,7 +115,7 @@ def task_of(
     """
     open_ = [o for o in orders if o.state in ("placed", "checked_in", "called") and planned(o, book)]
     done = [o for o in orders if o.performed_at is not None]
-    known_load = load_age(open_, now) is not None
+    known_load = load_age(open_, now, book.numbers) is not None
     stops, after = [], []
     for one in sorted(open_, key=lambda o: {"called": 0, "checked_in": 1}.get(o.state, 2)):
         stop, lags = _stop(one, book, now, done, known_load, expected or {})
@@ -139,7 +142,7 @@ def _stop(
     minutes = exam.minutes if exam else MINUTES.get(one.kind, 15.0)
     fasting, drinks, opens = (book.of(k, exam) for k in (Rule.FASTING, Rule.FULL_BLADDER, Rule.OPEN))
     bladder = bool(drinks) or "full_bladder" in one.preparation
-    ready_at = one.ordered_at + (drinks[0].minutes if drinks else BLADDER) if bladder else -inf
+    ready_at = one.ordered_at + (drinks[0].minutes if drinks else book.numbers.bladder_minutes) if bladder else -inf
     ready_at = max(ready_at, -inf if one.not_before is None else one.not_before)
     lags: list[tuple[str, float, bool]] = []
     for rule in book.of(Rule.AFTER, exam):

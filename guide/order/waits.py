@@ -31,6 +31,10 @@ class Waits:
         before = self.values[whole]
         return before + (self.values[whole + 1] - before) * (passed - whole)
 
+    def least(self, minute: float) -> float:
+        """What whoever arrives then or later waits at least."""
+        return min(self.values[max(0, min(int(minute - self.start), self.last)) :])
+
 
 NOBODY = Waits(0.0, (0.0,))
 

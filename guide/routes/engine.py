@@ -70,6 +70,7 @@ class Engine:
         self._hours = np.asarray([e.hours for e in network.edges], dtype=np.int64)
         self._edges_of: dict[str, list[int]] | None = None
         self._scenes: OrderedDict[Any, _Scene] = OrderedDict()
+        self._one_at_a_time = threading.Lock()
         self._plain: dict[Profile, Any] = {}
 
     def warm(self, profiles: Iterable[Profile] = tuple(Profile)) -> None:
@@ -103,9 +104,11 @@ class Engine:
         key = (profile, shut, frozenset(conditions))
         found = self._scenes.get(key)
         if found is None:
-            found = self._scenes[key] = _Scene(self, self._weights(profile, shut, conditions))
-            while len(self._scenes) > _SCENES:
-                self._scenes.pop(next(k for k in self._scenes if k[1] or k[2]))  # never those with planted trees
+            made = _Scene(self, self._weights(profile, shut, conditions))
+            with self._one_at_a_time:  # threads ask, too
+                found = self._scenes.setdefault(key, made)
+                while len(self._scenes) > _SCENES:
+                    self._scenes.pop(next(k for k in self._scenes if k[1] or k[2]))  # never those with planted trees
         return found
 
     def _weights(self, profile: Profile, shut: frozenset[int], conditions: Collection[Condition]) -> Any:

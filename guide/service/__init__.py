@@ -9,14 +9,26 @@ from guide.rules import OPEN, Turn, in_order, next_step, ready, said, turn_of
 from guide.service import moving, turns
 from guide.service.books import book_of
 from guide.service.nursing import pin
-from guide.service.ordering import placing
+from guide.service.ordering import came_to, placing
 from guide.service.walking import profile_of
 from kernel.db import Tx
 from people.rules import Audience, View
 from visits.rules import seen_step
 from visits.service import orders, reading
 
-__all__ = ["OPEN", "Turn", "next_step", "pin", "plan_of", "profile_of", "ready", "seen", "steps_of", "turn_of"]
+__all__ = [
+    "OPEN",
+    "Turn",
+    "came_to",
+    "next_step",
+    "pin",
+    "plan_of",
+    "profile_of",
+    "ready",
+    "seen",
+    "steps_of",
+    "turn_of",
+]
 
 
 def seen(step: dict[str, Any], view: View) -> dict[str, Any]:
@@ -28,9 +40,9 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
     """The steps this view may know of, in the order they were ordered.
 
     ``planned`` is the place of an open examination in the order advised (0 first; None: it has none), ``because`` the
-    sentence why, for the patient's side and staff; ``minutes``: from one patient to the next there; ``asks``: a
-    nurse has to look at it before. ``window`` is its appointment and ``move`` how it stands with moving it
-    (``guide.service.moving``), for the patient's side.
+    sentence why, for the patient's side and staff; ``door`` the code of its department; ``minutes``: from one patient
+    to the next there; ``asks``: a nurse has to look at it before. ``window`` is its appointment and ``move`` how it
+    stands with moving it (``guide.service.moving``), for the patient's side.
     """
     ordered = await orders.orders_of(tx, visit_id)
     book = await _book(tx, visit_id)
@@ -45,6 +57,7 @@ async def steps_of(tx: Tx, visit_id: UUID, view: View) -> list[dict[str, Any]]:
                 "because": put.because.get(key),
                 "plan_note": put.note,
             }
+            plan["door"] = order.department
             plan["minutes"] = turns.each_minutes(order, book)
             plan["asks"] = key in put.asks
             plan["move"] = await moving.state_of(tx, order, put.in_the_way.get(key)) if view.owner else None

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from guide.models import NurseWord
 from guide.order.planner import plan
-from guide.service.ordering import task_for
+from guide.service.ordering import aside, task_for
 from guide.service.walking import MAY_PIN
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, HoufuError, Kind, NotFoundError
@@ -144,7 +144,8 @@ async def _keep(tx: Tx, actor: Actor, word: NurseWord, found: Sequence[orders.Or
     visit = await reading.visit_of(tx, word.visit_id)
     if visit is None:
         raise NotFoundError
-    made = plan(await task_for(tx, visit, found, word))
+    task = await task_for(tx, visit, found, word)
+    made = await aside(task, lambda: plan(task))
     if made.unpinned or not set(placed) <= set(made.keys):
         raise PinBreaksRulesError
     await _write(tx, actor, word)

@@ -1,9 +1,11 @@
 """In which order the steps of a visit are best done: for each viewer from what this viewer may know, nothing else."""
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -15,10 +17,12 @@ from guide.order.stops import After, Plan, Task
 from guide.order.today import Book, Ordered, load_age, task_of
 from guide.order.waits import Arrival, Ledger
 from guide.ports import Profile
+from guide.service import whereabouts
 from guide.service.books import book_of
+from guide.service.lots import MOST, lots
 from guide.service.walking import Doubt, Walking, hold, profile_of, walking_of
 from kernel.clock import CHINA
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from people.rules import STAFF_VIEW, Audience, Depth, View
 from visits.rules import OPEN_ORDER, OrderState, ResultState
 from visits.service import orders, reading
@@ -27,13 +31,13 @@ from visits.service.orders import Order
 from words import guide_desk
 from words import guide_order as words
 
-__all__ = ["Placing", "placing", "sweep", "task_for"]
+__all__ = ["Placing", "aside", "came_to", "placing", "sweep", "task_for"]
 
 ONE_AT_A_TIME = 0x67756964  # advisory lock: two sweeps would not see each other's arrivals
-_MOST = 5_000  # open orders a sweep looks at
-WORTH_ASKING = 20.0  # minutes an appointment must cost before anybody asks the hospital to move it
+_SHORT = 7  # stops; a day with more takes tens of milliseconds to plan
 _DAY = 24 * 60.0  # what is booked for another day stands in nobody's way today
 _FEW = 9  # stops; with more, only an appointment that cannot be kept is asked about: each question is a plan of its own
+T = TypeVar("T")
 _EMPTY: Mapping[str, int] = {}
 
 
@@ -72,26 +76,29 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) ->
     word = await tx.get(NurseWord, visit_id)
     mine = view.owner or view.staff
     # How she moves is hers: for others a way takes as long as it takes anybody.
-    moves = await profile_of(tx, visit.patient_id) if mine else Profile.WALK
+    moves = await profile_of(tx, visit) if mine else Profile.WALK
     ways = await walking_of(tx, visit.hospital_id, book, moves)
     today = _ordered(tx.now, shown, view, word)
-    task = _task(tx, today, book, word, ways, await _doctor(tx, visit_id, view))
+    came, here = await came_to(tx, visit_id, view), await whereabouts.last_place(tx, visit, view, found)
+    task = _task(tx, today, book, word, ways, (came, here))
     kept = await tx.get(Advice, visit_id) if mine else None
     told = [a[0] for a in kept.arrivals] if kept else []
-    same = kept is not None and kept.basis == _basis(open_, book, word, ways)
-    made = plan(task, told) if same else advise(task, told)
+    stands = await whereabouts.stamp(tx, visit_id)
+    same = kept is not None and kept.basis == _basis(open_, book, word, ways, stands)
+    made = await aside(task, lambda: plan(task, told) if same else advise(task, told))
     place = {key: n for n, key in enumerate(made.keys)}
     if not mine:
         return Placing(place, {})
     names = {o.key: o.name for o in today}
-    age = load_age([o for o in today if o.key in place], task.now)
+    age = load_age([o for o in today if o.key in place], task.now, book.numbers)
     doubts = _doubts(task, made, ways)
     because = _because(task, made, names, word, known=age is not None)
     for key, doubt in doubts.items():
         if doubt is Doubt.NO_WAY and key in because:
             because[key] += words.NO_WAY_STEP_FREE if moves.step_free else words.NO_WAY
     note = _note(made, age, guessed=Doubt.UNKNOWN in doubts.values())
-    other = {key: _moment(minute, tx.now) for key, minute in _in_the_way(task, made).items()}
+    late = await aside(task, lambda: _in_the_way(task, made, book.numbers.worth_asking_minutes))
+    other = {key: _moment(minute, tx.now) for key, minute in late.items()}
     asks = frozenset(s.key for s in task.stops if s.blocked in words.ASK)
     return Placing(place, because, note, other, asks)
 
@@ -103,12 +110,13 @@ async def task_for(tx: Tx, visit: Visit, found: Sequence[Order], word: NurseWord
         found: the visit's orders.
     """
     book = await book_of(tx, visit.hospital_id)
-    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
-    doctor = await _doctor(tx, visit.id, STAFF_VIEW)
-    return _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, doctor)
+    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
+    came = await came_to(tx, visit.id, STAFF_VIEW)
+    here = await whereabouts.last_place(tx, visit, STAFF_VIEW, found)
+    return _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, (came, here))
 
 
-async def _doctor(tx: Tx, visit_id: UUID, view: View) -> str:
+async def came_to(tx: Tx, visit_id: UUID, view: View) -> str:
     """The department of the first encounter this view may know of: there she came from, and goes back to."""
     known = [e for e in await reading.encounters_of(tx, visit_id) if view.sees(Depth.STEPS, e.category)]
     return known[0].department if known else ""
@@ -125,8 +133,8 @@ def _doubts(task: Task, made: Plan, ways: Walking) -> dict[str, Doubt]:
     return found
 
 
-def _in_the_way(task: Task, made: Plan) -> dict[str, float]:
-    """Appointments that cannot be kept, or cost the day much: key → the minute from which another would suit."""
+def _in_the_way(task: Task, made: Plan, much: float) -> dict[str, float]:
+    """Appointments that cannot be kept, or cost the day so ``much`` (minutes): key → from when another would suit."""
     found = {}
     for stop in task.stops:
         if stop.slot is None or stop.slot[0] >= _DAY or stop.here or stop.blocked:
@@ -136,7 +144,7 @@ def _in_the_way(task: Task, made: Plan) -> dict[str, float]:
         free = replace(task, stops=[replace(s, slot=None) if s.key == stop.key else s for s in task.stops])
         better = plan(free)
         then = next((p.begin for p in better.placed if p.key == stop.key), None)
-        gain = len(better.placed) > len(made.placed) or made.cost - better.cost >= WORTH_ASKING
+        gain = len(better.placed) > len(made.placed) or made.cost - better.cost >= much
         if then is not None and gain:
             found[stop.key] = then
     return found
@@ -180,15 +188,15 @@ def _window(order: Order, now: datetime) -> tuple[float, float] | None:
 
 
 def _task(
-    tx: Tx, today: Sequence[Ordered], book: Book, word: NurseWord | None, ways: Walking, came: str,
+    tx: Tx, today: Sequence[Ordered], book: Book, word: NurseWord | None, ways: Walking, places: tuple[str, str],
     expected: Mapping[str, Mapping[int, int]] | None = None,
 ) -> Task:  # fmt: skip
+    """``places``: the department she came to, and where she is; each empty where nobody knows."""
+    came, here = places
     doctor = next((o.department for o in today if o.kind in ("consultation", "registration")), came)
-    been = [o for o in today if o.performed_at is not None]
-    start = max(been, key=lambda o: (o.performed_at or 0.0, o.key)).department if been else doctor
     task = task_of(
         today, book, _minute(tx.now, tx.now), lambda a, b: ways.walking_seconds(a, b) / 60,
-        back=doctor or start, start=start, pinned=word.first if word else (), expected=expected,
+        back=doctor or here, start=here or doctor, pinned=word.first if word else (), expected=expected,
     )  # fmt: skip
     behind = {key: said["after"] for key, said in (word.later if word else {}).items() if "after" in said}
     return replace(task, after=[*task.after, *(After(first, then) for then, first in behind.items())])
@@ -273,57 +281,86 @@ async def sweep(tx: Tx) -> int:
     """
     if not await tx.session.scalar(select(func.pg_try_advisory_xact_lock(ONE_AT_A_TIME))):
         return 0
-    by_visit: dict[UUID, list[Order]] = {}
-    for order in await orders.open_of_today(tx, _MOST):
-        by_visit.setdefault(order.visit_id, []).append(order)
-    kept = {a.visit_id: a for a in await tx.session.scalars(select(Advice))}
-    tx.hold(kept.values())
-    words_ = {w.visit_id: w for w in await tx.session.scalars(
-        select(NurseWord).where(NurseWord.visit_id.in_(by_visit)))}  # fmt: skip
-    await hold(tx, by_visit)
-    gone = [identity for identity in kept if len(by_visit.get(identity, ())) < 2]
-    if gone:
-        await tx.session.execute(delete(Advice).where(Advice.visit_id.in_(gone)))
-    ledgers: dict[UUID, Ledger] = {}
-    for identity, one in kept.items():
-        if identity not in gone:
-            ledgers.setdefault(one.hospital_id, Ledger()).put(str(identity), _arrivals(one, tx.now))
-    changed = 0
-    for identity, open_ in by_visit.items():
-        visit = await reading.visit_of(tx, identity)
-        if visit is None or len(open_) < 2:
-            continue
-        book, word = await book_of(tx, visit.hospital_id), words_.get(identity)
-        ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
-        was, basis = kept.get(identity), _basis(open_, book, word, ways)
-        if was is not None and was.basis == basis:
-            continue
-        ledger = ledgers.setdefault(visit.hospital_id, Ledger())
-        ledger.drop(str(identity))
-        today = _ordered(tx.now, await orders.orders_of(tx, visit.id), STAFF_VIEW, word)
-        doctor = await _doctor(tx, visit.id, STAFF_VIEW)
-        task = _task(tx, today, book, word, ways, doctor, ledger.buckets)
-        arrivals = _planned(tx, task, [a[0] for a in was.arrivals] if was else [])
-        if was is None:
-            was = tx.add(Advice(visit_id=identity, hospital_id=visit.hospital_id))
-        was.arrivals, was.basis, was.made_at = arrivals, basis, tx.now
-        ledger.put(str(identity), (Arrival(a[1], _minute(datetime.fromisoformat(a[2]), tx.now)) for a in arrivals))
-        changed += 1
-    return changed
+    await whereabouts.forget(tx)
+    every = await orders.visits_with_open(tx, MOST)
+    kept = dict[UUID, Advice]()
+    async for some in lots(list(await tx.session.scalars(select(Advice.visit_id).order_by(Advice.visit_id))), 200):
+        await tx.preload(Advice, some)
+        kept |= {one: a for one in some if (a := tx.held(Advice, one)) is not None}
+    many, changed = set[UUID](), list[tuple[Visit, str]]()
+    async for some in lots(every):
+        for identity, open_ in (await _open_of(tx, some)).items():
+            visit = await reading.visit_of(tx, identity)
+            if visit is None or len(open_) < 2:
+                continue
+            many.add(identity)
+            basis = await _basis_of(tx, visit, open_)
+            if identity not in kept or kept[identity].basis != basis:
+                changed.append((visit, basis))
+    if gone := kept.keys() - many:
+        await tx.session.execute(delete(Advice).where(one_of(Advice.visit_id, gone)))
+    if changed:
+        ledgers = await _ledgers(tx, [one for identity, one in kept.items() if identity in many])
+        for visit, basis in changed:
+            await _advise(tx, visit, basis, kept.get(visit.id), ledgers.setdefault(visit.hospital_id, Ledger()))
+    return len(changed)
 
 
-def _planned(tx: Tx, task: Task, told: Sequence[str]) -> list[list[str]]:
-    return [[p.key, p.place, _moment(p.arrive, tx.now).isoformat()] for p in advise(task, told).placed]
+async def _open_of(tx: Tx, visit_ids: Sequence[UUID]) -> dict[UUID, list[Order]]:
+    """Visit → its open orders; what else an advice is made from is fetched for all of them at once."""
+    found: dict[UUID, list[Order]] = {}
+    for order in await orders.open_of(tx, visit_ids):
+        found.setdefault(order.visit_id, []).append(order)
+    await hold(tx, found)
+    await whereabouts.hold(tx, found)
+    await tx.preload(NurseWord, found)
+    return found
+
+
+async def _basis_of(tx: Tx, visit: Visit, open_: Sequence[Order]) -> str:
+    book = await book_of(tx, visit.hospital_id)
+    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
+    return _basis(open_, book, await tx.get(NurseWord, visit.id), ways, await whereabouts.stamp(tx, visit.id))
+
+
+async def _ledgers(tx: Tx, kept: Sequence[Advice]) -> dict[UUID, Ledger]:
+    """Hospital → who is on the way to which door there."""
+    made: dict[UUID, Ledger] = {}
+    async for some in lots(kept, 200):
+        for one in some:
+            made.setdefault(one.hospital_id, Ledger()).put(str(one.visit_id), _arrivals(one, tx.now))
+    return made
+
+
+async def _advise(tx: Tx, visit: Visit, basis: str, was: Advice | None, ledger: Ledger) -> None:
+    """Plan one day anew, with the others on the way, and remember it."""
+    ledger.drop(str(visit.id))
+    word, found = await tx.get(NurseWord, visit.id), await orders.orders_of(tx, visit.id)
+    book = await book_of(tx, visit.hospital_id)
+    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
+    places = await came_to(tx, visit.id, STAFF_VIEW), await whereabouts.last_place(tx, visit, STAFF_VIEW, found)
+    task = _task(tx, _ordered(tx.now, found, STAFF_VIEW, word), book, word, ways, places, ledger.buckets)
+    made = await aside(task, lambda: advise(task, [a[0] for a in was.arrivals] if was else []))
+    if was is None:
+        was = tx.add(Advice(visit_id=visit.id, hospital_id=visit.hospital_id))
+    was.arrivals = [[p.key, p.place, _moment(p.arrive, tx.now).isoformat()] for p in made.placed]
+    was.basis, was.made_at = basis, tx.now
+    ledger.put(str(visit.id), _arrivals(was, tx.now))
+
+
+async def aside(task: Task, work: Callable[[], T]) -> T:
+    """Think about a day, beside everybody else's if it is a long one."""
+    return work() if len(task.stops) <= _SHORT else await asyncio.to_thread(work)
 
 
 def _arrivals(one: Advice, now: datetime) -> list[Arrival]:
     return [Arrival(a[1], _minute(datetime.fromisoformat(a[2]), now)) for a in one.arrivals]
 
 
-def _basis(open_: Sequence[Order], book: Book, word: NurseWord | None, ways: Walking) -> str:
+def _basis(open_: Sequence[Order], book: Book, word: NurseWord | None, ways: Walking, stands: str) -> str:
     """What an advice was made from: changed, it is to be thought over."""
     parts = sorted(
         f"{o.id} {o.state} {o.called} {o.ahead} {o.department} {o.window_from} {o.window_until}" for o in open_
     )
     said = word.said_at.isoformat() if word else ""
-    return hashlib.sha256("|".join([*parts, str(book.version), said, ways.stamp]).encode()).hexdigest()
+    return hashlib.sha256("|".join([*parts, str(book.version), said, ways.stamp, stands]).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """Shows the way on the newest map: from a code on the wall, a department where one checked in, or a tap on the map."""
 
 import asyncio
+import gc
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from guide.routes.engine import Condition, Engine, Path
     from guide.routes.say import Step
 
+AT = "@"  # before the key of a space: a place that is no department
+_LARGE = 5_000  # points of a map
 _KEPT = 4  # maps in memory: the newest of a few hospitals
 _engines: OrderedDict[UUID, "Engine"] = OrderedDict()
 _walked: OrderedDict[tuple[UUID, tuple["Condition", ...]], "Walks"] = OrderedDict()
@@ -39,7 +42,7 @@ class Spot:
 
     Attributes:
         code: what the QR at the spot says: the key of a space.
-        department: where she has just checked in: its code or name.
+        department: where she has just checked in: its code or name; or another place, its key behind ``AT``.
         tap: number of the floor, and x and y in centimetres, on the version of the map that was shown.
     """
 
@@ -104,7 +107,9 @@ async def route(
     if begin is None or end is None:
         raise NoMapError
     now = tx.now.astimezone(CHINA)
-    path = engine.route(begin, network.spaces[end].node, Profile(profile), now, await _conditions(tx, hospital_id))
+    conditions, moves = await _conditions(tx, hospital_id), Profile(profile)
+    # The first way after something was closed takes a large campus half a second: others go on meanwhile.
+    path = await asyncio.to_thread(engine.route, begin, network.spaces[end].node, moves, now, conditions)
     if path is None:
         return None
     return _said(version, network, path, (begin, end), _Album("way", large) if drawn else None)
@@ -244,10 +249,16 @@ class Walks:
     conditions: tuple["Condition", ...]
     stamp: str
     times: dict[tuple[str, str, str], float] = field(default_factory=dict, repr=False)
+    places: dict[str, int | None] = field(default_factory=dict, repr=False)
 
     def knows(self, place: str) -> bool:
-        """Whether the map has this department."""
-        return _place(self.engine.network, place) is not None
+        """Whether the map has this place."""
+        return self._at(place) is not None
+
+    def _at(self, place: str) -> int | None:
+        if place not in self.places:
+            self.places[place] = _place(self.engine.network, place)
+        return self.places[place]
 
     def walking_seconds(self, from_place: str, to_place: str, profile: str = Profile.WALK) -> float:
         """See the port. Opening hours are left aside: a plan is for later in the day."""
@@ -258,7 +269,7 @@ class Walks:
 
     def _seconds(self, from_place: str, to_place: str, profile: str) -> float:
         network = self.engine.network
-        begin, end = _place(network, from_place), _place(network, to_place)
+        begin, end = self._at(from_place), self._at(to_place)
         if begin is None or end is None:
             return math.inf
         if begin == end:
@@ -295,6 +306,8 @@ async def walks(tx: Tx, hospital_id: UUID) -> Walks:
     key = (version.id, conditions)
     found = _walked.get(key)
     if found is None:  # the same few ways are asked for by every plan of the day
+        for profile in (Profile.WALK, Profile.SLOW):  # how most walk; beside what others ask
+            await asyncio.to_thread(engine.scene, profile, None, conditions)
         stamp = f"{version.number} {[(c.about, c.times) for c in conditions]}"
         found = _walked[key] = Walks(engine, conditions, stamp)
         while len(_walked) > _KEPT * 2:
@@ -331,6 +344,8 @@ def _made(network: "Network") -> "Engine":
 
     engine = Engine(network)
     engine.warm()
+    if len(network.nodes) > _LARGE:  # these stay, and each full collection would look at them all
+        gc.freeze()
     return engine
 
 
@@ -352,7 +367,9 @@ def _node(engine: "Engine", spot: Spot) -> int | None:
 
 
 def _place(network: "Network", code: str) -> int | None:
-    """A department by code, or by the name the map knows it under."""
+    """A department by code, or by the name the map knows it under; a space by its key behind ``AT``."""
+    if code.startswith(AT):
+        return next((n for n, s in enumerate(network.spaces) if AT + s.key == code and s.node >= 0), None)
     return network.places.get(code, network.occupants.get(code))
 
 

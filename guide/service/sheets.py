@@ -11,7 +11,7 @@ from typing import Any
 
 from guide.ports import Profile
 from guide.rules import next_step, ready
-from guide.service import maps, plan_of, routes, steps_of
+from guide.service import maps, plan_of, routes, steps_of, whereabouts
 from guide.service.routes import NoMapError, Spot
 from kernel.db import Tx
 from people.rules import Depth, View
@@ -28,7 +28,6 @@ from words.family import CATEGORIES
 __all__ = ["GuideSheet", "SheetStep", "Way", "sheet_of"]
 
 Step = Mapping[str, Any]
-_BEEN = frozenset({"checked_in", "called", "performed", "result"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +112,12 @@ async def sheet_of(
     hospital = await hospitals.by_id(tx, visit.hospital_id)
     patient = await patients.by_id(tx, visit.patient_id)
     found = await steps_of(tx, visit.id, view)
-    by_id = {str(o.id): o for o in await orders.orders_of(tx, visit.id)}
+    every = await orders.orders_of(tx, visit.id)
+    by_id = {str(o.id): o for o in every}
     doctor = await _doctor(tx, visit, view)
     places = {str(d.code): d for d in await hospitals.departments(tx, hospital.id, also_closed=True)}
     open_ = [s for s in _by_turn(found) if by_id[str(s["id"])].state in OPEN_ORDER]
-    been = [s for s in found if s["state"] in _BEEN and s["department"]]
-    here = max(been, key=lambda s: str(s["at"]))["department"] if been else doctor.name if doctor else ""
+    here = await whereabouts.last_place(tx, visit, view, every) or (doctor.code if doctor else "")
     kept_back = [] if full else [by_id[str(s["id"])].name for s in found if by_id[str(s["id"])].category]
     version = await maps.current(tx, hospital.id)
     made: list[SheetStep] = []
@@ -127,14 +126,14 @@ async def sheet_of(
         department = places.get(order.department)
         one = _step(step, order, department, wish, kept_back)
         hidden = None if full or department is None or department.sensitive is None else department.name
-        way = await _way(tx, visit, here, step["department"], wish, hidden) if version else None
+        way = await _way(tx, visit, here, order.department, wish, hidden) if version else None
         made.append(replace(one, way=way))
-        here = step["department"] or here
+        here = order.department or here
     back = _back(doctor, by_id.values(), made, wish)
     back_way = None
     if back is not None and doctor is not None and version:
         hidden = None if full or doctor.sensitive is None else doctor.name
-        back_way = await _way(tx, visit, here, doctor.name, wish, hidden)
+        back_way = await _way(tx, visit, here, doctor.code, wish, hidden)
     sensitive = any(by_id[s.order_id].category for s in made) or bool(doctor and doctor.sensitive)
     shown = doctor if doctor is not None and (full or doctor.sensitive is None) else None
     return GuideSheet(

@@ -1,12 +1,13 @@
 """The codes of the signs on the walls: a QR says where somebody stands, and the guide begins there."""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from guide.service import routes
+from guide.service import maps, routes
 from kernel.db import Tx
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ __all__ = ["Picture", "Sign", "code_of", "departments", "find", "listed", "pictu
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that is read as another
 _LENGTH = 7
+_KEPT = 4  # maps
+_made: OrderedDict[UUID, dict[str, "Sign"]] = OrderedDict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,11 @@ class Sign:
     name: str
     building: str
     floor: str
+
+    @property
+    def place(self) -> str:
+        """As a place of ``guide.service.routes``."""
+        return routes.AT + self.key
 
     @property
     def where(self) -> str:
@@ -73,16 +81,29 @@ async def signs(tx: Tx, hospital_id: UUID) -> list[Sign]:
     Raises:
         NoMapError: there is no map.
     """
-    return listed(await routes.network(tx, hospital_id))
+    return list((await _signs(tx, hospital_id)).values())
+
+
+async def _signs(tx: Tx, hospital_id: UUID) -> dict[str, Sign]:
+    """By code, in order; of the newest maps of a few hospitals they are kept."""
+    version = await maps.current(tx, hospital_id)
+    if version is None:
+        raise routes.NoMapError
+    if version.id not in _made:
+        made = {sign.code: sign for sign in listed(await routes.network(tx, hospital_id))}
+        while len(_made) >= _KEPT:
+            _made.popitem(last=False)
+        _made[version.id] = made
+    return _made[version.id]
 
 
 async def find(tx: Tx, hospital_id: UUID, code: str) -> Sign | None:
     """What a code names on the newest map; None where it names nothing, or there is no map."""
     try:
-        every = await signs(tx, hospital_id)
+        every = await _signs(tx, hospital_id)
     except routes.NoMapError:
         return None
-    return next((sign for sign in every if sign.code == code), None)
+    return every.get(code)
 
 
 async def departments(tx: Tx, hospital_id: UUID) -> list[Sign]:
@@ -93,7 +114,7 @@ async def departments(tx: Tx, hospital_id: UUID) -> list[Sign]:
     """
     network = await routes.network(tx, hospital_id)
     keys = {network.spaces[at].key for at in network.occupants.values()}
-    return [sign for sign in listed(network) if sign.key in keys]
+    return [sign for sign in await signs(tx, hospital_id) if sign.key in keys]
 
 
 async def picture(

@@ -1,6 +1,6 @@
 """When it is time to set out: about ten minutes before it is her turn, and as much earlier as she walks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -9,8 +9,10 @@ from uuid import UUID
 from sqlalchemy import select
 
 from guide.models import TurnTold
-from guide.order.today import FRESH, Book
+from guide.order.today import Book
+from guide.service import whereabouts
 from guide.service.books import book_of
+from guide.service.lots import MOST, lots
 from guide.service.walking import hold, profile_of, walking_of
 from kernel.clock import china_day
 from kernel.db import Tx
@@ -19,13 +21,11 @@ from people.rules import Audience
 from visits.rules import OPEN_ORDER, OrderState
 from visits.service import orders, reading
 from visits.service.encounters import Visit
-from visits.service.orders import Order
+from visits.service.orders import Been, Order
 
 __all__ = ["Near", "due", "each_minutes", "near", "tell"]
 
-SOON = 10  # minutes before her turn she is told
 FARTHEST = 30  # minutes; no way within a hospital is longer
-_MOST = 5_000  # open orders a look goes over
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,14 @@ async def near(tx: Tx, visit: Visit, order: Order) -> Near | None:
     Returns:
         None where nobody can say: no word of the queue, or an old one, or no minutes in the hospital's file.
     """
+    return await _near(tx, visit, order, None)
+
+
+async def _near(tx: Tx, visit: Visit, order: Order, known: "_Known | None") -> Near | None:
     if order.state not in OPEN_ORDER or order.called or visit.day != china_day(tx.now):
         return None
-    begins = await _begins(tx, visit, order)
+    book = await book_of(tx, visit.hospital_id)
+    begins, soon = _begins(tx, book, order), book.numbers.soon_minutes
     if begins is None:
         return None
     minutes = max(0.0, (begins - tx.now).total_seconds() / 60)
@@ -55,16 +60,15 @@ async def near(tx: Tx, visit: Visit, order: Order) -> Near | None:
     pace = orders.pace(order)
     next_ = order.ahead is not None and order.ahead <= 1 and order.window_from is None
     unsure = next_ and (pace is None or not pace.sure)
-    if minutes > SOON + FARTHEST and not unsure:  # nobody need know how far it is
+    if minutes > soon + FARTHEST and not unsure:  # nobody need know how far it is
         return Near(ceil(minutes), 0, now=False)
-    walk = min(await _walk(tx, visit, order), FARTHEST)
-    return Near(ceil(minutes), walk, unsure or minutes <= SOON + walk)
+    walk = min(await _walk(tx, visit, order, known or await _known(tx, [visit.id])), FARTHEST)
+    return Near(ceil(minutes), walk, unsure or minutes <= soon + walk)
 
 
-async def _begins(tx: Tx, visit: Visit, order: Order) -> datetime | None:
-    book, queue = await book_of(tx, visit.hospital_id), order.queue_at
-    each = each_minutes(order, book)
-    fresh = queue is not None and tx.now - queue <= timedelta(minutes=FRESH)
+def _begins(tx: Tx, book: Book, order: Order) -> datetime | None:
+    queue, each = order.queue_at, each_minutes(order, book)
+    fresh = queue is not None and tx.now - queue <= timedelta(minutes=book.numbers.queue_minutes)
     waits = None
     known = book.exam_of(order.name, order.department) is not None  # of others she is told when two are before her
     if known and each is not None and order.ahead is not None and queue is not None and fresh:
@@ -85,40 +89,53 @@ def each_minutes(order: Order, book: Book) -> float | None:
     return min(pace.each, by_file)
 
 
-async def _walk(tx: Tx, visit: Visit, order: Order) -> int:
-    """Minutes from where she was last done with something that is known to all who may know of this order."""
+async def _walk(tx: Tx, visit: Visit, order: Order, known: "_Known") -> int:
+    """Minutes from where she reported or was done last with what is known to all who may know of this order."""
     if order.state == OrderState.CHECKED_IN:
         return 0
-    known = {None, order.category}
-    been = [
-        o for o in await orders.orders_of(tx, visit.id)
-        if o.category in known and o.state == OrderState.PERFORMED and o.performed_at
-    ]  # fmt: skip
-    came = [e.department for e in await reading.encounters_of(tx, visit.id) if e.category in known]
-    last = max(been, key=lambda o: (o.performed_at, o.id), default=None)
-    start = last.department if last is not None else came[0] if came else ""
+    open_to_all = {None, order.category}
+    start = whereabouts.last_door([b for b in known.been.get(visit.id, ()) if b.category in open_to_all])
+    came = [door for door, category in known.came.get(visit.id, ()) if category in open_to_all]
     book = await book_of(tx, visit.hospital_id)
-    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit.patient_id))
-    return ceil(ways.walking_seconds(start, order.department) / 60)
+    ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
+    return ceil(ways.walking_seconds(start or (came[0] if came else ""), order.department) / 60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Visit → the doors where she has been, and those she came to."""
+
+    been: Mapping[UUID, Sequence[Been]]
+    came: Mapping[UUID, Sequence[tuple[str, str | None]]]
+
+
+async def _known(tx: Tx, visit_ids: Collection[UUID]) -> _Known:
+    return _Known(await orders.been_of(tx, visit_ids), await reading.departments_of(tx, visit_ids))
 
 
 async def due(tx: Tx) -> list[UUID]:
-    """Orders of today whose turn is near and of which nobody was told: the visits' turns are taken one by one."""
-    waiting = [
-        o for o in await orders.open_of_today(tx, _MOST)
-        if not o.called and (o.ahead is not None or o.window_from is not None)
-    ]  # fmt: skip
-    await hold(tx, {o.visit_id for o in waiting})
-    told = await _told(tx, [o.id for o in waiting])
+    """Orders whose turn is near and of which nobody was told: the visits' turns are taken one by one.
+
+    Many visits are asked for at once, and between two such lots others work.
+    """
     found = []
-    for order in waiting:
-        if order.id in told:
-            continue
-        visit = await reading.visit_of(tx, order.visit_id)
-        one = await near(tx, visit, order) if visit is not None else None
-        if one is not None and one.now:
-            found.append(order.id)
+    async for some in lots(await orders.visits_with_open(tx, MOST)):
+        waiting = [o for o in await orders.open_of(tx, some) if not o.called and _has_a_word(o)]
+        told = await _told(tx, [o.id for o in waiting])
+        waiting = [o for o in waiting if o.id not in told]
+        of = {o.visit_id for o in waiting}
+        await hold(tx, of)
+        known = await _known(tx, of)
+        for order in waiting:
+            visit = await reading.visit_of(tx, order.visit_id)
+            one = await _near(tx, visit, order, known) if visit is not None else None
+            if one is not None and one.now:
+                found.append(order.id)
     return found
+
+
+def _has_a_word(order: Order) -> bool:
+    return order.ahead is not None or order.window_from is not None
 
 
 async def _told(tx: Tx, orders_: Sequence[UUID]) -> set[UUID]:

@@ -11,6 +11,7 @@ from guide.order.today import Book
 from guide.order.walks import Nearby
 from guide.ports import Profile
 from guide.service import routes
+from guide.service.books import book_of
 from guide.service.routes import NoMapError, Walks
 from kernel.clock import china_day
 from kernel.db import Tx
@@ -18,10 +19,10 @@ from kernel.errors import ForbiddenError, NotFoundError
 from people.rules import Action, Actor, Role, age_on
 from people.service import access, patients
 from visits.service import reading
+from visits.service.encounters import Visit
 
-__all__ = ["MAY_PIN", "Doubt", "Walking", "choose", "hold", "profile_of", "walking_of"]
+__all__ = ["MAY_PIN", "Doubt", "Walking", "choose", "guided", "hold", "profile_of", "walking_of"]
 
-SLOW_FROM_AGE = 75  # who has said nothing is thought to walk slowly from then on; a guess
 MAY_PIN = frozenset({Role.GUIDE, Role.DESK, Role.COUNTER, Role.DOCTOR})
 _MEMO = "guide.walks"
 
@@ -73,13 +74,14 @@ async def hold(tx: Tx, visit_ids: Collection[UUID]) -> None:
     await tx.preload(Walker, people)
 
 
-async def profile_of(tx: Tx, person_id: UUID) -> Profile:
-    """How this patient moves: as was said, else by age."""
-    said = await tx.get(Walker, person_id)
+async def profile_of(tx: Tx, visit: Visit) -> Profile:
+    """How the patient of a visit moves: as was said, else by age."""
+    said = await tx.get(Walker, visit.patient_id)
     if said is not None:
         return Profile(said.profile)
-    born = (await patients.by_id(tx, person_id)).birth_date
-    old = born is not None and age_on(born, china_day(tx.now)) >= SLOW_FROM_AGE
+    born = (await patients.by_id(tx, visit.patient_id)).birth_date
+    slow_from = (await book_of(tx, visit.hospital_id)).numbers.slow_from_age
+    old = born is not None and age_on(born, china_day(tx.now)) >= slow_from
     return Profile.SLOW if old else Profile.WALK
 
 
@@ -94,8 +96,8 @@ async def walking_of(tx: Tx, hospital_id: UUID, book: Book, profile: Profile) ->
     return Walking(profile, Nearby(book.at), tx.memo[memo])
 
 
-async def choose(tx: Tx, actor: Actor, visit_id: UUID, profile: Profile) -> None:
-    """Say how the patient of a visit moves: her own side, or who guides her.
+async def guided(tx: Tx, actor: Actor, visit_id: UUID) -> Visit:
+    """The visit, for who may say something of how she goes: her own side, or who guides her.
 
     Raises:
         ForbiddenError: staff who do not guide, or a relative who only looks.
@@ -108,6 +110,12 @@ async def choose(tx: Tx, actor: Actor, visit_id: UUID, profile: Profile) -> None
         raise NotFoundError
     if actor.role is None:
         await access.require(tx, actor, Action.ASK_GUIDE, reading.subject_of(visit))
+    return visit
+
+
+async def choose(tx: Tx, actor: Actor, visit_id: UUID, profile: Profile) -> None:
+    """Say how the patient of a visit moves; raises as ``guided``."""
+    visit = await guided(tx, actor, visit_id)
     said = await tx.get(Walker, visit.patient_id, lock=True)
     if said is None:
         said = tx.add(Walker(person_id=visit.patient_id))

@@ -2094,6 +2094,21 @@ def upgrade() -> None:
     op.create_index("ix_shift_hospital", "shift", ["hospital_id", "opened_at"], unique=False)
     op.create_index("uq_shift_open", "shift", ["staff_id"], unique=True, postgresql_where=sa.text("state = 'open'"))
     op.create_table(
+        "whereabouts",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["visit_id"],
+            ["visit.id"],
+            name=op.f("fk_whereabouts_visit_id"),
+            ondelete="RESTRICT",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("visit_id", name=op.f("pk_whereabouts")),
+    )
+    op.create_table(
         "allocation",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("round_id", sa.Uuid(), nullable=False),
@@ -3110,6 +3125,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_contract_signer_id"), table_name="contract")
     op.drop_table("contract")
     op.drop_table("allocation")
+    op.drop_table("whereabouts")
     op.drop_index("uq_shift_open", table_name="shift", postgresql_where=sa.text("state = 'open'"))
     op.drop_index("ix_shift_hospital", table_name="shift")
     op.drop_table("shift")

@@ -10,13 +10,15 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from kernel.db import Tx, one_of
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import derive
-from people.models import Choice, Grant, Look, Person
+from people.models import Choice, Grant, Look, Person, Staff
 from people.rules import (
     KIOSK_VIEW,
     LOOKS_KEPT,
     NOTHING,
     OWNER,
+    PRINTED,
     ROLES_WITH_VIEW,
+    STAFF_RELATION,
     STAFF_VIEW,
     Action,
     Actor,
@@ -48,6 +50,7 @@ __all__ = [
     "not_sharing",
     "patients_of",
     "pay_terms",
+    "printed",
     "relations_of",
     "require",
     "sittings_of",
@@ -148,13 +151,28 @@ async def look(tx: Tx, actor: Actor, subject: Subject, page: str) -> None:
         return
     person = await tx.get(Person, actor.id)
     relation = (await relations_of(tx, actor.id)).get(subject.patient_id, "")
+    await _written(tx, actor, subject, page, (person.name_masked if person is not None else "", relation))
+
+
+async def printed(tx: Tx, actor: Actor, subject: Subject) -> None:
+    """Write down that the hospital's staff made a paper of a visit: what leaves the screen lies about afterwards.
+
+    What they only look at is their work and is not written; a relative's printing is a ``look``.
+    """
+    if actor.kind is not ActorKind.STAFF:
+        return
+    badge = await tx.get(Staff, actor.id)
+    await _written(tx, actor, subject, PRINTED, (badge.name if badge is not None else "", STAFF_RELATION))
+
+
+async def _written(tx: Tx, actor: Actor, subject: Subject, page: str, who: tuple[str, str]) -> None:
     minute = int(tx.now.timestamp()) // 60
     row = {
         "id": derive(subject.patient_id, "look", f"{actor.viewer}/{subject.visit_id}/{page}/{minute}"),
         "patient_id": subject.patient_id,
         "viewer": actor.viewer,
-        "viewer_name": person.name_masked if person is not None else "",
-        "relation": relation,
+        "viewer_name": who[0],
+        "relation": who[1],
         "visit_id": subject.visit_id,
         "page": page,
         "at": tx.now,

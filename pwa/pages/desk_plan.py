@@ -55,7 +55,7 @@ async def _of(tx: Tx, found: Seen, error: HoufuError | None = None) -> DeskPlan:
             )
             for s in [*planned, *rest]
         ],
-        (await walking.profile_of(tx, found.visit.patient_id)).value,
+        (await walking.profile_of(tx, found.visit)).value,
         note=note,
         by=Pages.desk_plan.by(await staff.name_of(tx, word.said_by) or "", money.clock(word.said_at))
         if word is not None and said

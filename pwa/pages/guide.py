@@ -1,8 +1,9 @@
 """Where to go now, which way, how to prepare for it, and everything else of today under it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,19 +15,19 @@ from starlette.responses import Response
 from api.deps import AnyCaller, PersonCaller, TxDep, WorldDep
 from guide import service as guide
 from guide.ports import Profile
-from guide.service import moving, routes, spots
+from guide.service import moving, routes, spots, whereabouts
 from guide.service.routes import NoMapError, Route, Spot
 from kernel.clock import china_day
 from kernel.db import Tx
-from kernel.errors import NotFoundError
-from people.rules import Action
+from kernel.errors import ForbiddenError, NotFoundError
+from people.rules import Action, Actor, Audience
 from people.service import access, hospitals
 from pwa.answer import ELDER, go, show
 from pwa.rows import Step
 from pwa.urls import Urls
 from pwa.views import Appointment, FloorPicture, Guide, Nav, Where
 from pwa.visit_pages import Seen, seen
-from visits.service import reading
+from visits.service import orders, reading
 from words import guide_way as w
 from words import money
 from words.guide_move import move
@@ -34,7 +35,7 @@ from words.pages import Pages
 
 router = APIRouter(include_in_schema=False)
 
-_BEEN = frozenset({"checked_in", "called", "performed", "result"})
+_LAST = 32_503_680_000  # seconds of 1970; the year 3000
 _TAKEN = frozenset({"called", "performed"})  # the medicine is ready, or in her hand
 w_guide = Pages.guide
 
@@ -48,12 +49,13 @@ async def page(
     tx: TxDep,
     no_steps: bool = False,
     at: Annotated[str, Query(max_length=16)] = "",
-    since: Annotated[int, Query(ge=0)] = 0,
+    since: Annotated[int, Query(ge=0, le=_LAST)] = 0,
 ) -> Response:
     """The guide; steps arrive by themselves. ``at`` is the sign she stands at, seen at ``since`` (seconds of 1970)."""
     found = await seen(world, tx, caller, visit_id, "guide")
     if not (found.view.owner or found.view.staff):
         return go(Urls.companion(str(visit_id)))
+    sign = await _sign(tx, caller, found, at, since)
     steps = await guide.steps_of(tx, visit_id, found.view)
     now = guide.next_step(steps)
     turn = guide.turn_of(now, tx.now) if now else None
@@ -77,14 +79,24 @@ async def page(
     large = request.cookies.get(ELDER) == "1"
     profile = await profile_for(tx, found, no_steps=no_steps, slow=large)
     if now:
-        view = await _with_way(tx, found, view, steps, now, Start(profile, no_steps, at, since, large))
+        start = Start(sign, profile, no_steps, at if sign is not None and sign.code == at else "", since, large)
+        view = await _with_way(tx, found, view, now, start)
     nav = Nav("guide", str(visit_id)) if found.view.owner else None
     return await show(request, tx, "guide.html", view, nav)
 
 
+async def _sign(tx: Tx, caller: Actor, found: Seen, at: str, since: int) -> spots.Sign | None:
+    """Where she stands, by the sign she has just come from or by the last one that was kept."""
+    said = (at, min(tx.now, datetime.fromtimestamp(since, UTC))) if at else None
+    if said is not None:
+        with suppress(ForbiddenError, NotFoundError):  # who may not say it for her, and a sign that is no longer there
+            await whereabouts.say(tx, caller, found.visit.id, *said)
+    return await whereabouts.sign_of(tx, found.visit, await orders.orders_of(tx, found.visit.id), said)
+
+
 async def profile_for(tx: Tx, found: Seen, *, no_steps: bool, slow: bool) -> Profile:
     """How she goes: as was said of her; without steps where that is asked for; slowly in 长辈版."""
-    profile = await guide.profile_of(tx, found.visit.patient_id)
+    profile = await guide.profile_of(tx, found.visit)
     if no_steps and not profile.step_free:
         return Profile.WHEELCHAIR
     return Profile.SLOW if slow and profile is Profile.WALK else profile
@@ -107,11 +119,12 @@ async def ask_to_move(visit_id: UUID, order_id: UUID, caller: PersonCaller, tx: 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How she goes, and from where: ``at`` is the code of a sign she stood at at ``since``, seconds of 1970.
+    """How she goes, and from which sign: ``at`` is its code where the address says it, and ``since`` (seconds of 1970).
 
     ``large``: with large letters.
     """
 
+    sign: spots.Sign | None
     profile: Profile
     no_steps: bool
     at: str
@@ -125,19 +138,12 @@ class Start:
         return f"?{urlencode(asked)}" if asked else ""
 
 
-async def _with_way(
-    tx: Tx, found: Seen, view: Guide, steps: Sequence[Mapping[str, Any]], now: Mapping[str, Any], start: Start
-) -> Guide:
+async def _with_way(tx: Tx, found: Seen, view: Guide, now: Mapping[str, Any], start: Start) -> Guide:
     """From the sign she stands at, else where she was last (reported or done), else the doctor she came to."""
-    here, last = Urls.guide(found.head.id), _last(steps)
-    sign = await spots.find(tx, found.hospital.id, start.at) if start.at else None
-    if sign is not None and last is not None and datetime.fromisoformat(str(last["at"])).timestamp() > start.since:
-        sign = None  # she has gone on since
-    if sign is None:
-        start = replace(start, at="")
-    where = (last or {}).get("department") or found.head.department
+    here, sign = Urls.guide(found.head.id), start.sign
+    where = await last_door(tx, found)
     spot = Spot(code=sign.key) if sign is not None else Spot(department=where) if where else None
-    if spot is None or not now["department"] or (sign is None and where == now["department"]):
+    if spot is None or not now["department"] or (sign is None and where in (now["door"], now["department"])):
         return view
     step_free = start.profile.step_free
     try:
@@ -166,13 +172,15 @@ async def _with_way(
         floors=floors_of(way),
         spoken=way.spoken,
         step_free=step_free,
+        map_number=way.version,
     )
 
 
-def _last(steps: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """What she last reported for or was done with."""
-    been = [s for s in steps if s["state"] in _BEEN and s["department"]]
-    return max(been, key=lambda s: str(s["at"]), default=None)
+async def last_door(tx: Tx, found: Seen) -> str:
+    """Where she reported or was done last, else the department she came to."""
+    every = await orders.orders_of(tx, found.visit.id)
+    shown = [o for o in every if found.view.shows(Audience.STEPS, o.category)]
+    return whereabouts.last_door(shown) or found.head.department or ""
 
 
 @router.get("/visits/{visit_id}/where")

@@ -14,6 +14,7 @@ from guide.service import sheets
 from guide.service.sheets import GuideSheet
 from kernel.db import Tx
 from people.rules import Actor, ActorKind
+from people.service import access
 from pwa.answer import show
 from pwa.pages.pass_ import mine, picture
 from pwa.sheet import Leaf, Sheet, is_boxed, sheet_pdf, sheet_slip
@@ -97,7 +98,8 @@ async def paper(
     no_steps: bool = False,
 ) -> Response:
     """A5, or A4 with more of the map."""
-    _, made, code, codes = await _sheet(world, tx, caller, visit_id, full=full, no_steps=no_steps, drawn=True)
+    found, made, code, codes = await _sheet(world, tx, caller, visit_id, full=full, no_steps=no_steps, drawn=True)
+    await access.printed(tx, caller, found.subject)
     await tx.let_go()
     leaf = Leaf.A5 if paper.roll_mm else paper
     pictures = {order: inline(text) for order, text in codes.items()}
@@ -117,7 +119,8 @@ async def slip(
     drawn: bool = False,
 ) -> Response:
     """Bytes for a thermal printer; ``drawn`` for one whose own Chinese letters nobody knows."""
-    _, made, code, codes = await _sheet(world, tx, caller, visit_id, full=full, no_steps=no_steps)
+    found, made, code, codes = await _sheet(world, tx, caller, visit_id, full=full, no_steps=no_steps)
+    await access.printed(tx, caller, found.subject)
     await tx.let_go()
     leaf = paper if paper.roll_mm else Leaf.ROLL_80
     data = await asyncio.to_thread(sheet_slip, made, code, codes, leaf, drawn=drawn)

@@ -1,7 +1,7 @@
 """The ways between all places of a visit on one page, which the phone keeps for where there is no network."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.deps import AnyCaller, TxDep, WorldDep
 from guide import service as guide
 from guide.rules import OPEN
-from guide.service import routes
+from guide.service import routes, whereabouts
 from guide.service.routes import NoMapError, Route
 from pwa.answer import ELDER, go, prefs_of, show
 from pwa.pages.guide import floors_of, profile_for
@@ -20,12 +20,13 @@ from pwa.render import renderer
 from pwa.urls import Urls
 from pwa.views import OneWay, Ways
 from pwa.visit_pages import seen
+from visits.service import orders
 from words import guide_way as w
 
 router = APIRouter(include_in_schema=False)
 
-MOST = 6
-"""So many places are joined each with each; from the others one goes on to the next and back to the doctor."""
+MOST = 20
+"""So many places of a visit stand on the page, joined each with each; the page says so where there are more."""
 
 
 @router.get("/visits/{visit_id}/ways")
@@ -41,7 +42,12 @@ async def page(
     here = Urls.ways(str(visit_id))
     without = None if profile.step_free else (w.WITHOUT_STEPS, f"{here}?no_steps=1")
     other = (w.WITH_STEPS, here) if no_steps else without
-    pairs = pairs_of(await guide.steps_of(tx, visit_id, found.view), found.head.department)
+    steps = await guide.steps_of(tx, visit_id, found.view)
+    every = await orders.orders_of(tx, visit_id)
+    here = await whereabouts.last_place(tx, found.visit, found.view, every)
+    doctor = await guide.came_to(tx, visit_id, found.view)
+    places = places_of(steps, doctor, here)
+    pairs = pairs_of(places, {doctor, *(s["door"] for s in steps)})
     view, tag = Ways(found.head, ()), ""
     try:
         tag = _tag(request, f"{await routes.stamp(tx, found.hospital.id)} {profile}", pairs)
@@ -51,7 +57,9 @@ async def page(
             return Response(status_code=304, headers={**kept, "ETag": tag})
         ways = await routes.ways(tx, found.hospital.id, pairs, profile, large=large)
         drawn = [(key, Markup(ground)) for key, ground in ways.grounds]  # noqa: S704 - drawn by us
-        view = Ways(found.head, _starts(ways), drawn, other)
+        cut = w.cut(MOST) if len(places) > MOST else None
+        number = next((way.version for way in ways.between.values() if way is not None), None)
+        view = Ways(found.head, _starts(ways), drawn, other, cut, number)
     except NoMapError:
         pass
     answer = await show(request, tx, "ways.html", view)
@@ -60,27 +68,26 @@ async def page(
     return answer
 
 
-def pairs_of(steps: Sequence[Mapping[str, Any]], doctor: str | None) -> list[tuple[str, str]]:
-    """From where to where she may go: where she was last first, then every open place, and the doctor again.
+def places_of(steps: Sequence[Mapping[str, Any]], doctor: str | None, here: str = "") -> list[str]:
+    """Where she may be and go today: where she is first, then every open place in the order advised, and the doctor.
 
     Args:
         steps: as ``guide.steps_of`` gives them.
         doctor: the department she came to.
+        here: where she is; empty: with the doctor.
     """
-    going = [s for s in steps if s["state"] in OPEN and s["department"]]
+    going = [s for s in steps if s["state"] in OPEN and s["door"]]
     going.sort(key=lambda s: (s.get("planned") is None, s.get("planned") or 0, int(s["rank"])))
-    goals = list(dict.fromkeys(s["department"] for s in going))
-    done = [s for s in steps if s["state"] in ("performed", "result") and s["department"]]
-    last = max(done, key=lambda s: str(s["at"]))["department"] if done else doctor
-    goals += [doctor] if goals and doctor and doctor not in goals else []
-    starts = list(dict.fromkeys([*([last] if last else []), *goals]))
-    near = set(starts[:MOST])
-    return [
-        (one, goal)
-        for n, one in enumerate(starts)
-        for goal in goals
-        if one != goal and ({one, goal} <= near or goal in (doctor, *starts[n + 1 : n + 2]))
-    ]
+    goals = [s["door"] for s in going]
+    if not goals:
+        return []
+    return [place for place in dict.fromkeys([here or doctor or "", *goals, doctor or ""]) if place]
+
+
+def pairs_of(places: Sequence[str], goals: Collection[str]) -> list[tuple[str, str]]:
+    """From each of ``MOST`` places to each of them that is a goal, the nearest in the order advised first."""
+    some = places if len(places) <= MOST else [*places[: MOST - 1], places[-1]]
+    return [(one, goal) for one in some for goal in some if one != goal and goal in goals]
 
 
 def _starts(ways: routes.Ways) -> list[tuple[str, list[OneWay]]]:

@@ -174,7 +174,7 @@ async def test_sharing_is_a_switch_of_its_own(web: AsyncClient, ward: Ward) -> N
     assert (await ask(web, ward, "neighbour", f"/api/visits/{ward.visit}/steps")).status_code == 200
     told = (await ask(web, ward, "mother", "/api/family/choices")).json()
     assert [(c["kind"], c["given"], c["version"]) for c in told] == [
-        ("share", True, "2026-1"), ("share", False, "2026-1"), ("share", True, "2026-1"),
+        ("share", True, "2026-2"), ("share", False, "2026-2"), ("share", True, "2026-2"),
     ]  # fmt: skip
     mother = str(ward.actors["mother"].id)
     for who, kept in (("mother", True), ("daughter", False)):  # no copy of somebody else's visit stays on a phone

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 
 from guide.order.planner import BESIDE
@@ -51,6 +52,17 @@ def patient(seed: int, stops: int, *, tight: bool = True) -> Task:
     apart = (frozenset(chance.sample(keys, 2)),) if tight and stops > 1 and chance.random() < 0.1 else ()
     pinned = tuple(chance.sample(keys, 1)) if chance.random() < 0.1 else ()
     return Task(0.0, PLACES[0], PLACES[1], made, metric(chance), after, apart, pinned)
+
+
+def crowded(seed: int, stops: int) -> Task:
+    """A patient of whose stops many close early and some are never done on one day, so that several have no place."""
+    chance, task = random.Random(seed), patient(seed, stops)
+    keys = [s.key for s in task.stops]
+    return replace(
+        task,
+        stops=[s if s.here or chance.random() < 0.5 else replace(s, until=chance.uniform(30, 200)) for s in task.stops],
+        apart=tuple(frozenset(chance.sample(keys, 2)) for _ in range(chance.randint(1, 3))),
+    )
 
 
 def brute(task: Task) -> tuple[int, float]:

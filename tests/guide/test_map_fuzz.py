@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from typing import Any
 
 import pytest
@@ -161,3 +162,26 @@ def _small_zip() -> bytes:
 
 
 SMALL, SMALL_ZIP = _small(), _small_zip()
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 1e308, 400.0])
+def test_numbers_that_are_no_places(number: float) -> None:
+    """A room and a door of an OSM file lie nowhere: both are named, the room beside them stays, nothing is warned."""
+
+    def feature(key: str, tags: dict[str, str], geometry: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "Feature", "id": key, "properties": tags | {"level": "0"}, "geometry": geometry}
+
+    room = [[13.0, 51.0], [13.0002, 51.0], [13.0002, 51.0002], [13.0, 51.0002], [13.0, 51.0]]
+    drawing = osm.read(
+        [
+            feature("way/1", {"indoor": "room", "name": "A"}, {"type": "Polygon", "coordinates": [room]}),
+            feature(
+                "way/2", {"indoor": "room"}, {"type": "Polygon", "coordinates": [[*room[:2], [number, 51.0], room[0]]]}
+            ),
+            feature("node/3", {"door": "yes"}, {"type": "Point", "coordinates": [13.0, number]}),
+        ],
+        "nowhere",
+    )
+    assert [u.name for u in drawing.units] == ["A"]
+    assert drawing.doors == []
+    assert len(drawing.findings) == 2

@@ -1,11 +1,12 @@
 """A hospital's rules are read strictly: each wrong row is named, nothing of it is believed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from guide.order.planner import plan
-from guide.order.rules import ExamRulesError, Rule, parse
+from guide.order.rules import GUESSED, ExamRulesError, Rule, parse
 from guide.order.today import Book, Exam, Ordered, load_age, task_of
 
 Json = dict[str, Any]
@@ -35,6 +36,7 @@ def test_good_rules_are_read() -> None:
     assert (rules.signed_by, len(rules.rules)) == ("医务科", 8)
     assert rules.of(Rule.FASTING, "BLOOD")[0].until == 630
     assert rules.of(Rule.OPEN, "CT")[0].spans == ((480, 690), (810, 990))
+    assert rules.numbers == GUESSED
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,10 @@ def test_good_rules_are_read() -> None:
         ({"signed_at": "2026-11-01"}, "exam_rules.signed_at", "a moment"),
         ({"format": "other/1"}, "exam_rules.format", "must be"),
         ({"more": 1}, "exam_rules", "unknown field more"),
+        ({"numbers": [75]}, "exam_rules.numbers", "object with any of slow_from_age"),
+        ({"numbers": {"soon": 5}}, "exam_rules.numbers.soon", "none of"),
+        ({"numbers": {"soon_minutes": True}}, "exam_rules.numbers.soon_minutes", "1 to 60"),
+        ({"numbers": {"slow_from_age": 49}}, "exam_rules.numbers.slow_from_age", "50 to 120"),
         ({"rules": {}}, "exam_rules.rules", "list"),
         ({"rules": ["x"]}, "exam_rules.rules.0", "object"),
         ({"rules": [{"kind": "magic", "exam": "CT"}]}, "exam_rules.rules.0.kind", "is one of"),
@@ -125,3 +131,15 @@ def test_without_a_word_about_queues_nothing_is_reckoned_of_them() -> None:
     assert load_age([known], 540) == 5
     assert load_age([known, order("CT")], 540) is None
     assert load_age([known], 600) is None
+
+
+def test_a_hospital_signs_its_own_numbers() -> None:
+    """A bladder takes eighty minutes and a word of the queue holds for an hour: as signed, the rest as guessed."""
+    signed = parse(GOOD | {"rules": [], "numbers": {"bladder_minutes": 80, "queue_minutes": 70}}, CODES, DOORS)
+    book = Book(1, signed, BOOK.exams)
+    assert (book.numbers.bladder_minutes, book.numbers.soon_minutes, Book().numbers) == (80, 10, GUESSED)
+    full = order("US", preparation=("full_bladder",))
+    for one, minutes in ((book, 80), (replace(book, rules=None), 45)):
+        made = plan(task_of([full], one, 540, lambda a, b: 3.0, back="D1", start="D1"))
+        assert made.placed[0].begin == 540 + minutes
+    assert load_age([order("US", ahead=3, heard=535.0)], 600, book.numbers) == 65

@@ -17,7 +17,7 @@ from guide.maps.network import Network
 from guide.service import maps, sheets
 from houfu.app import create_app
 from people.rules import OWNER, STAFF_VIEW, Depth
-from people.service import access
+from people.service import access, staff
 from pwa import build
 from pwa.press import press
 from pwa.slip import DOTS
@@ -166,7 +166,8 @@ async def test_who_may_not_show_the_pass_prints_nothing(web: AsyncClient, ward: 
 
 
 async def test_the_same_for_programs(web: AsyncClient, ward: Ward, network: Network) -> None:
-    """JSON says what the paper says, and the same codes; without a map there are no ways and no version."""
+    """JSON says what the paper says, and the same codes; without a map there are no ways and no version. She reads who
+    printed it; what staff look at without making a paper is not told."""
     headers = {"Cookie": f"{COOKIE}={ward.tokens['g.guide']}"}
     address = f"/api/visits/{ward.visit}/sheet"
     plain = (await web.get(address, headers=headers)).json()
@@ -183,3 +184,10 @@ async def test_the_same_for_programs(web: AsyncClient, ward: Ward, network: Netw
     async with ward.world.db.begin() as tx:
         made = await sheets.sheet_of(tx, await visit_row(tx, ward), OWNER)
     assert [step["ready"] for step in sheet["steps"]] == [list(step.ready) for step in made.steps]
+    async with ward.world.db.begin() as tx:
+        looked = await access.looks(tx, ward.actors["mother"].id)
+        name = await staff.name_of(tx, ward.actors["g.guide"].id)
+    assert {(x.viewer_name, x.relation, x.page) for x in looked} == {(name, "staff", "printed")}
+    assert name
+    shown = await web.get("/family", headers={"Cookie": f"{COOKIE}={ward.tokens['mother']}", "Accept": "text/html"})
+    assert f"医院的 {name} 给您打印了指引单" in shown.text

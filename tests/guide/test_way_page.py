@@ -106,6 +106,7 @@ async def test_the_guide_shows_the_way(ward: Ward, network: Network) -> None:
             minidom.parseString(picture)  # noqa: S318 - our own
             assert "style" not in picture, "the page's policy forbids styles in it"
         assert f"{address}?no_steps=1" in page
+        assert "路线按医院地图第1版。" in page
         slow = (await web.get(address, headers={"Cookie": f"{headers['Cookie']}; elder=1"})).text
         assert minutes(slow) > minutes(page), "in 长辈版 one walks slowly"
         lines, _, page = await shown("?no_steps=1")
@@ -132,7 +133,7 @@ async def test_the_guide_shows_the_way(ward: Ward, network: Network) -> None:
             async with ward.world.db.begin() as tx:
                 await walking.choose(tx, ward.actors["neighbour"], ward.visit, Profile.BED)
         async with ward.world.db.begin() as tx:
-            assert await walking.profile_of(tx, ward.actors["mother"].id) is Profile.WHEELCHAIR
+            assert await walking.profile_of(tx, await visit_row(tx, ward)) is Profile.WHEELCHAIR
             await walking.choose(tx, ward.actors["g.guide"], ward.visit, Profile.WALK)
         await ward.perform("blood")
         lines, pictures, _ = await shown()
@@ -188,7 +189,7 @@ async def test_she_says_where_she_stands(ward: Ward, network: Network) -> None:
         ):
             assert (await get(path, who)).headers["location"] == "/"
         strange = (await get(f"/visits/{ward.visit}/guide?at=QQQQQQQ&since=0")).text
-        assert "”出发" not in strange
+        assert "从“磁共振室”出发" in strange  # a sign that is not there says nothing; the last one is remembered
         assert "QQQQQQQ" not in strange
         ward.clock.move(timedelta(minutes=1))
         await ward.perform("blood")  # she has gone on: the sign is behind her

@@ -21,7 +21,7 @@ from guide.routes.engine import Engine
 from guide.service import maps
 from houfu.app import create_app
 from pwa import build
-from pwa.pages.ways import pairs_of
+from pwa.pages.ways import MOST, pairs_of, places_of
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.visits.ward import BASE, Ward, open_ward
 
@@ -79,21 +79,23 @@ async def test_the_ways_between_her_places(ward: Ward, network: Network) -> None
 
 
 def test_pairs() -> None:
-    """From where she was last to every open place and the doctor; with many places not each with each."""
+    """Where she is, every open place and the doctor, each to each; of more than twenty the first, and the doctor."""
 
     def step(n: int, state: str = "placed", planned: int | None = None) -> dict[str, Any]:
-        return {"department": f"d{n}", "state": state, "rank": n, "planned": planned, "at": f"{n:02}"}
+        return {"door": f"d{n}", "state": state, "rank": n, "planned": planned}
 
-    assert pairs_of([], "doctor") == []
-    assert pairs_of([step(1, "performed")], "doctor") == []
-    assert pairs_of([step(1), step(2, planned=0), step(3, "cancelled")], "doctor")[:3] == [
-        ("doctor", "d2"), ("doctor", "d1"), ("d2", "d1"),
+    assert places_of([], "doctor") == places_of([step(1, "performed")], "doctor") == []
+    assert places_of([step(1), step(2, planned=0), step(3, "cancelled")], "doctor") == ["doctor", "d2", "d1"]
+    assert places_of([step(1, "result"), step(2)], "doctor", "d1") == ["d1", "d2", "doctor"]
+    assert pairs_of(["d1", "d2", "doctor"], {"d2", "doctor"}) == [
+        ("d1", "d2"), ("d1", "doctor"), ("d2", "doctor"), ("doctor", "d2"),
     ]  # fmt: skip
-    assert pairs_of([step(1, "result"), step(2)], "doctor") == [("d1", "d2"), ("d1", "doctor"), ("d2", "doctor"),
-                                                                ("doctor", "d2")]  # fmt: skip
-    many = pairs_of([step(n) for n in range(12)], "doctor")
-    assert ("d10", "d11") in many
-    assert len(many) == len(set(many)) < 60
+    places = places_of([step(n) for n in range(18)], "doctor", "sign")
+    every = set(pairs_of(places, {*places} - {"sign"}))
+    assert every == {(a, b) for a in places for b in places if a != b and b != "sign"}
+    assert len(places) == MOST
+    more = places_of([step(n) for n in range(30)], "doctor")
+    assert {a for a, _ in pairs_of([*more, "last"], {*more, "last"})} == {*more[: MOST - 1], "last"}
 
 
 def test_badges_stand_apart(network: Network) -> None:

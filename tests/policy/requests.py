@@ -146,6 +146,13 @@ REQUESTS: dict[str, R] = {
     "GET /visits/{visit_id}/share/stop": {"on": "shared"},
     "POST /visits/{visit_id}/share/stop": {"on": "shared"},
     "POST /api/visits/{visit_id}/first": {"json": {"first": []}},
+    "POST /api/visits/{visit_id}/orders/{order_id}/later": {  # a time that is over
+        "json": {"until": "2020-01-01T08:00:00+08:00", "reason": "unwell"},
+        "says": 422,
+    },
+    "POST /api/visits/{visit_id}/orders/{order_id}/move": {"says": 409},
+    "POST /api/visits/{visit_id}/walking": {"json": {"profile": "slow"}},
+    "POST /api/visits/{visit_id}/place": {"json": {"code": "K7M2QXA"}, "says": 404},
     "POST /visits/{visit_id}/leave": {"form": {"x": "1"}},
     "GET /visits/{visit_id}/insurance/stop": {"on": "insured"},
     "POST /visits/{visit_id}/insurance/stop": {"on": "insured"},

@@ -58,7 +58,7 @@ def test_every_paper_says_the_same(leaf: Leaf) -> None:
         assert step.way is not None
         wanted += [step.name, step.place, step.number, step.because or "", *step.ready, *step.way.lines, step.way.about]
     wanted += ["都做完以后，回到心内科门诊看结果", "门诊楼3楼东侧", "0513-8550-0000", "时间只能估个大概"]
-    wanted += ["2026年11月20日10:24打印", "以叫号屏和手机上的为准", "路线按医院地图第3版", "已报到，在等叫号"]
+    wanted += ["2026年11月20日10:24打印", "以叫号屏和手机上的为准", "路线按医院地图第3版", "已报到，等叫号"]
     for words in wanted:
         assert words.replace(" ", "") in said
     places = [said.index(step.place) for step in SHEET.steps]

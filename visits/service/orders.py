@@ -1,6 +1,6 @@
 """Orders are the steps of a visit: placed by a doctor, checked in, performed or given up, with a report at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from kernel.errors import NotFoundError
 from kernel.ids import derive, token
 from notices.service import append, lock, next_rank
@@ -275,16 +275,45 @@ async def orders_of(tx: Tx, visit_id: UUID) -> list[Order]:
     return list(await tx.session.scalars(select(Order).where(Order.visit_id == visit_id).order_by(Order.rank)))
 
 
-async def open_of_today(tx: Tx, limit: int) -> list[Order]:
-    """Open orders of open visits everywhere, by visit: for whoever plans the way of all of them."""
+async def visits_with_open(tx: Tx, limit: int) -> list[UUID]:
+    """Open visits everywhere in which something is still to be done: for whoever plans the way of all of them."""
     query = (
-        select(Order)
+        select(Order.visit_id)
         .join(Visit, Visit.id == Order.visit_id)
         .where(Order.state.in_(OPEN_ORDER), Visit.state == VisitState.OPEN)
-        .order_by(Order.visit_id, Order.rank)
+        .distinct()
+        .order_by(Order.visit_id)
         .limit(limit)
     )
     return list(await tx.session.scalars(query))
+
+
+async def open_of(tx: Tx, visit_ids: Collection[UUID]) -> list[Order]:
+    """What is still to be done in these visits, by visit, in the order it was placed."""
+    query = select(Order).where(one_of(Order.visit_id, visit_ids), Order.state.in_(OPEN_ORDER))
+    return list(await tx.session.scalars(query.order_by(Order.visit_id, Order.rank)))
+
+
+@dataclass(frozen=True, slots=True)
+class Been:
+    """A door at which a patient reported or was done; ``category`` of the order she was there for."""
+
+    department: str
+    category: str | None
+    checked_in_at: datetime | None
+    performed_at: datetime | None
+
+
+async def been_of(tx: Tx, visit_ids: Collection[UUID]) -> dict[UUID, list[Been]]:
+    """Visit → the doors where its patient has been, of many visits in one question."""
+    query = select(Order.visit_id, Order.department, Order.category, Order.checked_in_at, Order.performed_at).where(
+        one_of(Order.visit_id, visit_ids), Order.checked_in_at.is_not(None) | Order.performed_at.is_not(None)
+    )
+    found: dict[UUID, list[Been]] = {}
+    for row in await tx.session.execute(query):
+        been = Been(row.department, row.category, row.checked_in_at, row.performed_at)
+        found.setdefault(row.visit_id, []).append(been)
+    return found
 
 
 async def order_by_id(tx: Tx, identity: UUID) -> Order | None:

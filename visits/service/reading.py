@@ -1,13 +1,13 @@
 """Looking visits up; the caller decides who may see what it finds."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import exists, select
 
 from kernel.clock import china_day
-from kernel.db import Tx
+from kernel.db import Tx, one_of
 from people.rules import Actor, View
 from people.service import access
 from visits.models import Booking, Encounter, Visit
@@ -15,7 +15,16 @@ from visits.rules import known_since
 from visits.rules.booking import BookingState
 from visits.service.subjects import subject_of
 
-__all__ = ["encounters_of", "hold", "since", "subject_of", "visit_of", "visits_of_patient", "visits_seen"]
+__all__ = [
+    "departments_of",
+    "encounters_of",
+    "hold",
+    "since",
+    "subject_of",
+    "visit_of",
+    "visits_of_patient",
+    "visits_seen",
+]
 
 MOST = 500
 
@@ -67,6 +76,16 @@ def since(visit: Visit, view: View) -> datetime:
     if view.owner or view.pays or view.staff:
         return visit.opened_at
     return known_since(visit.stages, view) or visit.opened_at
+
+
+async def departments_of(tx: Tx, visit_ids: Collection[UUID]) -> dict[UUID, list[tuple[str, str | None]]]:
+    """Visit → (department, category) of its encounters, oldest first, of many visits in one question."""
+    query = select(Encounter.visit_id, Encounter.department, Encounter.category)
+    query = query.where(one_of(Encounter.visit_id, visit_ids)).order_by(Encounter.started_at, Encounter.number)
+    found: dict[UUID, list[tuple[str, str | None]]] = {}
+    for visit_id, department, category in await tx.session.execute(query):
+        found.setdefault(visit_id, []).append((department, category))
+    return found
 
 
 async def encounters_of(tx: Tx, visit_id: UUID) -> list[Encounter]:

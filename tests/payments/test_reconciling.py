@@ -439,7 +439,7 @@ async def test_every_morning_by_itself(books: Books) -> None:
 
 
 async def test_a_list_of_the_day_so_far_is_no_list_of_the_day(books: Books) -> None:
-    """Compared at noon, paid afterwards, and in the morning the hospital is silent: nothing is said to be missing there.
+    """Compared at noon, paid afterwards, and in the morning the hospital is silent: nothing seems to be missing there.
 
     Its list of noon is not taken for the day's. It is asked again by itself until it answers; then all agree.
     """

@@ -73,7 +73,8 @@ def insurer(house: House, do: str, which: int | None = None) -> None:
 
 
 async def agreed(house: House, bill: Bill, cash: int) -> None:
-    """The payer agrees to what was shown."""
+    """The payer agrees to what was shown; the insurance then pays by itself, with no order of WeChat's."""
+    house.excused = frozenset({"counter_alone"})
     await flows.confirm(house.db, center(house), house.mother, bill.visit, cash)
 
 

@@ -203,10 +203,17 @@ class Office:
 
     # ------------------------------------------------------------------------------------------- what people do
 
-    async def press(self, actor: Actor, openid: str, amount: int | None = None, share: int | None = None) -> UUID:
-        """Press the button, for all that is left or one share."""
+    async def press(
+        self,
+        actor: Actor,
+        openid: str,
+        amount: int | None = None,
+        share: int | None = None,
+        lines: frozenset[UUID] = frozenset(),
+    ) -> UUID:
+        """Press the button, for all that is left, one share, or lines that are paid before they are done."""
         fen = amount if amount is not None else await self.left()
-        wish = Press(CashChannel.JSAPI, str(new_id()), fen, "10.0.0.8", openid, share)
+        wish = Press(CashChannel.JSAPI, str(new_id()), fen, "10.0.0.8", openid, share, lines)
         return await flows.press(self.db, self.pay, actor, self.visit, wish, self.till)
 
     async def left(self) -> int:
@@ -430,7 +437,7 @@ class Office:
         books = self.town.pay.books
         paid = sum(o.total for o in books.orders.values() if o.paid_at is not None)
         held = paid - sum(r.amount for r in books.refunds.values() if r.status == "SUCCESS")
-        settled = [(own, fund, account) for _, state, own, (fund, account) in left["lines"] if state == "settled"]
+        settled = [(own, fund, account) for _, state, own, (fund, account) in left["lines"] if state in _PAID]
         due = sum(own for own, _, _ in settled)
         if not held == due == left["ledger"].get("cash_wechat", 0):
             raise Wrong(f"WeChat holds {held} fen, our ledger {left['ledger'].get('cash_wechat', 0)}, lines {due}")
@@ -446,7 +453,7 @@ class Office:
         his = self.town.his.books
         if his.complaints:
             raise Wrong(f"the hospital complains: {his.complaints}")
-        settled = {number for number, state, _, _ in left["lines"] if state == "settled"}
+        settled = {number for number, state, _, _ in left["lines"] if state in _PAID}
         if set(his.settled) != settled:
             raise Wrong(f"the hospital has booked {sorted(his.settled)}, paid are {sorted(settled)}")
         told = [line["charge_no"] for s in his.settlements.values() for line in s["charges"]]
@@ -465,6 +472,7 @@ class Office:
             raise Wrong(f"still open: {open_}")
 
 
+_PAID = ("settled", "prepaid")
 _HIS = ("encounters", "commands", "settlements", "refunds", "booked_at", "settled", "complaints", "outbox", "_numbers")
 _CENTRE = ("people", "codes", "auths", "tokens", "orders", "refunds", "fund_paid", "other_paid")
 

@@ -456,6 +456,10 @@ class Office:
         settled = {number for number, state, _, _ in left["lines"] if state in _PAID}
         if set(his.settled) != settled:
             raise Wrong(f"the hospital has booked {sorted(his.settled)}, paid are {sorted(settled)}")
+        for enc in his.encounters.values():
+            gone = {no for no, charge in enc.charges.items() if charge.get("order_no") in enc.cancelled}
+            if gone & settled - set(enc.executed):
+                raise Wrong(f"paid for what will not be done: {sorted(gone & settled)}")
         told = [line["charge_no"] for s in his.settlements.values() for line in s["charges"]]
         back = [line["charge_no"] for r in his.refunds.values() for line in r["charges"]]
         if any(told.count(number) - back.count(number) > 1 for number in told):

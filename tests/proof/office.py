@@ -192,6 +192,7 @@ class Office:
         told += [(o.mix_trade_no, mixed.status(o), o.insurance, o.cash_failed) for o in mixed.orders.values()]
         told += [(o.mix_trade_no, len(o.reports), o.hanging) for o in mixed.orders.values()]
         told += [(r.on, r.do, r.left) for r in self.town.pay.behaviour.rules]
+        told += [(e.no, sorted(e.executed), sorted(e.cancelled), sorted(e.reversed)) for e in his.encounters.values()]
         told += [(key, answer["outcome"]) for key, (_, answer) in his.commands.items()]
         told += [sorted(his.settlements), sorted(his.refunds), sorted(his.settled.items()), his.complaints]
         told += [(o.pay_order_id, o.status, o.insurance, o.cash_paid) for o in centre.orders.values()]

@@ -32,13 +32,15 @@ class First:
         able = [(account, enc) for account in accounts if (enc := self._encounter(account)) is not None]
         self.rng.shuffle(able)
         able.sort(key=lambda one: one[1].mode != "UPFRONT")  # where all is paid first, before a line is made so
-        told = list[str]()
-        for account, enc in able[:4]:
-            way = self.ways.deal(FIRST)
-            if way is not None:
-                wrong = await self._one(account, enc, way)
-                self.ways.done(way, worked=not wrong)
-                told += [wrong] if wrong else []
+        told, played = list[str](), 0
+        for account, enc in able[:12]:
+            way = self.ways.deal(FIRST) if played < 4 else None
+            if way is None:
+                break
+            wrong = await self._one(account, enc, way)
+            self.ways.done(way, worked=wrong == "")
+            played += wrong is not None
+            told += [wrong] if wrong else []
         return told
 
     def _encounter(self, account: Account) -> Encounter | None:
@@ -46,47 +48,46 @@ class First:
         mine = [e for e in self.his.books.encounters.values() if e.started["patient"]["no"] == account.patient]
         return next((e for e in mine if not e.excluded_all), None)
 
-    async def _one(self, account: Account, enc: Encounter, way: str) -> str:
+    async def _one(self, account: Account, enc: Encounter, way: str) -> str | None:
+        """What is wrong, or nothing; None: whatever is ordered costs this patient nothing."""
         clinic, visit = self.his.clinic, account.visit
-        for item in _ITEMS:
-            order, lines = await self._ordered(account, enc, item)
-            if lines:
-                break
-        else:
-            return f"{visit}: nothing that is ordered of {enc.no} can be paid first"
-        fen, ids = sum(line["self_fen"] for line in lines), {line["id"] for line in lines}
+        order = await self._order(account, enc)
+        if order is None:
+            return None
+        number, before = order
+        new = await self._until(account, lambda x: x["id"] not in before and x["self_fen"] and x["pay_first"], "")
+        if not new:
+            return f"{visit}: {number} cannot be paid first"
+        fen, ids = sum(line["self_fen"] for line in new), {line["id"] for line in new}
         for _ in range(3):  # another round may live for a while
             if await self.purse.pay_first(account.owner, visit, sorted(ids), fen):
                 break
         if not await self._until(account, lambda x: x["id"] in ids, "prepaid"):
-            return f"{visit}: {fen} fen of {order} were not paid before it was done"
+            return f"{visit}: {fen} fen of {number} were not paid before it was done"
         try:
             if way == "first_done":
-                clinic.confirm(order)
+                clinic.confirm(number)
             else:
-                clinic.cancel(order, "医生取消")
+                clinic.cancel(number, "医生取消")
         except NotPossibleError:
-            return f"{visit}: {order} could not be {way}"
+            return f"{visit}: {number} could not be {way}"
         if not await self._until(account, lambda x: x["id"] in ids, _ENDS[way]):
-            return f"{visit}: {fen} fen were paid first for {order}, and are not {_ENDS[way]}"
+            return f"{visit}: {fen} fen were paid first for {number}, and are not {_ENDS[way]}"
         return ""
 
-    async def _ordered(self, account: Account, enc: Encounter, item: str) -> tuple[str, list[Json]]:
-        """Order one thing more; its lines, where they cost the patient something."""
-        books = self.his.books
+    async def _order(self, account: Account, enc: Encounter) -> tuple[str, set[str]] | None:
+        """Order one thing more that costs the patient something: its number, and which lines were there before it."""
+        books, clinic = self.his.books, self.his.clinic
         bill = await account.owner.get(f"/api/visits/{account.visit}")
-        before = {line["id"] for line in bill["lines"]}
-        order = self.his.clinic.order(enc.no, item)
-        numbers = books.charges_of(enc, order)
-        if bill["visit"]["mode"] != "UPFRONT":
-            for number in numbers:
-                self.his.clinic.exclude(enc.no, "OTHER", number)
-        if not any(books.split(number)["self_fen"] for number in numbers):
-            self.his.clinic.cancel(order, "医生取消")
-            return order, []
-        return order, await self._until(
-            account, lambda line: line["id"] not in before and line["self_fen"] and line["pay_first"], ""
-        )
+        for item in _ITEMS:
+            order = clinic.order(enc.no, item)
+            numbers = books.charges_of(enc, order)
+            if any(books.split(number)["self_fen"] for number in numbers):
+                for number in numbers if bill["visit"]["mode"] != "UPFRONT" else ():
+                    clinic.exclude(enc.no, "OTHER", number)
+                return order, {line["id"] for line in bill["lines"]}
+            clinic.cancel(order, "医生取消")
+        return None
 
     async def _until(self, account: Account, ours: Callable[[Json], bool], state: str) -> list[Json]:
         """These lines, once there are any and all are in this state (any); nothing if they never are."""

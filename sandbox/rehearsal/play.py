@@ -404,6 +404,8 @@ class Rehearsal:
                 self.say("families pay", done * 8 / max(1, len(accounts)))
                 told = await asyncio.gather(*(spending.settle_up(account) for account in batch))
                 self.verdict.wrong_his(text for text in told if text)
+            self.say("some pay before it is done", 1.0)
+            self.verdict.wrong_his(await spending.first.play(accounts))
             self.say("some ask for money back", 1.0)
             await self._until_booked(accounts)
             await spending.ask_back(accounts)

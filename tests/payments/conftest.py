@@ -100,6 +100,8 @@ class House:
     counter: Actor
     tokens: dict[UUID, str]
     clients: list[httpx.AsyncClient] = field(default_factory=list)
+    excused: frozenset[str] = frozenset()
+    """What the auditor may find: some tests let the insurance pay a phone's settlement without WeChat's order."""
 
     @property
     def db(self) -> Any:

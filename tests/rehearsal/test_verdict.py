@@ -33,7 +33,7 @@ from sandbox.rehearsal.phones import Following, Screen, Sees, Shut
 from sandbox.rehearsal.play import Rehearsal, Say
 from sandbox.rehearsal.reconcile import judge_books
 from sandbox.rehearsal.verdict import Verdict, bill_mismatch
-from sandbox.rehearsal.ways import WAYS, Ways
+from sandbox.rehearsal.ways import FIRST, WAYS, Ways
 
 Json = dict[str, Any]
 
@@ -622,11 +622,11 @@ def test_what_a_house_lacks_is_not_played() -> None:
     """Nothing but a till: phones in a browser and shares. Each thing more opens its ways; with all: every way."""
     with_terminals = [{"kind": kind, "id": kind, "secret": "s"} for kind in ("scanner", "kiosk", "face")]
     bare = House("http://h", "http://t", till="http://p")
-    assert set(WAYS) - bare.offers().keys() == {"h5", "shared"}
+    assert set(WAYS) - bare.offers().keys() == {"h5", "shared", *FIRST}
     assert bare.offers()["jsapi"] == "wechat"
     assert House("http://h", "http://t").offers().keys() == set(WAYS)
     window = replace(bare, cashiers=[{}])
-    assert set(WAYS) - window.offers().keys() == {"h5", "shared", "native", "cash", "card"}
+    assert set(WAYS) - window.offers().keys() == {"h5", "shared", *FIRST, "native", "cash", "card"}
     assert "kiosk" not in replace(bare, terminals=with_terminals).offers()
     whole = replace(window, terminals=with_terminals, wechat="http://w", insurance="http://i", finance={})
     assert whole.offers() == {}

@@ -32,6 +32,7 @@ from people.service import hospitals
 from people.service.pins import hash_pin
 from sandbox.wechat_pay import wire
 from tests.databases import Databases, new_database
+from tests.hatchery import Hatchery
 from tests.pwa.browser import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,6 +146,14 @@ def browser() -> Iterator[Browser]:
     """The one browser of all tests without asyncio: its driver may be started only once at a time in a thread."""
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def hatchery() -> Iterator[Hatchery]:
+    """Where processes of the house come from when they are to be quick; see there."""
+    made = Hatchery()
+    yield made
+    made.close()
 
 
 @pytest.fixture

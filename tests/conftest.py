@@ -35,6 +35,7 @@ from tests.databases import Databases, new_database
 from tests.hatchery import Hatchery
 from tests.pwa.browser import chromium
 
+gc.disable()  # what is loaded from here on stays, too; ``pytest_runtestloop`` turns it on again
 ROOT = Path(__file__).resolve().parent.parent
 # As in production: structlog's own pretty traces take two seconds each, more than a sweep has while a database is away.
 PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
@@ -190,11 +191,25 @@ def _drop_leftovers(server: EmbeddedPostgres) -> None:
             server.drop_database(name)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Whoever asks for the browser's tests alone need not load the others: that is 150 files for each worker."""
+    wanted = config.option.markexpr.partition(" ")[0]
+    if wanted not in ("browser", "pictures") or collection_path.suffix != ".py":
+        return None
+    return f"pytest.mark.{wanted}" not in collection_path.read_text("utf-8") or None
+
+
 def pytest_collection_finish() -> None:
     """What is loaded by now stays for good; looking through it again and again would slow every test down."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """All is loaded, also where others collect for us."""
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -19,6 +19,7 @@ import psutil
 import psycopg
 import pytest
 import structlog
+import uvloop
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from playwright.sync_api import Browser
 from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
@@ -40,6 +41,15 @@ ROOT = Path(__file__).resolve().parent.parent
 # As in production: structlog's own pretty traces take two seconds each, more than a sweep has while a database is away.
 PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
+
+
+@pytest.fixture(scope="session")
+def _asyncio_loop_factory() -> Callable[[], uvloop.Loop]:
+    """Tests run on the loop the house runs on; pytest-asyncio asks this fixture for it.
+
+    Its public hook makes the loop a parameter, and a test without asyncio between two others would end what all share.
+    """
+    return uvloop.new_event_loop
 
 
 @pytest.fixture(scope="session")

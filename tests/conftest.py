@@ -38,6 +38,7 @@ from tests.pwa.browser import chromium
 
 gc.disable()  # what is loaded from here on stays, too; ``pytest_runtestloop`` turns it on again
 ROOT = Path(__file__).resolve().parent.parent
+ALONE = ("browser", "pictures")  # marks whose tests are asked for alone
 # As in production: structlog's own pretty traces take two seconds each, more than a sweep has while a database is away.
 PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
@@ -204,9 +205,21 @@ def _drop_leftovers(server: EmbeddedPostgres) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Whoever asks for the browser's tests alone need not load the others: that is 150 files for each worker."""
     wanted = config.option.markexpr.partition(" ")[0]
-    if wanted not in ("browser", "pictures") or collection_path.suffix != ".py":
+    if wanted not in ALONE or collection_path.suffix != ".py":
         return None
-    return f"pytest.mark.{wanted}" not in collection_path.read_text("utf-8") or None
+    return not _marks(collection_path, wanted) or None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A mark that came about otherwise would have its test left out above."""
+    for wanted in ALONE:
+        if item.get_closest_marker(wanted) and not _marks(item.path, wanted):
+            raise pytest.UsageError(f"{item.nodeid}: write pytest.mark.{wanted} into its file")
+
+
+@cache
+def _marks(path: Path, name: str) -> bool:
+    return f"pytest.mark.{name}" in path.read_text("utf-8")
 
 
 def pytest_collection_finish() -> None:

@@ -103,11 +103,12 @@ def _main(line: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(ring)
     children: dict[int, int] = {}
+    heard: list[socket.socket | int] = [line, bell]
     from houfu.cli import main
 
     while True:
-        for ready in select.select([line, bell], [], [])[0]:
-            if ready is bell:
+        for ready in select.select(heard, [], [])[0]:
+            if ready == bell:
                 os.read(bell, 1)
                 _bury(children)
                 continue

@@ -7,6 +7,7 @@ lost ring costs delay and never a row.
 """
 
 import asyncio
+import os
 import random
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
@@ -286,7 +287,7 @@ class Hub:
 
     def token(self, actor: Actor, subject: UUID, seq: int) -> str:
         """Where a page stands, for ``?after=``; 22 characters."""
-        return self._positions.writer(actor.viewer, subject).token(seq)
+        return self._positions.writer(actor.viewer, subject).token(seq, os.urandom(3))
 
     def stream(self, actor: Actor, subject: UUID, patient: UUID, view: View, face: Hashable, after: int) -> Stream:
         """Prepare a stream that shows what comes after ``after``; it begins in ``serve``."""

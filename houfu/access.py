@@ -182,6 +182,7 @@ _DOES: Mapping[Action, str] = {
     Action.ASK_FAMILY: "acts for her: asks the family, or the insurance",
     Action.CHECK_IN: "checks people in",
     Action.TAKE_PAYMENT: "takes money at the counter",
+    Action.EXCLUDE: "turns a visit or a line of it pay-first: doctor, counter, finance",
     Action.ANSWER_DISPUTE: "answers what she says against a line",
     Action.ASK_REFUND: "may ask for money back",
     Action.SEND_WORD: "sees where she is, or is she: the preset words both ways",

@@ -292,6 +292,7 @@ GET    /desk/letters                                          doctor
 POST   /desk/letters                                          doctor.here
 GET    /desk/visits/{visit_id}                                phones
 POST   /desk/visits/{visit_id}/caller                         phones
+POST   /desk/visits/{visit_id}/exclude                        exclude
 POST   /desk/visits/{visit_id}/guardian                       guardians
 GET    /desk/visits/{visit_id}/guardian/{grant_id}/end        guardians.end
 POST   /desk/visits/{visit_id}/guardian/{grant_id}/end        guardians.known

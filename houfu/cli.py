@@ -5,7 +5,7 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -87,7 +87,10 @@ def hospital_load(
     from houfu import server
     from houfu.hospitals import load_file
 
-    document = json.loads(file.read_text("utf-8"))
+    try:
+        document = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise SettingsError(f"{file} is no JSON in UTF-8: {error}") from None
     made: dict[str, str] = {}
 
     async def work() -> None:
@@ -97,7 +100,11 @@ def hospital_load(
         server.run(work())
     console.print(f"Loaded {document['hospital']['name']}.")
     for key, secret in made.items():
-        console.print(f"New key {key}: {secret}   (shown once; give it to the HIS)", markup=False, soft_wrap=True)
+        console.print(
+            f"New key {key}: {secret}   (shown once; give it to the HIS, or to the terminal of that name)",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 @hospital.command("keys")
@@ -228,10 +235,13 @@ def verify_consent(
 ) -> None:
     """Check a signed letter or its evidence offline and name the part that was changed; exit 1 if one was."""
     import asyncio
+    import logging
 
     from adapters.evidence_check import examine, load_roots
     from consent.rules.bundle import UnreadableBundleError
 
+    for library in ("pyhanko", "pyhanko_certvalidator"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # what they find is said below, in our words
     settings = _settings()
     ours = [settings.signing / "ca.pem"]
     texts = [path.read_bytes() for path in (root or ours) if path.exists()]
@@ -250,6 +260,8 @@ def verify_consent(
         console.print(
             "✓ intact" + ("" if report.trusted else ", but signed under a certificate nobody named as trusted")
         )
+    if not report.findings and not report.trusted:
+        console.print("  Name the hospital's ca.pem and the time stamping authority's CA, each with --root.")
     raise typer.Exit(0 if not report.findings and report.trusted else 1)
 
 
@@ -349,15 +361,26 @@ def _settings(**given: Any) -> Settings:
 
 def main() -> None:
     """Run; what an operator can mend is said in one line, exit code 2."""
+    from psycopg import OperationalError
+    from sqlalchemy.exc import DBAPIError
+
     from houfu.embedded import EmbeddedPostgresError
 
     try:
         app()
-    except (SettingsError, EmbeddedPostgresError, HoufuError) as error:
-        Console(stderr=True).print(f"✗ {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+    except (SettingsError, EmbeddedPostgresError, HoufuError, OSError, OperationalError) as error:
+        _say(error)
+    except DBAPIError as error:
+        if not isinstance(error.orig, OperationalError):
+            raise
+        _say(error.orig)
     except KeyboardInterrupt:
         sys.exit(0)
+
+
+def _say(error: BaseException) -> NoReturn:
+    Console(stderr=True).print(f"✗ {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ def run(settings: Settings, console: Console) -> None:
 async def _serve(ready: Settings, console: Console, up: Any) -> None:
     folder = ready.data_dir / "sandbox"
     keys = towns.cabinet(folder)
+    (folder / "tsa-ca.pem").write_text(keys.timestamp.ca_cert)  # for ``houfu verify-consent --root``
     ports = towns.listen(ready.port + OUTSIDE_FROM)
     settings = settings_for(ready, _named(towns.client_settings(keys, ports)))
     world = wiring.build(settings)

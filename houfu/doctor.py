@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 
 import psycopg
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from houfu import migrate
 from houfu.embedded import EmbeddedPostgresError
 from houfu.server import database
 from kernel.clock import wall_clock
-from kernel.crypto import load_vault
+from kernel.crypto import UnreadableError, load_vault
 from kernel.outside import NotConfigured
-from kernel.settings import Settings
+from kernel.settings import Settings, SettingsError
 
 Verdict = Literal["ok", "note", "bad"]
 DRIFT_SECONDS = 2.0
@@ -77,16 +78,19 @@ def _keys(settings: Settings) -> Finding:
 def _database(settings: Settings) -> Iterator[Finding]:
     try:
         with database(settings, upgrade=False) as own:
-            yield from _server(own.database_url or "")
+            yield from _server(own.database_url or "", settings)
     except EmbeddedPostgresError as error:
-        yield Finding("database", "bad", str(error).splitlines()[0], "see the text above, or set HOUFU_DATABASE_URL")
-    except psycopg.Error as error:
-        yield Finding(
-            "database", "bad", f"no connection ({type(error).__name__})", "check HOUFU_DATABASE_URL and the server"
-        )
+        yield Finding("database", "bad", str(error), "mend that, or set HOUFU_DATABASE_URL")
+    except SettingsError as error:
+        yield Finding("keys", "bad", str(error), "restore the key file")
+    except (psycopg.Error, DBAPIError) as error:
+        why = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+        yield Finding("database", "bad", f"no connection: {why}", "mend that, or HOUFU_DATABASE_URL")
+    except OSError as error:
+        yield Finding("database", "bad", str(error), "set HOUFU_DATA_DIR to a folder this user may write to")
 
 
-def _server(url: str) -> Iterator[Finding]:
+def _server(url: str, settings: Settings) -> Iterator[Finding]:
     where = make_url(url)
     plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
     with psycopg.connect(plain, connect_timeout=5) as connection:
@@ -116,8 +120,42 @@ def _server(url: str) -> Iterator[Finding]:
     at, head = migrate.current(url), migrate.head()
     if at == head:
         yield Finding("migrations", "ok", f"at {head}")
+        yield from _keys_fit(url, settings)
     else:
         yield Finding("migrations", "bad", f"at {at or 'nothing'}, {head} is needed", "houfu migrate")
+
+
+def _keys_fit(url: str, settings: Settings) -> Iterator[Finding]:
+    """Whether the key file opens what lies in the database: after a restore they may be of two installations."""
+    if not settings.keys.exists():
+        return  # nothing lies in the database yet: ``database`` would have refused
+    try:
+        vault = load_vault(settings.keys)
+    except (ValueError, OSError):
+        return  # said already
+    plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
+    with psycopg.connect(plain, connect_timeout=5) as connection:
+        key = connection.execute("SELECT id, secret_sealed FROM his_key ORDER BY id LIMIT 1").fetchone()
+        person = connection.execute(
+            "SELECT id, phone_sealed, phone_index FROM person WHERE phone_index IS NOT NULL ORDER BY id LIMIT 1"
+        ).fetchone()
+        told = (
+            "SELECT DISTINCT get_byte(name_sealed, 0) FROM person UNION SELECT get_byte(secret_sealed, 0) FROM his_key"
+        )
+        generations = {row[0] for row in connection.execute(told)}
+    mend = f"put back the key file that belongs to this database ({settings.keys}); start nothing before"
+    if missing := sorted(generations - set(vault.generations)):
+        yield Finding("keys", "bad", f"sealed with master {', '.join(map(str, missing))}, which is not there", mend)
+        return
+    try:
+        if key is not None:
+            vault.open(key[1], "his_key", key[0])
+        phone = vault.open(person[1], "person", "phone", person[0]) if person is not None else None
+    except UnreadableError:
+        yield Finding("keys", "bad", "they do not open what lies in the database", mend)
+        return
+    if phone is not None and person is not None and vault.index("phone", phone) != person[2]:
+        yield Finding("keys", "bad", "the index line is another: nobody is found by number or phone", mend)
 
 
 def _lines(settings: Settings) -> Iterator[Finding]:

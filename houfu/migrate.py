@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, NullPool, create_engine
+from sqlalchemy import MetaData, NullPool, create_engine, text
 
 import kernel
 import migrations
@@ -68,6 +68,15 @@ def current(url: str) -> str | None:
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def holds_sealed(url: str) -> bool:
+    """Whether anything lies in the database that only its key file opens: a hospital's key, or a person."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        if connection.scalar(text("SELECT to_regclass('his_key') IS NULL OR to_regclass('person') IS NULL")):
+            return False
+        return bool(connection.scalar(text("SELECT EXISTS (SELECT FROM his_key) OR EXISTS (SELECT FROM person)")))
 
 
 def drift(url: str) -> Sequence[object]:

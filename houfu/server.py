@@ -19,7 +19,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from houfu import migrate
 from houfu.embedded import EmbeddedPostgres
-from kernel.settings import Settings
+from kernel.settings import Settings, SettingsError
 
 
 class Server(uvicorn.Server):
@@ -116,17 +116,28 @@ def database(settings: Settings, *, upgrade: bool) -> Iterator[Settings]:
 
     Raises:
         houfu.embedded.EmbeddedPostgresError: it does not start.
+        SettingsError: it holds what was sealed, and the key file is gone: a new one would open none of it.
     """
     if settings.database_url is not None:
         if upgrade:
             migrate.upgrade(settings.database_url)
+        _need_keys(settings, settings.database_url)
         yield settings
         return
     with EmbeddedPostgres(settings.data_dir / "postgres") as own:
         url = own.url()
         if migrate.current(url) != migrate.head():
             migrate.upgrade(url)
+        _need_keys(settings, url)
         yield settings.model_copy(update={"database_url": url})
+
+
+def _need_keys(settings: Settings, url: str) -> None:
+    if not settings.keys.exists() and migrate.holds_sealed(url):
+        raise SettingsError(
+            f"{settings.keys} is missing, and the database holds what was sealed with it. Put it back from the backup"
+            " (or name it in HOUFU_KEY_FILE) before anything is started: a new key file opens none of it."
+        )
 
 
 def is_free(host: str, port: int) -> bool:

@@ -110,8 +110,9 @@ class Intake:
                     hospital.hold(tx)
                     await keep_rejected(tx, hospital_id, refused)
                     answers = await take_all(tx, hospital.hospital, items, carefully=carefully) if items else []
-                    raws = {item.id: item.raw for item in items}
-                    late = [(a.reason or "", dict(raws[a.id])) for a in answers if a.status == "rejected"]
+                    # By place, not by id: the HIS numbers its items, and may number two alike.
+                    told = zip(answers, items, strict=True)
+                    late = [(a.reason or "", dict(item.raw)) for a, item in told if a.status == "rejected"]
                     await keep_rejected(tx, hospital_id, late)
                 return answers
             except RefusedError:
@@ -130,7 +131,7 @@ def _fail(waiting: _Waiting, wrong: Exception) -> None:
 
 
 async def sweep_parked(db: Database) -> int:
-    """Look after parked statements, one hospital a transaction; returns how many became facts."""
+    """Look after parked statements, one hospital a transaction; returns how many wait no more."""
     async with db.begin() as tx:
         waiting = await hospitals_waiting(tx)
     taken = 0

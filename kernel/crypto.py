@@ -94,11 +94,15 @@ def digest(text: str | bytes) -> bytes:
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).digest()
 
 
+_CHECK = b"houfu"
+
+
 class Positions:
     """Turns a place in a feed into an opaque token of fixed length, different for each viewer, and back.
 
-    Plain numbers would betray by their gaps how much a viewer is not shown. One AES block holds an eight-byte check
-    and the number, under a key of viewer and feed; a forged or foreign token does not pass the check.
+    Plain numbers would betray by their gaps how much a viewer is not shown. One AES block holds a five-byte check,
+    three bytes of chance and the number, under a key of viewer and feed; a forged or foreign token does not pass the
+    check. A page's token carries chance, or two loads of it would tell whether something hidden came in between.
 
     Args:
         key: 32 bytes.
@@ -124,7 +128,7 @@ class Positions:
             return None
         decryptor = self._cipher(viewer, subject).decryptor()
         plain = decryptor.update(block) + decryptor.finalize()
-        return int.from_bytes(plain[8:], "big") if plain[:8] == b"houfufed" else None
+        return int.from_bytes(plain[8:], "big") if plain[:5] == _CHECK else None
 
 
 class PositionWriter:
@@ -133,9 +137,13 @@ class PositionWriter:
     def __init__(self, cipher: Cipher[modes.ECB]) -> None:
         self._encryptor = cipher.encryptor()
 
-    def token(self, seq: int) -> str:
-        """22 URL-safe characters."""
-        block = self._encryptor.update(b"houfufed" + seq.to_bytes(8, "big"))
+    def token(self, seq: int, chance: bytes = b"fed") -> str:
+        """22 URL-safe characters.
+
+        Args:
+            chance: three bytes; a row's own token has none, since the row itself is told beside it.
+        """
+        block = self._encryptor.update(_CHECK + chance + seq.to_bytes(8, "big"))
         return base64.urlsafe_b64encode(block)[:22].decode()
 
 

@@ -8,10 +8,10 @@ after the commit (``ring``). A ``Tx`` that leaves its block by an exception leav
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache, partial
 from operator import attrgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -25,6 +25,7 @@ from sqlalchemy import (
     Select,
     Table,
     TextClause,
+    UniqueConstraint,
     any_,
     bindparam,
     event,
@@ -39,8 +40,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm import DeclarativeBase, Mapped, make_transient, make_transient_to_detached, mapped_column
+from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import BigInteger
 
@@ -91,8 +92,9 @@ async def insert_rows(tx: "Tx", model: type["Base"], rows: Sequence[Mapping[str,
     """Insert rows with the same columns unless they are there; returns the primary keys of those that were new."""
     table = _table(model)
     (key,) = table.primary_key
-    query = f"{_insert(model, tuple(rows[0]))} ON CONFLICT DO NOTHING RETURNING {table.name}.{key.name}"
-    return set(await tx.session.scalars(_text(query), {_parameter(model, True): _json(rows)}))
+    insert = _insert(model, tuple(rows[0]), _rows(model, "rows"))
+    query = f"{insert} ON CONFLICT DO NOTHING RETURNING {table.name}.{key.name}"
+    return set(await tx.session.scalars(_text(query), {"rows": _json(rows)}))
 
 
 @cache
@@ -101,34 +103,52 @@ def _text(query: str) -> TextClause:
 
 
 @cache
-def _insert(model: type["Base"], names: Sequence[str]) -> str:
+def _insert(model: type["Base"], names: tuple[str, ...], source: str) -> str:
     """INSERT of any number of rows that come as one JSON array: one parameter is faster made than an array a column."""
     table, columns = _QUOTE(_table(model).name), ", ".join(_QUOTE(name) for name in names)
     # Only names of our own tables and columns are put in.
-    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {_rows(model, True)}"  # noqa: S608
+    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source}"  # noqa: S608
 
 
 @cache
-def _update(model: type["Base"]) -> str:
-    """UPDATE of any number of rows, whole, by their primary key; they come as one JSON array."""
-    table, primary = _QUOTE(_table(model).name), {c.name for c in _table(model).primary_key}
-    values = ", ".join(f"{_QUOTE(n)} = r.{_QUOTE(n)}" for n in _columns(model) if n not in primary)
-    same = " AND ".join(f"{table}.{_QUOTE(n)} = r.{_QUOTE(n)}" for n in sorted(primary))
-    return f"UPDATE {table} SET {values} FROM {_rows(model, False)} AS r WHERE {same}"  # noqa: S608
+def _update(model: type["Base"], names: tuple[str, ...], source: str) -> str:
+    """UPDATE of these columns of any number of rows, by their primary key."""
+    table, primary = _QUOTE(_table(model).name), sorted(c.name for c in _table(model).primary_key)
+    values = ", ".join(f"{_QUOTE(n)} = r.{_QUOTE(n)}" for n in names if n not in primary)
+    same = " AND ".join(f"{table}.{_QUOTE(n)} = r.{_QUOTE(n)}" for n in primary)
+    return f"UPDATE {table} SET {values} FROM {source} AS r WHERE {same}"  # noqa: S608
 
 
-def _rows(model: type["Base"], new: bool) -> str:
-    return f"json_populate_recordset(NULL::{_QUOTE(_table(model).name)}, CAST(:{_parameter(model, new)} AS json))"
+def _rows(model: type["Base"], parameter: str) -> str:
+    return f"json_populate_recordset(NULL::{_QUOTE(_table(model).name)}, CAST(:{parameter} AS json))"
 
 
-def _parameter(model: type["Base"], new: bool) -> str:
-    return f"{'new' if new else 'old'}_{model.__tablename__}"
+class _Part(NamedTuple):
+    """Rows of one table that are written alike: all new, or the same columns of all changed."""
+
+    model: type["Base"]
+    new: bool
+    names: tuple[str, ...]
+
+    def statement(self, parameter: str) -> str:
+        """Writes the rows that come as this parameter."""
+        source = _rows(self.model, parameter)
+        return (_insert if self.new else _update)(self.model, self.names, source)
+
+    def order(self) -> tuple[str, bool, tuple[str, ...]]:
+        """One order for everybody: the same parts make the same statement."""
+        return self.model.__tablename__, self.new, self.names
+
+    def json(self, rows: Sequence["Base"]) -> str:
+        """The rows as a parameter, with the key by which they are found."""
+        names = self.names if self.new else {*self.names, *(c.name for c in _table(self.model).primary_key)}
+        return _json([{name: getattr(row, name) for name in names} for row in rows])
 
 
 @cache
-def _writing(what: tuple[tuple[type["Base"], bool], ...]) -> TextClause:
-    """One statement that inserts and updates rows of all these tables; see ``_parameter``."""
-    first, *others = (_insert(model, _columns(model)) if new else _update(model) for model, new in what)
+def _writing(parts: tuple[_Part, ...]) -> TextClause:
+    """One statement that inserts and updates rows of all these tables; the rows of part n are parameter ``rows_n``."""
+    first, *others = (part.statement(f"rows_{n}") for n, part in enumerate(parts))
     before = ", ".join(f"w{n} AS ({other})" for n, other in enumerate(others))
     return text(f"WITH {before} {first}" if before else first)
 
@@ -138,8 +158,17 @@ def _columns(model: type["Base"]) -> tuple[str, ...]:
     return tuple(c.name for c in _table(model).c if c.identity is None)
 
 
-def _values(row: "Base") -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _columns(type(row))}
+@cache
+def _any_order(model: type["Base"]) -> bool:
+    """Whether it does not matter in which order rows of this table are written: nothing but the key is unique."""
+    table = _table(model)
+    unique = any(i.unique for i in table.indexes) or any(isinstance(c, UniqueConstraint) for c in table.constraints)
+    return not unique and all(c.identity is None for c in table.c)
+
+
+@cache
+def _made_there(model: type["Base"]) -> frozenset[str]:
+    return frozenset(c.name for c in _table(model).c if c.server_default is not None)
 
 
 def _table(model: type["Base"]) -> Table:
@@ -158,7 +187,7 @@ def _as_text(value: object) -> str:
     match value:
         case UUID():
             return str(value)
-        case datetime():
+        case date():  # a datetime is one, too
             return value.isoformat()
         case bytes():
             return f"\\x{value.hex()}"
@@ -209,6 +238,7 @@ class Tx:
         self._counted: dict[tuple[type[Base], Any], Base] = {}
         self._held: dict[tuple[type[Base], Any], Base | None] = {}
         self._locked: set[tuple[type[Base], Any]] = set()
+        self._given: list[Base] = []  # rows the session has from us and takes for rows it has read
 
     async def get(self, model: type[Row], key: Any, *, lock: bool = False) -> Row | None:
         """The row with this primary key or ``None``; asked once per transaction, and once more to ``lock`` it."""
@@ -286,16 +316,45 @@ class Tx:
 
     async def flush(self) -> None:
         """Write what is not written yet; whoever asks for rows of ``write`` by a query does this first."""
-        await self.session.flush()
-        if not self._fresh and not self._counted:
-            return
-        rows: dict[tuple[type[Base], bool], list[Base]] = {(model, True): made for model, made in self._fresh.items()}
+        rows: dict[_Part, list[Base]] = {}
+        for model, made in self._fresh.items():
+            rows[_Part(model, True, _columns(model))] = made
         for (model, _), row in self._counted.items():
-            rows.setdefault((model, False), []).append(row)
+            rows.setdefault(_Part(model, False, _columns(model)), []).append(row)
+        taken = self._take_over(rows)
+        if self.session.new or self.session.dirty or self.session.deleted:
+            await self.session.flush()
         self._fresh, self._counted = {}, {}
-        what = tuple(sorted(rows, key=lambda part: (part[0].__tablename__, part[1])))
-        values = {_parameter(*part): _json([_values(row) for row in rows[part]]) for part in what}
-        await self.session.execute(_writing(what), values)
+        if not rows:
+            return
+        parts = tuple(sorted(rows, key=_Part.order))
+        values = {f"rows_{n}": part.json(rows[part]) for n, part in enumerate(parts)}
+        await self.session.execute(_writing(parts), values)
+        for row in taken:
+            # It was written without the session, which sees it from here on as if it had read it.
+            make_transient_to_detached(row)
+            self.session.add(row)
+        self._given += taken
+
+    def _take_over(self, rows: dict[_Part, list[Base]]) -> list[Base]:
+        """Add to ``rows`` what the session would write and may be written with the rest; returns what it took out."""
+        taken: list[Base] = []
+        session: Iterable[Base] = (*self.session.new, *self.session.dirty)
+        for row in session:
+            model, state, missing = type(row), instance_state(row), instance_state(row).unloaded
+            new = state.key is None
+            if not _any_order(model) or state.expired_attributes or (new and missing & _made_there(model)):
+                continue
+            changed = tuple(sorted(n for n, was in state.committed_state.items() if was != state.dict[n]))
+            if new:
+                rows.setdefault(_Part(model, True, _columns(model)), []).append(row)
+            elif changed and (model, _key(row)) not in self._counted:
+                rows.setdefault(_Part(model, False, changed), []).append(row)
+            for name in missing:
+                set_committed_value(row, name, None)  # what nobody has set is NULL there
+            make_transient(row)
+            taken.append(row)
+        return taken
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -319,6 +378,10 @@ class Tx:
         self._held.clear()
         self._locked.clear()
         self.memo.clear()
+        for row in self._given:
+            if row in self.session:  # it may not be there any more
+                self.session.expunge(row)
+        self._given = []
         self.session.expire_all()
 
     async def let_go(self) -> None:

@@ -46,7 +46,6 @@ class HisCall:
     what: str
     since: datetime
     tries: int
-    last_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,8 @@ class DeskVisit:
     """One patient's day at the desk; an address is None where this member of staff may not, or need not.
 
     ``guardians``: (relation, masked name, by which paper and when, where to end it). ``may_guard``: a guardian can be
-    written down here; ``child``: by age.
+    written down here; ``child``: by age. ``may_exclude``: what can still turn pay-first, ``("", …)`` the whole visit,
+    else a line's id and name.
     """
 
     visit: VisitHead
@@ -103,6 +103,7 @@ class DeskVisit:
     caller_digits: str | None = None
     caller_until: datetime | None = None
     plan_url: str | None = None
+    may_exclude: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,4 +130,4 @@ ORDERS = [
     v.DeskOrder("3", "示例丙", "尿常规", "L20261120-0044", "placed", at(9, 30), "check_in", 800, False),
     v.DeskOrder("4", "示例丁", "血糖", "L20261120-0045", "performed", at(9, 33), "undo", 600, True, True),
 ]
-CALLS = [v.HisCall("h1", "血糖 执行记账", at(10, 20), 3, "连接超时")]
+CALLS = [v.HisCall("h1", "血糖 执行记账", at(10, 20), 3)]

@@ -193,6 +193,11 @@ class Urls:
         return f"/desk/visits/{visit}/caller"
 
     @staticmethod
+    def desk_exclude(visit: str) -> str:
+        """Turn a visit or a line pay-first (POST)."""
+        return f"/desk/visits/{visit}/exclude"
+
+    @staticmethod
     def desk_guardian(visit: str) -> str:
         """Write down who stands for this patient (POST)."""
         return f"/desk/visits/{visit}/guardian"

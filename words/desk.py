@@ -98,6 +98,18 @@ class DeskVisit:
     go = "登记"
     unknown = "没有人用这个手机号登录过，或者很久没用。请监护人用手机验证码登录一次，再来登记。"
     confirm = "请先勾选“患者自己不能办，证明已看过”。"
+    exclude = "改成先缴费"
+    exclude_says = "患者和家人只看到要先缴费，看不到原因。"
+    exclude_what = "哪些"
+    exclude_whole = "整次就诊"
+    exclude_why = "原因（只告诉医院系统改成先缴费，不说原因）"
+    exclude_reasons = (
+        ("OTHER", "医院规定的其他情形"),
+        ("THIRD_PARTY_LIABILITY", "有第三方付钱的事故"),
+        ("UNLAWFUL_ACT", "打架、吸毒、自伤等"),
+        ("ABORTION", "非医学需要的引产、流产"),
+        ("DEFAULT_RECORD", "在本院恶意欠费"),
+    )
 
 
 class Troubles:

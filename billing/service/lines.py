@@ -1,19 +1,22 @@
 """The lines of a bill: written down when ordered, owed only when a department has confirmed execution."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, column, func, select
 
 from billing.events import ChargeBecameBillable, PaidChargeReversed
 from billing.models import ChargeItem as ChargeItem
+from billing.models import Round
 from billing.rules import (
     CHARGE,
     FROZEN,
     GONE_LINE,
+    LIVE_ROUND,
     OWED,
     PILE,
     Account,
@@ -25,7 +28,7 @@ from billing.rules import (
 )
 from billing.service.ledger import level, post
 from billing.service.shown import far_mark, line_payload, money_of
-from billing.service.turns import preload_rounds, turn_of
+from billing.service.turns import found, rounds_to_ask, turn_of
 from kernel.db import Tx, one_of
 from kernel.ids import derive
 from notices.service import append, lock, next_rank
@@ -35,7 +38,7 @@ from visits.rules import GONE_ORDER, OrderState, PaymentMode, VisitState
 from visits.service import encounters
 from visits.service.calls import post_charge, tell
 from visits.service.encounters import Visit
-from visits.service.orders import Order
+from visits.service.orders import Order, order_id
 
 _MONEY = select(
     ChargeItem.visit_id,
@@ -52,10 +55,17 @@ _MONEY = select(
     ChargeItem.estimate,
 ).where(ChargeItem.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))))
 
+_SAID = (
+    func.unnest(*(bindparam(name, type_=ARRAY(Uuid)) for name in ("charges", "orders", "visits")))
+    .table_valued(column("charge_id", Uuid), column("order_id", Uuid), column("visit_id", Uuid), name="said")
+    .render_derived()
+)
 _NAMED = (
-    select(ChargeItem, Order)
-    .outerjoin(Order, Order.id == ChargeItem.order_id)
-    .where(ChargeItem.id == any_(bindparam("charges", type_=ARRAY(Uuid))))
+    select(ChargeItem, Order, Round)
+    .select_from(_SAID)
+    .outerjoin(ChargeItem, ChargeItem.id == _SAID.c.charge_id)
+    .outerjoin(Order, Order.id == func.coalesce(ChargeItem.order_id, _SAID.c.order_id))
+    .outerjoin(Round, (Round.visit_id == _SAID.c.visit_id) & Round.state.in_(LIVE_ROUND))
 )
 
 
@@ -99,15 +109,27 @@ async def preload(tx: Tx, visit_ids: Sequence[UUID]) -> None:
         tx.hold([charge])
 
 
-async def preload_named(tx: Tx, hospital_id: UUID, numbers: Iterable[str], visit_ids: Sequence[UUID]) -> None:
-    """Fetch the lines with these numbers and the orders behind them, and of all lines of the visits their money."""
+async def preload_named(
+    tx: Tx, hospital_id: UUID, charges: Collection[str], orders: Collection[str], visit_ids: Sequence[UUID]
+) -> None:
+    """Fetch the lines and the orders with these numbers, the orders behind the lines, and of the visits, whose turn
+    has been taken, the live rounds and the money of all lines: two questions, however much was said."""
     await _preload_money(tx, visit_ids)
-    wanted = {charge_id(hospital_id, number) for number in numbers}
-    if not wanted:
+    charge_ids = [charge_id(hospital_id, number) for number in charges]
+    order_ids = [order_id(hospital_id, number) for number in orders]
+    # Side by side: each row names a line or an order, and perhaps a visit.
+    without_lines = [None] * len(charge_ids)
+    asked = {"charges": charge_ids, "orders": without_lines + order_ids, "visits": rounds_to_ask(tx, visit_ids)}
+    if not any(asked.values()):
         return
-    for row in await tx.session.execute(_NAMED, {"charges": list(wanted)}):
-        tx.hold(one for one in row if one is not None)
-    tx.lacks(ChargeItem, wanted)
+    rows: Iterable[Iterable[ChargeItem | Order | Round | None]] = await tx.session.execute(_NAMED, asked)
+    for one in chain.from_iterable(rows):
+        if isinstance(one, Round):
+            found(tx, one)
+        elif one is not None:
+            tx.hold([one])
+    tx.lacks(ChargeItem, charge_ids)
+    tx.lacks(Order, order_ids)
 
 
 async def _preload_money(tx: Tx, visit_ids: Sequence[UUID]) -> None:
@@ -119,7 +141,6 @@ async def _preload_money(tx: Tx, visit_ids: Sequence[UUID]) -> None:
         tx.memo["money", visit_id] = {}
     for row in await tx.session.execute(_MONEY, {"visits": wanted}):
         tx.memo["money", row.visit_id][row.id] = row
-    await preload_rounds(tx, wanted)
 
 
 async def is_known(tx: Tx, hospital_id: UUID, number: str) -> bool:

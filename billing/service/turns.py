@@ -9,27 +9,33 @@ from billing.models import Round
 from billing.rules import LIVE_ROUND, RoundState, Turn
 from kernel.db import Tx
 
-_ROUNDS = select(Round).where(
-    Round.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))), Round.state.in_(LIVE_ROUND)
+_ROUNDS = (
+    select(Round)
+    .where(Round.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))), Round.state.in_(LIVE_ROUND))
+    .execution_options(populate_existing=True)
 )
 
 
-async def preload_rounds(tx: Tx, visit_ids: Sequence[UUID]) -> None:
-    """Fetch the live rounds of these visits in one question."""
+def rounds_to_ask(tx: Tx, visit_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of these visits whose live round nobody has asked for; whoever asks says what was found with ``found``."""
     wanted = [v for v in visit_ids if ("round", v) not in tx.memo]
-    if not wanted:
-        return
     for visit_id in wanted:
         tx.memo["round", visit_id] = None
-    for found in await tx.session.scalars(_ROUNDS, {"visits": wanted}, execution_options={"populate_existing": True}):
-        tx.memo["round", found.visit_id] = found
+    return wanted
+
+
+def found(tx: Tx, live: Round) -> None:
+    """This is its visit's live round."""
+    tx.memo["round", live.visit_id] = live
 
 
 async def live_round(tx: Tx, visit_id: UUID) -> Round | None:
     """The round of a visit that is being paid; take the visit's turn first when something will change."""
-    await preload_rounds(tx, [visit_id])
-    found: Round | None = tx.memo["round", visit_id]
-    return found
+    wanted = rounds_to_ask(tx, [visit_id])
+    for live in await tx.session.scalars(_ROUNDS, {"visits": wanted}) if wanted else ():
+        found(tx, live)
+    known: Round | None = tx.memo["round", visit_id]
+    return known
 
 
 async def turn_of(tx: Tx, visit_id: UUID) -> Turn | None:

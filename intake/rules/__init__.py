@@ -19,12 +19,12 @@ from pydantic import (
 )
 from pydantic.types import StrictInt
 
+from intake.rules.examples import corrected
 from intake.rules.examples import example as example
 from kernel.errors import HoufuError, Kind
 from visits.rules import Exclusion
 
 BATCH_MAX = 500
-BODY_MAX = 2_000_000
 FRESH_SECONDS = 300
 
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -47,6 +47,18 @@ class BadSignatureError(HoufuError):
 
     code = "his_bad_signature"
     kind = Kind.UNAUTHENTICATED
+
+
+class OtherVisitError(HoufuError):
+    """What the statement names belongs to another visit than its ``subject``, and would be shown there."""
+
+    code = "his_other_visit"
+
+
+class OtherPatientError(HoufuError):
+    """The encounter is known as another patient's, and a visit does not change hands."""
+
+    code = "his_other_patient"
 
 
 class Wire(BaseModel):
@@ -367,9 +379,9 @@ def read(raw: object) -> Item | Answer:
         text = json.dumps(raw, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         text.encode()
     except (ValueError, RecursionError):
-        return reject(identity, raw, "text is not Unicode", None)
+        return reject(identity, None, "text is not Unicode", None)
     if "\\u0000" in text:
-        return reject(identity, raw, "text holds a NUL character", None)
+        return reject(identity, None, "text holds a NUL character", None)
     try:
         hull = Envelope.model_validate(raw)
         model = DATA.get(hull.type)
@@ -409,9 +421,10 @@ def _number(data: Wire) -> str | None:
 
 
 def reject(identity: str, raw: object, reason: str, field: str | None) -> Answer:
-    """The refusal of one item, with an item of its type as it should look."""
+    """The refusal of one item, with the item as it should look; ``raw`` None: no text that could be shown again."""
     kind = raw.get("type") if isinstance(raw, dict) else None
-    return Answer(identity, "rejected", reason=reason, field=field, example=example(kind if kind in DATA else None))
+    known = kind if isinstance(kind, str) and kind in DATA else None
+    return Answer(identity, "rejected", reason=reason, field=field, example=corrected(raw, known, Envelope, DATA))
 
 
 def split_snapshot(item: Item) -> list[Item]:

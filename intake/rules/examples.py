@@ -1,7 +1,12 @@
-"""One item of every type as it should look: what a hospital is shown beside an item we refuse."""
+"""What a hospital is shown beside an item we refuse: its own, mended, or one of its type as it should look."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+_ROUNDS = 8  # a mended place may show the next fault behind it
 
 _EXAMPLE_DATA: Mapping[str, dict[str, Any]] = {
     "encounter.started": {
@@ -86,3 +91,62 @@ def example(kind: str | None) -> dict[str, Any]:
         "sequence": 12,
         "data": data,
     }
+
+
+def corrected(
+    raw: object, kind: str | None, hull: type[BaseModel], types: Mapping[str, type[BaseModel]]
+) -> dict[str, Any]:
+    """The refused item itself with only what is wrong replaced; where that does not help, the example of its type.
+
+    Args:
+        hull: what every item is made of.
+        types: what ``data`` is made of, by type.
+    """
+    good = example(kind)
+    if not isinstance(raw, dict):
+        return good
+    item: dict[str, Any] = json.loads(json.dumps(raw))
+    for _ in range(_ROUNDS):
+        faults = _faults(item, hull, types)
+        if not faults:
+            return item
+        if not all(_mend(item, good, loc, rule) for loc, rule in faults):
+            break
+    return good
+
+
+Place = tuple[int | str, ...]
+
+
+def _faults(
+    item: Mapping[str, Any], hull: type[BaseModel], types: Mapping[str, type[BaseModel]]
+) -> list[tuple[Place, str]]:
+    """Where it is wrong, and which rule it breaks."""
+    try:
+        hull.model_validate(item)
+    except ValidationError as wrong:
+        return [(e["loc"], e["type"]) for e in wrong.errors()]
+    if item["type"] not in types:
+        return [(("type",), "unknown")]
+    try:
+        types[item["type"]].model_validate(item["data"])
+    except ValidationError as wrong:
+        return [(("data", *e["loc"]), e["type"]) for e in wrong.errors()]
+    return []
+
+
+def _mend(item: Any, good: Any, loc: Place, rule: str) -> bool:
+    """Put the example's value in the wrong place, or leave out what need not be there; False where neither is known."""
+    *way, last = loc
+    for step in way:
+        item = item[step] if isinstance(item, dict) and step in item else None
+        good = good[step] if isinstance(good, dict) and step in good else None
+    if not isinstance(item, dict) or (last == "data" and "data" in item):
+        return False  # within a list, or the parts contradict each other
+    if rule != "extra_forbidden" and isinstance(good, dict) and last in good:
+        item[last] = good[last]
+    elif last in item:
+        del item[last]
+    else:
+        return False
+    return True

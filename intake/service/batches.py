@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -64,11 +64,16 @@ def event_id(hospital_id: UUID, item: Item) -> UUID:
 
 
 class Taking:
-    """One transaction's taking of statements of one hospital."""
+    """One transaction's taking of statements of one hospital.
 
-    def __init__(self, tx: Tx, hospital: Hospital) -> None:
+    Args:
+        carefully: what waited is let in within a savepoint of its own, so that a fault in it is its own.
+    """
+
+    def __init__(self, tx: Tx, hospital: Hospital, *, carefully: bool) -> None:
         self.tx = tx
         self.hospital = hospital
+        self._carefully = carefully
         self._waiting: dict[str, list[tuple[UUID, Item]]] = {}  # what is parked, by what it waits for
         self._asked: set[str] = set()  # keys whose parked statements have been fetched
 
@@ -100,10 +105,9 @@ class Taking:
         parts = _parts(items)
         visit_ids = await self.turns(items)
         order_nos = {n for i in parts if (n := getattr(i.data, "order_no", None)) is not None}
-        await tx.preload(Order, {orders.order_id(space, n) for n in order_nos})
         charge_nos = {n for i in parts if (n := getattr(i.data, "charge_no", None)) is not None}
         charge_nos |= {n for i in parts for n in getattr(i.data, "charge_nos", None) or ()}
-        await lines.preload_named(tx, space, charge_nos, visit_ids)
+        await lines.preload_named(tx, space, charge_nos, order_nos, visit_ids)
         await self._ask({key for i in parts if (key := makes(i)) is not None})
 
     async def _ask(self, keys: Iterable[str]) -> None:
@@ -196,9 +200,20 @@ class Taking:
             return
         await self._ask([key])
         for identity, waiting in sorted(self._waiting.pop(key, []), key=lambda w: w[1].sequence):
-            answer = await self.take(waiting, identity)
-            if answer.status != "parked":
+            if await self.let_in(waiting, identity):
                 await self.tx.session.execute(delete(Parked).where(Parked.event_id == identity))
+
+    async def let_in(self, waiting: Item, identity: UUID) -> bool:
+        """Take one that waited; whether it waits no more. What it waited for stays a fact, whatever ails it."""
+        if not self._carefully:
+            return (await self.take(waiting, identity)).status != "parked"
+        space = self.hospital.id
+        found = await _by_itself(self.tx, waiting.type, lambda: self.take(waiting, identity))
+        if isinstance(found, Answer):
+            return found.status != "parked"
+        self.hospital = await hospitals.by_id(self.tx, space)  # the savepoint made it forget its rows
+        await keep_rejected(self.tx, space, [(found, dict(waiting.raw))])
+        return True
 
     async def _snapshot(self, item: Item) -> Answer:
         parts = split_snapshot(item)
@@ -230,7 +245,7 @@ async def take_all(tx: Tx, hospital: Hospital, items: Sequence[Item], *, careful
     Raises:
         RefusedError: not ``carefully``, and a statement contradicts what is known.
     """
-    taking = Taking(tx, hospital)
+    taking = Taking(tx, hospital, carefully=carefully)
     if carefully:
         await taking.turns(items)
         return [await _one(tx, hospital, item) for item in items]
@@ -247,24 +262,34 @@ async def take_all(tx: Tx, hospital: Hospital, items: Sequence[Item], *, careful
     return answers
 
 
-async def _one(tx: Tx, hospital: Hospital, item: Item) -> Answer:
+async def _by_itself(tx: Tx, kind: str, work: Callable[[], Awaitable[Answer]]) -> Answer | str:
+    """Do it within a savepoint of its own; returns the reason where it is refused.
+
+    One statement we cannot digest must not fail its neighbours; its raw text is kept and somebody is told.
+    """
     try:
         async with tx.savepoint():
-            taking = Taking(tx, hospital)
-            new = await taking.known([item])
-            if not new:
-                return Answer(item.id, "duplicate", reason="known")
-            await taking.fetch([item])
-            return await taking.take(item, new.pop())
+            return await work()
     except OperationalError:
         raise
     except RefusedError as refused:
-        reason = refused.reason
+        return refused.reason
     except Exception:
-        # One statement we cannot digest must not fail its neighbours; its raw text is kept and somebody is told.
-        log.exception("his statement failed", extra={"kind": item.type})
-        reason = "internal_error"
-    return Answer(item.id, "rejected", reason=reason, example=example(item.type))
+        log.exception("his statement failed", extra={"kind": kind})
+        return "internal_error"
+
+
+async def _one(tx: Tx, hospital: Hospital, item: Item) -> Answer:
+    async def taken() -> Answer:
+        taking = Taking(tx, hospital, carefully=True)
+        new = await taking.known([item])
+        if not new:
+            return Answer(item.id, "duplicate", reason="known")
+        await taking.fetch([item])
+        return await taking.take(item, new.pop())
+
+    found = await _by_itself(tx, item.type, taken)
+    return found if isinstance(found, Answer) else Answer(item.id, "rejected", reason=found, example=example(item.type))
 
 
 async def hospitals_waiting(tx: Tx) -> list[UUID]:
@@ -278,7 +303,7 @@ async def retry_parked(tx: Tx, hospital_id: UUID, limit: int = 100) -> int:
 
     Newest first, so that what waits for ever is in nobody's way.
 
-    Returns: how many became facts.
+    Returns: how many wait no more.
     """
     query = (
         select(Parked.event_id, HisEvent.raw_sealed)
@@ -292,25 +317,19 @@ async def retry_parked(tx: Tx, hospital_id: UUID, limit: int = 100) -> int:
         item = read(json.loads(tx.vault.open(sealed, "his_event", identity)))
         if isinstance(item, Item):
             waiting.append((identity, item))
-    taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+    taking = Taking(tx, await hospitals.by_id(tx, hospital_id), carefully=True)
     await taking.turns([item for _, item in waiting])
     return sum([await _again(tx, hospital_id, identity, item) for identity, item in waiting])
 
 
 async def _again(tx: Tx, hospital_id: UUID, identity: UUID, item: Item) -> bool:
-    """Whether a parked statement became a fact."""
-    taking = Taking(tx, await hospitals.by_id(tx, hospital_id))
+    """Whether a parked statement waits no more: it is a fact, or was refused by itself."""
+    taking = Taking(tx, await hospitals.by_id(tx, hospital_id), carefully=True)
     await taking.fetch([item])
     if not await taking.ready(item):
         return False
     await tx.session.execute(delete(Parked).where(Parked.event_id == identity))
-    try:
-        async with tx.savepoint():
-            await taking.take(item, identity)
-    except RefusedError as refused:
-        await keep_rejected(tx, hospital_id, [(refused.reason, dict(item.raw))])
-        return False
-    return True
+    return await taking.let_in(item, identity)
 
 
 async def parked_waiting(tx: Tx) -> tuple[int, float]:

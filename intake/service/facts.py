@@ -17,6 +17,8 @@ from intake.rules import (
     Item,
     OrderCancelled,
     OrderPlaced,
+    OtherPatientError,
+    OtherVisitError,
     QueueMoved,
     ResultReady,
     VisitExcluded,
@@ -31,7 +33,12 @@ from visits.service.orders import Order
 
 
 async def apply(tx: Tx, hospital: Hospital, item: Item) -> bool:  # noqa: C901 - one flat table of what may be said
-    """Make the facts of one statement; returns False when it told nothing new (older than what is known)."""
+    """Make the facts of one statement; returns False when it told nothing new (older than what is known).
+
+    Raises:
+        OtherVisitError: it names an order or charge of another visit.
+        OtherPatientError: it starts a known encounter with another patient.
+    """
     data: Any = item.data
     if isinstance(data, EncounterStarted):
         return await _started(tx, hospital, item, data)
@@ -44,26 +51,24 @@ async def apply(tx: Tx, hospital: Hospital, item: Item) -> bool:  # noqa: C901 -
         case OrderPlaced():
             return await _placed(tx, hospital, visit, item, data)
         case OrderCancelled():
-            await orders.cancel(tx, await _order(tx, hospital, data.order_no), data.at)
+            await orders.cancel(tx, await _order(tx, hospital, visit, data.order_no), data.at)
         case ChargeCreated():
-            encounter = await tx.get(Encounter, encounters.encounter_id(hospital.id, item.subject))
-            category = encounter.category if encounter else None
-            return await lines.record(tx, hospital, visit, _charge_fact(hospital, data, category))
+            return await _charged(tx, hospital, visit, item, data)
         case ChargeReversed():
-            await lines.reverse(tx, visit, await _charge(tx, hospital, data.charge_no), data.at)
+            await lines.reverse(tx, visit, await _charge(tx, hospital, visit, data.charge_no), data.at)
         case ChargeSettled():
-            charge = await _charge(tx, hospital, data.charge_no)
+            charge = await _charge(tx, hospital, visit, data.charge_no)
             return await lines.settled_elsewhere(
                 tx, visit, charge, where=data.where, reference=data.reference, at=data.at
             )
         case ExecutionConfirmed():
             await _confirmed(tx, hospital, visit, data)
         case ResultReady():
-            order = await _order(tx, hospital, data.order_no)
+            order = await _order(tx, hospital, visit, data.order_no)
             state = ResultState(data.status)
             return await orders.result_ready(tx, order, state=state, flag=data.flag, summary=data.summary, at=data.at)
         case QueueMoved():
-            order = await _order(tx, hospital, data.order_no)
+            order = await _order(tx, hospital, visit, data.order_no)
             return await orders.queue_moved(tx, order, ahead=data.ahead, called=data.called, room=data.room, at=data.at)
         case VisitExcluded():
             await _excluded(tx, hospital, visit, data)
@@ -80,17 +85,21 @@ async def _visit(tx: Tx, hospital: Hospital, item: Item) -> Visit:
     return visit
 
 
-async def _order(tx: Tx, hospital: Hospital, number: str) -> Order:
+async def _order(tx: Tx, hospital: Hospital, visit: Visit, number: str) -> Order:
     order = await tx.get(Order, orders.order_id(hospital.id, number))
     if order is None:
         raise LookupError("the order is not known")
+    if order.visit_id != visit.id:
+        raise OtherVisitError
     return order
 
 
-async def _charge(tx: Tx, hospital: Hospital, number: str) -> ChargeItem:
+async def _charge(tx: Tx, hospital: Hospital, visit: Visit, number: str) -> ChargeItem:
     charge = await tx.get(ChargeItem, lines.charge_id(hospital.id, number))
     if charge is None:
         raise LookupError("the charge is not known")
+    if charge.visit_id != visit.id:
+        raise OtherVisitError
     return charge
 
 
@@ -107,9 +116,13 @@ async def _started(tx: Tx, hospital: Hospital, item: Item, data: EncounterStarte
         birth_date=date.fromisoformat(who.birth_date) if who.birth_date else None,
         sex=who.sex,
     )
+    visit = await tx.get(Visit, known.visit_id) if known is not None else None
+    if visit is not None:
+        same = await patients.known_number(tx, hospital.id, who.no)
+        if same is None or same.id != visit.patient_id:
+            raise OtherPatientError
     person = await patients.known(tx, hospital.id, fact)
     if known is not None:
-        visit = await tx.get(Visit, known.visit_id)
         if visit is not None:
             await encounters.renew(tx, visit, known, _encounter_fact(item, data, visit))
             await _begun(tx, hospital, visit, known.id, data)
@@ -163,6 +176,8 @@ def _encounter_fact(item: Item, data: EncounterStarted, visit: Visit) -> encount
 
 async def _placed(tx: Tx, hospital: Hospital, visit: Visit, item: Item, data: OrderPlaced) -> bool:
     known = await tx.get(Order, orders.order_id(hospital.id, data.order_no))
+    if known is not None and known.visit_id != visit.id:
+        raise OtherVisitError
     if known is not None and item.sequence <= known.sequence:
         return False
     fact = orders.OrderFact(
@@ -182,6 +197,17 @@ async def _placed(tx: Tx, hospital: Hospital, visit: Visit, item: Item, data: Or
     )
     await orders.place(tx, hospital, visit, fact)
     return True
+
+
+async def _charged(tx: Tx, hospital: Hospital, visit: Visit, item: Item, data: ChargeCreated) -> bool:
+    known = await tx.get(ChargeItem, lines.charge_id(hospital.id, data.charge_no))
+    if known is not None and known.visit_id != visit.id:
+        raise OtherVisitError
+    if data.order_no is not None:
+        await _order(tx, hospital, visit, data.order_no)
+    encounter = await tx.get(Encounter, encounters.encounter_id(hospital.id, item.subject))
+    category = encounter.category if encounter else None
+    return await lines.record(tx, hospital, visit, _charge_fact(hospital, data, category))
 
 
 def _charge_fact(hospital: Hospital, data: ChargeCreated, category: str | None) -> lines.ChargeFact:
@@ -205,16 +231,17 @@ def _charge_fact(hospital: Hospital, data: ChargeCreated, category: str | None) 
 async def _confirmed(tx: Tx, hospital: Hospital, visit: Visit, data: ExecutionConfirmed) -> None:
     department = await hospitals.department(tx, hospital.id, data.department)
     where = department.name if department else data.department
+    # Looked up before anything is done: what is refused in the middle of a snapshot leaves nothing half.
+    named = [await _charge(tx, hospital, visit, number) for number in data.charge_nos or ()]
     if data.order_no is not None:
-        order = await _order(tx, hospital, data.order_no)
+        order = await _order(tx, hospital, visit, data.order_no)
         await orders.perform(tx, order, by=data.by, where=where, at=data.at, covers_all=data.charge_nos is None)
-    for number in data.charge_nos or ():
-        charge = await _charge(tx, hospital, number)
+    for charge in named:
         await lines.confirm(tx, visit, charge, data.by, where, data.at)
 
 
 async def _excluded(tx: Tx, hospital: Hospital, visit: Visit, data: VisitExcluded) -> None:
     if data.charge_no is not None:
-        await lines.exclude_line(tx, visit, await _charge(tx, hospital, data.charge_no))
+        await lines.exclude_line(tx, visit, await _charge(tx, hospital, visit, data.charge_no))
     elif visit.mode == PaymentMode.DEFERRED or visit.mode_reason != ModeChange.EXCLUDED:
         await encounters.exclude(tx, visit, data.reason, his_knows=True)

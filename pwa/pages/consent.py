@@ -376,7 +376,7 @@ def _parsed(text: str) -> object:
 
 def _size(box: str) -> tuple[object, object]:
     width, _, height = box.partition("x")
-    return (int(width), int(height)) if width.isdigit() and height.isdigit() else (None, None)
+    return (int(width), int(height)) if width.isdecimal() and height.isdecimal() else (None, None)
 
 
 @router.get(Urls.desk_letters)

@@ -132,7 +132,7 @@ async def _page(request: Request, tx: Tx, caller: Actor, said: Said = NOTHING, s
         department=department.name if department else Words.everywhere,
         staff=await staff.name_of(tx, caller.id),
         orders=[await _order(tx, caller, o, behind) for o in rows],
-        calls=[HisCall(c.key, Words.calls_of.get(c.kind, c.kind), c.queued_at, c.tries, c.trouble) for c in waiting],
+        calls=[HisCall(c.key, Words.calls_of.get(c.kind, c.kind), c.queued_at, c.tries) for c in waiting],
         stream_url=f"/api/desk/stream?after={quote(mark)}",
         found=found,
         error=said.error,

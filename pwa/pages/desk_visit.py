@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from api.deps import StaffCaller, TxDep, WorldDep
 from api.problems import STATUS
 from api.routes.reminders import for_desk
+from billing.service.excluding import excludable, exclude
 from consent.service import signers, standing
 from family_pay.rules import Relation
 from family_pay.service import bonds, invitations
@@ -28,11 +29,12 @@ from pwa.answer import go, show
 from pwa.desk_views import DeskVisit
 from pwa.urls import Urls
 from pwa.visit_pages import Seen, seen
-from visits.rules import PaymentMode
+from visits.rules import Exclusion, PaymentMode
 from words import errors
 from words import family as family_words
 from words.binding import DOCUMENTS, PROOFS
 from words.desk import DeskVisit as Words
+from words.money import rmb
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,6 +49,13 @@ async def _guardians(tx: Tx, patient_id: UUID, visit_id: str) -> list[tuple[str,
         )
         for g in await bonds.guardians_of(tx, patient_id)
     ]
+
+
+async def _may_exclude(tx: Tx, caller: Actor, found: Seen) -> list[tuple[str, str]]:
+    if not await access.can(tx, caller, Action.EXCLUDE, found.subject):
+        return []
+    whole, lines = await excludable(tx, found.visit)
+    return [("", Words.exclude_whole)] * whole + [(str(c.id), f"{c.name} {rmb(c.self_fen)}") for c in lines]
 
 
 async def _paper(tx: Tx, grant: Grant) -> str:
@@ -84,6 +93,7 @@ async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, ph
         invite_url=Urls.desk_invite(identity) if caller.role in invitations.MAY_BIND else None,
         plan_url=Urls.desk_plan(identity) if caller.role in MAY_PIN else None,
         phone_url=Urls.desk_phone_ask(identity) if caller.role in phones.MAY_CHANGE_PHONES else None,
+        may_exclude=await _may_exclude(tx, caller, found),
     )
 
 
@@ -106,6 +116,19 @@ async def caller_code(request: Request, visit_id: UUID, caller: StaffCaller, wor
         return await show(request, tx, "desk_visit.html", replace(view, error=sentence), status=STATUS[refusal.kind])
     shown = replace(view, caller_digits=code.digits, caller_until=code.until)
     return await show(request, tx, "desk_visit.html", shown)
+
+
+@router.post("/desk/visits/{visit_id}/exclude")
+async def exclude_(
+    visit_id: UUID,
+    caller: StaffCaller,
+    tx: TxDep,
+    why: Annotated[Exclusion, Form()] = Exclusion.OTHER,
+    charge: Annotated[UUID | Literal[""], Form()] = "",
+) -> Response:
+    """Turn the visit, or one line, pay-first."""
+    await exclude(tx, caller, visit_id, why, charge or None)
+    return go(Urls.desk_visit(str(visit_id)))
 
 
 def _day(text: str) -> date | None:

@@ -92,7 +92,8 @@ async def live(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) ->
 async def kept(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
     """The code for the day."""
     found = await mine(world, tx, caller, visit_id, None)
-    return Response(picture(passes.kept_code(tx.vault, found.visit)), media_type="image/png", headers=KEEP)
+    headers = KEEP if found.view.owner else {**NO_STORE, "X-Keep": "no"}
+    return Response(picture(passes.kept_code(tx.vault, found.visit)), media_type="image/png", headers=headers)
 
 
 @router.get("/o/{code}")

@@ -116,6 +116,7 @@
       fresh.onerror = () => { img.src = img.dataset.kept; grade(false); };
       fresh.src = `${img.dataset.live}?t=${Date.now()}`;
     };
+    if (!navigator.onLine || (img.complete && !img.naturalWidth)) renew();
     setInterval(renew, img.dataset.renew * 1000);
     on('visibilitychange', renew);
   }

@@ -69,7 +69,8 @@ class Screen:
 
     def differences(self, other: "Screen") -> list[str]:
         """What differs, by name."""
-        found = [name for name in ("sums", "visit") if getattr(self, name) != getattr(other, name)]
+        pairs = [(name, getattr(self, name), getattr(other, name)) for name in ("sums", "visit")]
+        found = [f"{name} {mine} {theirs}" for name, mine, theirs in pairs if mine != theirs]
         for name in ("lines", "steps"):
             mine, theirs = getattr(self, name), getattr(other, name)
             for key in mine.keys() | theirs.keys():

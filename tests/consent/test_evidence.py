@@ -3,6 +3,8 @@
 import asyncio
 import json
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -334,3 +336,7 @@ async def test_the_command_a_court_expert_runs(
     }
     assert "intact" in ended["letter.pdf"].output
     assert "patient: its content does not match its hash" in ended["changed.json"].output
+    alone = [sys.executable, "-m", "houfu.cli", "verify-consent", str(tmp_path / "letter.pdf")]
+    done = await asyncio.to_thread(subprocess.run, alone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "nobody named as trusted" in done.stdout

@@ -126,6 +126,8 @@ async def test_signed_by_finger_over_http(site: Site) -> None:
     given = {"nonce": nonce, "how": "strokes", "strokes": strokes, "box": "320x160", "role": "patient"}
     empty = await site.client.post(at + "/sign", data={**given, "strokes": "[]"}, headers=PAGE)
     assert (empty.status_code, "还没有写名字。请在白框里写。" in empty.text) == (422, True)
+    odd = await site.client.post(at + "/sign", data={**given, "box": "²x160"}, headers=PAGE)
+    assert odd.status_code == 422
     done = await site.client.post(at + "/sign", data=given, headers=PAGE)
     assert done.status_code == 303
     signed = done.headers["location"]

@@ -135,6 +135,15 @@ def test_a_hospital_is_loaded_once(quick: Quick, database_url: str, tmp_path: Pa
     assert "New key" not in again.stdout
 
 
+def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    """One line says what the database said, without the password; no trace."""
+    done = houfu(tmp_path, "migrate", HOUFU_DATABASE_URL="postgresql://houfu:geheim@127.0.0.1:1/houfu")
+    assert done.returncode == 2
+    assert done.stderr.startswith("✗ connection failed")
+    assert "Traceback" not in done.stderr
+    assert "geheim" not in done.stderr
+
+
 @pytest.mark.slow
 def test_the_demo_opens_closes_and_opens_again(quick: Quick, server_home: Path) -> None:
     """make demo: opens, answers, ends on Ctrl-C with nothing left running, and starts again on its data."""

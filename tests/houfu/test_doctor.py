@@ -1,13 +1,17 @@
 """The doctor tries the lines: the key and certificate for faces, the key for browsers, the templates of reminders."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from houfu import doctor, lines
+from houfu import doctor, lines, server
+from houfu.hospitals import load_file
 from kernel.crypto import load_vault
-from kernel.settings import Settings, load
+from kernel.settings import Settings, SettingsError, load
+from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.keys import SandboxKeys, fresh
 
 
@@ -84,3 +88,33 @@ def test_the_key_of_web_push_is_tried(keys: SandboxKeys) -> None:
     assert said(web_push_private_key=keys.vapid) == "bad"
     assert said(web_push_private_key=keys.wechat_pay.private_key, web_push_contact="mailto:a@b.test") == "bad"
     assert said(web_push_private_key=keys.vapid, web_push_contact="mailto:a@b.test") == "ok"
+
+
+async def test_keys_that_do_not_belong_to_the_database(database_url: str, tmp_path: Path) -> None:
+    """Restored without the key file: nothing starts and none is made. With another one, or half of one, it is said."""
+    mine = load({}, database_url=database_url.replace("+psycopg", ""), data_dir=tmp_path)
+    await load_file(mine, {**json.loads(HOSPITAL_FILE.read_text("utf-8")), "staff": [], "slots": []})
+
+    def keys() -> list[str]:
+        return [f.found for f in doctor._database(mine) if f.what == "keys"]
+
+    assert keys() == []
+    away = mine.keys.rename(tmp_path / "away")
+    lost = f"{mine.keys} is missing, and the database holds what was sealed with it."
+    with pytest.raises(SettingsError, match=re.escape(lost)), server.database(mine, upgrade=False):
+        pass
+    assert (keys()[0].startswith(lost), mine.keys.exists()) == (True, False)
+    load_vault(mine.keys)
+    assert keys() == ["they do not open what lies in the database"]
+    mine.keys.write_text(away.read_text().replace("master 1 ", "master 2 "))
+    assert keys() == ["sealed with master 1, which is not there"]
+
+
+def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    """What the database said is told, without the password, and what to set where no folder can be made."""
+    dead = load({}, database_url="postgresql://houfu:geheim@127.0.0.1:1/houfu", key_file=tmp_path / "keys")
+    (found,) = doctor._database(dead)
+    assert (found.verdict, "Connection refused" in found.found, "geheim" in found.found) == ("bad", True, False)
+    (tmp_path / "file").touch()
+    (found,) = doctor._database(load({}, data_dir=tmp_path / "file" / "data"))
+    assert (found.verdict, found.mend) == ("bad", "set HOUFU_DATA_DIR to a folder this user may write to")

@@ -129,6 +129,47 @@ async def test_one_bad_statement_never_fails_its_neighbours(hall: Hall) -> None:
     assert (await hall.say(bad))[0].status == "rejected"
 
 
+async def test_what_is_wrong_with_the_parked_is_not_the_encounters_fault(hall: Hall) -> None:
+    """A price was mended before the encounter was known: the second charge is refused, all else is a fact."""
+    teller = Teller("A")
+    first, mended = teller.charged("C", order=None), teller.charged("C", order=None, fen=9900)
+    later = teller.charged("D", order=None)
+    assert await hall.statuses(first, mended, later) == ["parked"] * 3
+    assert await hall.statuses(teller.started()) == ["accepted"]
+    lines = (await hall.bill("A"))["lines"]
+    assert {no: line["amount_fen"] for no, line in lines.items()} == {"C": 2000, "D": 2000}
+    assert (await hall.count(Parked), await hall.count(Rejected)) == (0, 1)
+
+
+async def test_a_wrong_subject_shows_nobody_somebody_elses(hall: Hall) -> None:
+    """A typing slip names another patient's encounter, whatever is said: it is refused, and her feed stays silent."""
+    hers, other = Teller("A"), Teller("B")
+    await hall.say(hers.started(), hers.placed(), hers.charged(), other.started(), other.placed())
+    before, rows = await hall.bills(["A", "B"]), len(hall.rows)
+    result = {"order_no": "OA", "report_no": "RA", "status": "final", "flag": "critical", "at": at(9)}
+    slips = [
+        hers.confirmed(),
+        hers.item(
+            "execution.confirmed", {"execution_no": "X2A", "charge_nos": ["CA"], "department": "LAB", "at": at(5)}
+        ),
+        hers.cancelled(),
+        hers.reversed(),
+        hers.settled(),
+        hers.placed(name="新名"),
+        hers.charged(name="新名"),
+        hers.charged("D"),
+        hers.item("result.ready", result),
+        hers.item("queue.moved", {"order_no": "OA", "ahead": 0, "called": True, "at": at(9)}),
+        hers.item("visit.excluded", {"charge_no": "CA", "reason": "OTHER", "at": at(9)}),
+    ]
+    answers = await hall.say(*(slip | {"subject": "EB"} for slip in slips))
+    assert [(a.status, a.reason) for a in answers] == [("rejected", "his_other_visit")] * len(slips)
+    assert (await hall.bills(["A", "B"]), len(hall.rows)) == (before, rows)
+    moved = other.started(patient={"no": "PA", "name": "某某"})
+    assert [(a.status, a.reason) for a in await hall.say(moved)] == [("rejected", "his_other_patient")]
+    assert await hall.count(Rejected) == len(slips) + 1
+
+
 NUL_NAME: dict[str, Any] = {"na\x00me": "x"}
 UNUSABLE: dict[str, Callable[[Teller], object]] = {
     "a day that is none": lambda t: t.started(patient={"no": "P9", "name": "某某", "birth_date": "2001-02-31"}),
@@ -148,6 +189,7 @@ UNUSABLE: dict[str, Callable[[Teller], object]] = {
         order=None, split={"fund_fen": 1, "account_fen": 1, "self_fen": 1}
     ),
     "an unknown type": lambda t: t.item("charge.imagined", {}),
+    "a type that is none": lambda t: t.charged(order=None) | {"type": ["charge.created"]},
     "no data": lambda t: {k: v for k, v in t.charged(order=None).items() if k != "data"},
     "a number": lambda t: 7,
     "a list": lambda t: [t.started()],
@@ -164,6 +206,22 @@ async def test_what_cannot_be_a_fact_is_told_how_it_should_look(name: str) -> No
     assert answer.reason
     again = read(answer.example)
     assert not isinstance(again, Answer), again
+
+
+def test_the_example_is_the_item_itself_mended() -> None:
+    """Only what is wrong is another: a wrong value, a missing one, one nobody asked for, one that may be left out."""
+    teller = Teller("A")
+    right = teller.charged(order=None)
+    data = {k: v for k, v in right["data"].items() if k != "name"}
+    wrong = data | {"quantity": 1.5, "colour": "red", "insurance_class": "Z"}
+    answer = read(right | {"data": wrong, "sequence": "3"})
+    assert isinstance(answer, Answer)
+    mended = data | {"quantity": 1, "name": "血常规"}
+    assert answer.example == right | {"data": mended, "sequence": 12}
+    start = teller.started(patient={"no": "PA", "name": "某某", "id_number": "1"})
+    answer = read(start)
+    assert isinstance(answer, Answer)
+    assert answer.example == start | {"data": start["data"] | {"patient": {"no": "PA", "name": "某某"}}}
 
 
 async def test_a_snapshot_makes_up_for_what_was_lost(hall: Hall) -> None:

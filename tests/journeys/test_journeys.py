@@ -160,6 +160,8 @@ def test_offline_and_back(stage: Stage) -> None:
     phone.context.set_offline(True)
     phone.goto(stage.url("youth", f"/visits/{visit}/pass"))
     expect(phone.locator("#age")).to_contain_text("网络不通")
+    phone.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 100")
+    expect(phone.locator("#pass-kept")).to_be_visible()
     phone.goto(stage.url("youth", f"/visits/{visit}/bill"))
     expect(phone.locator("#age")).to_be_visible()
     expect(phone.locator("#list-ordered")).to_contain_text("胎心监护")

@@ -22,6 +22,7 @@ PATHS = {
     "/offline": "offline",
 }
 SHOWN = "() => [...document.querySelectorAll('.map')].filter((m) => m.getClientRects().length).map((m) => m.id)"
+SHOWN_CODE = "() => ((i) => i.src.endsWith('/kept.png') && i.naturalWidth > 100)(document.querySelector('.qr img'))"
 WIDTH = "() => document.querySelector('.map.on > svg').getAttribute('viewBox').split(' ')[2] * 1"
 
 
@@ -36,10 +37,10 @@ class Answers(Preview):
         if self.path == "/visits/v1/pass":
             view = samples()["pass"].view
             assert isinstance(view, Pass)
-            kept = "/visits/v1/pass/kept.png"
-            body = renderer().page("pass.html", replace(view, live_url=None, kept_url=kept), prefs)
+            live, kept = "/visits/v1/pass/live.png", "/visits/v1/pass/kept.png"
+            body = renderer().page("pass.html", replace(view, live_url=live, kept_url=kept), prefs)
             self.answer(body, renderer().headers(prefs))
-        elif self.path == "/visits/v1/pass/kept.png":
+        elif self.path.startswith(("/visits/v1/pass/kept.png", "/visits/v1/pass/live.png")):
             self.answer(qr_png(), {"Content-Type": "image/png"})
         elif self.path in PATHS:
             sample = samples()[PATHS[self.path]]
@@ -116,6 +117,8 @@ def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
         page.locator("[data-zoom=fit]").click()
         assert page.evaluate(WIDTH) == before
         page.goto(f"{base}/visits/v1/pass")
-        assert page.evaluate("() => document.querySelector('.qr img').naturalWidth") > 100
+        page.wait_for_function(SHOWN_CODE)
+        assert page.locator("#pass-kept").is_visible()
+        assert page.locator("#pass-live").is_hidden()
         page.goto(f"{base}/visits/v1/pay")
         assert page.locator("h1").inner_text() == "网络不通"

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
+from sqlalchemy import select
 
 from api.deps import COOKIE
 from billing.service import answers
@@ -15,6 +16,7 @@ from houfu.app import create_app
 from people.service import access
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.visits.ward import BASE, Ward, open_ward, visit_row
+from visits.models import HisCall
 from visits.service import orders, passes
 
 pytestmark = pytest.mark.usefixtures("assets")
@@ -111,6 +113,41 @@ async def test_the_neighbour_sees_steps_and_no_money(web: AsyncClient, ward: War
         assert (found.status_code, found.headers["location"]) == (303, f"/visits/{ward.visit}/{leads}")
     for page in ("pass", "pass/live.png", "sheet", "leave"):
         assert (await get(web, ward, "neighbour", f"/visits/{ward.visit}/{page}")).status_code == 403
+
+
+async def test_staff_turn_a_line_and_then_the_visit_pay_first(web: AsyncClient, ward: Ward) -> None:
+    """The counter excludes one line, then the whole visit: the HIS is told without a reason, and nobody outside is."""
+    page, story = f"/desk/visits/{ward.visit}", f"/visits/{ward.visit}/story"
+
+    async def told() -> list[tuple[str, object]]:
+        async with ward.world.db.begin() as tx:
+            calls = await tx.session.scalars(select(HisCall).where(HisCall.kind != "post").order_by(HisCall.turn))
+            return [(call.kind, call.data) for call in calls]
+
+    async def neighbours() -> str:
+        return re.sub('after=[^"]+', "", (await get(web, ward, "neighbour", story)).text)  # a place in the feed
+
+    before = await neighbours()
+    assert "改成先缴费" not in (await get(web, ward, "g.guide", page)).text
+    assert "gyn费 ¥25.00" in (await get(web, ward, "c.cash", page)).text
+    line = {"charge": str(ward.charges["gyn"]), "why": "ABORTION"}
+    assert (await post(web, ward, "k.blood", page + "/exclude", **line)).status_code == 403
+    assert (await post(web, ward, "daughter", page + "/exclude", **line)).status_code == 403
+    assert await told() == []
+    assert (await post(web, ward, "c.cash", page + "/exclude", **line)).status_code == 303
+    assert (await post(web, ward, "c.cash", page + "/exclude", **line)).status_code == 404
+    assert await told() == [("exclude", {"charge_no": "C3"})]
+    assert (await post(web, ward, "d.card", page + "/exclude", why="ABORTION")).status_code == 303
+    assert (await post(web, ward, "d.card", page + "/exclude", why="OTHER")).status_code == 404
+    assert await told() == [("exclude", {"charge_no": "C3"}), ("exclude", {}), ("unmark", {})]
+    async with ward.world.db.begin() as tx:
+        visit = await visit_row(tx, ward)
+        assert (visit.mode, visit.mode_reason) == ("UPFRONT", "excluded")
+        assert "ABORTION" not in "".join(await tx.session.scalars(select(HisCall.key)))
+    assert await neighbours() == before
+    for who in ("daughter", "mother"):
+        shown = (await get(web, ward, who, f"/visits/{ward.visit}/bill")).text
+        assert not re.search("ABORTION|流产|excluded|排除", shown)
 
 
 async def test_hidden_lines_stay_hidden_and_are_in_the_payers_total(web: AsyncClient, ward: Ward) -> None:

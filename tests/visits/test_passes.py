@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from kernel.crypto import Vault
 from kernel.errors import ForbiddenError, HoufuError, NotFoundError
 from people.rules import Actor, ActorKind, Role
+from people.service import patients
 from tests.visits.ward import Ward, visit_row
-from visits.models import PassUse
+from visits.models import PassUse, Visit
 from visits.service import orders, passes
 from visits.service.passes import Scanned
 
@@ -145,6 +146,12 @@ async def test_a_typed_number_finds_her_and_reports_nothing(ward: Ward) -> None:
     assert (found.grade, found.check_name, [o.id for o in found.orders]) == ("number", True, [ward.orders["blood"]])
     assert (await ward.state("blood"), await uses(ward)) == ("placed", 0)
     await refused(ward, "k.blood", "0000000000", NotFoundError)
+    async with ward.world.db.begin() as tx:  # somebody else's visit of today happens to have the same ten digits
+        hers = await visit_row(tx, ward)
+        other = await patients.known(tx, hers.hospital_id, patients.PatientFact("P-other", "示例癸"))
+        same = ("hospital_id", "day", "number", "mode", "state", "opened_at")
+        tx.add(Visit(id=uuid4(), patient_id=other.id, stages={}, **{name: getattr(hers, name) for name in same}))
+    await refused(ward, "k.blood", number, NotFoundError)
 
 
 async def test_two_scanners_at_one_desk_count_once(ward: Ward) -> None:

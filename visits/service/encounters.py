@@ -264,7 +264,7 @@ async def exclude(tx: Tx, visit: Visit, why: Exclusion, *, his_knows: bool) -> N
     """
     await lock(tx, visit.id)
     if not his_knows:
-        await tell(tx, visit, "exclude", f"exclude:{visit.id.hex}:{why}")
+        await tell(tx, visit, "exclude", f"exclude:{visit.id.hex}")  # one word of it: a key is no place for a reason
     await unmark(tx, visit, ModeChange.EXCLUDED)
 
 

@@ -79,6 +79,9 @@ class Hub:
         key: 32 bytes for the tokens of positions.
         draw: see ``Draw``; must be pure.
         look: decides a view anew.
+
+    Attributes:
+        turns: how often somebody's right to look may have changed; to be read before a view is decided.
     """
 
     def __init__(self, key: bytes, draw: Draw, look: Look) -> None:
@@ -91,6 +94,7 @@ class Hub:
         self._viewers: defaultdict[str, int] = defaultdict(int)
         self._slots: list[set[Stream]] = [set() for _ in range(SLOTS)]
         self._heard: OrderedDict[UUID, int] = OrderedDict()
+        self._turned: OrderedDict[Hashable, int] = OrderedDict()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._next_slot = 0
         self._closing = False
@@ -99,6 +103,7 @@ class Hub:
         self._own_bells: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         self.delivered = 0
         self.slow = 0
+        self.turns = 0
 
     def connect(self, db: Database, relay: Relay | None = None) -> None:
         """Read from this database, and pass on what it announces."""
@@ -180,6 +185,7 @@ class Hub:
 
     def decide_anew(self, patient: UUID) -> None:
         """Somebody's view of this patient may have changed: show nothing more until that is known."""
+        self._turn(patient)
         self._ring(patient)
         streams = [s for s in self._patients.get(patient, ()) if not s.ending]
         for stream in streams:
@@ -194,6 +200,7 @@ class Hub:
 
     def end_viewer(self, viewer: str) -> None:
         """A session of somebody has ended: all their streams end; who still has one comes back with it."""
+        self._turn(viewer)
         for topic in list(self._topics.values()):
             for stream in list(topic.streams):
                 if stream.actor.viewer == viewer:
@@ -211,6 +218,14 @@ class Hub:
         self._heard[subject] = max(seq, self._heard.pop(subject, 0))
         if len(self._heard) > HEARD:
             self._heard.popitem(last=False)
+
+    def _turn(self, who: Hashable) -> None:
+        # A right may end between a stream's look at it and its opening, when nobody finds the stream to end it yet.
+        self.turns += 1
+        self._turned.pop(who, None)
+        self._turned[who] = self.turns
+        if len(self._turned) > HEARD:
+            self._turned.popitem(last=False)
 
     def _deliver(self, topic: Topic, row: Row) -> None:
         drawn: dict[tuple[View, Hashable], bytes | None] = {}
@@ -294,8 +309,12 @@ class Hub:
         tokens = self._positions.writer(actor.viewer, subject)
         return Stream(actor, subject, patient, view, face, after, tokens)
 
-    async def serve(self, stream: Stream, upto: int, receive: Receive, send: Send) -> None:
-        """Run one stream until the phone goes away or we end it; ``upto``: the feed's last number a moment ago.
+    async def serve(self, stream: Stream, upto: int, since: int, receive: Receive, send: Send) -> None:
+        """Run one stream until the phone goes away or we end it.
+
+        Args:
+            upto: the feed's last number a moment ago.
+            since: ``turns`` as it was before the stream's view was decided.
 
         Raises:
             TooManyStreamsError: this viewer has six already.
@@ -307,6 +326,12 @@ class Hub:
         def begun() -> None:
             topic = self._topics[stream.subject]
             topic.target = max(topic.target, upto, self._heard.get(stream.subject, 0))
+            if self._turned.get(stream.actor.viewer, 0) > since:
+                stream.end()
+                return
+            if self._turned.get(stream.patient, 0) > since:
+                self._go(self._decide([stream]))  # held until then
+                return
             stream.held -= 1
             if stream.seq < topic.target:
                 self._read(topic)

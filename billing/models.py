@@ -13,8 +13,8 @@ from kernel.db import Base, column
 class ChargeItem(Base):
     """One line of a bill with its proof trail. ``rank`` orders a pile newest first.
 
-    Its five parts are the HIS's estimate until the insurance has paid; ``estimate`` keeps what that replaced.
-    ``elsewhere``: {at, where, reference} of the hospital's own window, said while the line is being paid here.
+    Its five parts are the HIS's estimate until it is known who bears what; ``estimate`` keeps what that replaced.
+    ``elsewhere``: {at, where, reference, paid_fen} of the hospital's window, said while the line is being paid here.
     ``refund`` is how the last request to have it paid back stands (``billing.rules.RefundWish``).
     ``far``: what was last told of it to companions who do not pay (``billing.service.shown.far_mark``).
     """

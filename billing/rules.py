@@ -210,6 +210,13 @@ class AmountChangedError(HoufuError):
     kind = Kind.CONFLICT
 
 
+class PaidTooMuchError(HoufuError):
+    """The HIS says that more was paid for a line than it costs."""
+
+    code = "paid_more_than_it_costs"
+    kind = Kind.CONFLICT
+
+
 OWED_IN = (Account.PATIENT, Account.CREDITOR, Account.SUBSIDY)
 """The accounts in which what the patient's side owes may stand; together they are exactly the lines that are owed."""
 

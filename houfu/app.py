@@ -3,6 +3,7 @@
 import pkgutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -98,6 +99,7 @@ class _Static:
         return Response(self.files[name], headers=headers)
 
 
+@cache
 def _files() -> APIRouter:
     static = _Static(HERE / "static")
     router = APIRouter(dependencies=[Public], include_in_schema=False)

@@ -269,6 +269,15 @@ CHECKS = (
         GROUP BY p.id HAVING count(*) FILTER (WHERE m.state IN ('whole', 'insurance_alone')) <> 1""",
     ),
     Check(
+        "counter_alone",
+        "a settlement agreed to on a phone without an order at WeChat, or at the counter with one",
+        """SELECT 'insurance_part ' || p.id, p.total_fen || ' fen, begun by ' || split_part(r.opened_by, ':', 1)
+            || ', agreed by ' || split_part(coalesce(p.confirmed_by, ''), ':', 1) || ', mixed orders ' || count(m.id)
+        FROM insurance_part p JOIN round r ON r.id = p.round_id LEFT JOIN mixed_order m ON m.part_id = p.id
+        WHERE p.confirmed_at IS NOT NULL GROUP BY p.id, r.opened_by
+        HAVING (count(m.id) = 0) IS DISTINCT FROM (r.opened_by LIKE 'staff:%' AND p.confirmed_by LIKE 'staff:%')""",
+    ),
+    Check(
         "mixed_cash",
         "a mixed order whose cash is not its settlement's, or whose attempt could be paid alone",
         """SELECT 'mixed_order ' || m.id, 'cash ' || p.cash_fen || ', attempt ' || a.amount_fen || ' fen, '

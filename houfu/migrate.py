@@ -5,6 +5,7 @@ Alembic without an alembic.ini: the scripts are the installed package ``migratio
 
 import pkgutil
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,6 +57,7 @@ def downgrade(url: str, revision: str) -> None:
     command.downgrade(_config(url), revision)
 
 
+@cache
 def head() -> str | None:
     """The newest revision this version of Houfu brings."""
     return ScriptDirectory.from_config(_config()).get_current_head()

@@ -18,7 +18,7 @@ from people.service import sessions
 
 MOTHER = "mother"
 FAMILY = {
-    "daughter": Offer(Relation.DAUGHTER, pays=True, depth=Depth.BILL),
+    "daughter": Offer(Relation.DAUGHTER, pays=True, depth=Depth.BILL, books=True),
     "companion": Offer(Relation.FRIEND, depth=Depth.STEPS),
 }
 _PHONE = reading.Device(SigningChannel.OFFICIAL_ACCOUNT, "demo phone")

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from rich.console import Console
@@ -202,8 +202,8 @@ async def server(settings: Settings) -> AsyncIterator["subprocess.Popen[bytes]"]
             sys.stderr.write(said[-4000:])
 
 
-def start(settings: Settings) -> "subprocess.Popen[bytes]":
-    """Start a server process with exactly these settings."""
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment of a process that is to have exactly these settings."""
     from pydantic import SecretStr
 
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HOUFU_")}
@@ -214,18 +214,34 @@ def start(settings: Settings) -> "subprocess.Popen[bytes]":
             plain = " ".join(plain)
         if plain not in (None, ""):
             environment[f"HOUFU_{name.upper()}"] = str(plain)
+    return environment
+
+
+def start(settings: Settings) -> "subprocess.Popen[bytes]":
+    """Start a server process with exactly these settings."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with (settings.data_dir / "server.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "houfu.cli", "serve"],
-            env=environment,
+            env=environment_of(settings),
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C is for the rehearsal, which then ends the server
         )
 
 
-async def ready(settings: Settings, process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+class Started(Protocol):
+    """What has to be known of a process that was started."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, once ``poll`` has seen it end."""
+
+    def poll(self) -> int | None:
+        """Look whether it has ended."""
+
+
+async def ready(settings: Settings, process: Started, seconds: float = 30) -> None:
     """Wait until a server answers.
 
     Raises:
@@ -356,7 +372,8 @@ def tell(verdict: Verdict, console: Console) -> None:
     table.add_column(justify="right")
     table.add_column()
     events = f"{verdict.spoilt_refused} spoilt ones refused, {verdict.abandoned} orders given up"
-    came = f"{verdict.children} of children, {verdict.signed} signed"
+    came = f"{verdict.children} of children, {verdict.wards} with a guardian, {verdict.elders} without a phone"
+    came += f", {verdict.signed} signed"
     people = (
         f"{verdict.people_per_patient} a patient; {verdict.relatives} relatives, {verdict.withdrawn} shut out midway"
     )

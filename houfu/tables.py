@@ -37,7 +37,7 @@ from payments import flows as payments
 from payments.events import AttemptClosed
 from payments.flows import mixing, reconciling, taking
 from payments.service import codes, refunds, rounds, worklist
-from people.events import PhoneChanged, WeChatMessageReported
+from people.events import PhoneChanged, WeChatLeft, WeChatMessageReported
 from people.service import access, wechat_account
 from visits.events import (
     HisAnswered,
@@ -87,6 +87,7 @@ SUBSCRIBERS: Subscribers = {
     VisitReopened: [bonds.visit_moved],
     VisitSettled: [bonds.visit_settled, asking.visit_settled],
     PhoneChanged: [bonds.phone_changed],
+    WeChatLeft: [announced.account_left],
 }
 
 SILENT: frozenset[str] = frozenset(

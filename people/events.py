@@ -32,6 +32,13 @@ class PhoneChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WeChatLeft(Event):
+    """A WeChat account lets this person in no more: another one took its place, or a phone was lost."""
+
+    person_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ViewsChanged(Event):
     """Rung, not emitted: whoever streams something of this patient must have the view decided anew."""
 

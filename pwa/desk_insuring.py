@@ -74,7 +74,10 @@ async def _settling(tx: Tx, found: Seen, now: Round, each: list[Standing]) -> De
             terminal = await terminals.by_id(tx, wait.terminal_id)
             place = terminal.place if terminal is not None else ""
         said = _said(wait.said) if wait is not None else None
-        return DeskInsured("capture", settlings, number, wait=DeskWait(place, said) if wait is not None else None)
+        why = Words.once_more(every[number - 1].trouble) if said is None else None
+        return DeskInsured(
+            "capture", settlings, number, wait=DeskWait(place, said) if wait is not None else None, why=why
+        )
     if Waits.RECKONING in waits:
         until = [p.auth_until for p in every if p.auth_until and p.state in (S.CREATED, S.UPLOADED)]
         silent = any(tx.now - (one - AUTHORIZATION_LIFE) > UNSURE for one in until)

@@ -77,9 +77,9 @@ class Desk:
 class DeskVisit:
     """One patient's day at the desk; an address is None where this member of staff may not, or need not.
 
-    ``guardians``: (relation, masked name, by which paper and when, where to end it). ``may_guard``: a guardian can be
-    written down here; ``child``: by age. ``may_exclude``: what can still turn pay-first, ``("", …)`` the whole visit,
-    else a line's id and name.
+    ``guardians``: (relation, masked name, by which paper and when, where to end it); ``family``: the same of whom a
+    desk bound. ``may_guard``: a guardian can be written down here; ``child``: by age. ``may_exclude``: what can still
+    turn pay-first, ``("", …)`` the whole visit, else a line's id and name.
     """
 
     visit: VisitHead
@@ -104,6 +104,7 @@ class DeskVisit:
     caller_until: datetime | None = None
     plan_url: str | None = None
     may_exclude: Sequence[tuple[str, str]] = ()
+    family: Sequence[tuple[str, str, str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,10 @@ async def _settling(who: _Reader, tx: Tx, now: Round, each: Sequence[Standing]) 
     every = await parts.of_round(tx, now.id)
     shown["may_act"] = mine = all(p.actor == who.caller.viewer for p in every)
     if Waits.CONSENT in waits:
-        return _consenting(who, waits.index(Waits.CONSENT) + 1, each, shown, mine=mine)
+        number = waits.index(Waits.CONSENT) + 1
+        if mine and every[number - 1].trouble:
+            shown["error"] = Words.said["bad"]
+        return _consenting(who, number, each, shown, mine=mine)
     if Waits.RECKONING in waits:
         return _step(found, "reckoning", **shown)
     shown |= {"split": await split_of(tx, now), "cash_fen": sum(one.cash_fen or 0 for one in each)}

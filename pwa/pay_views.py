@@ -178,7 +178,8 @@ class Paying:
 
     While ``unknown`` or ``paid`` the page asks ``check_url`` every three seconds; once settled, answer such a request
     (it carries ``HX-Request``) with the header ``HX-Redirect: <receipt>``, a plain one with a redirect. ``once`` is the
-    pay sheet's key, ``pay:{attempt}:{amount}``, forgotten when the payment is over.
+    pay sheet's key, ``pay:{attempt}:{amount}``, forgotten when the payment is over. ``shares``: who else has paid and
+    who has not, while the others' are waited for.
     """
 
     payment_id: str
@@ -193,6 +194,7 @@ class Paying:
     back: str = "/"
     once: str | None = None
     cancel_url: str | None = None
+    shares: Shares | None = None
 
 
 @dataclass(frozen=True, slots=True)

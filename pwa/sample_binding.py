@@ -42,6 +42,7 @@ def _existing() -> dict[str, Sample]:
         contract=True,
         may_exclude=(("", Pages.desk_visit.exclude_whole), ("c1", "心脏彩超 ¥37.20")),
         guardians=(("儿子", "示**", "2026年11月20日，法院判决书 · 示例己 · 到2027年11月19日", "/x"),),
+        family=(("女儿", "示*丙", "2026年11月20日，医院窗口 · 示例己", "/x"),),
         may_guard=True,
         relations=Pages.desk_visit.relations,
         documents=tuple(DOCUMENTS.items()),

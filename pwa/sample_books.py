@@ -74,7 +74,11 @@ def books() -> dict[str, Sample]:
     )
     partly = Books.sides["provider"] + Books.states["waits"]
     days = (day(-1, "partly", partly), wrong, day(1, "explained", Books.results["explained"]), day(2, "right", ""))
-    lacking = ((Books.sides["provider"], Books.states["waits"]), (Books.sides["his"], Books.states["trouble"]))
+    lacking = (
+        (Books.sides["provider"], Books.states["waits"]),
+        (Books.sides["his"], Books.states["trouble"]),
+        (Books.sides["insurance"], Books.states["kept"]),
+    )
     return {
         "desk_books": Sample("desk_books.html", DeskBooks(HOSPITAL, days, _DAY, date(2026, 11, 20))),
         "desk_books-empty": Sample(

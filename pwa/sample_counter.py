@@ -78,6 +78,7 @@ def _insured() -> dict[str, Sample]:
         "desk_pay-capture-foreign": at_(
             "capture", number=1, wait=replace(waits, said=Insured.saids["certificate_foreign"])
         ),
+        "desk_pay-capture-refused": at_("capture", *two, number=2, why=Insured.once_more("PAY_AUTH_NO_EXPIRED")),
         "desk_pay-reckoning": at_("reckoning", Settling("reckoning", 12600), Settling("placed", 6800)),
         "desk_pay-reckoning-silent": at_("reckoning", Settling("reckoning", 19400), unknown=True),
         "desk_pay-agree": at_("agree", Settling("placed", 12600), Settling("placed", 6800), split=split),

@@ -20,6 +20,10 @@ SHARES = v.Shares(
         Share(3, 2760, "free", "谁付都行"),
     ),
 )
+HERS_PAID = replace(
+    SHARES,
+    shares=(replace(SHARES.shares[0], label="您"), replace(SHARES.shares[1], label="儿子"), SHARES.shares[2]),
+)
 ANEW = v.Receipt(
     HEAD,
     7760,
@@ -90,7 +94,7 @@ def _paying() -> dict[str, Sample]:
                 danger=True,
             ),
         ),
-        "paying-share": Sample("paying.html", v.Paying("a1", HEAD, "share_paid", 3000, "/c")),
+        "paying-share": Sample("paying.html", v.Paying("a1", HEAD_MASKED, "share_paid", 3000, "/c", shares=HERS_PAID)),
         "paying-back": Sample("paying.html", v.Paying("a1", HEAD, "given_back", 3000, "/c")),
         "receipt-share": Sample("receipt.html", PAID),
         "error-closing": Sample(

@@ -169,7 +169,7 @@ class Urls:
 
     @staticmethod
     def end_guardian(visit: str, grant: str) -> str:
-        """End a guardianship at the desk."""
+        """End a guardianship at the desk, or a bond that a desk made."""
         return f"/desk/visits/{visit}/guardian/{grant}/end"
 
     @staticmethod

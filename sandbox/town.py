@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,7 @@ def client_settings(keys: SandboxKeys, ports: Ports) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
+@cache
 def _hospital_name() -> str:
     return str(json.loads(HOSPITAL_FILE.read_text("utf-8"))["hospital"]["name"])
 

@@ -19,6 +19,7 @@ import psutil
 import psycopg
 import pytest
 import structlog
+import uvloop
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from playwright.sync_api import Browser
 from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
@@ -32,12 +33,24 @@ from people.service import hospitals
 from people.service.pins import hash_pin
 from sandbox.wechat_pay import wire
 from tests.databases import Databases, new_database
+from tests.hatchery import Hatchery
 from tests.pwa.browser import chromium
 
+gc.disable()  # what is loaded from here on stays, too; ``pytest_runtestloop`` turns it on again
 ROOT = Path(__file__).resolve().parent.parent
+ALONE = ("browser", "pictures")  # marks whose tests are asked for alone
 # As in production: structlog's own pretty traces take two seconds each, more than a sweep has while a database is away.
 PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], PLAIN])
+
+
+@pytest.fixture(scope="session")
+def _asyncio_loop_factory() -> Callable[[], uvloop.Loop]:
+    """Tests run on the loop the house runs on; pytest-asyncio asks this fixture for it.
+
+    Its public hook makes the loop a parameter, and a test without asyncio between two others would end what all share.
+    """
+    return uvloop.new_event_loop
 
 
 @pytest.fixture(scope="session")
@@ -147,6 +160,14 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def hatchery() -> Iterator[Hatchery]:
+    """Where processes of the house come from when they are to be quick; see there."""
+    made = Hatchery()
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def server_home() -> Iterator[Path]:
     """A folder for a PostgreSQL of this test alone; ``tmp_path`` will not do, the server's account may not enter it."""
@@ -181,11 +202,37 @@ def _drop_leftovers(server: EmbeddedPostgres) -> None:
             server.drop_database(name)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Whoever asks for the browser's tests alone need not load the others: that is 150 files for each worker."""
+    wanted = config.option.markexpr.partition(" ")[0]
+    if wanted not in ALONE or collection_path.suffix != ".py":
+        return None
+    return not _marks(collection_path, wanted) or None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A mark that came about otherwise would have its test left out above."""
+    for wanted in ALONE:
+        if item.get_closest_marker(wanted) and not _marks(item.path, wanted):
+            raise pytest.UsageError(f"{item.nodeid}: write pytest.mark.{wanted} into its file")
+
+
+@cache
+def _marks(path: Path, name: str) -> bool:
+    return f"pytest.mark.{name}" in path.read_text("utf-8")
+
+
 def pytest_collection_finish() -> None:
     """What is loaded by now stays for good; looking through it again and again would slow every test down."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """All is loaded, also where others collect for us."""
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -57,7 +57,7 @@ class Binding:
     slip_safe = "这张纸只给家人。扫过一次就不能再用。"
 
     end_guardian = "结束"
-    end_title = "结束监护"
+    end_title = "结束登记"
     until = "证明有效到哪一天（没写就空着）"
     document = "看过的证件"
 
@@ -72,7 +72,7 @@ class Binding:
 
     @staticmethod
     def end_says(who: str) -> str:
-        """Before the desk ends a guardianship."""
+        """Before the desk ends what a desk wrote down."""
         return f"结束后，{who}马上不能再替患者签名、付款，也看不到就诊。以前的不变。"
 
 

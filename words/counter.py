@@ -159,6 +159,8 @@ class Insured:
         "PERSON_MISMATCH": "医保说刚才读的不是这位患者的凭证，请核对姓名。",
     }
     why = "医保说这次不能结算。"
+    unread = "医保没有认刚才读的凭证。"
+    read_again = "没有扣款。请患者再刷一次，也可以先不用医保。"
 
     @staticmethod
     def take(fen: int) -> str:
@@ -169,6 +171,11 @@ class Insured:
     def why_not(reason: str | None) -> str | None:
         """Why the insurance would not; None where it was not the insurance that ended it."""
         return None if reason is None else Insured.whys.get(reason, Insured.why)
+
+    @staticmethod
+    def once_more(reason: str | None) -> str | None:
+        """That the insurance would not have what was read, and what now; None where it said nothing against it."""
+        return None if reason is None else Insured.whys.get(reason, Insured.unread) + Insured.read_again
 
 
 class Shifts:

@@ -85,6 +85,8 @@ class DeskVisit:
     sign_says = "请患者或家人自己看、自己签，您在旁边核对证件。"
     pay = "收款，出付款码"
     sheet = "打印指引单"
+    family = "在窗口加的家人"
+    family_says = "念给患者听：现在是谁。患者不要了，当面点“结束”。"
     guardian = "监护人"
     no_guardian = "还没有登记"
     add = "登记监护人"

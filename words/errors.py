@@ -64,6 +64,7 @@ CODES = {
     # the hospital's system
     "his_bad_signature": "签名没有通过，这一批没有收。请核对密钥编号、密钥、时间（前后不超过 5 分钟）和签名的原文。",
     "his_bad_batch": "这一批没有收。内容要是 JSON 数组，里面 1 到 500 条。",
+    "paid_more_than_it_costs": "付的比这一项的价钱还多，没有收。请核对 amount_fen。",
     "his_other_visit": "这一条里的医嘱或费用属于另一次就诊，没有收。请核对 subject。",
     "his_other_patient": "这次就诊已经是另一位患者的，没有收。请用原来的患者编号。",
     "sharing_off": "还没有打开“分享给家人”。打开后，家人才能看到。",

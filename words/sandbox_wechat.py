@@ -64,6 +64,7 @@ TEMPLATES = {
     "claimed": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "taking": {"id": "TM-TAKING", "data": {"thing1": "who", "amount2": "amount", "time3": "until", "thing4": "title"}},
     "untaken": {"id": "TM-ASKED", "data": {"thing1": "who", "amount2": "amount", "thing3": "title"}},
+    "contract": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "bound": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "phone": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},
     "ended": {"id": "TM-BOUND", "data": {"thing1": "who", "thing2": "title"}},

@@ -191,5 +191,5 @@ async def guardians(
 @router.delete("/guardians/{grant_id}", status_code=204)
 async def end_guardian(grant_id: UUID, caller: StaffCaller, tx: TxDep) -> Response:
     """End a guardianship at the desk, at once."""
-    await bonds.end_guardian(tx, caller, grant_id)
+    await bonds.end_at_desk(tx, caller, grant_id)
     return Response(status_code=204)

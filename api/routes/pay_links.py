@@ -17,6 +17,8 @@ from kernel.errors import NotFoundError
 from payments.rules.limits import MOST_FEN, AfterVisit, Limits
 from payments.service import limits
 from people.rules import Actor
+from people.service import access
+from visits.service.subjects import subject_of_visit
 
 router = APIRouter(prefix="/api", tags=["family"])
 
@@ -93,6 +95,8 @@ async def make(visit_id: UUID, body: LinkBody, caller: PersonCaller, tx: TxDep) 
 @router.get("/visits/{visit_id}/pay-links")
 async def given(visit_id: UUID, caller: PersonCaller, tx: TxDep) -> list[LinkOut]:
     """A visit's pay links, newest first: all of them for the patient's side, to a relative her own."""
+    every = await links.given(tx, caller, visit_id)
+    await access.look(tx, caller, await subject_of_visit(tx, visit_id), "pay")
     return [
         LinkOut(
             id=x.link.id,
@@ -104,7 +108,7 @@ async def given(visit_id: UUID, caller: PersonCaller, tx: TxDep) -> list[LinkOut
             paid_at=x.attempt.paid_at if x.attempt else None,
             channel=x.attempt.channel if x.attempt and x.state is PayLinkState.PAID else None,
         )
-        for x in await links.given(tx, caller, visit_id)
+        for x in every
     ]
 
 

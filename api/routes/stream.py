@@ -62,6 +62,7 @@ async def follow(
     Raises:
         NotFoundError: there is no such visit, or none for this caller.
     """
+    since = world.hub.turns
     view, patient = await world.look(tx, caller, visit_id)
     if view.blind and not view.staff:
         raise NotFoundError
@@ -77,7 +78,7 @@ async def follow(
     line = world.hub.stream(caller, visit_id, patient, view, face, start)
 
     async def serve(receive: Receive, send: Send) -> None:
-        await world.hub.serve(line, upto, receive, send)
+        await world.hub.serve(line, upto, since, receive, send)
 
     return serve
 

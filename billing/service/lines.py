@@ -22,12 +22,14 @@ from billing.rules import (
     Account,
     AmountChangedError,
     ChargeState,
+    PaidTooMuchError,
     seen_line,
     seen_sums,
     sums_by_category,
 )
 from billing.service.ledger import level, post
 from billing.service.shown import far_mark, line_payload, money_of
+from billing.service.splits import paid_apart
 from billing.service.turns import found, rounds_to_ask, turn_of
 from kernel.db import Tx, one_of
 from kernel.ids import derive
@@ -365,21 +367,30 @@ async def take_back(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
 
 
 async def settled_elsewhere(
-    tx: Tx, visit: Visit, charge: ChargeItem, *, where: str, reference: str, at: datetime
+    tx: Tx, visit: Visit, charge: ChargeItem, *, paid_fen: int, where: str, reference: str, at: datetime
 ) -> bool:
-    """The patient paid this line at the hospital's own window. Returns False when it changes nothing.
+    """The patient paid ``paid_fen`` for this line at the hospital's own window, and the hospital asks no more for it.
 
-    While somebody pays it here it is only noted: that payment's outcome decides.
+    While somebody pays it here it is only noted: that payment's outcome decides. Returns False when it changes nothing.
+
+    Raises:
+        PaidTooMuchError: the line costs less.
     """
     await lock(tx, visit.id)
+    if paid_fen > charge.amount_fen:
+        raise PaidTooMuchError(charge=charge.number)
     if charge.state in FROZEN and charge.elsewhere is None:
-        charge.elsewhere = {"at": at.isoformat(), "where": where, "reference": reference}
+        charge.elsewhere = {"at": at.isoformat(), "where": where, "reference": reference, "paid_fen": paid_fen}
         return True
     if not CHARGE.allows(ChargeState(charge.state), ChargeState.SETTLED_ELSEWHERE):
         return False
     let_go(charge)
     charge.settled_at, charge.settled_where, charge.settled_reference = at, where, reference
     await move(tx, visit, charge, ChargeState.SETTLED_ELSEWHERE)
+    if paid_fen != charge.self_fen:
+        entries = paid_apart(charge, paid_fen)
+        if charge.executed_at is not None:
+            await post(tx, visit.id, "reckoned_elsewhere", charge.id, charge.number, entries)
     if charge.executed_at is not None:
         await _paid_elsewhere(tx, charge)
     await announce(tx, visit, charge)
@@ -391,7 +402,8 @@ async def settle_noted(tx: Tx, visit: Visit, charge: ChargeItem) -> None:
     """What the window said while a line was being paid here comes true now."""
     said = charge.elsewhere or {}
     at = datetime.fromisoformat(said["at"])
-    await settled_elsewhere(tx, visit, charge, where=said["where"], reference=said["reference"], at=at)
+    paid, where, reference = said["paid_fen"], said["where"], said["reference"]
+    await settled_elsewhere(tx, visit, charge, paid_fen=paid, where=where, reference=reference, at=at)
 
 
 async def exclude_line(tx: Tx, visit: Visit, charge: ChargeItem) -> None:

@@ -36,9 +36,9 @@ from kernel.ids import new_id, short_code
 from notices.service import append, lock
 from people.rules import Audience
 from visits.events import HisAnswered
-from visits.rules import GONE_ORDER, PaymentMode, VisitState
+from visits.rules import GONE_ORDER, CallState, PaymentMode, VisitState
 from visits.service import encounters
-from visits.service.calls import post_charge, tell, told_of
+from visits.service.calls import last_said, post_charge, tell
 from visits.service.encounters import Visit
 from visits.service.orders import Order
 from visits.service.reading import visit_of
@@ -381,8 +381,33 @@ async def unsettle(
 
 
 async def _was_booked(tx: Tx, charge: ChargeItem, round_id: UUID) -> bool:
-    told = await told_of(tx, settle_key(round_id))
+    told = await _booked(tx, round_id)
     return told is not None and any(line["charge_no"] == charge.number for line in told["charges"])
+
+
+async def _booked(tx: Tx, round_id: UUID) -> Mapping[str, Any] | None:
+    """What the HIS has booked of a round's money, or is being told to; None: nothing (not told, or refused)."""
+    call = await last_said(tx, settle_key(round_id))
+    return call.data if call is not None and call.state in (CallState.PENDING, CallState.DONE) else None
+
+
+async def standing(tx: Tx, visit_id: UUID, settlement_no: str) -> set[str]:
+    """Numbers of the lines whose payment stands under a settlement's number: none of it goes, or went, back."""
+    return {
+        c.number
+        for c in await lines_of(tx, visit_id)
+        if c.settled_reference == settlement_no
+        and c.state in (ChargeState.SETTLED, ChargeState.PREPAID)
+        and c.reversed_at is None
+    }
+
+
+async def pays_back(tx: Tx, refund: Mapping[str, Any]) -> bool:
+    """Whether the HIS has anything of what it was told to pay back: what it refused to book it cannot give back."""
+    round_id = await tx.session.scalar(select(Round.id).where(Round.number == refund["settlement_no"]))
+    told = await _booked(tx, round_id) if round_id is not None else None
+    booked = {line["charge_no"] for line in told["charges"]} if told is not None else set()
+    return any(line["charge_no"] in booked for line in refund["charges"])
 
 
 async def line_returned(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str | None, round_id: UUID) -> None:
@@ -402,7 +427,7 @@ async def line_returned(tx: Tx, visit_id: UUID, charge_id: UUID, refund_no: str 
         return
     if own:
         await move(tx, visit, charge, ChargeState.REFUNDED)
-    told = await told_of(tx, settle_key(round_id)) or {"charges": []}
+    told = await _booked(tx, round_id) or {"charges": []}
     fen = next((line["self_fen"] for line in told["charges"] if line["charge_no"] == charge.number), None)
     if refund_no is not None and fen is not None:
         data = {

@@ -37,3 +37,33 @@ def restore(charge: ChargeItem) -> None:
     if was is not None:
         charge.fund_fen, charge.account_fen, charge.self_fen = was["fund_fen"], was["account_fen"], was["self_fen"]
         charge.other_fen, charge.hospital_fen, charge.estimate = 0, 0, None
+
+
+def paid_apart(charge: ChargeItem, paid_fen: int) -> dict[Account, int]:
+    """At its window the hospital reckoned a line otherwise than estimated: what the patient paid there is her part.
+
+    Nobody tells who bears the rest: less for her is more for others of the insurance, and what she paid more is taken
+    from these, the fund and her account in this order.
+
+    Returns: the entries that make the line's owed parts these ones.
+    """
+    was = parts_of([charge])[0]
+    charge.estimate = charge.estimate or {
+        "fund_fen": was.fund_fen,
+        "account_fen": was.account_fen,
+        "self_fen": was.self_fen,
+    }
+    more = paid_fen - was.self_fen
+    charge.self_fen = paid_fen
+    for name in ("other_fen", "fund_fen", "account_fen", "hospital_fen"):
+        taken = min(more, getattr(charge, name))  # below zero: all of it is given to the first
+        setattr(charge, name, getattr(charge, name) - taken)
+        more -= taken
+    now = parts_of([charge])[0]
+    return {
+        Account.PATIENT: now.self_fen - was.self_fen,
+        Account.INSURANCE_OTHER: now.other_fen - was.other_fen,
+        Account.POOLED_FUND: now.fund_fen - was.fund_fen,
+        Account.PERSONAL_ACCOUNT: now.account_fen - was.account_fen,
+        Account.HOSPITAL_PART: now.hospital_fen - was.hospital_fen,
+    }

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from family_pay.rules import EmptyOfferError, GuardianRefusedError, NoPapersError, Relation, SharingOffError
-from family_pay.service.invitations import categories
+from family_pay.service.invitations import MAY_BIND, categories
 from family_pay.service.news import tell
 from kernel.clock import CHINA, china_day
 from kernel.db import Tx
@@ -146,23 +146,40 @@ async def set_guardian(
     return await _guard(tx, patient_id, guardian_id, relation, proof, papers)
 
 
-async def end_guardian(tx: Tx, staff: Actor, grant_id: UUID) -> Grant:
-    """The desk ends a guardianship: the papers were withdrawn, or the patient can act again; at once.
+async def end_at_desk(tx: Tx, staff: Actor, grant_id: UUID) -> Grant:
+    """The desk ends at once what a desk began: a guardianship, or the bond of an elder who has no page to end it on.
+
+    Args:
+        grant_id: of the guardianship, or the bond.
 
     Raises:
         ForbiddenError: this member of staff does not do that.
-        NotFoundError: no such guardianship, or it is over, or the patient was never here.
+        NotFoundError: no such thing, or it is over, or the patient was never here, or gave it by herself.
     """
     if staff.kind is not ActorKind.STAFF or staff.role not in MAY_SET_GUARDIANS or staff.hospital_id is None:
         raise ForbiddenError
-    found = next((g for g in await grants.live_of_bond(tx, grant_id) if g.kind == GrantKind.GUARD), None)
-    if found is None or not await patients.is_known_at(tx, staff.hospital_id, found.patient_id):
+    binds = staff.role in MAY_BIND  # what these desks began, these end
+    live = await grants.live_of_bond(tx, grant_id)
+    live = [g for g in live if g.kind == GrantKind.GUARD or (binds and _of_a_desk(g))]
+    if not live or not await patients.is_known_at(tx, staff.hospital_id, live[0].patient_id):
         raise NotFoundError
-    await grants.end(tx, found, ended_by=staff.id)
+    for grant in live:
+        await grants.end(tx, grant, ended_by=staff.id)
+    found = live[0]
     patient = await patients.by_id(tx, found.patient_id)
     news = {"what": "ended", "bond": str(found.bond), "relation": found.relation, "who": patient.name_masked}
     await tell(tx, {found.person_id: {"family": news}})
     return found
+
+
+def _of_a_desk(grant: Grant) -> bool:
+    return grant.kind != GrantKind.GUARD and grant.proof == ProofKind.DESK
+
+
+async def made_at_desk(tx: Tx, patient_id: UUID) -> list[Grant]:
+    """Whom a desk bound to this patient, who may have no page to read it on: one live grant of each, newest first."""
+    live = [g for g in await grants.of_patient(tx, patient_id) if g.state == GrantState.ACTIVE and _of_a_desk(g)]
+    return list({g.bond: g for g in reversed(live)}.values())[::-1]
 
 
 async def guardians_of(tx: Tx, patient_id: UUID) -> list[Grant]:

@@ -22,6 +22,7 @@ from payments.rules.taking import INSURANCE_FIRST, NOTICE, AutoWay, NoContractEr
 from payments.service import agreeing, attempts, contracts, limits, pressing
 from payments.service.attempts import Attempt
 from payments.service.pressing import Announced, Press
+from people.events import WeChatLeft
 from people.rules import Actor, ActorKind
 from people.service import patients
 from visits.service import encounters
@@ -187,6 +188,13 @@ async def is_announced(tx: Tx, visit_id: UUID, person_id: UUID) -> bool:
     """Whether it is still true that something will be taken."""
     ask = await tx.get(PayAsk, (visit_id, person_id))
     return ask is not None and ask.take_at is not None and _open(ask)
+
+
+async def account_left(tx: Tx, event: WeChatLeft) -> None:
+    """Subscriber: her WeChat account is another one, so nothing is taken from the old one, and she reads so."""
+    if await contracts.stop_of_another_account(tx, event.person_id):
+        who = (await patients.by_id(tx, event.person_id)).name_masked
+        await tell(tx, {event.person_id: {"family": {"what": "contract", "bond": "", "relation": "", "who": who}}})
 
 
 async def _announced(tx: Tx, visit_id: UUID, person_id: UUID) -> PayAsk | None:

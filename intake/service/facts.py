@@ -59,7 +59,7 @@ async def apply(tx: Tx, hospital: Hospital, item: Item) -> bool:  # noqa: C901 -
         case ChargeSettled():
             charge = await _charge(tx, hospital, visit, data.charge_no)
             return await lines.settled_elsewhere(
-                tx, visit, charge, where=data.where, reference=data.reference, at=data.at
+                tx, visit, charge, paid_fen=data.amount_fen, where=data.where, reference=data.reference, at=data.at
             )
         case ExecutionConfirmed():
             await _confirmed(tx, hospital, visit, data)

@@ -45,6 +45,7 @@ class Kind(StrEnum):
     ANSWERED = "answered"
     TAKING = "taking"
     UNTAKEN = "untaken"
+    CONTRACT = "contract"
     CLAIMED = "claimed"
     BOUND = "bound"
     ENDED = "ended"
@@ -167,6 +168,7 @@ REACH: Mapping[Kind, Rule] = {
         sms_after=_m(30),
     ),
     Kind.UNTAKEN: Rule(T.FAMILY, _SELF, U.DAY, _s(10), _h(24), "she thought it was paid, and it is not"),
+    Kind.CONTRACT: Rule(T.FAMILY, _SELF, U.DAY, _s(10), _h(72), "nothing is taken by itself any more: she must know"),
     Kind.CLAIMED: Rule(T.FAMILY, _SELF, U.NOW, _s(10), _h(24), "who accepted her invitation waits for her yes"),
     Kind.BOUND: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in"),
     Kind.ENDED: Rule(T.FAMILY, _SELF, U.DAY, _s(60), _h(72), "both sides know who is let in no more"),
@@ -188,6 +190,7 @@ _FAMILY_KINDS = {
     "declined": Kind.ANSWERED,
     "to_take": Kind.TAKING,
     "untaken": Kind.UNTAKEN,
+    "contract": Kind.CONTRACT,
     "claimed": Kind.CLAIMED,
     "bound": Kind.BOUND,
     "guardian": Kind.BOUND,

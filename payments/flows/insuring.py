@@ -11,7 +11,7 @@ from kernel.outside import OutsideError, Rejected
 from payments.flows.booking import each
 from payments.ports import InsuranceCenter, InsuranceRefunded, InsuranceRefundStatus
 from payments.rules import InsuranceState
-from payments.service import consents, insurance
+from payments.service import consents, insurance, parts
 from payments.service.insurance import Asked
 from people.rules import Actor
 from visits.ports import HisInsurance
@@ -84,7 +84,8 @@ async def go_on(db: Database, center: InsuranceCenter, part_id: UUID) -> None:
         return
     if record is not None:
         async with db.begin() as tx:
-            await record(tx, part_id)
+            if await insurance.still(tx, part_id, asked):
+                await record(tx, part_id)
 
 
 Record = Callable[[Tx, UUID], Awaitable[None]]
@@ -145,7 +146,7 @@ _STEPS: Mapping[InsuranceState, Callable[[InsuranceCenter, Asked], Awaitable[Rec
 async def insurance_due(db: Database, center: InsuranceCenter) -> int:
     """Go on with every settlement that is due. Returns how many."""
     async with db.begin() as tx:
-        due = await insurance.claim_due(tx)
+        due = await parts.claim_due(tx)
     await each(due, lambda one: go_on(db, center, one))
     return len(due)
 
@@ -158,5 +159,5 @@ async def insurance_noticed(db: Database, center: InsuranceCenter, raw: bytes) -
     """
     told = await center.decode_notice(raw)
     async with db.begin() as tx:
-        part_id = await insurance.by_order(tx, told.pay_order_id)
+        part_id = await parts.by_order(tx, told.pay_order_id)
     await go_on(db, center, part_id)

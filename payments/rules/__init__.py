@@ -140,6 +140,8 @@ INSURANCE = Lifecycle[InsuranceState](
         (I.CREATED, I.REVOKED): "InsuranceRevoked",
         (I.UPLOADED, I.PLACED): "InsurancePlaced",
         (I.UPLOADED, I.FAILED): "InsuranceFailed",
+        # It will not reckon with this consent: another one is waited for, and the bill is handed in anew.
+        (I.UPLOADED, I.CREATED): "InsuranceConsentWanted",
         (I.UPLOADED, I.REVOKING): "InsuranceRevoking",
         (I.PLACED, I.PAYING): "InsuranceConfirmed",
         (I.PLACED, I.FAILED): "InsuranceFailed",
@@ -165,6 +167,10 @@ INSURANCE = Lifecycle[InsuranceState](
 NO_MONEY = frozenset({I.REVOKED, I.REFUNDED, I.FAILED})
 """The insurance holds its money, and will."""
 AUTHORIZATION_LIFE = timedelta(minutes=10)
+CONSENT_REFUSED = frozenset(
+    {"PAY_AUTH_NO_EXPIRED", "PAY_AUTH_NO_INVALID", "PAY_AUTH_NO_USED", "EC_TOKEN_INVALID", "PERSON_MISMATCH"}
+)
+"""What the centre says of a consent, or a certificate, that is no good; another one may be. All else is of the bill."""
 _INSURANCE_LOOKS = (3, 5, 10, 20, 60)
 
 

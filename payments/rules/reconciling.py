@@ -35,9 +35,23 @@ class SideState(StrEnum):
     """How far a side's books of one day are with us."""
 
     THERE = "there"
+    KEPT = "kept"  # asked again, and no answer: what was fetched before, when the day was over, still counts
     WAITS = "waits"  # the day is not over there, or its bill is not made yet
     TROUBLE = "trouble"  # asked, and no answer one can rely on
     ABSENT = "absent"  # not set up, or cannot answer such a question
+
+
+HAVE = frozenset({SideState.THERE, SideState.KEPT})
+"""The side's books of the whole day are with us."""
+
+
+def side_after(before: str | None, asked: SideState, *, whole: bool) -> SideState:
+    """How far a side's books are after it was asked.
+
+    Args:
+        whole: what is kept of it was fetched when the day was over; a list of the day so far is no list of the day.
+    """
+    return SideState.KEPT if asked is not SideState.THERE and before in HAVE and whole else asked
 
 
 class About(StrEnum):

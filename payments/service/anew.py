@@ -46,7 +46,8 @@ async def troubles(tx: Tx, hospital_id: UUID) -> Sequence[InsurancePart]:
     """Settlements whose way back needs a person, and those the insurer took back by itself after all was paid."""
     hangs = (InsurancePart.state == S.MANUAL) | InsurancePart.trouble.is_not(None)
     query = select(InsurancePart).where(InsurancePart.hospital_id == hospital_id, hangs)
-    waits = query.where(InsurancePart.state.not_in((S.REVOKED, S.FAILED)))
+    # A consent the centre would not have is asked of the patient once more, and of nobody else.
+    waits = query.where(InsurancePart.state.not_in((S.CREATED, S.REVOKED, S.FAILED)))
     return (await tx.session.scalars(waits.order_by(InsurancePart.created_at, InsurancePart.id))).all()
 
 

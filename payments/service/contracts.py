@@ -22,6 +22,7 @@ from payments.rules.taking import (
     next_contract_look,
 )
 from people.rules import Actor, ActorKind
+from people.service import sessions
 
 S = ContractState
 
@@ -45,14 +46,37 @@ async def standing(tx: Tx, person_id: UUID, till: Till, *, lock: bool = False) -
         lock: it stands until the commit: whoever ends it waits.
 
     Raises:
-        rules.taking.NoContractError: there is none.
+        rules.taking.NoContractError: there is none, or it is another WeChat account's than she comes by now.
     """
     found = await live(tx, person_id, till, lock=lock)
     if found is None or found.state != S.SIGNED or found.appid != till.appid:
         raise NoContractError
     if found.until is not None and found.until <= tx.now:
         raise NoContractError
+    if await _another_account(tx, found):
+        raise NoContractError
     return found
+
+
+async def _another_account(tx: Tx, row: DeductionContract) -> bool:
+    """Whether the WeChat account that signed, or is to, is not the payer's any more."""
+    return await sessions.openid_of(tx, row.person_id, row.appid) != openid_of(tx, row)
+
+
+async def stop_of_another_account(tx: Tx, person_id: UUID) -> bool:
+    """A contract is the WeChat account's that signed it: where the payer comes by another one, or none, it ends.
+
+    Returns: whether she had signed it; the new account signs one of its own.
+    """
+    query = select(DeductionContract).where(
+        DeductionContract.person_id == person_id, DeductionContract.state.in_((S.ASKED, S.SIGNED))
+    )
+    signed = False
+    for row in await tx.session.scalars(query.with_for_update().execution_options(populate_existing=True)):
+        if await _another_account(tx, row):
+            signed = signed or row.state == S.SIGNED
+            stop(tx, row)
+    return signed
 
 
 async def stands(tx: Tx, person_id: UUID, till: Till) -> bool:
@@ -75,9 +99,9 @@ async def ask(tx: Tx, actor: Actor, till: Till, plan_id: str, openid: str) -> De
     if actor.kind is not ActorKind.PERSON:
         raise NotFoundError
     known = await live(tx, actor.id, till, lock=True)
-    if known is not None and (known.state != S.ASKED or openid_of(tx, known) == openid):
+    if known is not None and (known.state == S.ENDING or openid_of(tx, known) == openid):
         return known
-    if known is not None:  # sent there as somebody else; should that be signed all the same, it is ended
+    if known is not None:  # somebody else signed it, or was sent there to; should it be signed even so, it is ended
         stop(tx, known)
         return known
     CONTRACT.move(None, S.ASKED)

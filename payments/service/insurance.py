@@ -8,8 +8,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from billing.rules import Parts, RoundState
 from billing.service import lines as billing
 from billing.service import paying
@@ -131,7 +129,7 @@ async def authorized(tx: Tx, actor: Actor, part_id: UUID, given: Authorized) -> 
     if part.state != S.CREATED or part.auth_sealed is not None or now.state != RoundState.INSURING:
         return
     part.auth_sealed = tx.vault.seal(json.dumps(asdict(given)), "insurance.auth", part.id.hex)
-    part.auth_until, part.auth_by = tx.now + rules.AUTHORIZATION_LIFE, actor.viewer
+    part.auth_until, part.auth_by, part.trouble = tx.now + rules.AUTHORIZATION_LIFE, actor.viewer, None
     part.next_look_at = tx.now
     await _tell(tx, now, "insuring")
 
@@ -400,14 +398,41 @@ async def _gone(tx: Tx, part: InsurancePart, now: Round) -> None:
     await back(tx, now)
 
 
+async def still(tx: Tx, part_id: UUID, asked: Asked) -> bool:
+    """Whether an answer is about the settlement as it stands, not about a consent that was refused since."""
+    part, _ = await locked(tx, part_id)
+    return part.order_number == asked.fees.order_number
+
+
 async def refused(tx: Tx, part_id: UUID, reason: str) -> None:
-    """A definite no: before anything was paid that is the end, to giving money back a person has to find out why."""
+    """A definite no: of a consent, another one is waited for; of the bill, before anything was paid, it is the end.
+
+    To giving money back a person has to find out why.
+    """
     part, now = await locked(tx, part_id)
     if part.state in (S.CREATED, S.UPLOADED):
         part.trouble = reason[:80]
-        await _gone(tx, part, now)
+        if reason in rules.CONSENT_REFUSED and now.state == RoundState.INSURING:
+            await _consents_anew(tx, part, now)
+        else:
+            await _gone(tx, part, now)
     elif part.state == S.REFUNDING:
         await _needs_a_person(tx, part, now, reason)
+
+
+async def _consents_anew(tx: Tx, part: InsurancePart, now: Round) -> None:
+    """The centre will have none of this consent: the other settlements stand as they are, and this one waits anew.
+
+    Its bill is handed in as another order: what the centre may have kept of this one nobody can pay, for it was never
+    reckoned.
+    """
+    if part.state == S.UPLOADED:
+        move(tx, part, S.CREATED)
+    part.order_number = f"HF{short_code(16)}"
+    part.auth_sealed = part.auth_until = part.auth_by = part.credential_sealed = part.pay_order_id = None
+    part.next_look_at = None
+    await tx.session.flush()
+    await _tell(tx, now, "insuring")
 
 
 async def revoked(tx: Tx, part_id: UUID) -> None:
@@ -458,32 +483,6 @@ async def back(tx: Tx, now: Round) -> None:
     if begins:
         await _tell(tx, now, "insurance_ending")
     await rounds.go_back(tx, now)
-
-
-# ------------------------------------------------------------------------------------------------------- looking after
-
-
-async def claim_due(tx: Tx, limit: int = 20) -> list[UUID]:
-    """Settlements to go on with now, each given to one sweeper only."""
-    query = select(InsurancePart).where(InsurancePart.next_look_at <= tx.now).order_by(InsurancePart.next_look_at)
-    found = (await tx.session.scalars(query.limit(limit).with_for_update(skip_locked=True))).all()
-    for part in found:
-        part.looks += 1
-        part.next_look_at = rules.next_insurance_look(part.looks, tx.now)
-    return [p.id for p in found]
-
-
-async def by_order(tx: Tx, pay_order_id: str) -> UUID:
-    """The settlement a notice is about.
-
-    Raises:
-        NotFoundError: none of ours.
-    """
-    query = select(InsurancePart.id).where(InsurancePart.pay_order_id == pay_order_id)
-    found = (await tx.session.scalars(query)).first()
-    if found is None:
-        raise NotFoundError
-    return found
 
 
 async def _tell(tx: Tx, now: Round, state: str) -> None:

@@ -10,6 +10,8 @@ from billing.rules import Parts, RoundState, spread
 from billing.service import paying
 from billing.service.paying import ChargeItem, Round
 from kernel.db import Tx
+from kernel.errors import NotFoundError
+from payments import rules
 from payments.models import InsurancePart, MixedOrder
 from payments.ports import Split
 from payments.rules import INSURANCE, NO_MONEY, InsuranceState
@@ -190,3 +192,26 @@ def _borne(line: ChargeItem) -> Parts:
 def _estimate(line: ChargeItem) -> Parts:
     was = line.estimate
     return Parts(was["fund_fen"], was["account_fen"], 0, was["self_fen"]) if was else _borne(line)
+
+
+async def claim_due(tx: Tx, limit: int = 20) -> list[UUID]:
+    """Settlements to go on with now, each given to one sweeper only."""
+    query = select(InsurancePart).where(InsurancePart.next_look_at <= tx.now).order_by(InsurancePart.next_look_at)
+    found = (await tx.session.scalars(query.limit(limit).with_for_update(skip_locked=True))).all()
+    for part in found:
+        part.looks += 1
+        part.next_look_at = rules.next_insurance_look(part.looks, tx.now)
+    return [p.id for p in found]
+
+
+async def by_order(tx: Tx, pay_order_id: str) -> UUID:
+    """The settlement a notice is about.
+
+    Raises:
+        NotFoundError: none of ours.
+    """
+    query = select(InsurancePart.id).where(InsurancePart.pay_order_id == pay_order_id)
+    found = (await tx.session.scalars(query)).first()
+    if found is None:
+        raise NotFoundError
+    return found

@@ -28,7 +28,7 @@ _TURN = 0x626F6F6B73
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What asking one side came to; ``rows`` None: nothing new, what was kept before stays.
+    """What asking one side came to; ``rows`` None: nothing new, what was kept before stays, and ``state`` says so.
 
     Args:
         hospital_id: whose side; None: everybody's.
@@ -110,14 +110,14 @@ async def record(tx: Tx, day: date, fetched: Sequence[Fetched]) -> Outcome:
     await tx.session.execute(select(func.pg_advisory_xact_lock(_TURN)))
     run = await _run(tx, day)
     sides: dict[str, dict[str, str]] = {whose: dict(known) for whose, known in run.sides.items()}
+    whole = run.ran_at is not None and china_day(run.ran_at) > day
     for one in fetched:
         known = sides.setdefault(str(one.hospital_id or EVERYBODY), {})
         if one.rows is not None:
             await books.keep_rows(tx, day, one.side, one.hospital_id, one.rows)
         if one.next_day is not None:
             await books.keep_rows(tx, day + timedelta(days=1), one.side, one.hospital_id, one.next_day)
-        if one.rows is not None or known.get(one.side) != SideState.THERE:
-            known[one.side] = one.state
+        known[one.side] = rules.side_after(known.get(one.side), one.state, whole=whole)
     run.sides, run.ran_at = sides, tx.now
     await tx.session.flush()
     complete = all(state in _DONE for whose in sides.values() for state in whose.values())
@@ -169,7 +169,7 @@ async def compare(tx: Tx, day: date) -> set[date]:
 def there_for(sides: dict[str, Any], hospital_id: UUID) -> frozenset[Side]:
     """Whose books of a day are with us for this hospital."""
     known = {**sides.get(EVERYBODY, {}), **sides.get(str(hospital_id), {})}
-    return frozenset(Side(side) for side, state in known.items() if state == SideState.THERE)
+    return frozenset(Side(side) for side, state in known.items() if state in rules.HAVE)
 
 
 async def _waiting(tx: Tx, items: Iterable[Item]) -> list[Item]:
@@ -184,7 +184,7 @@ async def _waiting(tx: Tx, items: Iterable[Item]) -> list[Item]:
     there: dict[str, set[date]] = defaultdict(set)
     for day, sides in await tx.session.execute(query):
         for side, state in sides.get(EVERYBODY, {}).items():
-            if state == SideState.THERE:
+            if state in rules.HAVE:
                 there[side].add(day)
     for item, (first, last) in zip(missing, spans, strict=True):
         days = {first + timedelta(days=n) for n in range((last - first).days + 1)}

@@ -14,7 +14,7 @@ from payments import rules
 from payments.events import AttemptSettled
 from payments.models import Attempt
 from payments.rules import LIVE, OURS, PAYABLE, AttemptState, InsuranceState, Piece
-from payments.service import first, labels, parts, refunds, shares
+from payments.service import again, first, labels, parts, refunds, shares
 from payments.service.moves import move, tell, tell_round
 from people.rules import Action, Actor, ActorKind
 from people.service import access
@@ -222,6 +222,8 @@ async def release_idle(tx: Tx, visit_id: UUID) -> None:
 
 async def his_answered(tx: Tx, event: HisAnswered) -> None:
     """Subscriber: the hospital has booked a round, or refused to, which a person has to look at."""
+    if event.kind == "refund" and event.outcome == "refused":
+        await again.crossed(tx, event)
     if event.kind != "settle" or not event.key.startswith("settle:"):
         return
     await paying.locked_visit(tx, event.visit_id)

@@ -45,6 +45,11 @@ async def of_round(tx: Tx, round_id: UUID) -> list[Share]:
     return [Share(part, taken.get(part.id)) for part in found]
 
 
+async def number_of(tx: Tx, attempt: Attempt) -> int:
+    """The number of the share that an attempt pays."""
+    return (await tx.session.get_one(Allocation, attempt.allocation_id)).number
+
+
 async def whole(tx: Tx, made_by: str, round_: Round) -> Allocation:
     """The one share of a round nobody cut."""
     return _add(tx, made_by, round_, [Meant(round_.cash_fen)], 0)[0]

@@ -16,7 +16,7 @@ from kernel.crypto import UnreadableError, Vault, digest
 from kernel.db import Tx
 from kernel.errors import HoufuError, Kind
 from kernel.ids import token
-from people.events import SessionsEnded
+from people.events import SessionsEnded, WeChatLeft
 from people.models import Hospital, Person, Session, Staff, Terminal, WeChatClaim, WeChatLogin
 from people.rules import ALONE_FROM_AGE, SILENCE, Actor, ActorKind, Role, age_on, birth_of, is_id_number
 from people.service import codes, terminals
@@ -199,8 +199,11 @@ async def end_all(tx: Tx, person_id: UUID) -> None:
 async def forget_devices(tx: Tx, person_id: UUID) -> None:
     """No phone lets this person in by itself any more: not by a session, not by the WeChat account on it."""
     # First the accounts: who is coming in by one at this moment is waited for, and their session found below.
-    await tx.session.execute(delete(WeChatLogin).where(WeChatLogin.person_id == person_id))
+    gone = delete(WeChatLogin).where(WeChatLogin.person_id == person_id).returning(WeChatLogin.openid_index)
+    left = (await tx.session.execute(gone)).all()
     await end_all(tx, person_id)
+    if left:
+        await tx.emit(WeChatLeft(person_id))
 
 
 def _staff_actor(staff: Staff) -> Actor:
@@ -247,12 +250,19 @@ async def link_wechat(tx: Tx, person: Person, openid: str, appid: str) -> None:
         .where(WeChatLogin.person_id == person.id, WeChatLogin.appid == appid, WeChatLogin.openid_index != index)
         .returning(WeChatLogin.openid_index)
     )
-    if (await tx.session.execute(older)).all():
+    left = {person.id} if (await tx.session.execute(older)).all() else set()
+    if left:
         await end_all(tx, person.id)
+    whose = select(WeChatLogin.person_id).where(WeChatLogin.openid_index == index).with_for_update()
+    before = await tx.session.scalar(whose)
+    if before is not None and before != person.id:
+        left.add(before)
     sealed = tx.vault.seal(openid, "wechat_login", index.hex())
     row = insert(WeChatLogin).values(openid_index=index, appid=appid, openid_sealed=sealed, person_id=person.id)
     changed = row.on_conflict_do_update(index_elements=["openid_index"], set_={"person_id": person.id})
     await tx.session.execute(changed)
+    for one in sorted(left):
+        await tx.emit(WeChatLeft(one))
 
 
 async def claim_state(tx: Tx, state: str) -> bool:

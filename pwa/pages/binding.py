@@ -222,5 +222,5 @@ async def ask_end(request: Request, visit_id: UUID, grant_id: UUID, caller: Staf
 @router.post("/desk/visits/{visit_id}/guardian/{grant_id}/end")
 async def end(visit_id: UUID, grant_id: UUID, caller: StaffCaller, tx: TxDep) -> Response:
     """End it at once."""
-    await bonds.end_guardian(tx, caller, grant_id)
+    await bonds.end_at_desk(tx, caller, grant_id)
     return go(Urls.desk_visit(str(visit_id)))

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.deps import StaffCaller, TxDep
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
-from payments.service import anew, labels, refunds, rounds
+from payments.service import again, anew, labels, refunds, rounds
 from people.rules import Actor, Role
 from people.service import hospitals, patients
 from people.service.hospitals import Hospital
@@ -107,7 +107,9 @@ async def page(request: Request, caller: StaffCaller, tx: TxDep) -> Response:
 
 
 @router.post(Urls.desk_troubles)
-async def again(caller: StaffCaller, tx: TxDep, key: Annotated[str, Form(min_length=3, max_length=200)]) -> Response:
+async def say_again(
+    caller: StaffCaller, tx: TxDep, key: Annotated[str, Form(min_length=3, max_length=200)]
+) -> Response:
     """Say it to the hospital's system once more; or let a settlement of the insurance go on."""
     hospital = await _hospital(tx, caller)
     if key.startswith(_INSURANCE):
@@ -116,5 +118,5 @@ async def again(caller: StaffCaller, tx: TxDep, key: Annotated[str, Form(min_len
             raise NotFoundError
         await anew.go_on(tx, caller, part_id)
     else:
-        await calls.again(tx, hospital.id, key)
+        await again.say(tx, hospital.id, key)
     return go(Urls.desk_troubles)

@@ -1,5 +1,6 @@
 """One patient at the desk: the sheet on paper, the letter on the tablet, who stands for a child, the money."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, timedelta
@@ -22,7 +23,7 @@ from kernel.db import Tx
 from kernel.errors import HoufuError
 from notices.service.codes import TooManyLooksError
 from payments.service import first
-from people.rules import Action, Actor, Document
+from people.rules import Action, Actor, Document, GrantKind
 from people.service import access, patients, phones, sessions, staff
 from people.service.grants import Grant
 from pwa.answer import go, show
@@ -39,15 +40,15 @@ from words.money import rmb
 router = APIRouter(include_in_schema=False)
 
 
-async def _guardians(tx: Tx, patient_id: UUID, visit_id: str) -> list[tuple[str, str, str, str]]:
+async def _people(tx: Tx, found: Sequence[Grant], visit_id: str) -> list[tuple[str, str, str, str]]:
     return [
         (
             family_words.relation(g.relation),
             (await patients.by_id(tx, g.person_id)).name_masked,
             await _paper(tx, g),
-            Urls.end_guardian(visit_id, str(g.id)),
+            Urls.end_guardian(visit_id, str(g.id if g.kind == GrantKind.GUARD else g.bond)),
         )
-        for g in await bonds.guardians_of(tx, patient_id)
+        for g in found
     ]
 
 
@@ -70,6 +71,7 @@ async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, ph
     contract = await standing.contract_of(tx, visit.hospital_id, visit.patient_id) is not None
     owed, _ = await first.takes_now(tx, caller, visit)
     identity = str(visit.id)
+    binds = caller.role in invitations.MAY_BIND
     witness = caller.role in signers.WITNESSES and not contract
     return DeskVisit(
         visit=found.head,
@@ -83,14 +85,15 @@ async def _view(tx: Tx, caller: Actor, found: Seen, error: str | None = None, ph
         else None,
         refund_url=Urls.refunds(identity) if await access.can(tx, caller, Action.ASK_REFUND, subject) else None,
         letter_url=Urls.open_letter_here(str(visit.hospital_id), str(visit.patient_id)) if witness else None,
-        guardians=await _guardians(tx, visit.patient_id, identity),
+        guardians=await _people(tx, await bonds.guardians_of(tx, visit.patient_id), identity),
+        family=await _people(tx, await bonds.made_at_desk(tx, visit.patient_id), identity) if binds else (),
         may_guard=caller.role in bonds.MAY_SET_GUARDIANS,
         child=await bonds.is_child(tx, visit.patient_id),
         relations=Words.relations,
         phone=phone,
         error=error,
         documents=tuple(DOCUMENTS.items()),
-        invite_url=Urls.desk_invite(identity) if caller.role in invitations.MAY_BIND else None,
+        invite_url=Urls.desk_invite(identity) if binds else None,
         plan_url=Urls.desk_plan(identity) if caller.role in MAY_PIN else None,
         phone_url=Urls.desk_phone_ask(identity) if caller.role in phones.MAY_CHANGE_PHONES else None,
         may_exclude=await _may_exclude(tx, caller, found),

@@ -67,7 +67,7 @@ async def _page(
         view = await standing(request, world, tx, caller, found, now, came)
     if view.step == "done" and view.receipt and not view.settling and "hx-request" in request.headers:
         return Response(headers={"HX-Redirect": view.receipt})
-    return await show(request, tx, "insurance.html", replace(view, error=error), status=status)
+    return await show(request, tx, "insurance.html", replace(view, error=error or view.error), status=status)
 
 
 @router.get("/visits/{visit_id}/insurance")

@@ -55,7 +55,7 @@ async def page(
     share: Annotated[int | None, Query(ge=1, description="number of a share")] = None,
 ) -> Response:
     """What whoever gets it will see, and those made before."""
-    found = await seen(world, tx, caller, visit_id, None)
+    found = await seen(world, tx, caller, visit_id, "pay")
     return await show(request, tx, "links.html", await _sheet(tx, caller, found, share))
 
 
@@ -70,7 +70,7 @@ async def make(
     share: Annotated[int | None, Form(ge=1)] = None,
 ) -> Response:
     """Make it; address and picture are shown this once, for only the address' digest is kept."""
-    found = await seen(world, tx, caller, visit_id, None)
+    found = await seen(world, tx, caller, visit_id, "pay")
     made = await links.make(tx, caller, visit_id, amount_fen, share)
     await tx.session.flush()
     url = world_of(request).settings.base_url + Urls.pay_link(made.token)

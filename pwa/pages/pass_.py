@@ -84,14 +84,14 @@ async def visit_pass(request: Request, visit_id: UUID, caller: AnyCaller, world:
 @router.get("/visits/{visit_id}/pass/live.png")
 async def live(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
     """The code of this half minute."""
-    found = await mine(world, tx, caller, visit_id, None)
+    found = await mine(world, tx, caller, visit_id, "pass")
     return Response(picture(passes.live_code(tx.vault, found.visit, tx.now)), media_type="image/png", headers=NO_STORE)
 
 
 @router.get("/visits/{visit_id}/pass/kept.png")
 async def kept(visit_id: UUID, caller: AnyCaller, world: WorldDep, tx: TxDep) -> Response:
     """The code for the day."""
-    found = await mine(world, tx, caller, visit_id, None)
+    found = await mine(world, tx, caller, visit_id, "pass")
     headers = KEEP if found.view.owner else {**NO_STORE, "X-Keep": "no"}
     return Response(picture(passes.kept_code(tx.vault, found.visit)), media_type="image/png", headers=headers)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -40,10 +40,12 @@ from people.service import access, hospitals
 from pwa.answer import go, origin_of, people_of, show
 from pwa.insuring import estimated_of, is_here, split_of, why_not
 from pwa.pay_views import FirstSheet
+from pwa.rows import Shares
 from pwa.urls import Urls
 from pwa.views import Ask, PayChoice, Paying, PayPart, PaySheet
 from pwa.visit_pages import Seen, lines_shown, payment_of, seen, seen_by_payer
 from words.insurance import Insurance
+from words.pay import YOU
 from words.pay import AskFirst as AskWords
 from words.pay import Limits as LimitWords
 from words.pay import Link as LinkWords
@@ -361,7 +363,17 @@ async def _paying(request: Request, world: World, tx: Tx, found: Seen, attempt: 
         back=Urls.bill(str(attempt.visit_id)) if found.live else Urls.home,
         once=await once_of(tx, attempt),
         cancel_url=f"{here}/cancel" if state == "offered" else None,
+        shares=await _others(tx, found, attempt) if state == "share_paid" and found.live else None,
     )
+
+
+async def _others(tx: Tx, found: Seen, attempt: Attempt) -> Shares | None:
+    """Who has paid and who has not, to somebody who has; their own share is called theirs."""
+    _, every = await payment_of(tx, found.visit, found.view)
+    if every is None:
+        return None
+    own = await shares.number_of(tx, attempt)
+    return replace(every, shares=tuple(replace(s, label=YOU) if s.number == own else s for s in every.shares), parts=())
 
 
 async def _fresh_link(world: World, attempt_id: UUID) -> None:
@@ -396,7 +408,7 @@ async def on_its_way(
             return _on_to_receipt(request, attempt)
         if attempt.mixed and attempt.state in PAYABLE:  # the cash part of one press for both
             return go(Urls.insurance(str(attempt.visit_id)))
-        found = await seen_by_payer(world, now, caller, attempt, None)
+        found = await seen_by_payer(world, now, caller, attempt, "pay")
         return await show(request, now, "paying.html", await _paying(request, world, now, found, attempt, r == "ok"))
 
 

@@ -33,7 +33,7 @@ router = APIRouter(include_in_schema=False)
 
 
 async def _allowed(world: World, tx: Tx, caller: Actor, visit_id: UUID) -> Seen:
-    found = await seen(world, tx, caller, visit_id, None)
+    found = await seen(world, tx, caller, visit_id, "pay")
     await access.require(tx, caller, Action.PAY, found.subject)
     return found
 

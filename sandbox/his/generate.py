@@ -7,7 +7,7 @@ books know the right bill of every encounter at every moment.
 
 import heapq
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
@@ -39,12 +39,14 @@ class Guest:
     Attributes:
         deferred: they may pay later.
         twice: they see a second department in any case.
+        come: begins their first encounter and says its number, where it is booked; its registration is in it.
     """
 
     patient: PatientCard
     deferred: bool
     twice: bool = False
     encounters: list[str] = field(default_factory=list)
+    come: Callable[[], str] | None = None
 
 
 def id_number(birth: date, sequence: int, male: bool) -> str:
@@ -142,7 +144,7 @@ class _Visit:
         return self.rng.random() < part
 
     def live(self) -> Iterator[float]:
-        emergency = self.chance(0.05)
+        emergency = self.chance(0.05) and self.guest.come is None
         yield from self.encounter("EMER" if emergency else self.day.department(self.rng), emergency)
         if self.chance(0.1) or self.guest.twice:
             yield self.rng.uniform(5, 40)
@@ -152,9 +154,10 @@ class _Visit:
         patient = self.guest.patient
         if emergency and self.chance(0.3):  # nobody knows the name yet
             patient = replace(patient, name="无名氏", sex=None, birth_date=None, id_number=None, phone=None)
-        no = self.clinic.register(patient, department, emergency)
+        come, self.guest.come = self.guest.come, None
+        no = come() if come is not None else self.clinic.register(patient, department, emergency)
         self.guest.encounters.append(no)
-        first = [self.clinic.order(no, "CONSE")] if emergency else self._arrive(no)
+        first = [self.clinic.order(no, "CONSE")] if emergency else self._arrive(no, booked=come is not None)
         yield self.rng.uniform(1, 5) if emergency else self.rng.uniform(8, 40)
         for order in first:
             yield from self.perform(no, order)
@@ -172,8 +175,9 @@ class _Visit:
         if not self.chance(0.03):  # some doctors forget to close
             self.clinic.finish(no)
 
-    def _arrive(self, no: str) -> list[str]:
-        return [self.clinic.order(no, "REG"), self.clinic.order(no, self.rng.choice(("CONS", "CONS2", "CONS3")))]
+    def _arrive(self, no: str, *, booked: bool) -> list[str]:
+        first = [] if booked else [self.clinic.order(no, "REG")]
+        return [*first, self.clinic.order(no, self.rng.choice(("CONS", "CONS2", "CONS3")))]
 
     def enc(self, no: str) -> Encounter:
         return self.books.encounters[no]

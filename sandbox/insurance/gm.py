@@ -27,6 +27,7 @@ def new_key() -> int:
     return secrets.randbelow(N - 2) + 1
 
 
+@lru_cache(maxsize=64)
 def public_key(private: int) -> Point:
     """Its public half."""
     return _affine(_times(private, G))

@@ -203,10 +203,10 @@ class Terminal:
     place: str = ""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def read(self, value: str, operator: str = "", **face: str) -> int:
-        """Hand over a payment code, or a face's with its openid and number; the status of the answer."""
+    async def read(self, value: str, operator: str = "", kind: str = "", **face: str) -> int:
+        """Hand over a payment code, a face's with openid and number, or another ``kind``; the status of the answer."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
-        kind = "FACE_CODE" if face else "PAY_CODE"
+        kind = kind or ("FACE_CODE" if face else "PAY_CODE")
         told = {"kind": kind, "value": value, "terminal_id": self.name, "operator": operator, "captured_at": at}
         return (await self._send("captures", {**told, **face})).status_code
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sandbox.his.catalogue import PatientCard
 from sandbox.rehearsal.verdict import Json
-from sandbox.rehearsal.ways import BACK, INSURANCE, WAYS
+from sandbox.rehearsal.ways import BACK, INSURANCE, WAYS, WINDOW
 
 
 @dataclass(slots=True)
@@ -53,6 +53,9 @@ class House:
             **dict.fromkeys(("native", "cash", "card", "refund_handed_out") if not windows else (), "cashiers"),
             **dict.fromkeys(("code", "code_password", "code_undone") if not windows else (), "cashiers"),
             **dict.fromkeys(("code", "code_password", "code_undone") if "scanner" not in kinds else (), "scanner"),
+            **dict.fromkeys(WINDOW if not self.insurance else (), "insurance"),
+            **dict.fromkeys(WINDOW if not windows else (), "cashiers"),
+            **dict.fromkeys(WINDOW if "scanner" not in kinds else (), "scanner"),
             **dict.fromkeys(("face",) if not windows else (), "cashiers"),
             **dict.fromkeys(("face",) if "face" not in kinds else (), "face"),
             **dict.fromkeys(("kiosk",) if "kiosk" not in kinds else (), "kiosk"),

@@ -136,6 +136,15 @@ class Insurer:
             await asyncio.sleep(1)
         return ""
 
+    async def before_terminal(self, patient: str) -> Json:
+        """Somebody stands before a certified terminal: what its library gives."""
+        told: Json = await self._post("/control/certificate", {"id_number": patient})
+        return told
+
+    async def pays(self, number: str) -> None:
+        """She confirms at the terminal: the insurance pays what was consented to by this number, if it can."""
+        await self._post("/control/order", {"auth_code": number, "do": "pay"})
+
     async def _password(self, phone: Phone, visit: str, openid: str, pressed: set[str]) -> None:
         """The payer's page hands each order to WeChat, twice, and the payer enters the password."""
         answer = await phone.client.get(f"/api/visits/{visit}/insurance", headers=phone.headers)

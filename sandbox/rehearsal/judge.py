@@ -19,6 +19,7 @@ from sandbox.rehearsal.phones import Following, Phone, Screen, Shut
 from sandbox.rehearsal.spending import Spending
 from sandbox.rehearsal.verdict import Json, Verdict, bill_mismatch, percentiles
 
+_SHUTS = 3.0  # seconds a phone has to notice that its stream was ended, and to find nothing when it comes back
 _IN_TIME = 2.0  # seconds a follower's phone has for a row before the end of the visit shuts its page
 
 
@@ -83,10 +84,14 @@ class Judge:
         waiting = list(self.phones.items())
         for start in range(0, len(waiting), 16):
             batch = waiting[start : start + 16]
-            shown = await asyncio.gather(
-                *(asyncio.gather(*(p.get(f"/api/visits/{v}") for v in p.following)) for _, p in batch)
-            )
+            shown = await asyncio.gather(*(asyncio.gather(*(self._bill(p, v) for v in p.following)) for _, p in batch))
             found.update((no, list(bills)) for (no, _), bills in zip(batch, shown, strict=True))
+        return found
+
+    async def _bill(self, phone: Phone, visit: str) -> Json:
+        if phone.sees != "all":
+            return await self.families.bill_at_desk(visit)
+        found: Json = await phone.get(f"/api/visits/{visit}")
         return found
 
     def _off(self, bills: dict[str, list[Json]]) -> list[tuple[int, str]]:
@@ -132,9 +137,11 @@ class Judge:
         verdict.signed = sum(1 for p in self.phones.values() if p.signed)
         verdict.relatives = len(self.families.relatives)
         verdict.withdrawn = sum(r.gone is not None for r in self.families.relatives)
-        verdict.children = sum(1 for p in self.phones.values() if p.patient)
+        guardians = sum(1 for p in self.phones.values() if p.patient and p.sees == "all")
+        verdict.children = guardians - (self.families.ward in self.phones)
+        verdict.wards, verdict.elders = guardians - verdict.children, int(self.families.carried is not None)
         patients = len(self.hospital_day.guests)
-        verdict.people = patients + verdict.children + verdict.relatives + (spending.purse.linked if spending else 0)
+        verdict.people = patients + guardians + verdict.relatives + (spending.purse.linked if spending else 0)
         verdict.people_per_patient = round(verdict.people / max(1, patients), 2)
         verdict.spoilt_refused = sum(
             1 for a in books.answers.values() if a["id"].startswith(SPOILT) and a["status"] == "rejected"
@@ -207,7 +214,31 @@ class Judge:
         while not set(rows) <= set(watched.ids) and time.monotonic() < end:
             await asyncio.sleep(0.05)
 
-    # -- relatives
+    # -- those who are stood for, and relatives
+
+    async def stood_for(self, children: Collection[str]) -> None:
+        """Whose guardian stands for them owes nothing; an elder without a phone had all that others have."""
+        said = list[str]()
+        for number, phone in self.phones.items():
+            if not phone.patient or phone.sees != "all":
+                continue
+            for visit in phone.following:
+                debtor = (await phone.get(f"/api/visits/{visit}"))["debtor"]
+                if not debtor["guardian"] or debtor["name"] != masked(phone.card.name):
+                    said.append(f"{number} {visit}: is owed by {debtor}, and not by who stands for them")
+                if debtor["minor"] is not (number in children):
+                    said.append(f"{number} {visit}: is owed as {debtor}")
+        if (elder := self.families.carried) is not None:
+            said += await elder.judge()
+        wanted = {self.families.elder, self.families.ward} - {""} - self.phones.keys()
+        said += [f"{number} was never played" for number in wanted]
+        for relative in self.families.relatives:
+            if relative.leaves and relative.pays and relative.gone is None:
+                said.append(f"{relative.guest.patient.no}'s {relative.sees} was never shut out")
+            said += [f"{relative.guest.patient.no}'s {relative.sees}, shut out: {text}" for text in relative.wrong]
+        self.verdict.families_wrong += len(said)
+        for text in said:
+            self.verdict.note(text)
 
     async def relatives(self) -> None:
         """What relatives' phones show, while the day's last word is said and nothing is paid up yet."""
@@ -237,6 +268,11 @@ class Judge:
             late = [raw for raw in watched.raw if datetime.fromisoformat(json.loads(raw)["at"]) > since]
             for raw in late:
                 self._leak(relative, f"told after being shut out: {raw[:200]}")
+            end = time.monotonic() + _SHUTS
+            while not watched.shut and time.monotonic() < end:
+                await asyncio.sleep(0.05)
+            if not watched.shut:
+                self._leak(relative, f"{watched.visit} goes on after being shut out")
             try:
                 await relative.phone.page(watched.visit, relative.sees)
             except Shut:
@@ -294,6 +330,11 @@ class Judge:
         phones = [*self.phones.values(), *(r.phone for r in self.families.relatives)]
         delays = [delay for phone in phones for delay in phone.delays]
         self.verdict.push_p50_ms, self.verdict.push_p99_ms = percentiles(delays)
+
+
+def masked(name: str) -> str:
+    """As the house shows a name to others."""
+    return name[:1] + "*" * (len(name) - 1)
 
 
 def on_its_way(bills: Iterable[Sequence[Json]]) -> list[Json]:

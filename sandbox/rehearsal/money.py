@@ -170,6 +170,17 @@ class Purse:
         pressed = await asyncio.gather(*(phone.post(path, body, **{"Idempotency-Key": k}) for k in (one, one, other)))
         return list({a.json()["id"]: a.json() for a in pressed if a.status_code == 201}.values())
 
+    async def pay_first(self, phone: Phone, visit: str, lines: list[str], fen: int, patience: float = 40) -> bool:
+        """Pay for lines that are only ordered; pressed twice, and over another amount in vain. Whether it was paid."""
+        body: Json = {"amount_fen": fen, "channel": "H5", "lines": lines}
+        path, key = f"/api/visits/{visit}/payments", uuid4().hex
+        lie = await phone.post(path, body | {"amount_fen": fen + 1}, **{"Idempotency-Key": uuid4().hex})
+        if lie.status_code == 201:
+            self.fooled.append(f"{lie.json()} was begun over another amount than the lines are")
+        pressed = await asyncio.gather(*(phone.post(path, body, **{"Idempotency-Key": key}) for _ in range(2)))
+        begun = {a.json()["id"]: a.json() for a in pressed if a.status_code == 201}
+        return any([await self._cashier(phone, one, patience) for one in begun.values()])
+
     async def by_link(self, phone: Phone, visit: str, amount: int, share: int, patience: float = 40) -> bool:
         """Send a link for one share on; somebody nobody knows opens it in a browser and pays. Whether it was paid."""
         bill = await phone.get(f"/api/visits/{visit}")

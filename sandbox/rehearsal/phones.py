@@ -19,8 +19,8 @@ _STROKES = [
     [[20.0, 40.5, 0, 0.2], [60.3, 44.0, 40, 0.5], [110.0, 90.0, 90, 0.6]],
     [[120.0, 30.0, 300, 0.4], [122.0, 88.0, 380, 0.7], [180.0, 60.0, 450, 0.3]],
 ]
-# Sentences in the answer, codes in the stream.
-_SAID_DIFFERENTLY = frozenset({"preparation", "category"})
+# Sentences in the answer, codes in the stream; and the order advised, which the page says as it is asked for.
+_SAID_DIFFERENTLY = frozenset({"preparation", "category", "planned", "because"})
 
 
 Sees = Literal["all", "bill", "steps", "total", "results"]
@@ -129,6 +129,8 @@ class Phone:
         self.person = self.hospital = ""
         self.openid = ""  # its owner's WeChat, where it is linked
         self.patient = ""  # for whom this phone acts, when that is somebody else
+        self.sees: Sees = "all"  # of the visits of whom it acts for
+        self.signs_as: Json = {"relation": "parent", "reason": "minor"}  # where it signs for somebody else
         self.headers: dict[str, str] = {}
         self.signed = False
         self.following: dict[str, Following] = {}
@@ -190,18 +192,18 @@ class Phone:
             pen = await self.post(f"{path}/pen")
         drawn: Json = {"nonce": pen.raise_for_status().json()["nonce"], "strokes": _STROKES, "box": [320, 160]}
         if patient:
-            drawn |= {"relation": "parent", "reason": "minor"}
+            drawn |= self.signs_as
         self.signed = (await self.post(f"{path}/sign", drawn)).status_code == 201
         return self.signed
 
     # -- following
 
-    async def look(self, patient: str = "", sees: Sees = "all") -> None:
+    async def look(self, patient: str = "", sees: Sees | None = None) -> None:
         """Open a page on every visit that has begun, one's own or a patient's who let this phone see that much."""
         for visit in await self.get("/api/visits", **({"patient": patient} if patient else {})):
             self.hospital = visit["hospital_id"]
             if visit["id"] not in self.following:
-                await self._open(visit["id"], sees)
+                await self._open(visit["id"], sees or self.sees)
 
     async def _open(self, visit: str, sees: Sees) -> None:
         try:

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
+from sandbox.rehearsal.first import First
 from sandbox.rehearsal.hall import Account, Hall
 from sandbox.rehearsal.insurer import Insurer, Stop
 from sandbox.rehearsal.money import Purse
 from sandbox.rehearsal.phones import Phone
 from sandbox.rehearsal.verdict import Json
-from sandbox.rehearsal.ways import DESK, INSURANCE, PHONE, Ways
+from sandbox.rehearsal.ways import DESK, INSURANCE, PHONE, WINDOW, Ways
+from sandbox.rehearsal.window import Window
 
 _LIVE = ("insuring", "open", "closing")
 _WHOLE = (*PHONE, *DESK, "kiosk")
@@ -27,6 +29,9 @@ class Spending:
 
     def __init__(self, purse: Purse, hall: Hall, insurer: Insurer | None, ways: Ways, rng: random.Random) -> None:
         self.purse, self.hall, self.insurer, self.ways, self.rng = purse, hall, insurer, ways, rng
+        can = insurer is not None and bool(hall.cashiers and hall.scanners)
+        self.window = Window(hall, insurer, rng) if can and insurer is not None else None
+        self.first = First(purse, purse.his, ways, rng)
         self.insured: set[str] = set()  # visits of which the insurance has paid something
         self._given_up: set[str] = set()
         self._saves: dict[str, bool] = {}
@@ -123,6 +128,9 @@ class Spending:
         if live is None and account.helpers and not self.purse.held:
             patient = account.owner.patient or account.owner.person
             await self.purse.within_limits(account.helpers[0], account.visit, patient)
+        if live is None and self._to_window(account):
+            await self._ask_at_window(account)
+            return
         if live is None and self._insurable(account) and self._wants_insurance(account):
             await self._ask_insurance(account, give_up=False)
             return
@@ -169,6 +177,22 @@ class Spending:
         if account.visit in self.insured or account.ways.count("insurance") > 3:
             return False
         return bool(self.ways.untried(INSURANCE)) or self.rng.random() < 0.4
+
+    def _to_window(self, account: Account) -> bool:
+        """Whether she has the insurance used for her by a cashier, as somebody without a phone does."""
+        if self.window is None or not account.insured or not account.id_number or account.visit in self.insured:
+            return False
+        return account.ways.count("window") < 2 and (bool(self.ways.untried(WINDOW)) or self.rng.random() < 0.1)
+
+    async def _ask_at_window(self, account: Account) -> None:
+        account.ways.append("window")
+        if self.window is None or self.ways.deal(WINDOW) is None:
+            return
+        stop = self.rng.random() < 0.2
+        paid = bool(await self.window.settle(account, stop=stop))
+        self.ways.done("insurance_counter", worked=paid)
+        if paid:
+            self.insured.add(account.visit)
 
     async def _ask_insurance(self, account: Account, *, give_up: bool) -> None:
         if self.insurer is None:

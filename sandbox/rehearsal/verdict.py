@@ -35,7 +35,10 @@ class Verdict:
         drawer_mismatch_fen: the drawers as the cashiers counted them against what the house thinks is in them, and
             what came over the counter against what the hospital booked; None where there was no cashier.
         ways: each way to pay that the house offers, and how often it was played (``sandbox.rehearsal.ways``).
-        people: patients, those who stand for them, relatives, and strangers who paid by a link; each has a phone.
+        people: patients, those who stand for them, relatives, and strangers who paid by a link.
+        elders: patients without a phone, for whom a daughter does it all; ``wards``: adults who cannot act, for whom a
+            guardian stands. ``families_wrong``: what one of those, a child, or a payer who was shut out could not do
+            and should, or could and should not.
         withdrawn: relatives whom the patient shut out while they followed a visit; ``strangers``: pay links paid by
             somebody nobody knows; ``limits_held``: presses refused because a payer had set a limit.
         leaks: things a relative's phone or a stranger was told that its owner was not let see.
@@ -68,6 +71,9 @@ class Verdict:
     strangers: int = 0
     limits_held: int = 0
     children: int = 0
+    elders: int = 0
+    wards: int = 0
+    families_wrong: int = 0
     leaks: int = 0
     forged_refused: int = 0
     shared: int = 0  # bills cut into shares
@@ -92,6 +98,7 @@ class Verdict:
             "payments_doubled": self.payments_doubled,
             "his_mismatch": self.his_mismatch,
             "leaks": self.leaks,
+            "families_wrong": self.families_wrong,
         }
 
     @property

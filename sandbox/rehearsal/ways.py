@@ -14,8 +14,13 @@ INSURANCE = (
     "insurance_no_account",  # the patient wanted no account used
     "insurance_given_up",  # given up in the middle
 )
+WINDOW = ("insurance_counter",)  # a cashier uses the insurance for the patient, at a certified terminal
+FIRST = (
+    "first_done",  # paid before it was done, and then done
+    "first_back",  # paid, and then cancelled: the money came back by itself
+)
 BACK = ("refund_agreed", "refund_refused", "refund_handed_out")
-WAYS = (*PHONE, *DESK, "kiosk", "shared", *INSURANCE, *BACK)
+WAYS = (*PHONE, *DESK, "kiosk", "shared", *INSURANCE, *WINDOW, *FIRST, *BACK)
 ALWAYS_FROM = 20  # visits, from which on each way the house offers must have been played
 
 

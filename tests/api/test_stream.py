@@ -3,8 +3,10 @@
 import asyncio
 import json
 import time
+from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import select
 
 from api.hub import STREAMS_PER_VIEWER
@@ -12,7 +14,7 @@ from kernel.ids import new_id
 from kernel.settings import Settings
 from notices import service as notices
 from notices.models import Presence
-from people.events import ViewsChanged
+from people.events import SessionsEnded, ViewsChanged
 from people.models import Grant
 from people.rules import Audience, Depth, GrantKind, GrantState
 from tests.api.conftest import House, a_house
@@ -193,6 +195,40 @@ async def test_a_view_that_ends_shows_nothing_more(house: House) -> None:
     await phones[0].until(lambda p: len(p.got) == 1)
     assert texts(phones[0]) == ["after"]
     assert house.world.hub.open == 1
+
+
+@pytest.mark.parametrize("what", ["grant", "session"])
+async def test_what_ends_while_a_line_is_opening_shuts_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Between the look at her right and the opened line mother withdraws it, or her session ends: nothing is shown."""
+    mother, _ = await house.person()
+    daughter, theirs = await house.person()
+    visit = await house.visit(mother.id)
+    given, hub = await grant(house, mother, daughter, Depth.BILL), house.world.hub
+    looked, on, serve = asyncio.Event(), asyncio.Event(), hub.serve
+
+    async def late(*parts: Any) -> None:
+        looked.set()
+        await on.wait()
+        await serve(*parts)
+
+    monkeypatch.setattr(hub, "serve", late)
+    phone = await house.phone(theirs, visit, listen=False)
+    opening = asyncio.create_task(phone.listen())
+    await looked.wait()
+    async with house.world.db.begin() as tx:
+        if what == "grant":
+            row = await tx.get(Grant, given)
+            assert row is not None
+            row.state, row.ended_at = GrantState.WITHDRAWN, tx.now
+        tx.ring(ViewsChanged(mother.id) if what == "grant" else SessionsEnded(daughter.viewer))
+    on.set()
+    await opening
+    await phone.until(lambda p: p.ended, 5)
+    await house.say(visit, "after")
+    assert [(m.event, m.data) for m in phone.got] == ([("reload", "")] if what == "grant" else [])
+    assert hub.open == 0
 
 
 async def test_one_viewer_has_six_streams(house: House) -> None:

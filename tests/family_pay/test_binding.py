@@ -238,7 +238,7 @@ async def test_who_does_not_act_for_themselves_is_not_bound_by_phone(
         made = await bonds.set_guardian(tx, desk, her.id, son.id, Relation.SON, Papers(Document.COURT, cannot_act=True))
     assert (await asks(db, wished, daughter, HER))[1] == []
     async with db.begin() as tx:
-        await bonds.end_guardian(tx, desk, made.id)
+        await bonds.end_at_desk(tx, desk, made.id)
         (await patients.by_id(tx, her.id)).birth_date = date(2013, 3, 5)
     assert (await asks(db, wished, daughter, HER))[1] == []
     async with db.begin() as tx:
@@ -303,6 +303,7 @@ async def test_the_desk_binds_for_an_elder_without_a_phone(
         for nobody in (await employ(Role.FINANCE), replace(desk, hospital_id=uuid4()), daughter):
             with pytest.raises(ForbiddenError):
                 await invitations.invite_at_desk(tx, nobody, elder, offer, agrees=True)
+        elsewhere = replace(desk, hospital_id=uuid4())
         with pytest.raises(EmptyOfferError):
             await invitations.invite_at_desk(tx, desk, elder, replace(offer, opened=frozenset({"psychiatry"})))
         with pytest.raises(SharingOffError):
@@ -325,9 +326,33 @@ async def test_the_desk_binds_for_an_elder_without_a_phone(
             assert not await access.can_for(tx, daughter, Action.SHARE, elder)
         assert await access.can(tx, daughter, Action.SHOW_PASS, running)
         assert not await access.can(tx, daughter, Action.ABANDON, running)
-        await bonds.withdraw(tx, daughter, made.id)
-        assert not await access.can_for(tx, daughter, Action.BOOK, elder)
+        # He has no page to end it on: a desk reads out whom he is bound to, and ends all of it with him beside it.
+        assert [(g.person_id, g.bond) for g in await bonds.made_at_desk(tx, elder)] == [(daughter.id, made.id)]
+        for nobody, error in ((await employ(Role.FINANCE), ForbiddenError), (elsewhere, NotFoundError)):
+            with pytest.raises(error):
+                await bonds.end_at_desk(tx, nobody, made.id)
+        await bonds.end_at_desk(tx, desk, made.id)
+        assert {(g.state, g.ended_by) for g in await grants.of_patient(tx, elder)} == {("withdrawn", desk.id)}
+        assert await bonds.made_at_desk(tx, elder) == []
+        for action in (Action.BOOK, Action.SIGN):
+            assert not await access.can_for(tx, daughter, action, elder)
         assert not await access.can(tx, daughter, Action.SHOW_PASS, running)
+        assert not await access.can(tx, daughter, Action.PAY, running)
+
+
+async def test_what_she_gave_herself_no_desk_ends(
+    db: Database, mother: Actor, daughter: Actor, hospital: Hospital, employ: Employ
+) -> None:
+    """Bound by her own invitation: a desk is not told of it, and does not end it."""
+    desk = await employ(Role.COUNTER)
+    async with db.begin() as tx:
+        terms, bond = [grants.Terms(GrantKind.PAY)], uuid4()
+        proof = Proof(ProofKind.INVITATION)
+        await grants.make(tx, mother.id, daughter.id, terms, bond=bond, relation="daughter", proof=proof)
+        assert await bonds.made_at_desk(tx, mother.id) == []
+        with pytest.raises(NotFoundError):
+            await bonds.end_at_desk(tx, desk, bond)
+        assert [g.state for g in await grants.of_patient(tx, mother.id)] == ["active"]
 
 
 async def test_signing_and_booking_are_two_words(db: Database, mother: Actor, daughter: Actor, visit: Subject) -> None:
@@ -440,17 +465,17 @@ async def test_an_adult_who_cannot_act_has_a_guardian_on_paper(
     async with db.begin() as tx:
         for nobody in (son, her, replace(other, role=Role.FINANCE)):
             with pytest.raises(ForbiddenError):
-                await bonds.end_guardian(tx, nobody, again.id)
+                await bonds.end_at_desk(tx, nobody, again.id)
         with pytest.raises(NotFoundError):  # of a hospital she never was at
-            await bonds.end_guardian(tx, replace(other, hospital_id=uuid4()), again.id)
-        ended = await bonds.end_guardian(tx, other, again.id)
+            await bonds.end_at_desk(tx, replace(other, hospital_id=uuid4()), again.id)
+        ended = await bonds.end_at_desk(tx, other, again.id)
         assert ended.ended_by == other.id
     assert await view(db, son, subject) == NOTHING
     async with db.begin() as tx:
         assert (await debtors.debtor_of(tx, her.id, owed)).person_id == son.id  # what he owed, he owes
         assert (await debtors.debtor_of(tx, her.id, tx.now)).person_id == her.id
         with pytest.raises(NotFoundError):
-            await bonds.end_guardian(tx, other, again.id)
+            await bonds.end_at_desk(tx, other, again.id)
 
 
 async def test_the_insurer_alone_knows_its_family_accounts(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from httpx import ASGITransport, AsyncClient
+from httpx import ASGITransport, AsyncClient, Response
 
 from houfu.app import create_app
 from kernel.outside import Unknown
@@ -99,9 +99,20 @@ async def test_a_slip_of_the_desk_lets_a_relative_carry_the_pass(web: AsyncClien
     assert {(g["kind"], g["proof"]) for g in held} == {("watch", "desk"), ("book", "desk")}
     hers = (await ask(web, ward, "mother", "/family")).text
     assert "2026年11月22日，医院窗口" in hers
-    assert (await ask(web, ward, "mother", f"/family/{held[0]['bond']}/withdraw", {})).status_code == 303
+    # She has that page; who has none comes to the desk, which reads out whom it bound, and ends it.
+    (end,) = re.findall(r'href="(/desk/visits/[\w-]+/guardian/[\w-]+/end)"', (await at_desk(web, ward)).text)
+    assert "马**" in (await ask(web, ward, "c.cash", end)).text
+    assert (await ask(web, ward, "k.blood", end, {})).status_code == 404
+    assert (await ask(web, ward, "stranger", pass_at)).status_code == 200
+    assert (await ask(web, ward, "c.cash", end, {})).status_code == 303
+    assert "在窗口加的家人" not in (await at_desk(web, ward)).text
     for path in (pass_at, f"{pass_at}/kept.png"):
         assert (await ask(web, ward, "stranger", path)).status_code == 404, path
+
+
+async def at_desk(web: AsyncClient, ward: Ward) -> Response:
+    """Her page there."""
+    return await ask(web, ward, "c.cash", f"/desk/visits/{ward.visit}")
 
 
 async def test_a_program_at_the_desk_does_the_same(web: AsyncClient, ward: Ward) -> None:

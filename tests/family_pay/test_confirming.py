@@ -224,7 +224,7 @@ async def test_who_stands_for_a_child_is_asked(
         assert await confirming.claims_for(tx, mother) == []
     assert len(await says(db, father, made, agreed=True)) == 4
     async with db.begin() as tx:
-        await bonds.end_guardian(tx, desk, guard.id)
+        await bonds.end_at_desk(tx, desk, guard.id)
     with pytest.raises(NotFoundError):
         await says(db, father, late, agreed=True)
 

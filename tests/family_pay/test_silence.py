@@ -19,6 +19,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from api import examples, openapi
 from api.deps import COOKIE
@@ -27,13 +28,16 @@ from api.world import Ports, World
 from billing.rules import Money, seen_line, seen_sums, sums_by_category
 from billing.service import lines, paying
 from family_pay.service import messages
+from guide.maps import reading as map_reading
+from guide.maps.network import Network, of_document
 from guide.ports import Profile
-from guide.service import books, nursing, ordering, turns, walking
+from guide.service import books, maps, nursing, ordering, turns, walking
 from houfu import wiring
 from houfu.app import create_app, routers
 from intake.rules import Item, read
 from kernel import settings
 from kernel.clock import ManualClock
+from notices.models import Notice
 from payments.ports import CashChannel, CashState, TradeState
 from payments.rules import Till
 from payments.service import attempts, pressing
@@ -41,6 +45,7 @@ from people.rules import Actor, ActorKind, Depth, GrantKind, Proof, ProofKind, R
 from people.service import grants, hospitals, patients, sessions
 from people.service.grants import Terms
 from people.service.patients import PatientFact
+from sandbox import campus
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.databases import Databases
 from tests.intake.conftest import NOW, Teller, at
@@ -117,6 +122,7 @@ class Day:
     web: AsyncClient
     app: Any
     tokens: dict[str, str] = field(default_factory=dict)
+    people: dict[str, UUID] = field(default_factory=dict)
     ears: dict[str, Ear] = field(default_factory=dict)
     told: dict[str, Any] = field(default_factory=dict)
 
@@ -177,6 +183,14 @@ class Day:
         }  # fmt: skip
         ear.task = asyncio.create_task(self.app(scope, ear.receive, ear.send))
 
+    async def push(self) -> None:
+        """What is to be pushed to each companion: kind, what it is about, and when; keys and ids are the house's."""
+        for who, person in self.people.items():
+            async with self.world.db.begin() as tx:
+                found = list(await tx.session.scalars(select(Notice).where(Notice.person_id == person)))
+            made = sorted((n.at, n.kind, n.refs, n.state, n.last_at, n.step_at, n.read_at) for n in found)
+            self.told[f"pushes {who} all day"] = str(made)
+
     async def hang_up(self) -> None:
         """All streams end."""
         for ear in self.ears.values():
@@ -226,8 +240,10 @@ def probes(day: Day, *, wide: bool) -> Iterator[tuple[str, str, Json]]:
 
 
 @asynccontextmanager
-async def a_day(url: str, folder: Path, patch: pytest.MonkeyPatch, *, secret: bool) -> AsyncIterator[Day]:
-    """A world with one hospital, one patient, and four companions who do not pay."""
+async def a_day(
+    url: str, folder: Path, patch: pytest.MonkeyPatch, network: Network, *, secret: bool
+) -> AsyncIterator[Day]:
+    """A world with one hospital and its map, one patient, and four companions who do not pay."""
     count = iter(range(10_000))
 
     def same() -> UUID:  # whoever is made in one order is the same twice
@@ -247,12 +263,13 @@ async def a_day(url: str, folder: Path, patch: pytest.MonkeyPatch, *, secret: bo
         async with world.db.begin() as tx:
             hospital = await hospitals.load(tx, document)
             await books.keep(tx, hospital, document)
+            await maps.publish(tx, hospital.id, network)
             mother = await patients.known(tx, hospital.id, PatientFact("P1", "朱桂芳", None, "19900000001", sex="F"))
             day = Day(world, clock, hospital.id, mother.id, secret, web, app)
             for n, (who, terms) in enumerate(WATCHERS.items(), 2):
                 friend = await patients.known(tx, hospital.id, PatientFact(f"P{n}", "刘芸", None, f"1990000000{n}"))
                 await tx.session.flush()
-                day.tokens[who] = (await sessions.begin(tx, friend)).token
+                day.tokens[who], day.people[who] = (await sessions.begin(tx, friend)).token, friend.id
                 given_ = [terms, *([Terms(GrantKind.BOOK)] if who == CURIOUS else [])]
                 await grants.make(
                     tx, mother.id, friend.id, given_, bond=same(), relation="daughter", proof=Proof(ProofKind.DESK)
@@ -347,6 +364,7 @@ async def afternoon(day: Day) -> None:
     await day.at(45, hidden=(h.finished(), Teller("P", 9).finished()))
     await day.at(46, hidden=(her(Teller("N"), "PSYC", 24 * 60 + 46),))
     await day.look("end", CURIOUS)
+    await day.push()
     await day.hang_up()
 
 
@@ -368,10 +386,10 @@ async def test_a_hidden_department_leaves_no_trace(
     databases: Databases, template_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All routes and streams of three companions: equal in both worlds; who was let in sees the difference."""
-    days = []
+    days, network = list[Day](), map_reading.read_bytes("campus.zip", campus.archive())
     for secret in (True, False):
         with databases.lent(template_database) as url:
-            async with a_day(url, tmp_path, monkeypatch, secret=secret) as day:
+            async with a_day(url, tmp_path, monkeypatch, of_document(network.document()), secret=secret) as day:
                 await morning(day)
                 await afternoon(day)
                 days.append(day)
@@ -386,7 +404,10 @@ async def test_a_hidden_department_leaves_no_trace(
     # The comparison is not one of nothing with nothing.
     assert [k for k in with_.told if " knows " in k and with_.told[k] != without.told[k]]
     assert sum(len(e.heard) for e in without.ears.values()) > 40
-    assert any(status == 200 and b"RESP" not in body and len(body) > 500 for status, body, _ in without.told.values())
+    assert any("/story" in key and b'class="map' in told[1] for key, told in without.told.items() if key in blind)
+    assert without.told["pushes results all day"] != "[]"
+    told = [one for key, one in without.told.items() if not key.startswith("pushes")]
+    assert any(status == 200 and b"RESP" not in body and len(body) > 500 for status, body, _ in told)
 
 
 @given(

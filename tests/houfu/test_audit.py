@@ -117,6 +117,16 @@ BREAKS = {
         ";".join([INSURED, PART.format(state="paid", fund=6300), MIXED.format(state="dead", **ALONE)]),
         set(),
     ),
+    "counter_alone": (
+        ";".join(
+            [
+                INSURED.replace("'x', now()", "'staff:1', now()"),
+                PART.format(state="paid", fund=6300),
+                "UPDATE insurance_part SET confirmed_at = now(), confirmed_by = 'person:1'",
+            ]
+        ),
+        set(),
+    ),
     "mixed_cash": (
         ";".join(
             [

@@ -1,6 +1,7 @@
 """The commands an engineer types, in processes of their own."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from houfu.embedded import EmbeddedPostgres
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.conftest import ROOT
+from tests.hatchery import Hatchery, Process
 from tests.ports import free_port
 
 HOUFU = [sys.executable, "-m", "houfu.cli"]
@@ -27,35 +29,52 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def houfu(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+    """Run one command to its end, from nothing."""
     return subprocess.run(
         [*HOUFU, *arguments], env=environment(home, **more), cwd=ROOT, capture_output=True, text=True, check=False,
         timeout=120,
     )  # fmt: skip
 
 
+class Quick:
+    """Processes that have loaded the house already, and what they say."""
+
+    def __init__(self, hatchery: Hatchery, folder: Path) -> None:
+        self.hatchery, self.folder = hatchery, folder
+
+    def run(self, home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        said = [self.folder / name for name in ("stdout", "stderr")]
+        for one in said:
+            one.unlink(missing_ok=True)
+        code = self.hatchery.start(list(arguments), environment(home, **more), *said).wait(120)
+        return subprocess.CompletedProcess(arguments, code, *(one.read_text("utf-8") for one in said))
+
+
+@pytest.fixture
+def quick(hatchery: Hatchery, tmp_path_factory: pytest.TempPathFactory) -> Quick:
+    return Quick(hatchery, tmp_path_factory.mktemp("said"))
+
+
 @contextmanager
-def started(home: Path, command: str, port: int) -> Iterator[subprocess.Popen[str]]:
-    """A serving command, ready to take work; killed at the end if the test did not stop it."""
-    process = subprocess.Popen(
-        [*HOUFU, command], env=environment(home, HOUFU_PORT=str(port)), cwd=ROOT, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+def started(quick: Quick, home: Path, command: str, port: int) -> Iterator[tuple[Process, Path]]:
+    """A serving command, ready to take work, and what it says; killed at the end if the test did not stop it."""
+    said = quick.folder / f"{command}-{secrets.token_hex(4)}"
+    process = quick.hatchery.start([command], environment(home, HOUFU_PORT=str(port)), said, said)
     try:
         until = time.monotonic() + 180
         while True:
-            assert process.poll() is None, process.communicate()[0]
+            assert process.poll() is None, said.read_text("utf-8")
             assert time.monotonic() < until, "not ready in time"
             try:
                 if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200:
                     break
             except httpx.TransportError:
                 time.sleep(0.1)
-        yield process
+        yield process, said
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        process.kill()
+        process.wait()
 
 
 def test_a_misspelt_setting_is_named(tmp_path: Path) -> None:
@@ -66,33 +85,33 @@ def test_a_misspelt_setting_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_table_of_settings(tmp_path: Path) -> None:
+def test_the_table_of_settings(quick: Quick, tmp_path: Path) -> None:
     """Markdown for the README."""
-    done = houfu(tmp_path, "doctor", "--settings")
+    done = quick.run(tmp_path, "doctor", "--settings")
     assert done.returncode == 0
     assert "| `HOUFU_PORT` | `8000` | port to listen on |" in done.stdout.splitlines()
 
 
 @pytest.mark.slow
-def test_the_doctor_finds_what_is_missing(empty_database_url: str, tmp_path: Path) -> None:
+def test_the_doctor_finds_what_is_missing(quick: Quick, empty_database_url: str, tmp_path: Path) -> None:
     """An empty database: the doctor says so, how to mend it, and exits 1; after the mending that finding is gone."""
     address = empty_database_url.replace("+psycopg", "")
-    sick = houfu(tmp_path, "doctor", HOUFU_DATABASE_URL=address)
+    sick = quick.run(tmp_path, "doctor", HOUFU_DATABASE_URL=address)
     assert sick.returncode == 1
     assert "houfu migrate" in sick.stdout
     assert "fsync is off" in sick.stdout, "the tests' own server does not survive a power cut"
-    assert houfu(tmp_path, "migrate", HOUFU_DATABASE_URL=address).returncode == 0
-    assert "houfu migrate" not in houfu(tmp_path, "doctor", HOUFU_DATABASE_URL=address).stdout
+    assert quick.run(tmp_path, "migrate", HOUFU_DATABASE_URL=address).returncode == 0
+    assert "houfu migrate" not in quick.run(tmp_path, "doctor", HOUFU_DATABASE_URL=address).stdout
 
 
 @pytest.mark.slow
-def test_the_doctor_says_that_paper_would_be_empty_boxes(database_url: str, tmp_path: Path) -> None:
+def test_the_doctor_says_that_paper_would_be_empty_boxes(quick: Quick, database_url: str, tmp_path: Path) -> None:
     """A machine without a Chinese font: the doctor says what waits for it and how to mend it; no paper is made."""
     (tmp_path / "none").mkdir()
     bare = tmp_path / "fonts.conf"
     bare.write_text(f"<fontconfig><dir>{tmp_path}/none</dir><cachedir>{tmp_path}/none</cachedir></fontconfig>", "utf-8")
     here = {"HOUFU_DATABASE_URL": database_url.replace("+psycopg", ""), "FONTCONFIG_FILE": str(bare)}
-    sick = houfu(tmp_path, "doctor", **here)
+    sick = quick.run(tmp_path, "doctor", **here)
     assert sick.returncode == 1
     assert "no font with Chinese characters" in " ".join(sick.stdout.split())
     assert "fonts-noto-cjk" in sick.stdout
@@ -102,14 +121,15 @@ def test_the_doctor_says_that_paper_would_be_empty_boxes(database_url: str, tmp_
     )  # fmt: skip
     assert tried.returncode == 1
     assert "NotConfigured" in tried.stderr
-    well = houfu(tmp_path, "doctor", HOUFU_DATABASE_URL=here["HOUFU_DATABASE_URL"])
+    well = quick.run(tmp_path, "doctor", HOUFU_DATABASE_URL=here["HOUFU_DATABASE_URL"])
     assert "no font with Chinese characters" not in " ".join(well.stdout.split())
 
 
-def test_a_hospital_is_loaded_once(database_url: str, tmp_path: Path) -> None:
+def test_a_hospital_is_loaded_once(quick: Quick, database_url: str, tmp_path: Path) -> None:
     """The first loading shows the secrets it made, once; the second changes nothing and shows none."""
     address = database_url.replace("+psycopg", "")
-    first, again = (houfu(tmp_path, "hospital", "load", str(HOSPITAL_FILE), HOUFU_DATABASE_URL=address) for _ in "12")
+    load = ("hospital", "load", str(HOSPITAL_FILE))
+    first, again = (quick.run(tmp_path, *load, HOUFU_DATABASE_URL=address) for _ in "12")
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     assert first.stdout.count("New key") == HOSPITAL_FILE.read_text("utf-8").count('"generate"')
     assert "New key" not in again.stdout
@@ -125,14 +145,15 @@ def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_opens_closes_and_opens_again(server_home: Path) -> None:
+def test_the_demo_opens_closes_and_opens_again(quick: Quick, server_home: Path) -> None:
     """make demo: opens, answers, ends on Ctrl-C with nothing left running, and starts again on its data."""
     port = free_port()
     for stop in (signal.SIGINT, signal.SIGTERM):
-        with started(server_home, "demo", port) as process:
+        with started(quick, server_home, "demo", port) as (process, log):
             assert httpx.get(f"http://127.0.0.1:{port}/sw.js", trust_env=False).status_code == 200
             process.send_signal(stop)
-            said, _ = process.communicate(timeout=60)
+            process.wait(60)
+        said = log.read_text("utf-8")
         assert process.returncode == 0, said
         assert f"http://127.0.0.1:{port}/demo" in said
         assert "Traceback" not in said
@@ -140,9 +161,9 @@ def test_the_demo_opens_closes_and_opens_again(server_home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_serve_stops_when_asked(server_home: Path) -> None:
+def test_serve_stops_when_asked(quick: Quick, server_home: Path) -> None:
     """SIGTERM to `houfu serve`: a clean end within seconds."""
-    with started(server_home, "serve", free_port()) as process:
+    with started(quick, server_home, "serve", free_port()) as (process, log):
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+        process.wait(60)
+    assert process.returncode == 0, log.read_text("utf-8")

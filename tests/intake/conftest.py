@@ -210,6 +210,7 @@ class Hall:
             "state",
             "amount_fen",
             "self_fen",
+            "estimate",
             "executed_at",
             "executed_where",
             "can_dispute",

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from kernel.settings import Settings, load
 from people.service import hospitals
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.wire import Key, signed_headers
+from tests.hatchery import Hatchery, Process
 from tests.intake.conftest import NOW, Hall, Teller
 from tests.ports import free_port
 
@@ -35,13 +35,14 @@ Json = dict[str, Any]
 class Machine:
     """A database and a server that can be killed."""
 
-    def __init__(self, settings: Settings, postgres: EmbeddedPostgres) -> None:
-        self.settings, self.postgres = settings, postgres
-        self.process: subprocess.Popen[bytes] | None = None
+    def __init__(self, settings: Settings, postgres: EmbeddedPostgres, hatchery: Hatchery) -> None:
+        self.settings, self.postgres, self.hatchery = settings, postgres, hatchery
+        self.process: Process | None = None
 
     async def up(self) -> None:
         """Start the server and wait for it."""
-        self.process = rehearse.start(self.settings)
+        log = self.settings.data_dir / "server.log"
+        self.process = self.hatchery.start(["serve"], rehearse.environment_of(self.settings), log, log)
         await rehearse.ready(self.settings, self.process, seconds=60)
 
     async def kill_server(self) -> None:
@@ -100,7 +101,7 @@ async def poster(url: str, number: int, acked: list[str], tries: list[int]) -> N
 
 
 @pytest.mark.slow
-async def test_kill_9_of_server_and_database(server_home: Path, tmp_path: Path) -> None:
+async def test_kill_9_of_server_and_database(server_home: Path, tmp_path: Path, hatchery: Hatchery) -> None:
     """Eight interfaces talk while the server dies three times and the database twice: nothing is lost or doubled."""
     with EmbeddedPostgres(server_home / "pg") as postgres:
         migrate.upgrade(postgres.url())
@@ -111,7 +112,7 @@ async def test_kill_9_of_server_and_database(server_home: Path, tmp_path: Path) 
         world = wiring.build(settings)
         async with world.db.begin() as tx:
             hospital = (await hospitals.load(tx, document)).id
-        machine, acked, tries = Machine(settings, postgres), list[str](), [0]
+        machine, acked, tries = Machine(settings, postgres, hatchery), list[str](), [0]
         await machine.up()
         try:
             posters = [asyncio.create_task(poster(settings.base_url, n, acked, tries)) for n in range(POSTERS)]

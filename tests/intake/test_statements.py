@@ -141,6 +141,30 @@ async def test_what_is_wrong_with_the_parked_is_not_the_encounters_fault(hall: H
     assert (await hall.count(Parked), await hall.count(Rejected)) == (0, 1)
 
 
+async def test_paid_otherwise_at_the_window(hall: Hall) -> None:
+    """The window reckoned for itself: the line shows what she paid there, and no more than it costs is believed."""
+    teller = Teller("A")
+    await hall.say(teller.started(), teller.placed(), teller.charged("C"), teller.charged("D"), teller.confirmed())
+    [over] = await hall.say(teller.settled("C", 2001))
+    assert (over.status, over.reason) == ("rejected", "paid_more_than_it_costs")
+    assert (await hall.bill("A"))["lines"]["C"]["state"] == "billable"
+    assert await hall.statuses(teller.settled("C", 2000), teller.settled("D", 0)) == ["accepted"] * 2
+    bill = await hall.bill("A")
+    told = {"fund_fen": 1000, "account_fen": 200, "self_fen": 800}
+    shown = [[bill["lines"][no][name] for name in ("state", "self_fen", "estimate")] for no in ("C", "D")]
+    assert shown == [["settled_elsewhere", 2000, told], ["settled_elsewhere", 0, told]]
+    assert bill["ledger"] == {
+        "elsewhere": 2000,
+        "pooled_fund": 1000,
+        "insurance_other": 800,
+        "personal_account": 200,
+        "revenue": -4000,
+    }
+    assert await hall.statuses(teller.charged("C")) == ["duplicate"]  # its estimate said again
+    await hall.say(teller.reversed("C"), teller.reversed("D"))
+    assert (await hall.bill("A"))["ledger"] == {}
+
+
 async def test_a_wrong_subject_shows_nobody_somebody_elses(hall: Hall) -> None:
     """A typing slip names another patient's encounter, whatever is said: it is refused, and her feed stays silent."""
     hers, other = Teller("A"), Teller("B")

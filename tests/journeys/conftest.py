@@ -79,6 +79,11 @@ class Hospital:
 
         return self.wait_for(found)
 
+    def settled(self, encounter: str) -> list[Json]:
+        """The settlements it was told of in which one of this encounter's lines is paid."""
+        mine = set(self.client.get(f"/control/bill/{encounter}").json()["payable"])
+        return [s for s in self.books()["settlements"] if mine & {c["charge_no"] for c in s["charges"]}]
+
     @staticmethod
     def wait_for(look: Callable[[], list[T]]) -> list[T]:
         """What a look finds, as soon as it finds anything; empty when ten seconds bring nothing."""
@@ -86,6 +91,11 @@ class Hospital:
         while not (found := look()) and time.monotonic() < until:
             time.sleep(0.1)
         return found
+
+    def held(self, name: str) -> Json:
+        """The places it holds, or held, for somebody of this name, by its own number."""
+        every: Json = self.client.get("/control/appointments").json()["appointments"]
+        return {number: one for number, one in every.items() if one["patient"]["name"] == name}
 
     def line(self, encounter: str) -> Json:
         """Its own idea of one encounter's bill."""

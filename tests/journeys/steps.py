@@ -86,8 +86,8 @@ def draw_name(page: Page) -> None:
     page.locator("#pad-dialog").get_by_role("button", name="签好了").click()
 
 
-def pay_in_wechat(page: Page, fen: int) -> None:
-    """From the pay sheet to the receipt, through the bridge WeChat gives its pages."""
+def press_in_wechat(page: Page, fen: int) -> None:
+    """From the pay sheet through the bridge WeChat gives its pages."""
     expect(page.locator(".total")).to_contain_text(yuan(fen))
     if page.locator("[name=way][value=insurance]").count():  # the patient's side could use the insurance first
         page.locator("[name=way][value=wechat]").check()
@@ -96,5 +96,10 @@ def pay_in_wechat(page: Page, fen: int) -> None:
         page.get_by_role("button", name=f"付 ¥{yuan(fen)}").click()
     page.locator("[data-pay-now]").click()
     page.locator("#wechat-sheet").get_by_role("button", name="付款").click()
+
+
+def pay_in_wechat(page: Page, fen: int) -> None:
+    """From the pay sheet to the receipt."""
+    press_in_wechat(page, fen)
     page.wait_for_url("**/receipt*", timeout=45_000)
     expect(page.locator("main")).to_contain_text("付好了")

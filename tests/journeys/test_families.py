@@ -6,7 +6,18 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.conftest import Stage
-from tests.journeys.steps import VISIT, ask, draw_name, pay_in_wechat, read_letter, says_yes, scanned, visit_of, yuan
+from tests.journeys.steps import (
+    VISIT,
+    ask,
+    draw_name,
+    pay_in_wechat,
+    press_in_wechat,
+    read_letter,
+    says_yes,
+    scanned,
+    visit_of,
+    yuan,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -147,6 +158,59 @@ def test_a_child_with_her_father(stage: Stage) -> None:
     pay_in_wechat(father, owed)
     assert hospital.booked(hospital.runs["child"]["encounter"]) == [owed]
     assert ask(father, f"/api/visits/{visit}")["debtor"] == {"guardian": True, "minor": True, "name": "孙**"}
+
+
+def test_two_siblings_share_a_bill(stage: Stage) -> None:
+    """The daughter takes a fixed sum, the son what is left; each pays their own, and the hospital books it once."""
+    hospital = stage.hospital
+    mother, daughter, son = stage.phone("mother"), stage.phone("daughter"), stage.phone("son")
+    mother.goto(stage.url("mother", "/family/invite"))
+    mother.locator("[name=relation]").select_option("son")
+    mother.locator("[name=depth][value='']").check()
+    mother.get_by_role("button", name="做好二维码").click()
+    son.goto(stage.url("son", scanned(mother.locator(".qr img"), "son")))
+    son.get_by_role("button", name="同意").click()
+    says_yes(mother, son)
+    encounter = hospital.act("register", patient="mother", department="GMED")
+    for template in ("REG", "BLOODBASIC", "USABD"):
+        hospital.post("confirm", order_no=hospital.act("order", encounter=encounter, template=template))
+    hospital.act("finish", encounter=encounter)
+    owed = hospital.line(encounter)["self_fen"]
+    hers, his = 123, owed - 123
+    assert his > 0
+    mother.goto(stage.url("mother"))
+    visit = visit_of(mother)
+    mother.goto(stage.url("mother", f"/visits/{visit}/bill"))
+    expect(mother.locator("#paybar")).to_contain_text(f"¥{yuan(owed)}")
+
+    # She writes what she takes; of the rest anybody may take charge, and she may name nobody but herself.
+    daughter.goto(stage.url("daughter", f"/visits/{visit}/pay"))
+    daughter.get_by_role("link", name="一起分摊").click()
+    assert daughter.locator("form#share .field span").all_inner_texts() == ["我自己（元）", "患者本人（元）"]
+    daughter.get_by_label("我自己").fill(yuan(hers))
+    daughter.get_by_role("button", name="就这样分").click()
+    press_in_wechat(daughter, hers)
+
+    # Hers is paid: she reads what is still missing, and no receipt is hers before all of it is there.
+    expect(daughter.locator("main")).to_contain_text("您这一份付好了", timeout=15_000)
+    expect(daughter.locator("#shares")).to_contain_text(f"还差¥{yuan(his)}")
+    expect(mother.locator("#shares")).to_contain_text("您女儿 付好了")
+    expect(mother.locator("#paybar")).to_contain_text(f"¥{yuan(his)}")
+    assert hospital.settled(encounter) == []
+
+    # He is led from his first page to the rest of it, and nothing else of her; then both have their receipt.
+    son.goto(stage.url("son"))
+    son.locator("#today").get_by_role("link", name="看账单").click()
+    expect(son.locator("main")).not_to_contain_text("血常规")
+    son.get_by_role("link", name=f"去付款 ¥{yuan(his)}").click()
+    pay_in_wechat(son, his)
+    daughter.wait_for_url("**/receipt*")
+    for phone, fen in ((daughter, hers), (son, his)):
+        expect(phone.locator("main")).to_contain_text(f"付好了，¥{yuan(fen)}")
+    expect(mother.locator("#paybar")).to_contain_text("都付清了")
+    assert hospital.booked(encounter) == [owed]
+    (told,) = hospital.settled(encounter)
+    assert sorted(p["amount_fen"] for p in told["payments"]) == sorted([hers, his])
 
 
 def test_brought_in_unknown(stage: Stage) -> None:

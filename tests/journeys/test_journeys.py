@@ -63,14 +63,17 @@ def test_ordered_but_not_done_is_never_billed(stage: Stage) -> None:
     """Fifteen and alone, he leaves with an order open: it is cancelled, the hospital knows, nothing of it was asked."""
     hospital = stage.hospital
     encounter = hospital.act("register", patient="youth", department="GMED")
-    order = hospital.act("order", encounter=encounter, template="URINE")
     phone = stage.phone("youth")
     visit = visit_of(phone)
     phone.goto(stage.url("youth", f"/visits/{visit}/bill"))
+    expect(phone.locator("[data-live]")).to_be_visible()
+    total = phone.locator(".total").inner_text()
+    order = hospital.act("order", encounter=encounter, template="URINE")
     expect(phone.locator("#list-ordered")).to_contain_text("尿常规")
-    assert phone.locator(".total").inner_text().replace("\n", "") == "¥0.00"
+    assert phone.locator(".total").inner_text() == total
     # He needs nobody with him, and whatever it costs, a minor owes nothing.
     assert ask(phone, f"/api/visits/{visit}")["debtor"] == {"guardian": True, "minor": True, "name": None}
+    phone.reload()
     phone.get_by_role("link", name="现在就走").click()
     phone.get_by_role("button", name="就这样").click()
     expect(phone.locator("#list-cancelled")).to_contain_text("尿常规")
@@ -144,6 +147,17 @@ def test_the_elder_with_neither_card_nor_phone(stage: Stage) -> None:
     blood.fill("#scan", ask(son, f"/api/visits/{found[1]}/pass")["live"])
     blood.keyboard.press("Enter")
     expect(blood.locator("main")).to_contain_text("钱福根")
+
+    # And he books the next time for him.
+    son.goto(stage.url("elder_son", "/book"))
+    son.get_by_role("link", name=re.compile("爸爸")).click()
+    son.get_by_role("link", name=re.compile("全科医学门诊")).click()
+    son.locator(".days a").nth(2).click()
+    son.locator("a.time").last.click()
+    expect(son.locator("main")).to_contain_text("爸爸 钱**")
+    son.get_by_role("button", name="约这个号").click()
+    expect(son.locator("h1")).to_have_text("约好了")
+    assert [one["state"] for one in hospital.held("钱福根").values()] == ["booked"]
 
 
 def test_offline_and_back(stage: Stage) -> None:

@@ -114,6 +114,7 @@ async function lineDrops() {
 }
 
 async function loginAsks() {
+  config.phone = '0519-7777'; // of whom nothing is known yet, the hospital of the program answers
   const { kept, asked } = phone({ request: house({
     'POST /api/session/wechat-mini': { state: 'phone', ticket: 'T/1' }, 'POST /api/session/code': {},
     'POST /api/session': { state: 'choose', ticket: 'T2', people: [{ id: 'a', name: '朱**' }, { id: 'b', name: '陈*' }] },
@@ -124,6 +125,10 @@ async function loginAsks() {
   const page = open('login');
   page.instance.onLoad({ state: 'phone', ticket: 'T%2F1' });
   page.setData({ phone: '19900000001' });
+  await wait();
+  tap(page, '.call');
+  await wait();
+  assert.deepEqual(asked.at(-1), ['makePhoneCall', { phoneNumber: '0519-7777' }]);
   await page.instance.send();
   assert.ok(text(page).includes('验证码已发到 19900000001'));
   page.setData({ code: '123456' });
@@ -160,7 +165,7 @@ async function payOnce() {
   assert.deepEqual(begun[1][1], { amount_fen: 7760, channel: 'MINIPROG' });
   assert.equal(given.paySign, 's');
   assert.ok(text(page).includes(words.pay.title.settled) && !page.querySelector('.go'));
-  assert.deepEqual([...kept.keys()], ['token']);
+  assert.deepEqual([...kept.keys()], ['token', 'help']);
 }
 
 async function payBacksOut() {
@@ -180,11 +185,12 @@ async function payBacksOut() {
 }
 
 async function passWithoutNetwork() {
-  const { kept } = phone({ request: house({
+  const { kept, asked } = phone({ request: house({
     'GET /api/visits/v1/pass': { number: '20261120', step_seconds: 30 }, 'GET /visits/v1/pass/kept.png': Buffer.from('kept'),
     'GET /visits/v1/pass/live.png': Buffer.from('live'),
   }) });
   lib('lib/api.js').keep('t');
+  kept.set('help', '0519-8888');
   const page = open('pass');
   await page.instance.onLoad({ visit: 'v1' });
   page.instance.onUnload();
@@ -195,6 +201,9 @@ async function passWithoutNetwork() {
   await wait();
   assert.ok(page.data.image.endsWith(Buffer.from('kept').toString('base64')) && text(page).includes(words.pass.kept));
   assert.ok(kept.has('pass:v1'));
+  tap(page, '.call');
+  await wait();
+  assert.deepEqual(asked.at(-1), ['makePhoneCall', { phoneNumber: '0519-8888' }]); // of the hospital she was last at
 }
 
 // ------------------------------------------------------------------------------------------ against a running house

@@ -306,4 +306,39 @@ BUGS: Sequence[Bug] = (
             ),
         ),
     ),
+    Bug(
+        "cancelled while it is paid first, and kept",
+        (SCHEDULES,),
+        (Change("billing.service.paying:settle", "is None and not await _unwanted(tx, c)]", "is None]"),),
+    ),
+    Bug(
+        "refused by the hospital, and said again whole",
+        (f"{P}test_said_again.py::test_a_line_went_back_meanwhile",),
+        (Change("payments.service.again:_what_stands", 'if line["charge_no"] in standing]', "]"),),
+    ),
+    Bug(
+        "what the insurance takes back is booked after all",
+        (f"{P}test_said_again.py::test_all_of_it_went_back_and_was_paid_anew",),
+        (Change("payments.service.again:_what_stands", "p.state != InsuranceState.PAID", "False"),),
+    ),
+    Bug(
+        "one refused reading ends the other department's settlement",
+        (f"{P}test_insurance.py::test_a_consent_that_is_no_good",),
+        (Change(f"{INSURANCE}:refused", "if reason in rules.CONSENT_REFUSED and", "if False and"),),
+    ),
+    Bug(
+        "an answer about a refused consent counts",
+        (f"{P}test_insurance_counter.py::test_the_centre_refuses_it",),
+        (Change(f"{INSURANCE}:still", "return part.order_number == asked.fees.order_number", "return True"),),
+    ),
+    Bug(
+        "taken from the account she has left",
+        (f"{P}test_taking.py::test_a_contract_is_the_accounts_that_signed_it",),
+        (Change("payments.service.contracts:standing", "if await _another_account(tx, found):", "if False:"),),
+    ),
+    Bug(
+        "the list of the day so far is the day's",
+        (f"{P}test_reconciling.py::test_a_list_of_the_day_so_far_is_no_list_of_the_day",),
+        (Change("payments.service.reconciling:record", "china_day(run.ran_at) > day", "True"),),
+    ),
 )

@@ -55,5 +55,6 @@ async def shown_code(house: House, openid: str = MOTHER) -> str:
 async def sound(house: House) -> None:
     """No invariant is broken, and our money at WeChat is what WeChat holds."""
     async with house.db.begin() as tx:
-        assert [f"{f.check.name} {f.row} {f.figures}" for f in await audit(tx)] == []
+        found = [f for f in await audit(tx) if f.check.name not in house.excused]
+        assert [f"{f.check.name} {f.row} {f.figures}" for f in found] == []
     assert (await house.ledger()).get("cash_wechat", 0) == house.taken

@@ -1,6 +1,7 @@
 """The insurance settles first: shown before anything is taken, then cash; both or neither, wherever it breaks."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -72,7 +73,8 @@ def insurer(house: House, do: str, which: int | None = None) -> None:
 
 
 async def agreed(house: House, bill: Bill, cash: int) -> None:
-    """The payer agrees to what was shown."""
+    """The payer agrees to what was shown; the insurance then pays by itself, with no order of WeChat's."""
+    house.excused = frozenset({"counter_alone"})
     await flows.confirm(house.db, center(house), house.mother, bill.visit, cash)
 
 
@@ -116,6 +118,44 @@ async def nothing(house: House, bill: Bill) -> None:
     assert {"cash_wechat", "suspense", "mutual_aid", "insurance_other"} & set(ledger) == set()
     assert house.town.his.books.settlements == {}
     await sound(house)
+
+
+async def test_a_consent_that_is_no_good(house: House) -> None:
+    """Too old when the bill is handed in, and the next when it is reckoned: asked of her once more, each time.
+
+    The other department's settlement stands as it was; what the centre kept of the second nobody can pay.
+    """
+    await house.bill("CONS2")
+    bill = await house.bill("URINE")
+    behaviour = house.town.insurance.behaviour
+    first, second = await begun(house, bill, account_used=False)
+    await consented(house, first)
+    numbers, orders = set(), house.town.insurance.books.orders
+    for call, there in (("upload", 1), ("place", 2)):
+        behaviour.plan([{"on": call, "do": "error_before", "times": 2}])
+        await consented(house, second)
+        behaviour.forget()
+        house.clock.move(minutes=11)
+        for auth in house.town.insurance.books.auths.values():
+            auth.until = house.town.insurance.books.now() - timedelta(seconds=1)
+        await flows.insurance_due(house.db, center(house))
+        one, other = await of_visit(house, bill)
+        assert (one.state, other.state, other.trouble) == ("placed", "created", "PAY_AUTH_NO_EXPIRED")
+        assert (other.auth_sealed, other.pay_order_id, other.next_look_at) == (None, None, None)
+        assert len(orders) == there
+        numbers.add(other.order_number)
+    await consented(house, second)
+    found = await of_visit(house, bill)
+    assert [(p.state, p.trouble) for p in found] == [("placed", None)] * 2
+    assert len(numbers) == 2
+    await agreed(house, bill, sum(p.cash_fen or 0 for p in found))
+    for part in found:
+        house.town.insurance.pay(orders[part.pay_order_id or ""])
+    await swept(house)
+    found = await of_visit(house, bill)
+    await pays(house, house.mother, MOTHER, bill, None, sum(p.cash_fen or 0 for p in found))
+    await house.settle()
+    await whole(house, bill)
 
 
 @pytest.mark.parametrize("account_used", [True, False, None])

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from kernel.money import yuan
 from payments import flows
 from payments.models import CodeWait, InsurancePart
 from payments.rules import InsuranceState
+from payments.service import anew, insurance
 from people.models import Hospital, Staff
 from people.rules import Actor, ActorKind, Role
 from people.service import sessions
@@ -286,8 +288,12 @@ async def test_when_nobody_waits(house: House) -> None:
 
 @pytest.mark.parametrize("what", ["forged", "stale", "used", "another's"])
 async def test_the_centre_refuses_it(house: House, what: str) -> None:
-    """A number it never gave, one too old, used, or a stranger's under her name: over, said why, and payable again."""
-    bill = await house.bill()
+    """A number it never gave, one too old, used, or a stranger's under her name: said why, and read once more.
+
+    The other department's settlement stands as it was. Read again it goes on; or she gives it up, and pays without.
+    """
+    await house.bill("CONS2")
+    bill = await house.bill("URINE")
     books, value = house.town.insurance.books, await certificate(house)
     auth = books.auths[json.loads(value)["authno"]]
     if what == "forged":
@@ -301,12 +307,40 @@ async def test_the_centre_refuses_it(house: House, what: str) -> None:
         value = await certificate(house, stranger, idno=mother(house))
     desk = await begun(house, bill)
     machine = await awaited(house, desk, bill)
+    assert (await machine.send(await certificate(house), "EC_FACE")).status_code == 202
+    await awaited(house, desk, bill)
     assert (await machine.send(value, "EC_FACE")).status_code == 202
     page = await read(desk, here(bill))
-    assert "这次没有用成医保" in page
     assert {"forged": "凭证无效", "stale": "凭证过期了", "used": "凭证用过了"}.get(what, "不是这位患者的凭证") in page
-    assert books.orders == {}
-    await nothing(house, bill)
+    assert "第 2 个，共 2 个" in page
+    first, second = await of_visit(house, bill)
+    assert (first.state, second.state, second.auth_sealed, second.next_look_at) == ("placed", "created", None, None)
+    assert len(books.orders) == 1
+    async with house.db.begin() as tx:
+        assert await anew.troubles(tx, house.hospital) == []  # nobody but the patient has to do anything
+    if what != "forged":
+        await post(desk, doing(bill, "stop"))
+        await swept(house)
+        bill = replace(bill, owed=await house.owed(bill.visit))
+        await nothing(house, bill)
+        return
+    machine = await awaited(house, desk, bill)
+    assert (await machine.send(await certificate(house), "EC_FACE")).status_code == 202
+    page = await read(desk, here(bill))
+    assert "请把屏幕转给患者看" in page
+    assert [p.state for p in await of_visit(house, bill)] == ["placed", "placed"]
+    # An answer about the refused one comes late: it is about nothing any more.
+    async with house.db.begin() as tx:
+        late = await insurance.asked(tx, second.id)
+        late = replace(late, fees=replace(late.fees, order_number=second.order_number + "0"))
+        assert not await insurance.still(tx, second.id, late)
+    await agreed(desk, bill)
+    insurer(house, "pay")
+    await swept(house)
+    found = await of_visit(house, bill)
+    assert [(p.state, p.trouble) for p in found] == [("paid", None)] * 2
+    assert held(house) == sum(p.total_fen - (p.cash_fen or 0) for p in found)
+    await sound(house)
 
 
 async def test_unknown_in_the_middle(house: House) -> None:

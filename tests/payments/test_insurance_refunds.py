@@ -39,6 +39,7 @@ async def right(house: House) -> None:
     """The auditor finds nothing wrong."""
     async with house.db.begin() as tx:
         wrong = [one for one in await audit(tx) if one.check.weight == "wrong"]
+    wrong = [one for one in wrong if one.check.name not in house.excused]
     assert [(one.check.name, one.row, one.figures) for one in wrong] == []
 
 

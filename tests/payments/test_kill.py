@@ -28,6 +28,7 @@ from sandbox import town as towns
 from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.keys import SandboxKeys
 from tests.adapters.conftest import until, world_keys  # noqa: F401  fixtures
+from tests.hatchery import Hatchery
 from tests.intake.test_kill import Machine
 from tests.payments.conftest import DAUGHTER, MOTHER, SON, WECHAT, House, ShiftedClock, _house
 from tests.ports import free_port
@@ -130,7 +131,9 @@ class Load:
 
 
 @asynccontextmanager
-async def opened(postgres: EmbeddedPostgres, folder: Path, keys: SandboxKeys) -> AsyncIterator[tuple[House, Machine]]:
+async def opened(
+    postgres: EmbeddedPostgres, folder: Path, keys: SandboxKeys, hatchery: Hatchery
+) -> AsyncIterator[tuple[House, Machine]]:
     """The town in this process, the house in one that can be killed."""
     clock, ports = ShiftedClock(), towns.listen()
     ready = load({}, data_dir=folder, database_url=postgres.url(), port=free_port(), log_level="error")
@@ -141,7 +144,7 @@ async def opened(postgres: EmbeddedPostgres, folder: Path, keys: SandboxKeys) ->
     his_keys = await demo.open_hospital(world, document)
     town = towns.build(keys, ports, settings.base_url, his_keys, scale=0.02)
     town.pay.now = town.pay.notifier._now = clock
-    machine = Machine(settings, postgres)
+    machine = Machine(settings, postgres, hatchery)
     house = await _house(world, town, settings.base_url, clock)
     async with towns.running(town):
         try:
@@ -221,6 +224,7 @@ async def test_kill_9_while_people_pay(
     server_home: Path,
     tmp_path: Path,
     world_keys: SandboxKeys,  # noqa: F811
+    hatchery: Hatchery,
 ) -> None:
     """Five phones pay three growing bills, notices are lost and doubled; the server dies twice, the database once.
 
@@ -228,7 +232,7 @@ async def test_kill_9_while_people_pay(
     """
     with EmbeddedPostgres(server_home / "pg") as postgres:
         migrate.upgrade(postgres.url())
-        async with opened(postgres, tmp_path, world_keys) as (house, machine):
+        async with opened(postgres, tmp_path, world_keys, hatchery) as (house, machine):
             encounters, who = await arrived(house)
             await house.behave(
                 {"on": "notify", "do": "drop", "times": None, "probability": 0.3, "seed": 1},

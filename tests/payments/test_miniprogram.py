@@ -129,6 +129,7 @@ def test_the_program_is_whole() -> None:
         script += (PROGRAM / "lib" / "page.js").read_text("utf-8")
         handlers = {part.split('"')[0] for part in markup.split('bindtap="')[1:] + markup.split('bindinput="')[1:]}
         assert [h for h in handlers if f" {h}(" not in script] == [], page
+        assert "call" in handlers, "a person at the hospital is one tap away"
 
 
 def test_the_lock_leaves_the_registry_to_whoever_installs() -> None:

@@ -1,5 +1,6 @@
 """One press in WeChat pays insurance and cash: both or neither, whoever fails, dies, forges or gives up on the way."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from payments import flows
 from payments.flows import mixing as flow
 from payments.models import MixedOrder
 from payments.ports import CashChannel, InsuranceStatus
-from payments.rules import InsuranceState, Till
+from payments.rules import InsuranceState, NotShownError, Till
 from payments.rules.mixing import (
     MIXED,
     ConsentOverError,
@@ -717,3 +718,59 @@ async def test_a_line_taken_back_after_one_press_paid_both(house: House) -> None
     await owed_anew(house, bill, [gone], part)
     [told] = await orders(house)
     assert (told.id, told.state, told.reported_at is not None) == (order.id, "returned", True)
+
+
+@pytest.mark.parametrize("with_cash", [True, False])
+async def test_what_the_hospital_bears_itself(house: House, with_cash: bool) -> None:
+    """Of the cash part the hospital bears some: the press, or who pays the rest, pays that much less in every book.
+
+    Then a line is taken back: both have their money again, and of the hospital's part nothing was anybody's.
+    """
+    bill = await house.bill("CONS2", "URINE", "ECG12")
+    charges = house.town.his.books.encounters[bill.encounter].charges.values()
+    dear = max(charges, key=lambda charge: charge["amount_fen"])
+    books = house.town.insurance.books
+    others = {code: kind for code, kind in books.rules.classes.items() if code != dear["item_code"]}
+    books.rules = replace(books.rules, classes=others, hospital={dear["item_code"]: 40})
+    borne = dear["amount_fen"] * 40 // 100
+    [part] = await shown(house, bill, account_used=False)
+    asked = (part.cash_fen or 0) - borne
+    assert part.hospital_part_fen == borne > 0
+    with pytest.raises(NotShownError):  # what the centre calls cash is not what is asked
+        await flow.agree(
+            house.db, lines(house), house.mother, bill.visit, part.cash_fen or 0, payer(house), with_cash=with_cash
+        )
+    await flow.agree(house.db, lines(house), house.mother, bill.visit, asked, payer(house), with_cash=with_cash)
+    [there] = house.town.mixed.orders.values()
+    money = there.shown
+    assert (money["total_fee"], money["med_ins_gov_fee"]) == (part.total_fen, part.fund_fen)
+    assert money["med_ins_cash_fee"] - money.get("wechat_pay_cash_fee", 0) == borne + (0 if with_cash else asked)
+    [standing] = await standings(house, bill)
+    assert (standing.cash_fen, standing.pay_fen) == (asked, asked if with_cash else 0)
+    assert await presses(house, bill) == "ok"
+    await looked(house)
+    if not with_cash:
+        await pays(house, house.daughter, DAUGHTER, bill, None, asked)
+    await house.settle()
+    assert await house.states(bill.visit) == {"settled"}
+    assert (held(house), house.taken) == (part.total_fen - (part.cash_fen or 0), asked)
+    ledger = await house.ledger()
+    assert (ledger["hospital_part"], ledger["cash_wechat"], ledger.get("patient", 0)) == (borne, asked, 0)
+    [told] = house.town.his.books.settlements.values()
+    assert (told["insurance"][0]["hospital_fen"], told["insurance"][0]["cash_fen"], told["total_fen"]) == (
+        borne,
+        asked,
+        asked,
+    )
+    assert sum(line["hospital_fen"] for line in told["charges"]) == borne
+    await sound(house)
+    gone = next(c for c in await each(house, bill) if c.self_fen)
+    await reversed_(house, bill, gone)
+    await looked(house)
+    made = await back(house, bill)
+    assert sum(r.amount_fen for r in made) == asked
+    assert (held(house), house.taken, (await house.ledger()).get("hospital_part", 0)) == (0, 0, 0)
+    [refund] = house.town.his.books.refunds.values()
+    assert refund["total_fen"] == asked
+    assert house.town.his.books.complaints == []
+    await sound(house)

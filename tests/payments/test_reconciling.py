@@ -366,6 +366,9 @@ async def test_a_silent_hospital_hides_nothing_and_excuses_nothing(books: Books)
     await books.house.behave({"on": "rows", "do": "differing"})
     outcome = await books.compared()
     assert [(side, state) for _, side, state, _ in outcome.lacking] == [(Side.HIS, SideState.TROUBLE)]
+    async with books.house.db.begin() as tx:
+        (day,) = await reconciling.days(tx, books.house.hospital)
+    assert day.sides[Side.HIS] == SideState.KEPT  # what it said in the morning still counts, and is said to be old
     assert {kind for _, kind, *_ in await books.short()} == {"missing_at_his", "amount_differs"}
     assert outcome.diff_fen == bill.owed + 1
     books.house.town.his.behaviour.good()
@@ -433,6 +436,29 @@ async def test_every_morning_by_itself(books: Books) -> None:
     assert day.sides[Side.PROVIDER] == SideState.THERE
     books.at(10, 6, days=2)
     assert await due(books) == 1, "the day after"
+
+
+async def test_a_list_of_the_day_so_far_is_no_list_of_the_day(books: Books) -> None:
+    """Compared at noon, paid afterwards, and in the morning the hospital is silent: nothing seems to be missing there.
+
+    Its list of noon is not taken for the day's. It is asked again by itself until it answers; then all agree.
+    """
+    await books.compared()
+    await books.paid()
+    books.house.town.his.behaviour.be("down", times=None)
+    books.at(10, 6, days=1)
+    assert await due(books) == 1
+    async with books.house.db.begin() as tx:
+        (day,) = await reconciling.days(tx, books.house.hospital)
+    assert (day.sides[Side.HIS], day.sides[Side.PROVIDER]) == (SideState.TROUBLE, SideState.THERE)
+    assert await books.short() == []
+    books.house.town.his.behaviour.good()
+    books.house.clock.move(minutes=31)
+    assert await due(books) == 1
+    async with books.house.db.begin() as tx:
+        (day,) = await reconciling.days(tx, books.house.hospital)
+    assert (day.sides[Side.HIS], day.diff_fen, day.totals["his"]["count"]) == (SideState.THERE, 0, 1)
+    assert await due(books) == 0
 
 
 async def test_days_that_were_missed_are_made_up_for(books: Books) -> None:

@@ -42,7 +42,10 @@ async def test_cut_by_the_mother_paid_by_two(house: House) -> None:
     there = (await daughter.post(f"/visits/{bill.visit}/pay", data=press, headers=PAGE)).headers["location"]
     assert await house.bridge(attempt_of(there), DAUGHTER) == "ok"
     await house.until_state(attempt_of(there), "paid")
-    assert "您这一份付好了" in await read(daughter, there)
+    waits = await read(daughter, there)
+    assert "您这一份付好了" in waits
+    assert re.search("您 <span[^>]*>付好了</span>.*¥4.00.*谁付都行 <span[^>]*>还没付</span>", waits, re.S)
+    assert f'还差</span><span class="num">¥{yuan(rest)}' in waits
     shown = await read(mother, f"/visits/{bill.visit}/bill")
     assert re.search("您女儿 <span[^>]*>付好了</span>.*¥4.00", shown)
     assert f'去付款 <span class="num">¥{yuan(rest)}' in shown

@@ -56,7 +56,8 @@ async def presses(house: House, actor: Actor, openid: str, bill: Bill, share: in
 async def sound(house: House) -> None:
     """No invariant is broken, and our cash is what WeChat Pay holds."""
     async with house.db.begin() as tx:
-        assert [f"{f.check.name} {f.row} {f.figures}" for f in await audit(tx)] == []
+        found = [f for f in await audit(tx) if f.check.name not in house.excused]
+        assert [f"{f.check.name} {f.row} {f.figures}" for f in found] == []
     assert (await house.ledger()).get("cash_wechat", 0) == house.taken
 
 

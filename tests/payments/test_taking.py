@@ -19,6 +19,7 @@ from houfu.pushes import House as Eyes
 from kernel.errors import HoufuError
 from kernel.outside import Breaker, Guard
 from notices.ports import Tell
+from notices.rules.messages import Slots, compose
 from notices.rules.reach import Kind
 from payments import flows
 from payments.flows import taking as contract_flows
@@ -29,6 +30,7 @@ from payments.rules.limits import AfterVisit
 from payments.rules.taking import NoContractError, NoContractsError, TakingError
 from payments.service import contracts
 from people.rules import Actor
+from people.service import patients, sessions
 from tests.adapters.conftest import until
 from tests.payments.books import open_books
 from tests.payments.conftest import DAUGHTER, MOTHER, PAGE, SON, Bill, House
@@ -388,6 +390,48 @@ async def test_a_contract_is_ended_there_as_soon_as_it_can_be(auto: House) -> No
     await auto.town.pay.notifier.quiet()
     assert await _state(auto, "ended")
     await signs(auto, auto.daughter, DAUGHTER)
+
+
+ANEW = "oHF-demo-daughter-0000000099"
+
+
+@pytest.mark.parametrize("how", ["another", "somebody's", "lost"])
+async def test_a_contract_is_the_accounts_that_signed_it(auto: House, how: str) -> None:
+    """Announced, then she comes by another WeChat account (or her phone is lost): nothing is taken from the old one.
+
+    She reads that it was stopped, the payment lies ready, WeChat ends the contract; the new account signs its own.
+    """
+    bill = await auto.bill()
+    await announced(auto, auto.daughter, DAUGHTER, bill)
+    async with auto.db.begin() as tx:
+        daughter, son = [await patients.by_id(tx, who.id) for who in (auto.daughter, auto.son)]
+        if how == "another":
+            await sessions.link_wechat(tx, daughter, ANEW, auto.till.appid)
+        elif how == "lost":
+            await sessions.forget_devices(tx, daughter.id)
+        else:  # the account on her old phone is somebody else's now
+            await sessions.link_wechat(tx, son, DAUGHTER, auto.till.appid)
+    assert await _state(auto, "ending")
+    [row] = [n for n in await _news(auto, auto.daughter) if n["what"] == "contract"]
+    assert "自动付已经停掉" in compose(Kind.CONTRACT, Slots(hospital="示例医院"), "/family", auto.clock()).body
+    assert row["who"]
+    auto.clock.move(minutes=121)
+    assert await take(auto) == 0
+    assert (await auto.attempts(bill.visit), auto.payments) == ([], 0)
+    ask = await ready(auto, bill.visit, auto.daughter)
+    assert (ask.take_at, ask.attempt_id, ask.untaken) == (None, None, "no_contract")
+    await until(lambda: _settled(auto))
+    assert [c.state for c in auto.town.pay.papay.contracts.values()] == ["1"]
+    if how == "another":
+        await signs(auto, auto.daughter, ANEW)
+        async with auto.db.begin() as tx:
+            await sessions.link_wechat(tx, daughter, ANEW, auto.till.appid)  # the same account once more
+            await sessions.link_wechat(tx, daughter, DAUGHTER, "another app")
+            assert await contracts.stands(tx, daughter.id, auto.till)
+            await tx.session.execute(text("DELETE FROM wechat_login WHERE appid = :app"), {"app": auto.till.appid})
+            assert not await contracts.stands(tx, daughter.id, auto.till), "though nobody was told"
+    assert len([n for n in await _news(auto, auto.daughter) if n["what"] == "contract"]) == 1
+    await sound(auto)
 
 
 async def _settled(house: House) -> bool:

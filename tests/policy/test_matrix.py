@@ -29,6 +29,9 @@ from houfu.access import (
     who,
 )
 from houfu.app import create_app
+from kernel.db import Tx
+from people.rules import Actor, Subject
+from people.service import access
 from pwa.pages import receipts, visit_receipt
 from tests.architecture.source import ROOT
 from tests.policy.asking import Answer as Found
@@ -208,6 +211,36 @@ async def test_somebody_elses_under_ones_own(house: House, row: Row) -> None:
     found, nothing = [await house.ask(name, *x.line, **x.rest) for x in (one, none)]
     assert (found.status, _nameless(found.body)) == (nothing.status, _nameless(nothing.body))
     assert _said_too_much(name, one, found) == []
+
+
+LOOKS = [row for row in ROWS if row.route.startswith(("GET", "WS")) and "{visit_id}" in row.route]
+NO_LOOK = {
+    "GET /visits/{visit_id}/links/{link_id}/withdraw",  # a question about one's own link
+    "GET /visits/{visit_id}/pay/taking",  # of one's own contract; here nothing is announced
+}
+
+
+async def test_every_look_of_a_relative_is_written_down(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a relative is shown of her visit, she can read who looked; what she looks at herself is not kept."""
+    looked, kept = list[str](), access.look
+
+    async def look(tx: Tx, actor: Actor, subject: Subject, page: str) -> None:
+        looked.append(page)
+        await kept(tx, actor, subject, page)
+
+    monkeypatch.setattr(access, "look", look)
+    unseen, seen = list[str](), 0
+    for row in LOOKS:
+        one, door = sent(house.setting, row.route), DOORS[row.route]
+        for name in ("payer", "carrier", "results") if door != "staff" else ():
+            looked.clear()
+            if expected(row, door, name) is Answer.YES:
+                await house.ask(name, *one.line, **one.rest)
+                seen += 1
+                if not looked and row.route not in NO_LOOK:
+                    unseen.append(f"{name}: {row.route}")
+    assert unseen == []
+    assert seen > 30
 
 
 ENDED = [row for row in ROWS if row.route.startswith("GET") and parameters(row.route) == ["visit_id"]]

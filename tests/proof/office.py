@@ -192,6 +192,7 @@ class Office:
         told += [(o.mix_trade_no, mixed.status(o), o.insurance, o.cash_failed) for o in mixed.orders.values()]
         told += [(o.mix_trade_no, len(o.reports), o.hanging) for o in mixed.orders.values()]
         told += [(r.on, r.do, r.left) for r in self.town.pay.behaviour.rules]
+        told += [(e.no, sorted(e.executed), sorted(e.cancelled), sorted(e.reversed)) for e in his.encounters.values()]
         told += [(key, answer["outcome"]) for key, (_, answer) in his.commands.items()]
         told += [sorted(his.settlements), sorted(his.refunds), sorted(his.settled.items()), his.complaints]
         told += [(o.pay_order_id, o.status, o.insurance, o.cash_paid) for o in centre.orders.values()]
@@ -203,10 +204,17 @@ class Office:
 
     # ------------------------------------------------------------------------------------------- what people do
 
-    async def press(self, actor: Actor, openid: str, amount: int | None = None, share: int | None = None) -> UUID:
-        """Press the button, for all that is left or one share."""
+    async def press(
+        self,
+        actor: Actor,
+        openid: str,
+        amount: int | None = None,
+        share: int | None = None,
+        lines: frozenset[UUID] = frozenset(),
+    ) -> UUID:
+        """Press the button, for all that is left, one share, or lines that are paid before they are done."""
         fen = amount if amount is not None else await self.left()
-        wish = Press(CashChannel.JSAPI, str(new_id()), fen, "10.0.0.8", openid, share)
+        wish = Press(CashChannel.JSAPI, str(new_id()), fen, "10.0.0.8", openid, share, lines)
         return await flows.press(self.db, self.pay, actor, self.visit, wish, self.till)
 
     async def left(self) -> int:
@@ -430,7 +438,7 @@ class Office:
         books = self.town.pay.books
         paid = sum(o.total for o in books.orders.values() if o.paid_at is not None)
         held = paid - sum(r.amount for r in books.refunds.values() if r.status == "SUCCESS")
-        settled = [(own, fund, account) for _, state, own, (fund, account) in left["lines"] if state == "settled"]
+        settled = [(own, fund, account) for _, state, own, (fund, account) in left["lines"] if state in _PAID]
         due = sum(own for own, _, _ in settled)
         if not held == due == left["ledger"].get("cash_wechat", 0):
             raise Wrong(f"WeChat holds {held} fen, our ledger {left['ledger'].get('cash_wechat', 0)}, lines {due}")
@@ -446,9 +454,13 @@ class Office:
         his = self.town.his.books
         if his.complaints:
             raise Wrong(f"the hospital complains: {his.complaints}")
-        settled = {number for number, state, _, _ in left["lines"] if state == "settled"}
+        settled = {number for number, state, _, _ in left["lines"] if state in _PAID}
         if set(his.settled) != settled:
             raise Wrong(f"the hospital has booked {sorted(his.settled)}, paid are {sorted(settled)}")
+        for enc in his.encounters.values():
+            gone = {no for no, charge in enc.charges.items() if charge.get("order_no") in enc.cancelled}
+            if gone & settled - set(enc.executed):
+                raise Wrong(f"paid for what will not be done: {sorted(gone & settled)}")
         told = [line["charge_no"] for s in his.settlements.values() for line in s["charges"]]
         back = [line["charge_no"] for r in his.refunds.values() for line in r["charges"]]
         if any(told.count(number) - back.count(number) > 1 for number in told):
@@ -465,6 +477,7 @@ class Office:
             raise Wrong(f"still open: {open_}")
 
 
+_PAID = ("settled", "prepaid")
 _HIS = ("encounters", "commands", "settlements", "refunds", "booked_at", "settled", "complaints", "outbox", "_numbers")
 _CENTRE = ("people", "codes", "auths", "tokens", "orders", "refunds", "fund_paid", "other_paid")
 

@@ -9,6 +9,7 @@ from payments.rules import Piece
 from payments.service import rounds
 from payments.service.mixing import Payer
 from people.rules import Actor
+from tests.proof.acting import cancels, does, first, read_at_terminal, wants_first
 from tests.proof.office import DAUGHTER, MOTHER, SON, Office
 from tests.proof.tree import Act, Do, Scenario
 from visits.flows import deliver_calls
@@ -124,11 +125,20 @@ async def late(o: Office) -> None:
         o.confirm(order)
 
 
+# ----------------------------------------------------------------------------------------------------- paid first
+
+
+async def presses_first(o: Office) -> None:
+    """The mother chooses what is ordered, and presses."""
+    fen, lines = await first(o)
+    await o.press(o.mother, MOTHER, fen, lines=lines)
+
+
 # --------------------------------------------------------------------------------------------------- the insurance
 
 
 async def insures(o: Office) -> None:
-    """The mother chooses her insurance."""
+    """The mother chooses her insurance, on her phone."""
     await flows.insure(o.db, o.his, o.mother, o.visit, account_used=False)
 
 
@@ -139,9 +149,20 @@ async def consents(o: Office) -> None:
         await flows.authorize(o.db, o.center, o.mother, part, code, MOTHER)
 
 
+async def at_counter(o: Office) -> None:
+    """A cashier uses the mother's insurance for her."""
+    await flows.insure(o.db, o.his, o.counter, o.visit, account_used=False)
+
+
+async def read(o: Office) -> None:
+    """A certified terminal reads her, once for every settlement that waits for it."""
+    for part in await o.waiting_parts():
+        await read_at_terminal(o, part)
+
+
 async def agrees(o: Office) -> None:
-    """She agrees to what is shown."""
-    await flows.confirm(o.db, o.center, o.mother, o.visit, await o.shown_cash())
+    """She agrees to what the cashier's screen shows; from now on the insurance pays, by the terminal before her."""
+    await flows.confirm(o.db, o.center, o.counter, o.visit, await o.shown_cash())
 
 
 def insurer(do: str, nth: int | None = None) -> Do:
@@ -269,8 +290,8 @@ GIVEN_UP = Scenario(
 INSURED = Scenario(
     "insured",
     [
-        act("insured", insures),
-        act("consents", consents),
+        act("begun at the counter", at_counter),
+        act("terminal reads her", read),
         act("agrees", agrees),
         act("insurer pays", insurer("pay"), droppable=True),
         act("settlements go on", then(waits(seconds=61), goes_on)),
@@ -292,8 +313,8 @@ INSURED = Scenario(
 TWO_PARTS = Scenario(
     "two settlements, shares of the rest",
     [
-        act("insured", insures),
-        act("consents", consents),
+        act("begun at the counter", at_counter),
+        act("terminal reads her", read),
         act("agrees", agrees),
         act("insurer pays one", insurer("pay", 0)),
         act("settlements go on", then(waits(seconds=61), goes_on)),
@@ -339,7 +360,7 @@ RETURNED = Scenario(
         act(
             "insured, paid and told",
             undisturbed(
-                *(insures, consents, agrees, insurer("pay"), waits(seconds=61), goes_on),
+                *(at_counter, read, agrees, insurer("pay"), waits(seconds=61), goes_on),
                 *(presses("mother"), confirms(), hears(), tells),
             ),
         ),
@@ -353,4 +374,29 @@ RETURNED = Scenario(
     {"sweep": then(waits(seconds=61), sweeps), "bank early": bank},
     whole=False,
 )
-EVERY = (ONE, SHARES, GIVEN_UP, INSURED, TWO_PARTS, MIXED, RETURNED)
+FIRST = Scenario(
+    "paid first",
+    [
+        act("hospital wants it paid first", undisturbed(wants_first)),
+        act("mother chooses and presses", presses_first),
+        act("she confirms", confirms(), droppable=True),
+        act("notice", hears(), droppable=True),
+        act("hospital is told", tells, droppable=True),
+        act("department does it", does, droppable=True),
+        act("cash is asked back", returns),
+        act("bank", bank),
+    ],
+    {
+        "confirms early": confirms(),
+        "done early": does,
+        "doctor cancels": cancels,
+        "taken back": reverses,
+        "given up": gives_up,
+        "closed yet paid": late,
+        "sweep": then(waits(seconds=61), sweeps),
+        "16 minutes": then(waits(minutes=16), sweeps),
+    },
+    items=("~URINE",),
+    whole=False,
+)
+EVERY = (ONE, SHARES, GIVEN_UP, INSURED, TWO_PARTS, MIXED, RETURNED, FIRST)

@@ -27,6 +27,7 @@ from kernel.errors import HoufuError, IllegalTransitionError
 from payments import flows
 from payments.rules import Piece
 from payments.service import rounds
+from tests.proof.acting import read_at_terminal
 from tests.proof.lines import LOST, UNHEARD
 from tests.proof.office import DAUGHTER, MOTHER, SON, Office
 from tests.proof.stand import Stand
@@ -215,21 +216,20 @@ class Bill(RuleBasedStateMachine):
 
     @rule(used=st.sampled_from([True, False, None]), how=trouble)
     def insures(self, used: bool | None, how: Trouble) -> None:
-        self.do(lambda: flows.insure(self.o.db, self.o.his, self.o.mother, self.o.visit, account_used=used), how)
+        self.do(lambda: flows.insure(self.o.db, self.o.his, self.o.counter, self.o.visit, account_used=used), how)
 
     @rule(how=trouble)
     def consents(self, how: Trouble) -> None:
         async def act() -> None:
             for part in await self.o.waiting_parts():
-                code = self.o.town.insurance.books.consent(MOTHER)
-                await flows.authorize(self.o.db, self.o.center, self.o.mother, part, code, MOTHER)
+                await read_at_terminal(self.o, part)
 
         self.do(act, how)
 
     @rule(how=trouble)
     def agrees(self, how: Trouble) -> None:
         async def act() -> None:
-            await flows.confirm(self.o.db, self.o.center, self.o.mother, self.o.visit, await self.o.shown_cash())
+            await flows.confirm(self.o.db, self.o.center, self.o.counter, self.o.visit, await self.o.shown_cash())
 
         self.do(act, how)
 

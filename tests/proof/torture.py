@@ -53,6 +53,7 @@ SLICE: Sequence[Job] = (
     Job("insured", 1, ("given up",), 30),
     Job("one press pays both", 0),
     Job("a settlement goes back", 0),
+    Job("paid first", 1, ("doctor cancels",), 16),
 )
 # Extras make many schedules of few states; more disturbances of a long scenario make many states of few schedules.
 # Nobody pays an order that was closed sixteen minutes ago: what our last look cannot see, the nightly books show.
@@ -63,6 +64,7 @@ WHOLE: Sequence[Job] = (  # dealt out in turn, so that both workers have as much
     Job("two settlements, shares of the rest", 1, ()),
     Job("insured", 6, ()),
     Job("given up", 1, ("son confirms",)),
+    Job("paid first", 2, ("done early", "doctor cancels", "taken back", "given up", "closed yet paid")),
     Job("one press pays both", 1, ("insurance fails", "cash fails")),
     Job("one payer", 5, ("confirms early", "given up", "closed yet paid")),
 )

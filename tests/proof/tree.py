@@ -71,7 +71,8 @@ _STATE = """SELECT concat(
         hospital_part_fen, cash_fen, next_look_at, looks, trouble, refund_at, refund_tries, refunded_at), '/'
         ORDER BY id) FROM insurance_part), '#',
     (SELECT string_agg(concat_ws('|', id, state, round_id, fund_fen, account_fen, other_fen, self_fen, reversed_at,
-        estimate, executed_at IS NULL), '/' ORDER BY id) FROM charge_item), '#',
+        estimate, executed_at IS NULL, pay_first, elsewhere), '/' ORDER BY id) FROM charge_item), '#',
+    (SELECT string_agg(concat_ws('|', id, state), '/' ORDER BY id) FROM "order"), '#',
     (SELECT string_agg(concat_ws('|', account, fen), '/' ORDER BY account) FROM (SELECT account,
         sum(amount_fen) AS fen FROM ledger_entry GROUP BY 1) AS l), '#',
     (SELECT string_agg(concat_ws('|', key, state, next_at, tries), '/' ORDER BY turn) FROM his_call), '#',

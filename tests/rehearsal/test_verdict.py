@@ -3,12 +3,14 @@
 import copy
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -20,7 +22,8 @@ from sandbox.his.books import Books
 from sandbox.his.clinic import Clinic
 from sandbox.rehearsal.desk import Movement
 from sandbox.rehearsal.drawers import judge_drawers
-from sandbox.rehearsal.family import HOMES, LEAVES, Relative
+from sandbox.rehearsal.elder import Elder
+from sandbox.rehearsal.family import HOMES, LEAVES, WARD, Families, Relative
 from sandbox.rehearsal.house import House
 from sandbox.rehearsal.insurer import judge_insurance
 from sandbox.rehearsal.judge import Judge, badly_answered, on_its_way
@@ -30,7 +33,7 @@ from sandbox.rehearsal.phones import Following, Screen, Sees, Shut
 from sandbox.rehearsal.play import Rehearsal, Say
 from sandbox.rehearsal.reconcile import judge_books
 from sandbox.rehearsal.verdict import Verdict, bill_mismatch
-from sandbox.rehearsal.ways import WAYS, Ways
+from sandbox.rehearsal.ways import FIRST, WAYS, Ways
 
 Json = dict[str, Any]
 
@@ -114,6 +117,7 @@ def test_every_wrong_bill_is_seen() -> None:
         "payments_doubled",
         "his_mismatch",
         "leaks",
+        "families_wrong",
     ],
 )
 def test_one_wrong_is_enough(wrong: str) -> None:
@@ -238,6 +242,88 @@ def test_three_people_a_patient() -> None:
     assert (sum(sizes), sum(sizes[:3]), min(sizes), len(sizes)) == (12, 6, 0, 6)
     assert {sees for home in HOMES for sees in home} == {"steps", "bill", "total", "results"}
     assert {HOMES[home][place] for home, place in LEAVES} == {"steps", "results"}, "who pays stays to pay"
+    assert WARD[0] == "bill", "but for one in every day, whom the guardian of an adult shuts out"
+    for visits in range(2, 40):
+        families = families_at(lambda _: httpx.Response(404), "0", "1")
+        families.seat([str(n) for n in range(visits)])
+        others = sum(len(families._homes[str(n)][0]) for n in range(visits)) + len(("guardian", "elder's daughter"))
+        assert others >= 2 * visits
+
+
+def families_at(answer: Callable[[httpx.Request], httpx.Response], elder: str, ward: str) -> Families:
+    """Families at a house that answers like this."""
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://house")
+    nobody: Any = None
+    return Families(client, "", random.Random(1), nobody, elder=elder, ward=ward)
+
+
+def owed_by(**over: Any) -> Json:
+    """Who owes a visit."""
+    return {"guardian": False, "minor": False, "name": "朱**"} | over
+
+
+STOOD_FOR = owed_by(guardian=True, name="亲**")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "over"),
+    [
+        (0, {}),
+        (1, {"ward": owed_by()}),  # she owes what her guardian owes
+        (1, {"ward": STOOD_FOR | {"name": "王*"}}),  # somebody else's guardian does
+        (1, {"ward": STOOD_FOR | {"minor": True}}),
+        (1, {"elder": owed_by(guardian=True)}),  # her daughter owes it
+        (1, {"pass": 403}),
+        (1, {"counter": "/desk/counter"}),  # the pass is nobody's at the counter
+        (3, {"payments": 201, "pay-links": 409, "shares": 204}),  # shut out, and something began
+        (1, {"gone": None}),
+        (1, {"booked": False}),
+        (1, {"signed": False}),
+        (1, {"played": False}),
+    ],
+)
+async def test_a_family_that_fails_is_counted(wrong: int, over: Json) -> None:
+    """An elder without a phone, an adult with a guardian, a payer who is shut out: each thing that fails is one."""
+    told: Json = {"ward": STOOD_FOR, "elder": owed_by(), "pass": 200, "counter": "/desk/pay/visit-e"}
+    told |= {
+        "payments": 404,
+        "pay-links": 404,
+        "shares": 404,
+        "gone": 1,
+        "booked": True,
+        "signed": True,
+        "played": True,
+    }
+    told |= over
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        last = request.url.path.rpartition("/")[2]
+        if last == "find":
+            return httpx.Response(303, headers={"location": told["counter"]})
+        if last.startswith("visit-"):
+            return httpx.Response(200, json={"debtor": told["ward" if last == "visit-w" else "elder"]})
+        return httpx.Response(told.get(last, 200), json={"kept": "code", "id": "P"})
+
+    families = families_at(answer, "E", "W")
+    phones = {number: families.phone(families.card(number)) for number in ("E", "W")}
+    guests: Any = {number: SimpleNamespace(patient=SimpleNamespace(no=number)) for number in phones}
+    for number, phone in phones.items():
+        phone.patient, phone.signed = "somebody", told["signed"]
+        phone.following = {f"visit-{number.lower()}": following(*a_day())}
+    phones["E"].sees = "bill"
+    families.carried = Elder(guests["E"], phones["E"], {}, books=told["booked"])
+    await families.carried.show_pass(families.client)
+    payer = Relative(guests["W"], families.phone(families.card("P")), "bill", leaves=True)
+    families.relatives = [payer]
+    if told["gone"]:
+        payer.gone = datetime.now(UTC)
+        await families._press(payer, phones["W"].following["visit-w"])
+    judge = Judge.__new__(Judge)
+    judge.verdict, judge.families = Verdict(), families
+    judge.phones = phones if told["played"] else {"E": phones["E"]}
+    await judge.stood_for(set())
+    assert judge.verdict.families_wrong == wrong, judge.verdict.notes
+    await families.client.aclose()
 
 
 def test_a_payer_of_the_bill_reads_no_report() -> None:
@@ -251,9 +337,15 @@ def test_a_payer_of_the_bill_reads_no_report() -> None:
     assert len(leaks(watched, set())) == 1
 
 
-@pytest.mark.parametrize(("opens", "late", "wrong"), [(False, False, 0), (True, False, 1), (False, True, 1)])
-async def test_whoever_was_shut_out_is_told_nothing(opens: bool, late: bool, wrong: int) -> None:
-    """The patient shuts a friend out while she is seen: the page is gone, and no later row comes by the open stream."""
+@pytest.mark.parametrize(
+    ("opens", "late", "goes_on", "wrong"),
+    [(False, False, False, 0), (True, False, False, 1), (False, True, False, 1), (False, False, True, 1)],
+)
+async def test_whoever_was_shut_out_is_told_nothing(
+    monkeypatch: pytest.MonkeyPatch, opens: bool, late: bool, goes_on: bool, wrong: int
+) -> None:
+    """The patient shuts a friend out while she is seen: page and stream are gone, and no later row comes by it."""
+    monkeypatch.setattr("sandbox.rehearsal.judge._SHUTS", 0.1)
     books, no = a_day()
     watched, since = following(books, no, "steps"), datetime(2026, 3, 4, 2, 0, tzinfo=UTC)
     watched.raw = [json.dumps({"at": (since + timedelta(seconds=9 if late else -9)).isoformat(), "data": {}})]
@@ -262,6 +354,7 @@ async def test_whoever_was_shut_out_is_told_nothing(opens: bool, late: bool, wro
         if not opens:
             raise Shut
 
+    watched.shut = not goes_on
     phone: Any = SimpleNamespace(following={"v": watched}, page=page)
     guest: Any = SimpleNamespace(patient=SimpleNamespace(no="P1"))
     relative = Relative(guest, phone, "steps", gone=since)
@@ -369,7 +462,9 @@ class Sabotage:
 
 @pytest.mark.slow
 def test_a_real_rehearsal_and_its_sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three patients in a storm, one a child, against the real product: exit 0, and every figure is what it must be.
+    """Three patients in a storm: a child, an adult with a guardian, an elder without a phone, against the real product.
+
+    Exit 0, and every figure is what it must be.
 
     Then, in the same house: cash and a card that the HIS never heard of, one insurance settlement more and one less, a
     drawer that lacks money, a hospital's list that lacks a line. Each is seen, by its fen, where it belongs.
@@ -386,14 +481,15 @@ def test_a_real_rehearsal_and_its_sabotage(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(rehearse, "private", with_sabotage)
     report = tmp_path / "verdict.json"
-    ended = CliRunner().invoke(app, ["rehearse", "--visits", "3", "--seed", "4", "--json", str(report)])
+    ended = CliRunner().invoke(app, ["rehearse", "--visits", "3", "--seed", "14", "--json", str(report)])
     verdict = json.loads(report.read_text("utf-8"))
     assert verdict["notes"] == []
     assert (ended.exit_code, verdict["ok"], verdict["visits"]) == (0, True, 3), ended.output
     assert verdict["pushes_seen"] == verdict["pushes_expected"] > 0
     assert {name: verdict[name] for name in RIGHT} == RIGHT
-    assert (verdict["unjudged"], verdict["children"]) == ([], 1)
-    assert (verdict["relatives"], verdict["people_per_patient"] >= 3) == (6, True)
+    assert (verdict["unjudged"], verdict["children"], verdict["wards"], verdict["elders"]) == ([], 1, 1, 1)
+    assert (verdict["relatives"], verdict["people_per_patient"] >= 3) == (5, True)
+    assert verdict["withdrawn"] > 0
     assert set(verdict["ways"]) == set(WAYS)
     assert verdict["ways"]["cash"] > 0
     assert sum(verdict["ways"][way] for way in ("insurance_one", "insurance_two")) > 0
@@ -526,11 +622,11 @@ def test_what_a_house_lacks_is_not_played() -> None:
     """Nothing but a till: phones in a browser and shares. Each thing more opens its ways; with all: every way."""
     with_terminals = [{"kind": kind, "id": kind, "secret": "s"} for kind in ("scanner", "kiosk", "face")]
     bare = House("http://h", "http://t", till="http://p")
-    assert set(WAYS) - bare.offers().keys() == {"h5", "shared"}
+    assert set(WAYS) - bare.offers().keys() == {"h5", "shared", *FIRST}
     assert bare.offers()["jsapi"] == "wechat"
     assert House("http://h", "http://t").offers().keys() == set(WAYS)
     window = replace(bare, cashiers=[{}])
-    assert set(WAYS) - window.offers().keys() == {"h5", "shared", "native", "cash", "card"}
+    assert set(WAYS) - window.offers().keys() == {"h5", "shared", *FIRST, "native", "cash", "card"}
     assert "kiosk" not in replace(bare, terminals=with_terminals).offers()
     whole = replace(window, terminals=with_terminals, wechat="http://w", insurance="http://i", finance={})
     assert whole.offers() == {}

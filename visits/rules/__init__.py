@@ -54,7 +54,8 @@ class CallState(StrEnum):
     PENDING = "pending"
     DONE = "done"
     REFUSED = "refused"
-    GIVEN_AGAIN = "given_again"  # a person had the same said once more, under a new key
+    GIVEN_AGAIN = "given_again"  # a person had it said once more, under a new key
+    DROPPED = "dropped"  # what it was about is over: nobody says it again
 
 
 class ModeChange(StrEnum):
@@ -136,6 +137,7 @@ CALL = Lifecycle[CallState](
         (CallState.PENDING, CallState.DONE): "CallDone",
         (CallState.PENDING, CallState.REFUSED): "CallRefused",
         (CallState.REFUSED, CallState.GIVEN_AGAIN): "CallGivenAgain",
+        (CallState.REFUSED, CallState.DROPPED): "CallDropped",
     },
 )
 

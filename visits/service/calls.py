@@ -49,14 +49,20 @@ async def tell(
     return tx.write(call)
 
 
-async def told_of(tx: Tx, key: str) -> Mapping[str, Any] | None:
-    """What the HIS was, or is being, told under this key."""
-    call = await tx.get(HisCall, key)
-    return call.data if call is not None else None
+async def last_said(tx: Tx, key: str) -> HisCall | None:
+    """The call with which the HIS was last told this; what was said again stands for the first."""
+    call, times = await tx.get(HisCall, key), 1
+    while call is not None and call.state == CallState.GIVEN_AGAIN:
+        times += 1
+        call = await tx.get(HisCall, f"{key}{AGAIN}{times}")
+    return call
 
 
 async def told_all(tx: Tx, keys: Collection[str]) -> dict[str, HisCall]:
-    """The last call under each key, as far as the HIS is told of it; what was said again stands for the first."""
+    """The last call under each key, as far as the HIS is told of it; what was said again stands for the first.
+
+    What was dropped was refused and is said no more: the HIS has nothing of it, and is to have nothing.
+    """
     found: dict[str, HisCall] = {}
     roots, times = {key: key for key in keys}, 1
     while roots:
@@ -65,7 +71,7 @@ async def told_all(tx: Tx, keys: Collection[str]) -> dict[str, HisCall]:
         found |= calls
         times += 1
         roots = {f"{r}{AGAIN}{times}": r for r, call in calls.items() if call.state == CallState.GIVEN_AGAIN}
-    return found
+    return {key: call for key, call in found.items() if call.state != CallState.DROPPED}
 
 
 async def post_charge(tx: Tx, visit: Visit, charge_no: str, amount_fen: int, *, fresh: bool = False) -> None:
@@ -104,11 +110,11 @@ async def refused(tx: Tx, hospital_id: UUID, limit: int = 200) -> list[HisCall]:
     return list(await tx.session.scalars(query))
 
 
-async def again(tx: Tx, hospital_id: UUID, key: str) -> None:
-    """A person has looked into it: say it once more, now.
+async def refused_call(tx: Tx, hospital_id: UUID, key: str) -> HisCall | None:
+    """A refused call with its visit's turn taken, for a person who has looked into it; ``say_again`` or ``drop`` it.
 
-    A refusal is the HIS's last word under that key, so the same is said under a new one; nothing was done under the old
-    one, and the settlement's number is the same, so it is booked once. A call still pending is only tried sooner.
+    A call still pending is tried sooner, in the same words, since nobody knows whether it was done; then None, as for
+    one that is over.
 
     Raises:
         NotFoundError: no such call in this hospital.
@@ -118,18 +124,33 @@ async def again(tx: Tx, hospital_id: UUID, key: str) -> None:
         raise NotFoundError
     await lock(tx, known.visit_id)
     call = await tx.get(HisCall, key, lock=True)
-    if call is None or call.state not in (CallState.PENDING, CallState.REFUSED):
-        return
-    if call.state == CallState.PENDING:
+    if call is not None and call.state == CallState.PENDING:
         call.next_at = min(call.next_at, tx.now)
-        return
+    return call if call is not None and call.state == CallState.REFUSED else None
+
+
+async def say_again(tx: Tx, call: HisCall, data: Mapping[str, Any]) -> None:
+    """Say a refused call once more, now.
+
+    A refusal is the HIS's last word under that key, so it is said under a new one; nothing was done under the old one,
+    and the settlement's number is the same, so it is booked once.
+
+    Args:
+        data: what still stands of what was said.
+    """
     visit = await tx.get(Visit, call.visit_id)
     if visit is None:
         raise NotFoundError
     CALL.move(CallState.REFUSED, CallState.GIVEN_AGAIN)
     call.state = CallState.GIVEN_AGAIN
-    root, _, times = key.partition(AGAIN)
-    await tell(tx, visit, call.kind, f"{root}{AGAIN}{int(times or 1) + 1}", call.data)  # type: ignore[arg-type]
+    root, _, times = call.key.partition(AGAIN)
+    await tell(tx, visit, call.kind, f"{root}{AGAIN}{int(times or 1) + 1}", data)  # type: ignore[arg-type]
+
+
+def drop(call: HisCall) -> None:
+    """What was refused is over, so nobody has to look at it, or can have it said again."""
+    CALL.move(CallState(call.state), CallState.DROPPED)
+    call.state = CallState.DROPPED
 
 
 async def encounter_numbers(tx: Tx, visit_id: UUID) -> list[str]:

@@ -27,7 +27,8 @@ Component({
         if (!this.id) { this.setData({ state: 'none' }); return; }
         const bill = await api.call('GET', `/api/visits/${this.id}`);
         this.lines = new Map(bill.lines.map((line) => [line.id, line]));
-        this.setData({ state: 'bill', hospital: bill.hospital, patient: bill.patient, phone: bill.phone });
+        this.setData({ state: 'bill', hospital: bill.hospital, patient: bill.patient });
+        this.answers(bill.phone);
         this.draw(bill.sums, bill.visit);
         if (this.away) return;
         this.stop = follow(this.id, bill.after, {

@@ -22,8 +22,9 @@ Component({
       return this.work(async () => {
         const bill = await api.call('GET', `/api/visits/${visit}`);
         this.setData({
-          patient: bill.patient, hospital: bill.hospital, phone: bill.phone, amount: bill.sums.payable_fen, shown: rmb(bill.sums.payable_fen),
+          patient: bill.patient, hospital: bill.hospital, amount: bill.sums.payable_fen, shown: rmb(bill.sums.payable_fen),
         });
+        this.answers(bill.phone);
       });
     },
     onUnload() { this.gone = true; clearTimeout(this.timer); },

@@ -5,13 +5,12 @@ the packages above (``emit``), jobs that exist only if the transaction commits (
 after the commit (``ring``). A ``Tx`` that leaves its block by an exception leaves nothing behind.
 """
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache, partial
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -23,19 +22,14 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Select,
-    Table,
-    TextClause,
-    UniqueConstraint,
     any_,
     bindparam,
     event,
     inspect,
     literal,
     select,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
@@ -48,12 +42,12 @@ from sqlalchemy.types import BigInteger
 from kernel.clock import Clock, ServerClock, since_boot
 from kernel.crypto import Vault
 from kernel.events import Event
+from kernel.writing import Part, any_order, as_json, columns_of, made_there, unless_there, writing
 
 Row = TypeVar("Row", bound="Base")
 Handler = Callable[["Tx", Any], Awaitable[None]]
 Subscribers = Mapping[type[Event], Sequence[Handler]]
 
-_QUOTE = PGDialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
 _CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -90,108 +84,8 @@ def one_of(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
 
 async def insert_rows(tx: "Tx", model: type["Base"], rows: Sequence[Mapping[str, Any]]) -> set[Any]:
     """Insert rows with the same columns unless they are there; returns the primary keys of those that were new."""
-    table = _table(model)
-    (key,) = table.primary_key
-    insert = _insert(model, tuple(rows[0]), _rows(model, "rows"))
-    query = f"{insert} ON CONFLICT DO NOTHING RETURNING {table.name}.{key.name}"
-    return set(await tx.session.scalars(_text(query), {"rows": _json(rows)}))
-
-
-@cache
-def _text(query: str) -> TextClause:
-    return text(query)
-
-
-@cache
-def _insert(model: type["Base"], names: tuple[str, ...], source: str) -> str:
-    """INSERT of any number of rows that come as one JSON array: one parameter is faster made than an array a column."""
-    table, columns = _QUOTE(_table(model).name), ", ".join(_QUOTE(name) for name in names)
-    # Only names of our own tables and columns are put in.
-    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source}"  # noqa: S608
-
-
-@cache
-def _update(model: type["Base"], names: tuple[str, ...], source: str) -> str:
-    """UPDATE of these columns of any number of rows, by their primary key."""
-    table, primary = _QUOTE(_table(model).name), sorted(c.name for c in _table(model).primary_key)
-    values = ", ".join(f"{_QUOTE(n)} = r.{_QUOTE(n)}" for n in names if n not in primary)
-    same = " AND ".join(f"{table}.{_QUOTE(n)} = r.{_QUOTE(n)}" for n in primary)
-    return f"UPDATE {table} SET {values} FROM {source} AS r WHERE {same}"  # noqa: S608
-
-
-def _rows(model: type["Base"], parameter: str) -> str:
-    return f"json_populate_recordset(NULL::{_QUOTE(_table(model).name)}, CAST(:{parameter} AS json))"
-
-
-class _Part(NamedTuple):
-    """Rows of one table that are written alike: all new, or the same columns of all changed."""
-
-    model: type["Base"]
-    new: bool
-    names: tuple[str, ...]
-
-    def statement(self, parameter: str) -> str:
-        """Writes the rows that come as this parameter."""
-        source = _rows(self.model, parameter)
-        return (_insert if self.new else _update)(self.model, self.names, source)
-
-    def order(self) -> tuple[str, bool, tuple[str, ...]]:
-        """One order for everybody: the same parts make the same statement."""
-        return self.model.__tablename__, self.new, self.names
-
-    def json(self, rows: Sequence["Base"]) -> str:
-        """The rows as a parameter, with the key by which they are found."""
-        names = self.names if self.new else {*self.names, *(c.name for c in _table(self.model).primary_key)}
-        return _json([{name: getattr(row, name) for name in names} for row in rows])
-
-
-@cache
-def _writing(parts: tuple[_Part, ...]) -> TextClause:
-    """One statement that inserts and updates rows of all these tables; the rows of part n are parameter ``rows_n``."""
-    first, *others = (part.statement(f"rows_{n}") for n, part in enumerate(parts))
-    before = ", ".join(f"w{n} AS ({other})" for n, other in enumerate(others))
-    return text(f"WITH {before} {first}" if before else first)
-
-
-@cache
-def _columns(model: type["Base"]) -> tuple[str, ...]:
-    return tuple(c.name for c in _table(model).c if c.identity is None)
-
-
-@cache
-def _any_order(model: type["Base"]) -> bool:
-    """Whether it does not matter in which order rows of this table are written: nothing but the key is unique."""
-    table = _table(model)
-    unique = any(i.unique for i in table.indexes) or any(isinstance(c, UniqueConstraint) for c in table.constraints)
-    return not unique and all(c.identity is None for c in table.c)
-
-
-@cache
-def _made_there(model: type["Base"]) -> frozenset[str]:
-    return frozenset(c.name for c in _table(model).c if c.server_default is not None)
-
-
-def _table(model: type["Base"]) -> Table:
-    table = model.__table__
-    if not isinstance(table, Table):
-        raise TypeError(f"{model.__name__} is no table")
-    return table
-
-
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=_as_text)
-
-
-def _as_text(value: object) -> str:
-    """How PostgreSQL reads it from JSON."""
-    match value:
-        case UUID():
-            return str(value)
-        case date():  # a datetime is one, too
-            return value.isoformat()
-        case bytes():
-            return f"\\x{value.hex()}"
-    raise TypeError(f"{type(value).__name__} cannot be written")
+    statement = unless_there(model, tuple(rows[0]))
+    return set(await tx.session.scalars(statement, {"rows": as_json(rows)}))
 
 
 @cache
@@ -316,40 +210,40 @@ class Tx:
 
     async def flush(self) -> None:
         """Write what is not written yet; whoever asks for rows of ``write`` by a query does this first."""
-        rows: dict[_Part, list[Base]] = {}
+        rows: dict[Part, list[Base]] = {}
         for model, made in self._fresh.items():
-            rows[_Part(model, True, _columns(model))] = made
+            rows[Part(model, True, columns_of(model))] = made
         for (model, _), row in self._counted.items():
-            rows.setdefault(_Part(model, False, _columns(model)), []).append(row)
+            rows.setdefault(Part(model, False, columns_of(model)), []).append(row)
         taken = self._take_over(rows)
         if self.session.new or self.session.dirty or self.session.deleted:
             await self.session.flush()
         self._fresh, self._counted = {}, {}
         if not rows:
             return
-        parts = tuple(sorted(rows, key=_Part.order))
+        parts = tuple(sorted(rows, key=Part.order))
         values = {f"rows_{n}": part.json(rows[part]) for n, part in enumerate(parts)}
-        await self.session.execute(_writing(parts), values)
+        await self.session.execute(writing(parts), values)
         for row in taken:
             # It was written without the session, which sees it from here on as if it had read it.
             make_transient_to_detached(row)
             self.session.add(row)
         self._given += taken
 
-    def _take_over(self, rows: dict[_Part, list[Base]]) -> list[Base]:
+    def _take_over(self, rows: dict[Part, list[Base]]) -> list[Base]:
         """Add to ``rows`` what the session would write and may be written with the rest; returns what it took out."""
         taken: list[Base] = []
         session: Iterable[Base] = (*self.session.new, *self.session.dirty)
         for row in session:
             model, state, missing = type(row), instance_state(row), instance_state(row).unloaded
             new = state.key is None
-            if not _any_order(model) or state.expired_attributes or (new and missing & _made_there(model)):
+            if not any_order(model) or state.expired_attributes or (new and missing & made_there(model)):
                 continue
             changed = tuple(sorted(n for n, was in state.committed_state.items() if was != state.dict[n]))
             if new:
-                rows.setdefault(_Part(model, True, _columns(model)), []).append(row)
+                rows.setdefault(Part(model, True, columns_of(model)), []).append(row)
             elif changed and (model, _key(row)) not in self._counted:
-                rows.setdefault(_Part(model, False, changed), []).append(row)
+                rows.setdefault(Part(model, False, changed), []).append(row)
             for name in missing:
                 set_committed_value(row, name, None)  # what nobody has set is NULL there
             make_transient(row)

@@ -1,0 +1,92 @@
+"""What a transaction changes is written at its end, by one statement, and just what it changed."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
+
+from kernel.crypto import load_vault
+from kernel.db import Database, Tx, connect
+from people.models import WeChatToken
+
+NOON = datetime(2026, 3, 5, 4, tzinfo=UTC)
+
+
+@pytest.fixture
+async def db(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    made = Database(connect(database_url, pool_size=2), load_vault(tmp_path / "keys"))
+    yield made
+    await made.close()
+
+
+def token(name: str) -> WeChatToken:
+    return WeChatToken(name=name, value_sealed=b"\x00\xff", expires_at=NOON)
+
+
+async def known(db: Database, name: str) -> tuple[bytes, datetime] | None:
+    async with db.begin() as tx:
+        row = await tx.get(WeChatToken, name)
+        return None if row is None else (row.value_sealed, row.expires_at)
+
+
+async def one(tx: Tx, name: str) -> WeChatToken:
+    row = await tx.get(WeChatToken, name)
+    assert row is not None
+    return row
+
+
+async def test_new_and_changed_rows_are_one_statement(db: Database) -> None:
+    """A row that is new, one that changes, and one that is only written go together; later changes are not lost."""
+    async with db.begin() as tx:
+        tx.add(token("old"))
+    said: list[str] = []
+
+    async with db.begin() as tx:
+        changed, new = await one(tx, "old"), tx.add(token("new"))
+        event.listen(db.engine.sync_engine, "before_cursor_execute", lambda *a: said.append(a[2]))
+        new.value_sealed = b"before it was written"
+        changed.value_sealed = b"changed"
+        tx.write(token("written"))
+        await tx.flush()
+        assert len(said) == 1
+        new.value_sealed, changed.expires_at = b"after it was written", NOON + timedelta(hours=1)
+    assert len(said) == 2
+    assert await known(db, "new") == (b"after it was written", NOON)
+    assert await known(db, "old") == (b"changed", NOON + timedelta(hours=1))
+    assert await known(db, "written") == (b"\x00\xff", NOON)
+
+
+async def test_nobody_elses_change_is_overwritten(db: Database) -> None:
+    """Two transactions have read the same row; each writes the column it changed, and no other."""
+    async with db.begin() as tx:
+        tx.add(token("both"))
+    async with db.begin() as mine:
+        hers = await one(mine, "both")
+        async with db.begin() as other:
+            (await one(other, "both")).value_sealed = b"other"
+        hers.expires_at = NOON + timedelta(hours=2)
+    assert await known(db, "both") == (b"other", NOON + timedelta(hours=2))
+
+
+async def two_of_which_one_is_there(tx: Tx, failed: list[WeChatToken]) -> None:
+    async with tx.savepoint():
+        failed.append(tx.add(token("again")))
+        await tx.flush()
+        tx.write(token("kept"))
+
+
+async def test_what_a_savepoint_took_back_can_be_made_again(db: Database) -> None:
+    """A row made in a block that failed is nowhere, and one with its key may follow in the same transaction."""
+    async with db.begin() as tx:
+        kept = tx.add(token("kept"))
+        failed: list[WeChatToken] = []
+        with pytest.raises(IntegrityError):
+            await two_of_which_one_is_there(tx, failed)
+        tx.add(token("again")).value_sealed = b"second"
+        assert (await one(tx, "kept")).value_sealed == kept.value_sealed
+        (await one(tx, "kept")).value_sealed = b"still known"
+    assert await known(db, "again") == (b"second", NOON)
+    assert await known(db, "kept") == (b"still known", NOON)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ARRAY, Text, Uuid, cast, delete, func, literal, select
 
 from guide.models import Advice, NurseWord
 from guide.order.advice import advise, reasons
@@ -34,6 +34,7 @@ from words import guide_order as words
 __all__ = ["Placing", "aside", "came_to", "placing", "sweep", "task_for"]
 
 ONE_AT_A_TIME = 0x67756964  # advisory lock: two sweeps would not see each other's arrivals
+ONE_VISIT = 0x67756965  # advisory lock, with a visit: who is writing down what is advised there
 _SHORT = 7  # stops; a day with more takes tens of milliseconds to plan
 _DAY = 24 * 60.0  # what is booked for another day stands in nobody's way today
 _FEW = 9  # stops; with more, only an appointment that cannot be kept is asked about: each question is a plan of its own
@@ -89,6 +90,8 @@ async def placing(tx: Tx, visit_id: UUID, view: View, found: Sequence[Order]) ->
     place = {key: n for n, key in enumerate(made.keys)}
     if not mine:
         return Placing(place, {})
+    if not same and made.keys != tuple(told) and len(open_) > 1:
+        await _shown(tx, visit, made)
     names = {o.key: o.name for o in today}
     age = load_age([o for o in today if o.key in place], task.now, book.numbers)
     doubts = _doubts(task, made, ways)
@@ -299,11 +302,38 @@ async def sweep(tx: Tx) -> int:
                 changed.append((visit, basis))
     if gone := kept.keys() - many:
         await tx.session.execute(delete(Advice).where(one_of(Advice.visit_id, gone)))
-    if changed:
-        ledgers = await _ledgers(tx, [one for identity, one in kept.items() if identity in many])
-        for visit, basis in changed:
-            await _advise(tx, visit, basis, kept.get(visit.id), ledgers.setdefault(visit.hospital_id, Ledger()))
-    return len(changed)
+    return await _advise_all(tx, changed, [one for identity, one in kept.items() if identity in many]) if changed else 0
+
+
+async def _advise_all(tx: Tx, changed: Sequence[tuple[Visit, str]], kept: Sequence[Advice]) -> int:
+    """Plan these days anew, each from its basis; one that a page is writing down just now has its turn next time."""
+    advised, ledgers = 0, await _ledgers(tx, kept)
+    async for some in lots(changed):
+        free = await _turns(tx, [visit.id for visit, _ in some])
+        await tx.preload(Advice, free, lock=True)  # a page may have remembered meanwhile what it showed
+        for visit, basis in some:
+            if visit.id in free:
+                await _advise(tx, visit, basis, ledgers.setdefault(visit.hospital_id, Ledger()))
+                advised += 1
+    return advised
+
+
+async def _turns(tx: Tx, visit_ids: Sequence[UUID]) -> set[UUID]:
+    """Take the turns of these visits' advice without waiting; returns those that were free."""
+    asked = func.unnest(literal(list(visit_ids), ARRAY(Uuid))).column_valued("asked")
+    taken = func.pg_try_advisory_xact_lock(ONE_VISIT, func.hashtext(cast(asked, Text)))
+    return {identity for identity, free in await tx.session.execute(select(asked, taken)) if free}
+
+
+async def _shown(tx: Tx, visit: Visit, made: Plan) -> None:
+    """What a page shows before the sweep has come by is what she was told: the sweep changes it only for a gain, too.
+
+    While the sweep is at this very visit, or another page, they are not waited for.
+    """
+    if not await _turns(tx, [visit.id]):
+        return
+    was = await tx.get(Advice, visit.id, lock=True) or tx.add(Advice(visit_id=visit.id, hospital_id=visit.hospital_id))
+    was.arrivals, was.basis, was.made_at = _told(made, tx.now), "", tx.now
 
 
 async def _open_of(tx: Tx, visit_ids: Sequence[UUID]) -> dict[UUID, list[Order]]:
@@ -332,9 +362,10 @@ async def _ledgers(tx: Tx, kept: Sequence[Advice]) -> dict[UUID, Ledger]:
     return made
 
 
-async def _advise(tx: Tx, visit: Visit, basis: str, was: Advice | None, ledger: Ledger) -> None:
+async def _advise(tx: Tx, visit: Visit, basis: str, ledger: Ledger) -> None:
     """Plan one day anew, with the others on the way, and remember it."""
     ledger.drop(str(visit.id))
+    was = await tx.get(Advice, visit.id)
     word, found = await tx.get(NurseWord, visit.id), await orders.orders_of(tx, visit.id)
     book = await book_of(tx, visit.hospital_id)
     ways = await walking_of(tx, visit.hospital_id, book, await profile_of(tx, visit))
@@ -343,14 +374,17 @@ async def _advise(tx: Tx, visit: Visit, basis: str, was: Advice | None, ledger: 
     made = await aside(task, lambda: advise(task, [a[0] for a in was.arrivals] if was else []))
     if was is None:
         was = tx.add(Advice(visit_id=visit.id, hospital_id=visit.hospital_id))
-    was.arrivals = [[p.key, p.place, _moment(p.arrive, tx.now).isoformat()] for p in made.placed]
-    was.basis, was.made_at = basis, tx.now
+    was.arrivals, was.basis, was.made_at = _told(made, tx.now), basis, tx.now
     ledger.put(str(visit.id), _arrivals(was, tx.now))
 
 
 async def aside(task: Task, work: Callable[[], T]) -> T:
     """Think about a day, beside everybody else's if it is a long one."""
     return work() if len(task.stops) <= _SHORT else await asyncio.to_thread(work)
+
+
+def _told(made: Plan, now: datetime) -> list[list[str]]:
+    return [[p.key, p.place, _moment(p.arrive, now).isoformat()] for p in made.placed]
 
 
 def _arrivals(one: Advice, now: datetime) -> list[Arrival]:

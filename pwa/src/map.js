@@ -60,7 +60,8 @@
   const fingers = new Map();
   on('pointerdown', (e) => {
     const svg = e.target.closest('.map > svg');
-    if (svg) { if (!fingers.size) moved = false; fingers.set(e.pointerId, { svg, e }); }
+    if (!fingers.size) moved = false; // two fingers make no click: what is tapped next, anywhere, counts
+    if (svg) fingers.set(e.pointerId, { svg, e });
   });
   on('pointermove', (e) => {
     const mine = fingers.get(e.pointerId);

@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -143,7 +144,11 @@ class Insurer:
 
     async def pays(self, number: str) -> None:
         """She confirms at the terminal: the insurance pays what was consented to by this number, if it can."""
-        await self._post("/control/order", {"auth_code": number, "do": "pay"})
+        try:
+            await self._post("/control/order", {"auth_code": number, "do": "pay"})
+        except httpx.HTTPStatusError as no:
+            if no.response.status_code != HTTPStatus.CONFLICT:  # paid already, by a word said twice, or given up
+                raise
 
     async def _password(self, phone: Phone, visit: str, openid: str, pressed: set[str]) -> None:
         """The payer's page hands each order to WeChat, twice, and the payer enters the password."""

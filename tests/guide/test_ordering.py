@@ -148,6 +148,28 @@ async def test_advice_is_remembered_and_kept(hall: Hall) -> None:
     assert await hall.count(Advice) == 0
 
 
+async def test_what_a_page_showed_first_is_what_was_advised(hall: Hall) -> None:
+    """She looks before the sweep comes by: the sweep stays with what she saw, and waits for no page."""
+    await keep(hall)
+    visit, _ = await morning(hall, "DRCHEST", "DRLIMB")
+    names, _, _ = await told(hall, visit)
+    async with hall.db.begin() as tx:
+        kept = await tx.get(Advice, visit)
+        assert kept is not None
+        assert len(kept.arrivals) == len(names) == 2
+        kept.arrivals = seen = kept.arrivals[::-1]  # either way is as short
+    async with hall.db.begin() as page:
+        assert await ordering._turns(page, [visit]) == {visit}
+        async with hall.db.begin() as tx:
+            assert await ordering.sweep(tx) == 0
+    async with hall.db.begin() as tx:
+        assert [await ordering.sweep(tx), await ordering.sweep(tx)] == [1, 0]
+        kept = await tx.get(Advice, visit)
+        assert kept is not None
+        assert [a[0] for a in kept.arrivals] == [a[0] for a in seen]
+    assert (await told(hall, visit))[0] == names[::-1]
+
+
 async def test_who_has_reported_goes_on_there(hall: Hall) -> None:
     """Reported at the ECG, though blood first were better."""
     await keep(hall)

@@ -143,7 +143,7 @@ def test_the_elder_with_neither_card_nor_phone(stage: Stage) -> None:
     son.get_by_role("button", name="我同意").click()
     son.goto(stage.url("elder_son", f"/visits/{found[1]}/story"))
     son.get_by_role("link", name="就诊码").click()
-    expect(son.locator(".qr img")).to_be_visible()
+    expect(son.get_by_alt_text("就诊码图片", exact=True)).to_be_visible()
     blood.fill("#scan", ask(son, f"/api/visits/{found[1]}/pass")["live"])
     blood.keyboard.press("Enter")
     expect(blood.locator("main")).to_contain_text("钱福根")

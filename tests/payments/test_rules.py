@@ -32,7 +32,7 @@ A = AttemptState
 TABLES: list[tuple[Lifecycle[Any], type[StrEnum], int]] = [
     (ATTEMPT, AttemptState, 20),
     (REFUND, RefundState, 13),
-    (INSURANCE, InsuranceState, 22),
+    (INSURANCE, InsuranceState, 23),
     (ROUND, RoundState, 11),
     (CHARGE, ChargeState, 30),
     (REFUND_REQUEST, RefundWish, 4),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from http.server import ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from pwa.preview import Preview, qr_png
 from pwa.render import Prefs, renderer
@@ -47,6 +47,20 @@ class Answers(Preview):
             self.answer(renderer().page(sample.template, sample.view, prefs), renderer().headers(prefs))
         else:
             super().do_GET()
+
+
+def spread(page: Page, before: int, after: int) -> None:
+    """Two fingers on the floor that is shown, so many pixels apart, move so many apart."""
+    page.locator(".map.on > svg").scroll_into_view_if_needed()
+    at = page.locator(".map.on > svg").bounding_box()
+    assert at is not None
+    x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+    touch = page.context.new_cdp_session(page)
+    for kind, apart in (("touchStart", before), ("touchMove", after), ("touchEnd", None)):
+        points = (
+            [] if apart is None else [{"x": x + side * apart / 2, "y": y, "id": n} for n, side in enumerate((-1, 1))]
+        )
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
 @pytest.fixture
@@ -116,6 +130,11 @@ def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
         assert page.evaluate(WIDTH) == pytest.approx(before * 0.6)
         page.locator("[data-zoom=fit]").click()
         assert page.evaluate(WIDTH) == before
+        spread(page, 60, 120)
+        assert page.evaluate(WIDTH) == pytest.approx(before / 2, rel=0.01)
+        page.evaluate("() => { window.said = []; speechSynthesis.speak = (s) => said.push(s.lang, s.text); }")
+        page.locator("details[open] [data-say]").first.click()
+        assert page.evaluate("said") == ["zh-CN", "乘2号电梯到2楼。"]
         page.goto(f"{base}/visits/v1/pass")
         page.wait_for_function(SHOWN_CODE)
         assert page.locator("#pass-kept").is_visible()

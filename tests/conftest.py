@@ -31,6 +31,7 @@ from houfu.embedded import EmbeddedPostgres
 from kernel import db
 from people.service import hospitals
 from people.service.pins import hash_pin
+from pwa import build
 from sandbox.wechat_pay import wire
 from tests.databases import Databases, new_database
 from tests.hatchery import Hatchery
@@ -200,6 +201,14 @@ def _drop_leftovers(server: EmbeddedPostgres) -> None:
     for name in _databases(server):
         if name.startswith("test_") and not psutil.pid_exists(int(name.split("_")[1])):
             server.drop_database(name)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Pages need their style sheets; ``make`` has built them, who calls pytest by hand may not. Once, before anybody
+    serves them: a build begins by taking the old ones away.
+    """
+    if not hasattr(config, "workerinput") and not (build.STATIC / "assets.json").exists():
+        build.main()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -18,7 +18,6 @@ from guide.service import maps, sheets
 from houfu.app import create_app
 from people.rules import OWNER, STAFF_VIEW, Depth
 from people.service import access, staff
-from pwa import build
 from pwa.press import press
 from pwa.slip import DOTS
 from sandbox.his.catalogue import HOSPITAL_FILE
@@ -30,7 +29,6 @@ from visits.service import orders, passes
 @pytest.fixture
 async def ward(database_url: str, tmp_path: Path) -> AsyncIterator[Ward]:
     """One visit going on: she came to the heart's doctor; blood, heart and something sensitive are to be examined."""
-    build.main()
     async with open_ward(database_url, tmp_path, json.loads(HOSPITAL_FILE.read_text("utf-8"))) as opened:
         yield opened
 

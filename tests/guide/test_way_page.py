@@ -11,10 +11,12 @@ from xml.dom import minidom
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
+from sqlalchemy import delete
 
 from api.deps import COOKIE
 from guide import service as guide
 from guide.maps.network import Network
+from guide.models import Advice
 from guide.order.walks import Nearby
 from guide.ports import Profile
 from guide.service import maps, spots, walking
@@ -23,7 +25,6 @@ from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from people.rules import OWNER
 from people.service import hospitals
-from pwa import build
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.visits.ward import BASE, Ward, open_ward, visit_row
 from visits.service import encounters, orders
@@ -35,7 +36,6 @@ from words.guide_order import NO_WAY_STEP_FREE
 @pytest.fixture
 async def ward(database_url: str, tmp_path: Path) -> AsyncIterator[Ward]:
     """One post-pay visit going on: she came to the heart's doctor, blood is to be drawn."""
-    build.main()
     async with open_ward(database_url, tmp_path, json.loads(HOSPITAL_FILE.read_text("utf-8"))) as opened:
         yield opened
 
@@ -95,6 +95,7 @@ async def test_the_guide_shows_the_way(ward: Ward, network: Network) -> None:
         assert (await shown())[:2] == ([], [])
         async with ward.world.db.begin() as tx:
             await maps.publish(tx, ward.hospital, network)
+            await tx.session.execute(delete(Advice))  # as if nobody had looked before there was a map
         lines, _, _ = await shown()
         assert lines == ["出门右转，直走约5米，“心电图室”在左手边。"]  # the map knows what the sheet does not
         await ward.perform("ecg")

@@ -10,17 +10,18 @@ from xml.dom import minidom
 import brotli
 import pytest
 from httpx import ASGITransport, AsyncClient
+from sqlalchemy import delete
 
 from api.deps import COOKIE
 from guide.maps import picture
 from guide.maps.network import Network
 from guide.maps.picture import Labels, Sign
+from guide.models import Advice
 from guide.ports import Profile
 from guide.routes import say
 from guide.routes.engine import Engine
 from guide.service import maps
 from houfu.app import create_app
-from pwa import build
 from pwa.pages.ways import MOST, pairs_of, places_of
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.visits.ward import BASE, Ward, open_ward
@@ -29,7 +30,6 @@ from tests.visits.ward import BASE, Ward, open_ward
 @pytest.fixture
 async def ward(database_url: str, tmp_path: Path) -> AsyncIterator[Ward]:
     """One visit going on: from the heart's doctor to the blood, the ECG and the gynaecologist."""
-    build.main()
     async with open_ward(database_url, tmp_path, json.loads(HOSPITAL_FILE.read_text("utf-8"))) as opened:
         yield opened
 
@@ -46,6 +46,7 @@ async def test_the_ways_between_her_places(ward: Ward, network: Network) -> None
         assert "svg xmlns" not in (await get()).text, "no map yet"
         async with ward.world.db.begin() as tx:
             await maps.publish(tx, ward.hospital, network)
+            await tx.session.execute(delete(Advice))  # as if nobody had looked before there was a map
         answer = await get()
         page = answer.text
         assert re.findall(r"<h2>从(.*?)出来</h2>", page)[:2] == [

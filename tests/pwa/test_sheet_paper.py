@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from guide.service.sheets import GuideSheet
-from pwa import build, fonts, slip
+from pwa import fonts, slip
 from pwa.pages.sheet import inline
 from pwa.press import press
 from pwa.sample_sheet import SHEET, samples
@@ -23,11 +23,6 @@ CODES = {step.order_id: f"https://houfu.test/o/{step.paper_code}" for step in SH
 DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 PICTURES = dict.fromkeys(CODES, DOT)
 ROLLS = (Leaf.ROLL_58, Leaf.ROLL_80)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _assets() -> None:
-    build.main()
 
 
 def discreet() -> GuideSheet:

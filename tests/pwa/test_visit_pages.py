@@ -19,16 +19,6 @@ from tests.visits.ward import BASE, Ward, open_ward, visit_row
 from visits.models import HisCall
 from visits.service import orders, passes
 
-pytestmark = pytest.mark.usefixtures("assets")
-
-
-@pytest.fixture(scope="session")
-def assets() -> None:
-    """The built style sheet and scripts."""
-    from pwa import build
-
-    build.main()
-
 
 @pytest.fixture
 async def ward(database_url: str, tmp_path: Path) -> AsyncIterator[Ward]:

@@ -26,20 +26,32 @@ _SAID = {
     "pinned": "护士安排的",
     "slot": "预约的是{minutes}到{until}",
     "fasting": "空腹",
-    "report": "结果要{minutes}分钟",
+    "report": "结果要{minutes}",
     "bladder": "要憋尿",
     "bladder_lag": "要憋尿，约{minutes}以后能做",
     "after": "要在{other}做完以后",
-    "after_lag": "要在{other}做完{minutes}分钟以后",
+    "after_lag": "要在{other}做完{minutes}以后",
     "after_result": "要等{other}的结果",
-    "after_result_lag": "要等{other}的结果出来{minutes}分钟以后",
+    "after_result_lag": "要等{other}的结果出来{minutes}以后",
     "quiet": "现在人少",
     "near": "离得近",
 }
 
 
+def span(minutes: float) -> str:
+    """So long, as one says it: nobody thinks of tomorrow in minutes."""
+    hours = minutes / 60
+    return (
+        f"{round(minutes)}分钟"
+        if minutes < 100
+        else f"约{round(hours)}小时"
+        if hours < 20
+        else f"约{round(hours / 24)}天"
+    )
+
+
 def reason(code: str, *, minutes: str = "", until: str = "", other: str = "") -> str:
-    """One reason, without a full stop."""
+    """One reason, without a full stop; ``minutes`` as ``span`` says it, or a time of day."""
     with_minutes = f"{code}_lag"
     code = with_minutes if minutes and with_minutes in _SAID else code
     return _SAID[code].format(minutes=minutes, until=until, other=other)

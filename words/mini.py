@@ -40,7 +40,7 @@ def tree() -> dict[str, Any]:
         },
         "bill": {
             "total": Bill.total,
-            "later": Bill.total_later,
+            "later": Bill.own_later,
             "paidAll": Bill.paid_all,
             "paid": Bill.paid,
             "due": Bill.due("{at}"),

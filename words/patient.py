@@ -102,6 +102,7 @@ class Bill:
     title = "账单"
     total = "现在要付"
     total_later = "到现在一共"
+    own_later = "到现在要自己付"
     only_total = "做了哪些项目没有开放给您看。要付多少，以这里为准。"
     paid_all = "都付清了"
     fund = "医保基金"

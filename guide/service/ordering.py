@@ -247,7 +247,7 @@ def _nurses(key: str, word: NurseWord | None, names: Mapping[str, str]) -> list[
 def _said(code: str, minutes: float | None) -> str:
     if minutes is None:
         return ""
-    return _clock(minutes) if code in ("slot", "bladder") else str(round(minutes))
+    return _clock(minutes) if code in ("slot", "bladder") else words.span(minutes)
 
 
 def _note(made: Plan, age: float | None, *, guessed: bool) -> str | None:

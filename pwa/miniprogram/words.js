@@ -29,7 +29,7 @@ const words = {
   },
   "bill": {
     "total": "现在要付",
-    "later": "到现在一共",
+    "later": "到现在要自己付",
     "paidAll": "都付清了",
     "paid": "已付",
     "due": "请在{at} 前付。",

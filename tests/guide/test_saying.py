@@ -10,6 +10,7 @@ from guide.ports import Profile
 from guide.routes import say
 from guide.routes.engine import Condition, Engine
 from words import guide_way as w
+from words.guide_order import span
 
 COMPASS = ("东侧", "西侧", "南侧", "北侧", "向东", "向西", "向南", "向北", "往东", "往西", "往南", "往北")
 TURNS = ("左", "右", "直走", "掉头")
@@ -109,3 +110,15 @@ def test_how_long_it_takes() -> None:
     assert [w.about(s) for s in (20, 70, 130, 300)] == ["1分钟以内", "约1–2分钟", "约1–3分钟", "约4–7分钟"]
     assert w.heading("导诊台", "CT室", 130, 1, 0, 0) == "从导诊台到CT室，约1–3分钟，要坐1次电梯。"
     assert w.spoken("到“CT室”，约1–3分钟，乘电梯到B1。") == "到CT室，约1到3分钟，乘电梯到负一楼。"
+
+
+def test_how_long_something_takes_is_said_as_people_say_it() -> None:
+    """Minutes for an hour and a half; then hours; a result of tomorrow is no number of minutes."""
+    assert [span(m) for m in (45, 99, 100, 300, 1500, 2880)] == [
+        "45分钟",
+        "99分钟",
+        "约2小时",
+        "约5小时",
+        "约1天",
+        "约2天",
+    ]

@@ -39,6 +39,7 @@ from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import BigInteger
 
+from kernel.asking import Question, Sent, asked, travel
 from kernel.clock import Clock, ServerClock, since_boot
 from kernel.crypto import Vault
 from kernel.events import Event
@@ -82,10 +83,10 @@ def one_of(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     return made
 
 
-async def insert_rows(tx: "Tx", model: type["Base"], rows: Sequence[Mapping[str, Any]]) -> set[Any]:
-    """Insert rows with the same columns unless they are there; returns the primary keys of those that were new."""
+def inserted(model: type["Base"], rows: Sequence[Mapping[str, Any]]) -> Question[set[Any]]:
+    """Insert rows with the same columns unless they are there; what is heard are the primary keys of the new ones."""
     statement = unless_there(model, tuple(rows[0]))
-    return set(await tx.session.scalars(statement, {"rows": as_json(rows)}))
+    return Question(statement, {"rows": as_json(rows)}, lambda keys: {key for (key,) in keys})
 
 
 @cache
@@ -128,7 +129,8 @@ class Tx:
         self.rung: list[object] = []
         self.memo: dict[Any, Any] = {}
         self._database = database
-        self._fresh: dict[type[Base], list[Base]] = {}
+        self._fresh: dict[type[Base], list[Mapping[str, object]]] = {}
+        self._written: dict[tuple[type[Base], Any], Mapping[str, object]] = {}
         self._counted: dict[tuple[type[Base], Any], Base] = {}
         self._held: dict[tuple[type[Base], Any], Base | None] = {}
         self._locked: set[tuple[type[Base], Any]] = set()
@@ -137,6 +139,8 @@ class Tx:
     async def get(self, model: type[Row], key: Any, *, lock: bool = False) -> Row | None:
         """The row with this primary key or ``None``; asked once per transaction, and once more to ``lock`` it."""
         place = (model, key)
+        if place in self._written:
+            self.hold([model(**self._written.pop(place))], locked=True)  # nobody else can see it yet
         if place in self._held and (not lock or place in self._locked):
             return self._held[place]  # type: ignore[return-value]
         if lock:
@@ -193,14 +197,14 @@ class Tx:
         self._locked.add((type(row), _key(row)))  # nobody else can see it yet
         return row
 
-    def write(self, row: Row) -> Row:
+    def write(self, model: type[Base], **values: object) -> None:
         """Store a new row that this transaction will not change any more: a row of a feed, of the ledger, a call.
 
-        It costs a third of ``add``: such rows of all tables are written together, in one statement, by ``flush``.
+        It costs a tenth of ``add``: such rows of all tables are written together, in one statement, by ``flush``, and
+        only who gets one makes an object of it.
         """
-        self._fresh.setdefault(type(row), []).append(row)
-        self.hold([row], locked=True)  # nobody else can see it yet
-        return row
+        self._fresh.setdefault(model, []).append(values)
+        self._written[model, _key_in(model, values)] = values
 
     def count(self, row: Base, **values: object) -> None:
         """Change counters of a row whose turn we have; written together with the rows of ``write``."""
@@ -208,13 +212,33 @@ class Tx:
             set_committed_value(row, name, value)  # the session is not to write it as well
         self._counted[type(row), _key(row)] = row
 
+    async def ask(self, *questions: Question[Any]) -> tuple[Any, ...]:
+        """Ask several questions in one trip, one after the other; returns what each of them heard."""
+        if not questions:
+            return ()
+        await self.flush()
+        sent = [asked(q.statement).sent(q.values, answers=True) for q in questions]
+        told = zip(questions, await self.travel(sent), strict=True)
+        return tuple(q.heard(asked(q.statement).read(self.session.sync_session, rows)) for q, rows in told)
+
+    async def travel(self, trip: Sequence[Sent]) -> list[list[tuple[Any, ...]]]:
+        """Send statements together; see ``kernel.asking.travel``."""
+        return await travel(self.session, trip)
+
     async def flush(self) -> None:
         """Write what is not written yet; whoever asks for rows of ``write`` by a query does this first."""
-        rows: dict[Part, list[Base]] = {}
+        await self._write([])
+
+    async def finish(self) -> None:
+        """Write what is not written yet and commit, in one trip; the session's own commit has nothing to do then."""
+        await self._write([Sent(b"COMMIT")])
+
+    async def _write(self, then: Sequence[Sent]) -> None:
+        rows: dict[Part, list[Mapping[str, object]]] = {}
         for model, made in self._fresh.items():
             rows[Part(model, True, columns_of(model))] = made
         for (model, _), row in self._counted.items():
-            rows.setdefault(Part(model, False, columns_of(model)), []).append(row)
+            rows.setdefault(Part(model, False, columns_of(model)), []).append(row.__dict__)
         taken = self._take_over(rows)
         if self.session.new or self.session.dirty or self.session.deleted:
             await self.session.flush()
@@ -223,14 +247,14 @@ class Tx:
             return
         parts = tuple(sorted(rows, key=Part.order))
         values = {f"rows_{n}": part.json(rows[part]) for n, part in enumerate(parts)}
-        await self.session.execute(writing(parts), values)
+        await self.travel([asked(writing(parts)).sent(values, answers=False), *then])
         for row in taken:
             # It was written without the session, which sees it from here on as if it had read it.
             make_transient_to_detached(row)
             self.session.add(row)
         self._given += taken
 
-    def _take_over(self, rows: dict[Part, list[Base]]) -> list[Base]:
+    def _take_over(self, rows: dict[Part, list[Mapping[str, object]]]) -> list[Base]:
         """Add to ``rows`` what the session would write and may be written with the rest; returns what it took out."""
         taken: list[Base] = []
         session: Iterable[Base] = (*self.session.new, *self.session.dirty)
@@ -241,9 +265,9 @@ class Tx:
                 continue
             changed = tuple(sorted(n for n, was in state.committed_state.items() if was != state.dict[n]))
             if new:
-                rows.setdefault(Part(model, True, columns_of(model)), []).append(row)
+                rows.setdefault(Part(model, True, columns_of(model)), []).append(row.__dict__)
             elif changed and (model, _key(row)) not in self._counted:
-                rows.setdefault(Part(model, False, changed), []).append(row)
+                rows.setdefault(Part(model, False, changed), []).append(row.__dict__)
             for name in missing:
                 set_committed_value(row, name, None)  # what nobody has set is NULL there
             make_transient(row)
@@ -263,7 +287,7 @@ class Tx:
                 yield
                 await self.flush()
         except BaseException:
-            self._fresh, self._counted = {}, {}
+            self._fresh, self._counted, self._written = {}, {}, {}
             del self.rung[rung:]
             self._forget()
             raise
@@ -314,8 +338,18 @@ def _key(row: Base) -> Any:
 
 @cache
 def _key_of(model: type[Base]) -> Callable[[Base], Any]:
+    return attrgetter(*_key_names(model))
+
+
+def _key_in(model: type[Base], values: Mapping[str, Any]) -> Any:
+    names = _key_names(model)
+    return values[names[0]] if len(names) == 1 else tuple(values[name] for name in names)
+
+
+@cache
+def _key_names(model: type[Base]) -> tuple[str, ...]:
     mapper = inspect(model)
-    return attrgetter(*(mapper.get_property_by_column(c).key for c in mapper.primary_key))
+    return tuple(mapper.get_property_by_column(c).key for c in mapper.primary_key)
 
 
 class NoJobs:
@@ -361,7 +395,7 @@ class Database:
             async with session.begin():
                 tx = Tx(session, await self.clock.now(session), self)
                 yield tx
-                await tx.flush()
+                await tx.finish()
             if tx.rung and self.announce is not None:
                 self.announce(tx.rung)
 

@@ -1,12 +1,10 @@
 """How rows of any tables are written in one statement: they come as JSON, one parameter for each kind of rows."""
 
-import json
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
-from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import Table, TextClause, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.orm import DeclarativeBase
@@ -59,10 +57,12 @@ class Part(NamedTuple):
         """One order for everybody: the same parts make the same statement."""
         return self.model.__tablename__, self.new, self.names
 
-    def json(self, rows: Sequence[DeclarativeBase]) -> str:
-        """The rows as a parameter, with the key by which they are found."""
-        names = self.names if self.new else {*self.names, *(c.name for c in _table(self.model).primary_key)}
-        return as_json([{name: getattr(row, name) for name in names} for row in rows])
+    def json(self, rows: Iterable[Mapping[str, Any]]) -> str:
+        """The rows as a parameter, with the key by which they are found; of a new one, what is not said is NULL."""
+        if self.new:
+            return as_json([{name: row.get(name) for name in self.names} for row in rows])
+        names = {*self.names, *(c.name for c in _table(self.model).primary_key)}
+        return as_json([{name: row[name] for name in names} for row in rows])
 
 
 @cache
@@ -101,17 +101,10 @@ def _table(model: type[DeclarativeBase]) -> Table:
 
 
 def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as one parameter."""
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=_as_text)
+    """Rows as one parameter: ids, days, moments and bytes as PostgreSQL reads them from JSON.
 
-
-def _as_text(value: object) -> str:
-    """How PostgreSQL reads it from JSON."""
-    match value:
-        case UUID():
-            return str(value)
-        case date():  # a datetime is one, too
-            return value.isoformat()
-        case bytes():
-            return f"\\x{value.hex()}"
-    raise TypeError(f"{type(value).__name__} cannot be written")
+    Raises:
+        PydanticSerializationError: a value cannot be written.
+    """
+    plain = [{n: f"\\x{v.hex()}" if v.__class__ is bytes else v for n, v in row.items()} for row in rows]
+    return to_json(plain, inf_nan_mode="constants").decode()

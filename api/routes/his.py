@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -14,10 +13,10 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from api.deps import Signed
+from api.signers import Signers
 from api.world import World
 from intake.rules import BATCH_MAX, FRESH_SECONDS, Answer, BadBatchError, BadSignatureError, Item, example, read
 from kernel.clock import wall_clock
-from people.service import hospitals
 from people.service.hospitals import Snapshot
 
 
@@ -31,8 +30,6 @@ class _Direct(APIRoute):
 
 
 router = APIRouter(tags=["hospital system"], route_class=_Direct)
-
-KEY_KEPT_SECONDS = 1.0  # a busy HIS posts hundreds of times a second; a key switched off is refused a second later
 
 
 def _header(name: str, longest: int, description: str) -> dict[str, Any]:
@@ -88,27 +85,17 @@ async def events(request: Request) -> JSONResponse:
     return JSONResponse({"items": [answer.json() for answer in told]})
 
 
-async def _key(world: World, key_id: str) -> tuple[Snapshot, str]:
-    kept: dict[str, tuple[float, Snapshot, str]] = world.extras.setdefault("his_keys", {})
-    known = kept.get(key_id)
-    if known is not None and time.monotonic() - known[0] < KEY_KEPT_SECONDS:
-        return known[1], known[2]
-    async with world.db.begin() as tx:
-        found = await hospitals.his_key(tx, key_id)
-    if found is None:
-        kept.pop(key_id, None)
-        raise BadSignatureError
-    kept[key_id] = (time.monotonic(), *found)
-    return found
-
-
 async def _signer(world: World, headers: Headers, body: bytes) -> Snapshot:
     timestamp, signature = headers.get("x-houfu-timestamp", ""), headers.get("x-houfu-signature", "")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 20):
         raise BadSignatureError
     if abs(wall_clock().timestamp() - int(timestamp)) > FRESH_SECONDS:
         raise BadSignatureError
-    hospital, secret = await _key(world, headers.get("x-houfu-key", "")[:64])
+    signers: Signers = world.extras.setdefault("signers", Signers())
+    signer = await signers.get(world, headers.get("x-houfu-key", "")[:64])
+    if signer is None:
+        raise BadSignatureError
+    hospital, secret = signer
     wanted = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(wanted.encode(), signature.encode()):
         raise BadSignatureError

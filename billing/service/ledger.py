@@ -38,9 +38,9 @@ async def post(
     rows = {account: amount for account, amount in entries.items() if amount}
     if not rows:
         return False
-    tx.write(LedgerTransaction(id=identity, visit_id=visit_id, kind=kind, reference=reference, at=tx.now))
+    tx.write(LedgerTransaction, id=identity, visit_id=visit_id, kind=kind, reference=reference, at=tx.now)
     for account, amount in rows.items():
-        tx.write(LedgerEntry(transaction_id=identity, account=account, amount_fen=amount))
+        tx.write(LedgerEntry, transaction_id=identity, account=account, amount_fen=amount)
     return True
 
 

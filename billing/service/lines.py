@@ -31,6 +31,7 @@ from billing.service.ledger import level, post
 from billing.service.shown import far_mark, line_payload, money_of
 from billing.service.splits import paid_apart
 from billing.service.turns import found, rounds_to_ask, turn_of
+from kernel.asking import Question
 from kernel.db import Tx, one_of
 from kernel.ids import derive
 from notices.service import append, lock, next_rank
@@ -67,7 +68,7 @@ _NAMED = (
     .select_from(_SAID)
     .outerjoin(ChargeItem, ChargeItem.id == _SAID.c.charge_id)
     .outerjoin(Order, Order.id == func.coalesce(ChargeItem.order_id, _SAID.c.order_id))
-    .outerjoin(Round, (Round.visit_id == _SAID.c.visit_id) & Round.state.in_(LIVE_ROUND))
+    .outerjoin(Round, (Round.visit_id == _SAID.c.visit_id) & one_of(Round.state, LIVE_ROUND))
 )
 
 
@@ -115,34 +116,37 @@ async def preload_named(
     tx: Tx, hospital_id: UUID, charges: Collection[str], orders: Collection[str], visit_ids: Sequence[UUID]
 ) -> None:
     """Fetch the lines and the orders with these numbers, the orders behind the lines, and of the visits, whose turn
-    has been taken, the live rounds and the money of all lines: two questions, however much was said."""
-    await _preload_money(tx, visit_ids)
+    has been taken, the live rounds and the money of all lines: one trip, however much was said."""
     charge_ids = [charge_id(hospital_id, number) for number in charges]
     order_ids = [order_id(hospital_id, number) for number in orders]
     # Side by side: each row names a line or an order, and perhaps a visit.
     without_lines = [None] * len(charge_ids)
     asked = {"charges": charge_ids, "orders": without_lines + order_ids, "visits": rounds_to_ask(tx, visit_ids)}
-    if not any(asked.values()):
-        return
-    rows: Iterable[Iterable[ChargeItem | Order | Round | None]] = await tx.session.execute(_NAMED, asked)
-    for one in chain.from_iterable(rows):
-        if isinstance(one, Round):
-            found(tx, one)
-        elif one is not None:
-            tx.hold([one])
-    tx.lacks(ChargeItem, charge_ids)
-    tx.lacks(Order, order_ids)
+
+    def heard(rows: Iterable[Iterable[ChargeItem | Order | Round | None]]) -> None:
+        for one in chain.from_iterable(rows):
+            if isinstance(one, Round):
+                found(tx, one)
+            elif one is not None:
+                tx.hold([one])
+        tx.lacks(ChargeItem, charge_ids)
+        tx.lacks(Order, order_ids)
+
+    named = [Question(_NAMED, asked, heard)] if any(asked.values()) else []
+    await tx.ask(*_money(tx, visit_ids), *named)
 
 
-async def _preload_money(tx: Tx, visit_ids: Sequence[UUID]) -> None:
+def _money(tx: Tx, visit_ids: Sequence[UUID]) -> list[Question[None]]:
     # A long bill costs little this way: whole lines are fetched only where they are needed.
     wanted = [v for v in visit_ids if ("money", v) not in tx.memo]
-    if not wanted:
-        return
-    for visit_id in wanted:
-        tx.memo["money", visit_id] = {}
-    for row in await tx.session.execute(_MONEY, {"visits": wanted}):
-        tx.memo["money", row.visit_id][row.id] = row
+
+    def heard(rows: Iterable[Any]) -> None:
+        for visit_id in wanted:
+            tx.memo["money", visit_id] = {}
+        for row in rows:
+            tx.memo["money", row.visit_id][row.id] = row
+
+    return [Question(_MONEY, {"visits": wanted}, heard)] if wanted else []
 
 
 async def is_known(tx: Tx, hospital_id: UUID, number: str) -> bool:
@@ -455,7 +459,7 @@ async def sums_of(tx: Tx, visit: Visit) -> dict[str, dict[str, int]]:
     """Sums per category."""
     if ("lines", visit.id) in tx.memo:
         return sums_by_category(money_of(visit, charge) for charge in tx.memo["lines", visit.id])
-    await _preload_money(tx, [visit.id])
+    await tx.ask(*_money(tx, [visit.id]))
     # A line this transaction holds may have changed since its money was read.
     money = tx.memo["money", visit.id].items()
     return sums_by_category(money_of(visit, tx.held(ChargeItem, identity) or row) for identity, row in money)

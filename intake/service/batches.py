@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select
@@ -25,7 +26,8 @@ from intake.rules import (
     split_snapshot,
 )
 from intake.service.facts import apply
-from kernel.db import Tx, insert_rows
+from kernel.asking import Question
+from kernel.db import Tx, inserted
 from kernel.errors import HoufuError
 from kernel.ids import derive, new_id
 from people.service import hospitals, patients
@@ -77,14 +79,12 @@ class Taking:
         self._waiting: dict[str, list[tuple[UUID, Item]]] = {}  # what is parked, by what it waits for
         self._asked: set[str] = set()  # keys whose parked statements have been fetched
 
-    async def turns(self, items: Sequence[Item]) -> list[UUID]:
-        """Take the turns of all visits these statements touch: in one order everywhere, so nobody waits in a circle.
+    async def turns(self, items: Sequence[Item]) -> None:
+        """Take the turns of all visits these statements touch: in one order everywhere, so nobody waits in a circle."""
+        await self.tx.ask(await self._turns(_parts(items)))
 
-        Returns: the visits that exist.
-        """
+    async def _turns(self, parts: Sequence[Item]) -> Question[list[UUID]]:
         tx, space = self.tx, self.hospital.id
-        parts = _parts(items)
-        met = {encounters.encounter_id(space, i.subject) for i in parts}
         begun: set[UUID] = set()
         started = [i.data for i in parts if isinstance(i.data, EncounterStarted)]
         if started:
@@ -93,36 +93,37 @@ class Taking:
                 person = await patients.known_number(tx, space, data.patient.no)
                 if person is not None:
                     begun.add(encounters.visit_id_on(space, person.id, data.started_at))
-        visit_ids = await encounters.take_turns(tx, met, begun)
+        return encounters.turns(tx, {encounters.encounter_id(space, i.subject) for i in parts}, begun)
+
+    async def fetch(self, items: Sequence[Item], *first: Question[Any]) -> tuple[Any, ...]:
+        """Take the turns, and fetch what these statements refer to; returns what is heard of what is asked first."""
+        tx, space, parts = self.tx, self.hospital.id, _parts(items)
+        # What waits is asked for in its turn: another process may have parked it while this one waited.
+        waiting = self._ask({key for i in parts if (key := makes(i)) is not None})
+        told = await tx.ask(*first, await self._turns(parts), *waiting)
         changed = [i for i in parts if isinstance(i.data, EncounterStarted | EncounterFinished)]
         # What was read while waiting for a turn may be old by now.
         await tx.preload(Encounter, {encounters.encounter_id(space, i.subject) for i in changed}, lock=True)
-        return visit_ids
-
-    async def fetch(self, items: Sequence[Item]) -> None:
-        """Take the turns, and fetch what these statements refer to."""
-        tx, space = self.tx, self.hospital.id
-        parts = _parts(items)
-        visit_ids = await self.turns(items)
         order_nos = {n for i in parts if (n := getattr(i.data, "order_no", None)) is not None}
         charge_nos = {n for i in parts if (n := getattr(i.data, "charge_no", None)) is not None}
         charge_nos |= {n for i in parts for n in getattr(i.data, "charge_nos", None) or ()}
-        await lines.preload_named(tx, space, charge_nos, order_nos, visit_ids)
-        await self._ask({key for i in parts if (key := makes(i)) is not None})
+        await lines.preload_named(tx, space, charge_nos, order_nos, told[len(first)])
+        return told[: len(first)]
 
-    async def _ask(self, keys: Iterable[str]) -> None:
+    def _ask(self, keys: Iterable[str]) -> list[Question[None]]:
         new = set(keys) - self._asked
         self._asked |= new
-        if not new:
-            return
-        asked = {"hospital": self.hospital.id, "keys": list(new)}
-        for identity, waits_for, sealed in (await self.tx.session.execute(_WAITING, asked)).all():
-            item = read(json.loads(self.tx.vault.open(sealed, "his_event", identity)))
-            if isinstance(item, Item):
-                self._waiting.setdefault(waits_for, []).append((identity, item))
 
-    async def known(self, items: Sequence[Item]) -> set[UUID]:
-        """Write these statements down; returns the ids of those that were new."""
+        def heard(rows: Iterable[tuple[UUID, str, bytes]]) -> None:
+            for identity, waits_for, sealed in rows:
+                item = read(json.loads(self.tx.vault.open(sealed, "his_event", identity)))
+                if isinstance(item, Item):
+                    self._waiting.setdefault(waits_for, []).append((identity, item))
+
+        return [Question(_WAITING, {"hospital": self.hospital.id, "keys": list(new)}, heard)] if new else []
+
+    def known(self, items: Sequence[Item]) -> Question[set[UUID]]:
+        """Write these statements down; what is heard are the ids of those that were new."""
         tx = self.tx
         rows = []
         for item in items:
@@ -142,7 +143,7 @@ class Taking:
             )
         # In one order everywhere, so that two batches with the same statements wait instead of deadlocking.
         rows.sort(key=lambda row: str(row["id"]))
-        return await insert_rows(tx, HisEvent, rows)
+        return inserted(HisEvent, rows)
 
     async def take(self, item: Item, identity: UUID) -> Answer:
         """Make one new statement a fact, with all that waited for it; or park it.
@@ -189,7 +190,7 @@ class Taking:
         await self.tx.session.execute(
             query.on_conflict_do_update(index_elements=[Parked.event_id], set_={"waits_for": waits_for})
         )
-        await self._ask([waits_for])
+        await self.tx.ask(*self._ask([waits_for]))
         places = self._waiting.setdefault(waits_for, [])
         if all(known != identity for known, _ in places):
             places.append((identity, item))
@@ -198,7 +199,7 @@ class Taking:
         key = makes(item)
         if key is None:
             return
-        await self._ask([key])
+        await self.tx.ask(*self._ask([key]))
         for identity, waiting in sorted(self._waiting.pop(key, []), key=lambda w: w[1].sequence):
             if await self.let_in(waiting, identity):
                 await self.tx.session.execute(delete(Parked).where(Parked.event_id == identity))
@@ -217,7 +218,7 @@ class Taking:
 
     async def _snapshot(self, item: Item) -> Answer:
         parts = split_snapshot(item)
-        new = await self.known(parts)
+        (new,) = await self.tx.ask(self.known(parts))
         news = False
         for part in parts:
             identity = event_id(self.hospital.id, part)
@@ -249,8 +250,7 @@ async def take_all(tx: Tx, hospital: Hospital, items: Sequence[Item], *, careful
     if carefully:
         await taking.turns(items)
         return [await _one(tx, hospital, item) for item in items]
-    new = await taking.known(items)
-    await taking.fetch([i for i in items if event_id(hospital.id, i) in new])
+    (new,) = await taking.fetch(items, taking.known(items))
     answers = []
     for item in items:
         identity = event_id(hospital.id, item)
@@ -282,10 +282,9 @@ async def _by_itself(tx: Tx, kind: str, work: Callable[[], Awaitable[Answer]]) -
 async def _one(tx: Tx, hospital: Hospital, item: Item) -> Answer:
     async def taken() -> Answer:
         taking = Taking(tx, hospital, carefully=True)
-        new = await taking.known([item])
+        (new,) = await taking.fetch([item], taking.known([item]))
         if not new:
             return Answer(item.id, "duplicate", reason="known")
-        await taking.fetch([item])
         return await taking.take(item, new.pop())
 
     found = await _by_itself(tx, item.type, taken)

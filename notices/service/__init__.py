@@ -73,32 +73,30 @@ async def append(
     tx.count(feed, last_seq=feed.last_seq + 1)
     row = Row(subject, feed.last_seq, tx.now, kind, audience, category, payload)
     tx.write(
-        FeedRow(
-            subject=subject,
-            seq=row.seq,
-            at=row.at,
-            kind=kind,
-            audience=int(audience),
-            category=category,
-            payload=payload,
-        )
+        FeedRow,
+        subject=subject,
+        seq=row.seq,
+        at=row.at,
+        kind=kind,
+        audience=int(audience),
+        category=category,
+        payload=payload,
     )
     tx.ring(row)
     fact = fact_of(row)
     if fact is not None:
         tx.write(
-            PushFact(
-                subject=subject,
-                seq=row.seq,
-                patient_id=feed.patient_id,
-                kind=fact.kind,
-                key=fact.key,
-                ref=fact.ref,
-                audience=int(fact.audience),
-                category=fact.category,
-                at=row.at,
-                due_at=row.at + REACH[fact.kind].hold,
-            )
+            PushFact,
+            subject=subject,
+            seq=row.seq,
+            patient_id=feed.patient_id,
+            kind=fact.kind,
+            key=fact.key,
+            ref=fact.ref,
+            audience=int(fact.audience),
+            category=fact.category,
+            at=row.at,
+            due_at=row.at + REACH[fact.kind].hold,
         )
     return row
 

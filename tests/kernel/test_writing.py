@@ -1,13 +1,16 @@
 """What a transaction changes is written at its end, by one statement, and just what it changed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
+import kernel.db
+from kernel.asking import Sent, travel
 from kernel.crypto import load_vault
 from kernel.db import Database, Tx, connect
 from people.models import WeChatToken
@@ -22,8 +25,12 @@ async def db(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
     await made.close()
 
 
+def told(name: str) -> dict[str, Any]:
+    return {"name": name, "value_sealed": b"\x00\xff", "expires_at": NOON}
+
+
 def token(name: str) -> WeChatToken:
-    return WeChatToken(name=name, value_sealed=b"\x00\xff", expires_at=NOON)
+    return WeChatToken(**told(name))
 
 
 async def known(db: Database, name: str) -> tuple[bytes, datetime] | None:
@@ -38,22 +45,26 @@ async def one(tx: Tx, name: str) -> WeChatToken:
     return row
 
 
-async def test_new_and_changed_rows_are_one_statement(db: Database) -> None:
+async def test_new_and_changed_rows_are_one_statement(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that is new, one that changes, and one that is only written go together; later changes are not lost."""
     async with db.begin() as tx:
         tx.add(token("old"))
-    said: list[str] = []
+    trips: list[int] = []
 
+    async def counted(session: AsyncSession, trip: Sequence[Sent]) -> list[Any]:
+        trips.append(len(trip))
+        return await travel(session, trip)
+
+    monkeypatch.setattr(kernel.db, "travel", counted)
     async with db.begin() as tx:
         changed, new = await one(tx, "old"), tx.add(token("new"))
-        event.listen(db.engine.sync_engine, "before_cursor_execute", lambda *a: said.append(a[2]))
         new.value_sealed = b"before it was written"
         changed.value_sealed = b"changed"
-        tx.write(token("written"))
+        tx.write(WeChatToken, **told("written"))
         await tx.flush()
-        assert len(said) == 1
+        assert trips == [1]
         new.value_sealed, changed.expires_at = b"after it was written", NOON + timedelta(hours=1)
-    assert len(said) == 2
+    assert trips == [1, 2]  # the last one with the commit
     assert await known(db, "new") == (b"after it was written", NOON)
     assert await known(db, "old") == (b"changed", NOON + timedelta(hours=1))
     assert await known(db, "written") == (b"\x00\xff", NOON)
@@ -75,7 +86,7 @@ async def two_of_which_one_is_there(tx: Tx, failed: list[WeChatToken]) -> None:
     async with tx.savepoint():
         failed.append(tx.add(token("again")))
         await tx.flush()
-        tx.write(token("kept"))
+        tx.write(WeChatToken, **told("kept"))
 
 
 async def test_what_a_savepoint_took_back_can_be_made_again(db: Database) -> None:

@@ -5,7 +5,7 @@ back to any moment. A commit is that savepoint's release, with every deferred co
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from houfu import tables
+from kernel.asking import Sent
 from kernel.clock import ManualClock
 from kernel.crypto import Vault
 from kernel.db import Database, NoJobs, Tx
@@ -46,6 +47,17 @@ class Numbers:
         return f"{self.count:0{2 * size}x}"
 
 
+class _Watched(Tx):
+    """Knows whether it wrote past SQLAlchemy, too."""
+
+    wrote = False
+
+    async def travel(self, trip: Sequence[Sent]) -> list[list[tuple[Any, ...]]]:
+        """As ``Tx.travel``; what gives no rows writes, and so may what is more than a SELECT."""
+        self.wrote = self.wrote or any(not one.text.startswith(b"SELECT") for one in trip)
+        return await super().travel(trip)
+
+
 class OneConnection(Database):
     """The product's database, whose transactions are savepoints; ``step`` may step in after each that wrote."""
 
@@ -68,10 +80,11 @@ class OneConnection(Database):
             self._wrote = False
             options: Any = {"join_transaction_mode": "create_savepoint", "expire_on_commit": False}
             async with AsyncSession(bind=self.connection, **options) as session, session.begin():
-                tx = Tx(session, await self.clock.now(session), self)
+                tx = _Watched(session, await self.clock.now(session), self)
                 yield tx
                 await tx.flush()
                 await session.flush()
+                self._wrote = self._wrote or tx.wrote
                 if self._wrote:  # what a real commit would ask
                     await self.raw("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
             wrote = self._wrote

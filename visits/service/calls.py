@@ -26,16 +26,16 @@ _CLAIMING = 0x686973  # one process claims at a time, so that nobody overtakes w
 
 async def tell(
     tx: Tx, visit: Visit, kind: CommandKind, key: str, data: Mapping[str, Any] | None = None, *, fresh: bool = False
-) -> HisCall:
+) -> None:
     """Queue one decision; the same key is queued once, whoever decides again.
 
     Args:
         fresh: the key names something this transaction begins, so nobody can have queued it: it is not looked up.
     """
-    known = None if fresh else await tx.get(HisCall, key)
-    if known is not None:
-        return known
-    call = HisCall(
+    if not fresh and await tx.get(HisCall, key) is not None:
+        return
+    tx.write(
+        HisCall,
         key=key,
         hospital_id=visit.hospital_id,
         visit_id=visit.id,
@@ -46,7 +46,6 @@ async def tell(
         next_at=tx.now,
         tries=0,
     )
-    return tx.write(call)
 
 
 async def last_said(tx: Tx, key: str) -> HisCall | None:

@@ -1,6 +1,6 @@
 """A visit opens with its first encounter of the day, is paid first or afterwards, ends, and may open again."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, and_, any_, bindparam, func, select
 
 from consent.service import standing
+from kernel.asking import Question
 from kernel.clock import china_day
 from kernel.db import Tx
 from kernel.ids import derive
@@ -83,25 +84,24 @@ _TURNS = (
 )
 
 
-async def take_turns(tx: Tx, encounter_ids: Collection[UUID], visit_ids: Collection[UUID]) -> list[UUID]:
+def turns(tx: Tx, encounter_ids: Collection[UUID], visit_ids: Collection[UUID]) -> Question[list[UUID]]:
     """Take the turns of these visits and of those the encounters belong to, in one order everywhere; fetch them all.
 
     Of an encounter this tells which visit is its; whoever changes one fetches it again, in its turn.
 
-    Returns: the visits that exist.
+    Returns: a question that tells the visits that exist.
     """
-    await tx.flush()
-    visits: list[UUID] = []
-    asked = {"encounters": list(encounter_ids), "visits": list(visit_ids)}
-    for feed, visit, encounter in await tx.session.execute(_TURNS, asked):
-        tx.hold([feed, visit], locked=True)
-        if encounter is not None:
-            tx.hold([encounter])
-        if not visits or visits[-1] != visit.id:
-            visits.append(visit.id)
-    tx.lacks(Feed, visit_ids)
-    tx.lacks(Visit, visit_ids)
-    return visits
+
+    def heard(rows: Sequence[tuple[Feed, Visit, Encounter | None]]) -> list[UUID]:
+        for feed, visit, encounter in rows:
+            tx.hold([feed, visit], locked=True)
+            if encounter is not None:
+                tx.hold([encounter])
+        tx.lacks(Feed, visit_ids)
+        tx.lacks(Visit, visit_ids)
+        return list(dict.fromkeys(visit.id for _, visit, _ in rows))
+
+    return Question(_TURNS, {"encounters": list(encounter_ids), "visits": list(visit_ids)}, heard)
 
 
 async def start(tx: Tx, hospital: Hospital, fact: EncounterFact) -> Visit:

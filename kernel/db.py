@@ -290,6 +290,7 @@ class Tx:
         rung = len(self.rung)
         try:
             async with self.session.begin_nested():
+                await self.session.connection()  # SQLAlchemy sets the savepoint only now, and ``travel`` goes past it
                 yield
                 await self.flush()
         except BaseException:

@@ -98,6 +98,22 @@ async def _failing(tx: Tx, mine: WeChatToken) -> None:
         raise ZeroDivisionError
 
 
+async def test_a_savepoint_takes_back_what_travelled(db: Database) -> None:
+    """A row that a question inserted in a block that failed is gone, and the transaction goes on."""
+    async with db.begin() as tx:
+        await tx.ask(inserted(WeChatToken, [row("kept")]))
+        with pytest.raises(ZeroDivisionError):
+            await _inserting(tx)
+        gone, kept = await tx.ask(ask_for(EXPIRY, "gone"), ask_for(EXPIRY, "kept"))
+        assert (len(gone), len(kept)) == (0, 1)
+
+
+async def _inserting(tx: Tx) -> None:
+    async with tx.savepoint():
+        await tx.ask(inserted(WeChatToken, [row("gone")]))
+        raise ZeroDivisionError
+
+
 async def test_after_one_that_fails_nothing_is_done(db: Database) -> None:
     """The fault is told as SQLAlchemy tells it, what was before it is rolled back, what comes after it not tried."""
     broken = Question(

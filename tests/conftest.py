@@ -4,6 +4,7 @@ import fcntl
 import gc
 import hashlib
 import inspect
+import os
 import shutil
 import ssl
 import tempfile
@@ -164,7 +165,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def hatchery() -> Iterator[Hatchery]:
     """Where processes of the house come from when they are to be quick; see there."""
-    made = Hatchery()
+    made = Hatchery(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid())))
     yield made
     made.close()
 

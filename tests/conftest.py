@@ -36,7 +36,6 @@ from pwa import build
 from sandbox.wechat_pay import wire
 from tests.databases import Databases, new_database
 from tests.hatchery import Hatchery
-from tests.pwa.browser import chromium
 
 gc.disable()  # what is loaded from here on stays, too; ``pytest_runtestloop`` turns it on again
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,6 +157,8 @@ def _with_known_statements() -> Callable[..., AsyncEngine]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The one browser of all tests without asyncio: its driver may be started only once at a time in a thread."""
+    from tests.pwa.browser import chromium  # with every page's samples, which others need not load
+
     with chromium() as opened:
         yield opened
 

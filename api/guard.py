@@ -8,7 +8,7 @@ import time
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,13 +23,15 @@ log = structlog.get_logger()
 EVENTS_BYTES = 2 * 1024 * 1024
 OTHER_BYTES = 256 * 1024
 _SAFE = {"GET", "HEAD", "OPTIONS"}
-_DEFAULTS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_DEFAULTS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+]
+_SECURE = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Guard:
@@ -43,7 +45,7 @@ class Guard:
     def __init__(self, app: ASGIApp, base_url: str, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics
         self.origin = _origin(base_url)
-        self.secure = base_url.startswith("https://")
+        self.defaults = [*_DEFAULTS, _SECURE] if base_url.startswith("https://") else _DEFAULTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Guard one request."""
@@ -128,14 +130,10 @@ class _Visit:
 
     def _dress(self, message: Message) -> None:
         self.status = message["status"]
-        message.setdefault("headers", [])
-        headers = MutableHeaders(scope=message)
-        for name, value in _DEFAULTS.items():
-            headers.setdefault(name, value)
-        headers.setdefault("Cache-Control", "no-store")
-        headers["X-Request-ID"] = self.id
-        if self.guard.secure:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+        said = {name for name, _ in headers}
+        headers += [default for default in self.guard.defaults if default[0] not in said]
+        message["headers"] = [*headers, (b"x-request-id", self.id.encode())]
         self.guard.metrics.seconds.labels(route_of(self.scope)).observe(time.perf_counter() - self.began)
 
     async def _refuse(self, status: int, code: str) -> None:

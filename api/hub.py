@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from starlette.types import Receive, Send
 
-from api.stream import KEEP_ALIVE, RELOAD, Stream
+from api.stream import RELOAD, Stream
 from kernel.crypto import Positions
 from kernel.db import Database, Tx
 from kernel.errors import HoufuError, Kind
@@ -30,7 +30,8 @@ from people.rules import Actor, ActorKind, View
 log = structlog.get_logger()
 
 STREAMS_PER_VIEWER = 6
-SLOTS = 15  # seconds between two comments to one phone, so that proxies and dead sockets are noticed
+SLOTS = 15  # every so many seconds a phone to which nothing was written gets a comment, for proxies and dead sockets
+HEALED_AT_ONCE, KEPT_AT_ONCE = 100, 20  # then others have their turn: no push waits for housekeeping
 OLDEST = 900  # ticks after which a stream ends and the phone comes back with its session
 HEARD = 10_000
 
@@ -395,8 +396,8 @@ class Hub:
                 if stream.age > OLDEST:
                     stream.end()
                 else:
-                    stream.write(KEEP_ALIVE)
-                if number % 200 == 199:
+                    stream.keep_alive()
+                if number % KEPT_AT_ONCE == KEPT_AT_ONCE - 1:
                     await asyncio.sleep(0)
             if tick % SLOTS == 0:
                 await self.heal()
@@ -404,12 +405,12 @@ class Hub:
     async def heal(self) -> None:
         """Ask the feeds where they stand: whatever ring was lost, its rows are read now."""
         subjects = list(self._topics)
-        for start in range(0, len(subjects), 1000):
+        for start in range(0, len(subjects), HEALED_AT_ONCE):
             try:
                 if self._db is None:
                     return
                 async with self._db.begin() as tx:
-                    found = await notices.positions(tx, subjects[start : start + 1000])
+                    found = await notices.positions(tx, subjects[start : start + HEALED_AT_ONCE])
             except Exception as error:
                 log.warning("hub.heal", error=type(error).__name__)
                 return

@@ -39,10 +39,15 @@ class Signers:
         asking = self._asking.get(key_id)
         if asking is None:
             asking = self._asking[key_id] = asyncio.create_task(self._ask(world, key_id))
-            asking.add_done_callback(lambda _: self._asking.pop(key_id, None))
+            asking.add_done_callback(lambda done: self._asked(key_id, done))
         if known is not None and age < KEPT_SECONDS:
             return known.signer
         return await asyncio.shield(asking)
+
+    def _asked(self, key_id: str, done: "asyncio.Task[Signer | None]") -> None:
+        del self._asking[key_id]
+        if not done.cancelled():
+            done.exception()  # who waits hears of it; where nobody does, the next one asks again
 
     async def _ask(self, world: World, key_id: str) -> Signer | None:
         asked_at = time.monotonic()

@@ -32,7 +32,7 @@ class Stream:
     """
 
     __slots__ = (
-        "_pump", "_queue", "_send", "_task", "actor", "age", "ending", "face", "held", "patient", "seq",
+        "_pump", "_queue", "_said", "_send", "_task", "actor", "age", "ending", "face", "held", "patient", "seq",
         "slot", "subject", "tokens", "view", "was_slow",
     )  # fmt: skip
 
@@ -42,7 +42,7 @@ class Stream:
         self.actor, self.subject, self.patient, self.view, self.face = actor, subject, patient, view, face
         self.seq, self.tokens = after, tokens
         self.held = self.slot = self.age = 0
-        self.ending = self.was_slow = False
+        self.ending = self.was_slow = self._said = False
         self._send: Send | None = None
         self._task: asyncio.Task[Any] | None = None
         self._queue: deque[bytes] = deque()
@@ -80,6 +80,7 @@ class Stream:
         """Write now if the socket takes it, queue at most 64 messages if not, then give up: the phone resumes."""
         if self.ending or self._send is None:
             return
+        self._said = True
         if self._pump is not None:
             if len(self._queue) >= WAITING:
                 self.was_slow = True
@@ -95,6 +96,12 @@ class Stream:
             return
         if rest is not None:
             self._pump = asyncio.get_running_loop().create_task(self._drain(rest))
+
+    def keep_alive(self) -> None:
+        """Write a comment, unless something was written since the last time."""
+        if not self._said:
+            self.write(KEEP_ALIVE)
+        self._said = False
 
     async def _drain(self, rest: "Rest") -> None:
         try:

@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import Dialect, Select, TextClause, inspect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.orm.attributes import instance_state, set_committed_value
 
@@ -147,22 +147,39 @@ def asked(statement: Statement) -> Asked:
     return Asked(statement)
 
 
-async def travel(session: AsyncSession, trip: Sequence[Sent]) -> list[list[tuple[Any, ...]]]:
+class Line(NamedTuple):
+    """A session's connection: SQLAlchemy's and the driver's."""
+
+    connection: AsyncConnection
+    driver: psycopg.AsyncConnection[Any]
+
+
+async def line_of(session: AsyncSession) -> Line:
+    """The line on which a session's open transaction talks.
+
+    Raises:
+        TypeError: it is not psycopg's.
+    """
+    connection = await session.connection()
+    driver = (await connection.get_raw_connection()).driver_connection
+    if not isinstance(driver, psycopg.AsyncConnection):
+        raise TypeError("jobs and several questions at once need psycopg")
+    return Line(connection, driver)
+
+
+async def travel(line: Line, trip: Sequence[Sent]) -> list[list[tuple[Any, ...]]]:
     """Send statements together; returns the rows of each.
 
     Raises:
         DBAPIError: one failed, and nothing after it was done.
     """
-    connection = await session.connection()
-    raw = (await connection.get_raw_connection()).driver_connection
-    if not isinstance(raw, psycopg.AsyncConnection):
-        raise TypeError("several at once need psycopg")
+    driver = line.driver
     try:
-        async with raw.pipeline():
-            cursors = [await raw.execute(text, values) for text, values, _ in trip]
+        async with driver.pipeline():
+            cursors = [await driver.execute(text, values) for text, values, _ in trip]
         return [await c.fetchall() if one.answers else [] for c, one in zip(cursors, trip, strict=True)]
     except psycopg.Error as wrong:
-        if raw.broken:
-            await connection.invalidate()
-        told = DBAPIError.instance(None, None, wrong, psycopg.Error, connection_invalidated=raw.broken)
+        if driver.broken:
+            await line.connection.invalidate()
+        told = DBAPIError.instance(None, None, wrong, psycopg.Error, connection_invalidated=driver.broken)
         raise told from wrong

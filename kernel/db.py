@@ -39,7 +39,7 @@ from sqlalchemy.orm.attributes import instance_state, set_committed_value
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import BigInteger
 
-from kernel.asking import Question, Sent, asked, travel
+from kernel.asking import Line, Question, Sent, asked, line_of, travel
 from kernel.clock import Clock, ServerClock, since_boot
 from kernel.crypto import Vault
 from kernel.events import Event
@@ -134,6 +134,7 @@ class Tx:
         self._counted: dict[tuple[type[Base], Any], Base] = {}
         self._held: dict[tuple[type[Base], Any], Base | None] = {}
         self._locked: set[tuple[type[Base], Any]] = set()
+        self._line: Line | None = None
         self._given: list[Base] = []  # rows the session has from us and takes for rows it has read
 
     async def get(self, model: type[Row], key: Any, *, lock: bool = False) -> Row | None:
@@ -223,7 +224,12 @@ class Tx:
 
     async def travel(self, trip: Sequence[Sent]) -> list[list[tuple[Any, ...]]]:
         """Send statements together; see ``kernel.asking.travel``."""
-        return await travel(self.session, trip)
+        return await travel(await self._on_line(), trip)
+
+    async def _on_line(self) -> Line:
+        if self._line is None:
+            self._line = await line_of(self.session)
+        return self._line
 
     async def flush(self) -> None:
         """Write what is not written yet; whoever asks for rows of ``write`` by a query does this first."""
@@ -248,7 +254,7 @@ class Tx:
         parts = tuple(sorted(rows, key=Part.order))
         values = {f"rows_{n}": part.json(rows[part]) for n, part in enumerate(parts)}
         await self.travel([asked(writing(parts)).sent(values, answers=False), *then])
-        for row in taken:
+        for row in taken if not then else ():
             # It was written without the session, which sees it from here on as if it had read it.
             make_transient_to_detached(row)
             self.session.add(row)
@@ -309,6 +315,7 @@ class Tx:
         """
         await self.flush()
         await self.session.commit()
+        self._line = None
 
     async def emit(self, fact: Event) -> None:
         """Tell the packages above, in the order of the SUBSCRIBERS table, inside this transaction."""
@@ -320,12 +327,8 @@ class Tx:
 
         Arguments are JSON values; UUIDs are written as text.
         """
-        connection = await self.session.connection()
-        raw = (await connection.get_raw_connection()).driver_connection
-        if not isinstance(raw, psycopg.AsyncConnection):
-            raise TypeError("jobs need psycopg")
         plain = {k: str(v) if isinstance(v, UUID) else v for k, v in arguments.items()}
-        await self._database.jobs.enqueue(raw, job, plain)
+        await self._database.jobs.enqueue((await self._on_line()).driver, job, plain)
 
     def ring(self, item: object) -> None:
         """Announce ``item`` (a feed row, a closed grant) once the transaction has committed."""

@@ -91,7 +91,9 @@ async def _signer(world: World, headers: Headers, body: bytes) -> Snapshot:
         raise BadSignatureError
     if abs(wall_clock().timestamp() - int(timestamp)) > FRESH_SECONDS:
         raise BadSignatureError
-    signers: Signers = world.extras.setdefault("signers", Signers())
+    signers: Signers | None = world.extras.get("signers")
+    if signers is None:
+        signers = world.extras["signers"] = Signers()
     signer = await signers.get(world, headers.get("x-houfu-key", "")[:64])
     if signer is None:
         raise BadSignatureError

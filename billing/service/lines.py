@@ -30,7 +30,7 @@ from billing.rules import (
 from billing.service.ledger import level, post
 from billing.service.shown import far_mark, line_payload, money_of
 from billing.service.splits import paid_apart
-from billing.service.turns import found, rounds_to_ask, turn_of
+from billing.service.turns import found, nobody_pays, turn_of
 from kernel.asking import Question
 from kernel.db import Tx, one_of
 from kernel.ids import derive
@@ -40,7 +40,7 @@ from people.service.hospitals import Hospital
 from visits.rules import GONE_ORDER, OrderState, PaymentMode, VisitState
 from visits.service import encounters
 from visits.service.calls import post_charge, tell
-from visits.service.encounters import Visit
+from visits.service.encounters import VISITS_MET, Met, Visit
 from visits.service.orders import Order, order_id
 
 _MONEY = select(
@@ -56,10 +56,10 @@ _MONEY = select(
     ChargeItem.self_fen,
     ChargeItem.hospital_fen,
     ChargeItem.estimate,
-).where(ChargeItem.visit_id == any_(bindparam("visits", type_=ARRAY(Uuid))))
+).where(ChargeItem.visit_id == any_(VISITS_MET))
 
 _SAID = (
-    func.unnest(*(bindparam(name, type_=ARRAY(Uuid)) for name in ("charges", "orders", "visits")))
+    func.unnest(*(bindparam(name, type_=ARRAY(Uuid)) for name in ("charges", "orders")), VISITS_MET)
     .table_valued(column("charge_id", Uuid), column("order_id", Uuid), column("visit_id", Uuid), name="said")
     .render_derived()
 )
@@ -112,18 +112,16 @@ async def preload(tx: Tx, visit_ids: Sequence[UUID]) -> None:
         tx.hold([charge])
 
 
-async def preload_named(
-    tx: Tx, hospital_id: UUID, charges: Collection[str], orders: Collection[str], visit_ids: Sequence[UUID]
-) -> None:
-    """Fetch the lines and the orders with these numbers, the orders behind the lines, and of the visits, whose turn
-    has been taken, the live rounds and the money of all lines: one trip, however much was said."""
+def named(
+    tx: Tx, hospital_id: UUID, charges: Collection[str], orders: Collection[str], met: Met
+) -> list[Question[None]]:
+    """Fetch the lines and the orders with these numbers, the orders behind the lines, and of the visits the live rounds
+    and the money of all lines: to be asked when the visits' turns have been taken, in the same trip."""
     charge_ids = [charge_id(hospital_id, number) for number in charges]
     order_ids = [order_id(hospital_id, number) for number in orders]
-    # Side by side: each row names a line or an order, and perhaps a visit.
-    without_lines = [None] * len(charge_ids)
-    asked = {"charges": charge_ids, "orders": without_lines + order_ids, "visits": rounds_to_ask(tx, visit_ids)}
 
     def heard(rows: Iterable[Iterable[ChargeItem | Order | Round | None]]) -> None:
+        nobody_pays(tx, met.found(tx))
         for one in chain.from_iterable(rows):
             if isinstance(one, Round):
                 found(tx, one)
@@ -132,21 +130,21 @@ async def preload_named(
         tx.lacks(ChargeItem, charge_ids)
         tx.lacks(Order, order_ids)
 
-    named = [Question(_NAMED, asked, heard)] if any(asked.values()) else []
-    await tx.ask(*_money(tx, visit_ids), *named)
+    # Side by side: each row names a line or an order, and perhaps a visit.
+    without_lines = [None] * len(charge_ids)
+    asked = {"charges": charge_ids, "orders": without_lines + order_ids, **met.values}
+    return [_money(tx, met), Question(_NAMED, asked, heard)]
 
 
-def _money(tx: Tx, visit_ids: Sequence[UUID]) -> list[Question[None]]:
+def _money(tx: Tx, met: Met) -> Question[None]:
     # A long bill costs little this way: whole lines are fetched only where they are needed.
-    wanted = [v for v in visit_ids if ("money", v) not in tx.memo]
-
     def heard(rows: Iterable[Any]) -> None:
-        for visit_id in wanted:
+        for visit_id in met.found(tx):
             tx.memo["money", visit_id] = {}
         for row in rows:
             tx.memo["money", row.visit_id][row.id] = row
 
-    return [Question(_MONEY, {"visits": wanted}, heard)] if wanted else []
+    return Question(_MONEY, met.values, heard)
 
 
 async def is_known(tx: Tx, hospital_id: UUID, number: str) -> bool:
@@ -459,7 +457,9 @@ async def sums_of(tx: Tx, visit: Visit) -> dict[str, dict[str, int]]:
     """Sums per category."""
     if ("lines", visit.id) in tx.memo:
         return sums_by_category(money_of(visit, charge) for charge in tx.memo["lines", visit.id])
-    await tx.ask(*_money(tx, [visit.id]))
+    if ("money", visit.id) not in tx.memo:
+        tx.memo["money", visit.id] = {}
+        await tx.ask(_money(tx, Met((), [visit.id])))
     # A line this transaction holds may have changed since its money was read.
     money = tx.memo["money", visit.id].items()
     return sums_by_category(money_of(visit, tx.held(ChargeItem, identity) or row) for identity, row in money)

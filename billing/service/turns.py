@@ -1,6 +1,6 @@
 """Whose turn it is to pay: the live round of a visit, asked for once a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
@@ -16,12 +16,10 @@ _ROUNDS = (
 )
 
 
-def rounds_to_ask(tx: Tx, visit_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of these visits whose live round nobody has asked for; whoever asks says what was found with ``found``."""
-    wanted = [v for v in visit_ids if ("round", v) not in tx.memo]
-    for visit_id in wanted:
+def nobody_pays(tx: Tx, visit_ids: Iterable[UUID]) -> None:
+    """None of these has a live round but those that ``found`` tells of next."""
+    for visit_id in visit_ids:
         tx.memo["round", visit_id] = None
-    return wanted
 
 
 def found(tx: Tx, live: Round) -> None:
@@ -31,9 +29,10 @@ def found(tx: Tx, live: Round) -> None:
 
 async def live_round(tx: Tx, visit_id: UUID) -> Round | None:
     """The round of a visit that is being paid; take the visit's turn first when something will change."""
-    wanted = rounds_to_ask(tx, [visit_id])
-    for live in await tx.session.scalars(_ROUNDS, {"visits": wanted}) if wanted else ():
-        found(tx, live)
+    if ("round", visit_id) not in tx.memo:
+        nobody_pays(tx, [visit_id])
+        for live in await tx.session.scalars(_ROUNDS, {"visits": [visit_id]}):
+            found(tx, live)
     known: Round | None = tx.memo["round", visit_id]
     return known
 

@@ -81,9 +81,9 @@ class Taking:
 
     async def turns(self, items: Sequence[Item]) -> None:
         """Take the turns of all visits these statements touch: in one order everywhere, so nobody waits in a circle."""
-        await self.tx.ask(await self._turns(_parts(items)))
+        await self.tx.ask(encounters.turns(self.tx, await self._met(_parts(items))))
 
-    async def _turns(self, parts: Sequence[Item]) -> Question[list[UUID]]:
+    async def _met(self, parts: Sequence[Item]) -> encounters.Met:
         tx, space = self.tx, self.hospital.id
         begun: set[UUID] = set()
         started = [i.data for i in parts if isinstance(i.data, EncounterStarted)]
@@ -93,21 +93,25 @@ class Taking:
                 person = await patients.known_number(tx, space, data.patient.no)
                 if person is not None:
                     begun.add(encounters.visit_id_on(space, person.id, data.started_at))
-        return encounters.turns(tx, {encounters.encounter_id(space, i.subject) for i in parts}, begun)
+        return encounters.Met({encounters.encounter_id(space, i.subject) for i in parts}, begun)
 
     async def fetch(self, items: Sequence[Item], *first: Question[Any]) -> tuple[Any, ...]:
-        """Take the turns, and fetch what these statements refer to; returns what is heard of what is asked first."""
+        """Take the turns, and fetch what these statements refer to; returns what is heard of what is asked first.
+
+        One trip: each question is answered by what was there when those before it had been.
+        """
         tx, space, parts = self.tx, self.hospital.id, _parts(items)
-        # What waits is asked for in its turn: another process may have parked it while this one waited.
-        waiting = self._ask({key for i in parts if (key := makes(i)) is not None})
-        told = await tx.ask(*first, await self._turns(parts), *waiting)
-        changed = [i for i in parts if isinstance(i.data, EncounterStarted | EncounterFinished)]
-        # What was read while waiting for a turn may be old by now.
-        await tx.preload(Encounter, {encounters.encounter_id(space, i.subject) for i in changed}, lock=True)
+        met = await self._met(parts)
         order_nos = {n for i in parts if (n := getattr(i.data, "order_no", None)) is not None}
         charge_nos = {n for i in parts if (n := getattr(i.data, "charge_no", None)) is not None}
         charge_nos |= {n for i in parts for n in getattr(i.data, "charge_nos", None) or ()}
-        await lines.preload_named(tx, space, charge_nos, order_nos, told[len(first)])
+        # What waits is asked for in its turn: another process may have parked it while this one waited.
+        waiting = self._ask({key for i in parts if (key := makes(i)) is not None})
+        named = lines.named(tx, space, charge_nos, order_nos, met)
+        told = await tx.ask(*first, encounters.turns(tx, met), *named, *waiting)
+        changed = [i for i in parts if isinstance(i.data, EncounterStarted | EncounterFinished)]
+        # What was read while waiting for a turn may be old by now.
+        await tx.preload(Encounter, {encounters.encounter_id(space, i.subject) for i in changed}, lock=True)
         return told[: len(first)]
 
     def _ask(self, keys: Iterable[str]) -> list[Question[None]]:

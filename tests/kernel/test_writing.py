@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 import kernel.db
-from kernel.asking import Sent, travel
+from kernel.asking import Line, Sent, travel
 from kernel.crypto import load_vault
 from kernel.db import Database, Tx, connect
 from people.models import WeChatToken
@@ -51,9 +50,9 @@ async def test_new_and_changed_rows_are_one_statement(db: Database, monkeypatch:
         tx.add(token("old"))
     trips: list[int] = []
 
-    async def counted(session: AsyncSession, trip: Sequence[Sent]) -> list[Any]:
+    async def counted(line: Line, trip: Sequence[Sent]) -> list[Any]:
         trips.append(len(trip))
-        return await travel(session, trip)
+        return await travel(line, trip)
 
     monkeypatch.setattr(kernel.db, "travel", counted)
     async with db.begin() as tx:

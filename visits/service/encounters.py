@@ -67,6 +67,8 @@ def visit_id_on(hospital_id: UUID, patient_id: UUID, moment: datetime) -> UUID:
 
 
 _NAMED = select(Encounter.visit_id).where(Encounter.id == any_(bindparam("encounters", type_=ARRAY(Uuid))))
+# The parameter ``visits`` and the visits of the parameter ``encounters``; others ask about them in the same trip.
+VISITS_MET = func.array_cat(func.array(_NAMED.scalar_subquery()), bindparam("visits", type_=ARRAY(Uuid)))
 _TURNS = (
     select(Feed, Visit, Encounter)
     .join(Visit, Visit.id == Feed.subject)
@@ -74,34 +76,46 @@ _TURNS = (
         Encounter,
         and_(Encounter.visit_id == Visit.id, Encounter.id == any_(bindparam("encounters", type_=ARRAY(Uuid)))),
     )
-    .where(
-        Feed.subject
-        == any_(func.array_cat(func.array(_NAMED.scalar_subquery()), bindparam("visits", type_=ARRAY(Uuid))))
-    )
+    .where(Feed.subject == any_(VISITS_MET))
     .order_by(Feed.subject)
     .with_for_update(key_share=True, of=[Feed, Visit])
     .execution_options(populate_existing=True)
 )
 
 
-def turns(tx: Tx, encounter_ids: Collection[UUID], visit_ids: Collection[UUID]) -> Question[list[UUID]]:
-    """Take the turns of these visits and of those the encounters belong to, in one order everywhere; fetch them all.
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Visits somebody speaks of: by encounters, or directly. Neither need exist."""
+
+    encounters: Collection[UUID]
+    visits: Collection[UUID]
+
+    @property
+    def values(self) -> dict[str, list[UUID]]:
+        """The parameters of ``VISITS_MET``."""
+        return {"encounters": list(self.encounters), "visits": list(self.visits)}
+
+    def found(self, tx: Tx) -> set[UUID]:
+        """Those that exist, once their turns have been taken."""
+        named = (tx.held(Encounter, one) for one in self.encounters)
+        return {e.visit_id for e in named if e is not None} | {v for v in self.visits if tx.held(Visit, v) is not None}
+
+
+def turns(tx: Tx, met: Met) -> Question[None]:
+    """Take the turns of these visits, in one order everywhere; fetch them all.
 
     Of an encounter this tells which visit is its; whoever changes one fetches it again, in its turn.
-
-    Returns: a question that tells the visits that exist.
     """
 
-    def heard(rows: Sequence[tuple[Feed, Visit, Encounter | None]]) -> list[UUID]:
+    def heard(rows: Sequence[tuple[Feed, Visit, Encounter | None]]) -> None:
         for feed, visit, encounter in rows:
             tx.hold([feed, visit], locked=True)
             if encounter is not None:
                 tx.hold([encounter])
-        tx.lacks(Feed, visit_ids)
-        tx.lacks(Visit, visit_ids)
-        return list(dict.fromkeys(visit.id for _, visit, _ in rows))
+        tx.lacks(Feed, met.visits)
+        tx.lacks(Visit, met.visits)
 
-    return Question(_TURNS, {"encounters": list(encounter_ids), "visits": list(visit_ids)}, heard)
+    return Question(_TURNS, met.values, heard)
 
 
 async def start(tx: Tx, hospital: Hospital, fact: EncounterFact) -> Visit:

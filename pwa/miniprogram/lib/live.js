@@ -2,7 +2,7 @@
 const config = require('../config');
 const api = require('./api');
 
-const SILENT = 40000; // the house says something every fifteen seconds
+const SILENT = 40000; // the house says something every thirty seconds at least
 
 // heard: { row(kind, data), reload(), state(open) } ; returns what stops it.
 function follow(visit, after, heard) {

@@ -237,7 +237,8 @@ class Hall:
 
 
 async def _rounds(tx: Tx, visits: Sequence[UUID]) -> None:
-    query = select(Round).where(one_of(Round.visit_id, turns.rounds_to_ask(tx, visits)), Round.state.in_(LIVE_ROUND))
+    turns.nobody_pays(tx, visits)
+    query = select(Round).where(one_of(Round.visit_id, visits), Round.state.in_(LIVE_ROUND))
     for live in await tx.session.scalars(query):
         turns.found(tx, live)
 

@@ -206,6 +206,12 @@ async def _pdf(data: bytes, roots: Sequence[Certificate]) -> Report:
     return report
 
 
+def encoded(contents: bytes) -> bytes:
+    """A signature as it is written anew, without the zeros that fill the room reserved for it."""
+    whole: bytes = cms.ContentInfo.load(contents).dump(force=True)
+    return whole
+
+
 async def _pdf_signature(
     data: bytes, embedded: EmbeddedPdfSignature, roots: Sequence[Certificate], report: Report
 ) -> None:
@@ -213,7 +219,7 @@ async def _pdf_signature(
         contents = bytes(embedded.pkcs7_content)
         start, length, resume, _ = (int(n) for n in embedded.byte_range)
         gap = data[start + length : resume]
-        whole = cms.ContentInfo.load(contents).dump(force=True)  # without the zeros that fill the reserved room
+        whole = encoded(contents)
         if gap.upper() != b"<" + whole.hex().upper().encode().ljust(len(gap) - 2, b"0") + b">" or gap != gap.upper():
             report.findings.append(Finding("signature", "the signature itself was changed"))
         if _odd(embedded.signed_data):

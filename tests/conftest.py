@@ -4,6 +4,7 @@ import fcntl
 import gc
 import hashlib
 import inspect
+import os
 import shutil
 import ssl
 import tempfile
@@ -35,7 +36,6 @@ from pwa import build
 from sandbox.wechat_pay import wire
 from tests.databases import Databases, new_database
 from tests.hatchery import Hatchery
-from tests.pwa.browser import chromium
 
 gc.disable()  # what is loaded from here on stays, too; ``pytest_runtestloop`` turns it on again
 ROOT = Path(__file__).resolve().parent.parent
@@ -157,6 +157,8 @@ def _with_known_statements() -> Callable[..., AsyncEngine]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The one browser of all tests without asyncio: its driver may be started only once at a time in a thread."""
+    from tests.pwa.browser import chromium  # with every page's samples, which others need not load
+
     with chromium() as opened:
         yield opened
 
@@ -164,7 +166,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def hatchery() -> Iterator[Hatchery]:
     """Where processes of the house come from when they are to be quick; see there."""
-    made = Hatchery()
+    made = Hatchery(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid())))
     yield made
     made.close()
 

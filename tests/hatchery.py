@@ -1,9 +1,11 @@
 """Processes of the house that start at once: forked off one that has loaded the house, otherwise like any other.
 
-Loading takes two seconds of a processor, and what a test of signals, kills and exit codes wants to see comes after it.
-That the commands also start from nothing is shown by ``tests/houfu/test_cli.py`` and ``test_documents.py``.
+Loading takes three seconds of a processor, and what a test of signals, kills and exit codes wants to see comes after
+it. All who run tests together share one hatchery. That the commands also start from nothing is shown by
+``tests/houfu/test_cli.py`` and ``test_documents.py``.
 """
 
+import fcntl
 import gc
 import importlib
 import json
@@ -13,11 +15,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / ".cache" / "test-hatchery.lock"
 
 LOADED = (
     *(f"houfu.{name}" for name in ("cli", "app", "books", "demo", "doctor", "hospitals", "server", "worker")),
@@ -65,16 +70,21 @@ class Process:
 
 
 class Hatchery:
-    """Starts processes; ends with ``close``, and by itself when the tests are killed."""
+    """Starts processes; ends with the last ``close`` of its run, and by itself when the tests are killed.
 
-    def __init__(self) -> None:
-        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._mother = subprocess.Popen(
-                [sys.executable, "-m", "tests.hatchery", str(theirs.fileno())],
-                cwd=ROOT, pass_fds=[theirs.fileno()], env=os.environ | {"COLUMNS": "200"},
-                start_new_session=True,
-            )  # fmt: skip
+    Args:
+        run: the name of the run of tests whose hatchery it is.
+    """
+
+    def __init__(self, run: str) -> None:
+        place = str(Path(tempfile.gettempdir()) / f"houfu-hatchery-{run}")
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with _alone():
+            try:
+                self._line.connect(place)
+            except (FileNotFoundError, ConnectionRefusedError):
+                _found(place)
+                self._line.connect(place)
 
     def start(self, arguments: list[str], environment: Mapping[str, str], output: Path, errors: Path) -> Process:
         """``houfu ARGUMENTS`` in a session of its own with exactly this environment; what it says is added to files."""
@@ -86,12 +96,34 @@ class Hatchery:
         return Process(int(self._line.recv(16)), ended)
 
     def close(self) -> None:
-        """No more processes; those there are live on."""
+        """No more processes from here; those there are live on."""
         self._line.close()
-        self._mother.wait(60)
 
 
-def _main(line: socket.socket) -> None:
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Nobody else comes to a hatchery, or ends one, during the block."""
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _found(place: str) -> None:
+    """Begin a hatchery there; who connects before it has loaded waits at its door."""
+    with suppress(FileNotFoundError):
+        os.unlink(place)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+        door.bind(place)
+        door.listen()
+        subprocess.run(
+            [sys.executable, "-m", "tests.hatchery", str(door.fileno())],
+            cwd=ROOT, pass_fds=[door.fileno()], env=os.environ | {"COLUMNS": "200"},
+            start_new_session=True, check=True,
+        )  # fmt: skip
+
+
+def _main(door: socket.socket) -> None:
     """Load the house, then fork whenever it is asked for, until nobody can ask any more."""
     for name in LOADED:
         importlib.import_module(name)
@@ -103,31 +135,59 @@ def _main(line: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(ring)
     children: dict[int, int] = {}
-    heard: list[socket.socket | int] = [line, bell]
+    lines: list[socket.socket] = []
     from houfu.cli import main
 
     while True:
+        heard: list[Any] = [bell, door, *lines]
         for ready in select.select(heard, [], [])[0]:
             if ready == bell:
                 os.read(bell, 1)
                 _bury(children)
-                continue
-            order, given, _, _ = socket.recv_fds(line, MESSAGE, 3)
-            if not order:
-                return None
-            pid = os.fork()
-            if pid == 0:
-                signal.set_wakeup_fd(-1)
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                for one in (bell, ring, *children.values()):
-                    os.close(one)
-                line.close()
-                _become(**json.loads(order), given=given)
-                return main()
-            children[pid] = given.pop()
-            for one in given:
-                os.close(one)
-            line.send(str(pid).encode())
+            elif ready == door:
+                lines.append(door.accept()[0])
+            else:
+                order, given, _, _ = socket.recv_fds(ready, MESSAGE, 3)
+                if order and _forked(ready, given, children):
+                    for one in (bell, ring, *children.values()):
+                        os.close(one)
+                    for held in (door, *lines):
+                        held.close()
+                    _become(**json.loads(order), given=given)
+                    return main()
+                if not order and _gone(ready, lines, door):
+                    return None
+
+
+def _forked(line: socket.socket, given: list[int], children: dict[int, int]) -> bool:
+    """Make a process and tell who asked for it; whether this is that process."""
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        return True
+    children[pid] = given.pop()
+    for one in given:
+        os.close(one)
+    line.send(str(pid).encode())
+    return False
+
+
+def _gone(line: socket.socket, lines: list[socket.socket], door: socket.socket) -> bool:
+    """One will ask no more; whether nobody will."""
+    lines.remove(line)
+    line.close()
+    return not lines and _ended(door)
+
+
+def _ended(door: socket.socket) -> bool:
+    """Close the door for good, unless somebody stands before it."""
+    with _alone():
+        if select.select([door], [], [], 0)[0]:
+            return False
+        os.unlink(door.getsockname())
+        door.close()
+        return True
 
 
 def _bury(children: dict[int, int]) -> None:
@@ -154,4 +214,6 @@ def _become(arguments: list[str], environment: dict[str, str], given: list[int])
 
 
 if __name__ == "__main__":
+    if os.fork():
+        os._exit(0)  # it belongs to nobody of those who use it: any of them may be the first to end
     _main(socket.socket(fileno=int(sys.argv[1])))

@@ -1,6 +1,7 @@
 """A hospital, a mother, her daughter far away, a child: everything a letter needs, on real PostgreSQL."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -159,6 +160,13 @@ async def _person(tx: Tx, hospital: UUID, number: str, name: str, id_number: str
 @pytest.fixture
 async def house(database_url: str) -> AsyncIterator[House]:
     """A fresh hospital."""
+    async with a_house(database_url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def a_house(database_url: str) -> AsyncIterator[House]:
+    """The hospital, in an empty database."""
     engine: AsyncEngine = connect(database_url)
     clock, jobs, events = ManualClock(NOW), KeptJobs(), list[Any]()
 

@@ -1,5 +1,6 @@
 """A hospital whose system talks to us: the real door on real PostgreSQL, and a way to make its statements."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,20 +11,22 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
-from billing.models import LedgerEntry, LedgerTransaction
-from billing.service import lines
+from billing.models import LedgerEntry, LedgerTransaction, Round
+from billing.rules import LIVE_ROUND
+from billing.service import lines, turns
 from houfu import tables
 from intake.flows import Intake
 from intake.rules import Answer, Item, read
 from kernel.clock import ManualClock
 from kernel.crypto import Vault
-from kernel.db import Database, Tx, connect
+from kernel.db import Database, Tx, connect, one_of
 from kernel.ids import new_id
 from notices.rules import Row
 from people.models import Hospital
 from people.rules import OWNER
 from people.service import hospitals
-from visits.service import encounters, orders, reading
+from visits.service import encounters, reading
+from visits.service.orders import Order
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 Json = dict[str, Any]
@@ -187,24 +190,26 @@ class Hall:
         return (await self.bills([mark]))[0]
 
     async def bills(self, marks: Sequence[str]) -> list[Json]:
-        """What became of many visits."""
+        """What became of many visits; what they are made of is fetched in a few questions, however many they are."""
         async with self.db.begin() as tx:
-            return [await self._bill(tx, mark) for mark in marks]
+            ids = [encounters.encounter_id(self.hospital, f"E{mark}") for mark in marks]
+            visits = [met.visit_id for met in await tx.preload(encounters.Encounter, ids)]
+            await reading.hold(tx, visits)
+            await lines.preload(tx, visits)
+            await _rounds(tx, visits)
+            placed = await _orders(tx, visits)
+            ledger = await _ledger(tx, visits)
+            return [await self._bill(tx, mark, placed, ledger) for mark in marks]
 
-    async def _bill(self, tx: Tx, mark: str) -> Json:
+    async def _bill(
+        self, tx: Tx, mark: str, placed: Mapping[UUID, Sequence[Order]], ledger: Mapping[UUID, Mapping[str, int]]
+    ) -> Json:
         encounter = await tx.get(encounters.Encounter, encounters.encounter_id(self.hospital, f"E{mark}"))
         assert encounter is not None, f"nobody knows E{mark}"
         visit = await reading.visit_of(tx, encounter.visit_id)
         assert visit is not None
         shown = await lines.bill_of(tx, visit, OWNER)
         number = {str(lines.charge_id(self.hospital, c.number)): c.number for c in await lines.lines_of(tx, visit.id)}
-        ledger = await tx.session.execute(
-            select(LedgerEntry.account, func.sum(LedgerEntry.amount_fen))
-            .join(LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id)
-            .where(LedgerTransaction.visit_id == visit.id)
-            .group_by(LedgerEntry.account)
-        )
-        placed = await orders.orders_of(tx, visit.id)
         keep = (
             "pile",
             "state",
@@ -221,14 +226,43 @@ class Hall:
             "doctor": encounter.doctor,
             "lines": {number[line["id"]].removesuffix(mark): {k: line[k] for k in keep} for line in shown["lines"]},
             "sums": shown["sums"],
-            "orders": {o.number.removesuffix(mark): str(o.state) for o in placed},
-            "ledger": {account: int(total) for account, total in ledger if total},
+            "orders": {o.number.removesuffix(mark): str(o.state) for o in placed.get(visit.id, ())},
+            "ledger": {account: total for account, total in ledger.get(visit.id, {}).items() if total},
         }
 
     async def count(self, model: Any) -> int:
         """Rows of a table."""
         async with self.db.begin() as tx:
             return int(await tx.session.scalar(select(func.count()).select_from(model)) or 0)
+
+
+async def _rounds(tx: Tx, visits: Sequence[UUID]) -> None:
+    turns.nobody_pays(tx, visits)
+    query = select(Round).where(one_of(Round.visit_id, visits), Round.state.in_(LIVE_ROUND))
+    for live in await tx.session.scalars(query):
+        turns.found(tx, live)
+
+
+async def _orders(tx: Tx, visits: Sequence[UUID]) -> dict[UUID, list[Order]]:
+    placed: dict[UUID, list[Order]] = defaultdict(list)
+    query = select(Order).where(one_of(Order.visit_id, visits)).order_by(Order.rank)
+    for order in await tx.session.scalars(query):
+        tx.hold([order])
+        placed[order.visit_id].append(order)
+    return placed
+
+
+async def _ledger(tx: Tx, visits: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+    totals: dict[UUID, dict[str, int]] = defaultdict(dict)
+    query = (
+        select(LedgerTransaction.visit_id, LedgerEntry.account, func.sum(LedgerEntry.amount_fen))
+        .join(LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id)
+        .where(one_of(LedgerTransaction.visit_id, visits))
+        .group_by(LedgerTransaction.visit_id, LedgerEntry.account)
+    )
+    for visit, account, total in await tx.session.execute(query):
+        totals[visit][account] = int(total)
+    return totals
 
 
 @pytest.fixture

@@ -140,11 +140,13 @@ async def test_every_order_of_five_statements_ends_in_the_same_bill(hall: Hall, 
 async def test_each_statement_in_a_transaction_of_its_own(hall: Hall) -> None:
     """The same without any company: each of the five is committed before the next is heard."""
     five, state, _, ledger = SETS["cancel crossed by execution"]
+    told: list[list[str]] = []
     for number, order in enumerate(permutations(range(5))):
         said = five(Teller(f"-{number}"))
         for i in order:
             await hall.say(said[i])
-        bill = await hall.bill(f"-{number}")
-        assert (bill["lines"]["C"]["state"], bill["ledger"]) == (state, ledger), [said[i]["type"] for i in order]
+        told.append([said[i]["type"] for i in order])
+    for bill, types in zip(await hall.bills([f"-{number}" for number in range(120)]), told, strict=True):
+        assert (bill["lines"]["C"]["state"], bill["ledger"]) == (state, ledger), types
     async with hall.db.begin() as tx:
         assert await tx.session.scalar(select(func.sum(LedgerEntry.amount_fen))) == 0

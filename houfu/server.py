@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
         # What is loaded by now stays for good; looking through it again and again would hold up every phone.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
+        gc.set_threshold(5_000, 20, 20)
         if self.started and self._when_up is not None:
             self._when_up()
 

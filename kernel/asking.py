@@ -64,7 +64,7 @@ class Asked:
 
     def __init__(self, statement: Statement) -> None:
         self._parts: list[_Entity | int] = []
-        self._made: Callable[[Iterable[Any]], tuple[Any, ...]] = tuple
+        self._plain: Callable[[Iterable[Any]], tuple[Any, ...]] | None = tuple  # makes a row without rows of tables
         self._refresh = bool(statement.get_execution_options().get("populate_existing"))
         ready: Statement = statement
         if isinstance(statement, Select):
@@ -73,10 +73,9 @@ class Asked:
                 self._parts.append(_part(said, columns))
             if any(c.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None) for c in columns):
                 raise TypeError("a column needs a translation that this way of asking does not make")
-            if not any(isinstance(part, _Entity) for part in self._parts):
-                names = [said["name"] for said in statement.column_descriptions]
-                row: Any = namedtuple("Row", names)  # type: ignore[misc]
-                self._made = row._make
+            names = [said["name"] for said in statement.column_descriptions]
+            row: Any = namedtuple("Row", names)  # type: ignore[misc]
+            self._plain = None if any(isinstance(part, _Entity) for part in self._parts) else row._make
             ready = statement.with_only_columns(*columns, maintain_column_froms=True)
         compiled = ready.compile(dialect=_DIALECT)
         self._text = str(compiled).encode()
@@ -90,8 +89,8 @@ class Asked:
 
     def read(self, session: Session, rows: Iterable[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
         """The rows as SQLAlchemy's session would give them."""
-        if self._made is not tuple or not self._parts:
-            return [self._made(row) for row in rows]
+        if self._plain is not None:
+            return [self._plain(row) for row in rows]
         fresh: set[Any] = set()
         return [
             tuple(row[p] if isinstance(p, int) else self._row(session, p, row, fresh) for p in self._parts)

@@ -1,5 +1,6 @@
 """Several questions travel together, and what comes back is the session's as if it had asked."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,10 @@ from people.models import WeChatToken
 NOON = datetime(2026, 3, 5, 4, tzinfo=UTC)
 NAMED = select(WeChatToken).where(WeChatToken.name == bindparam("name"))
 ANEW = NAMED.execution_options(populate_existing=True)
+WAITING = text(
+    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()"
+)
+HELD = NAMED.with_for_update()
 EXPIRY = select(WeChatToken.name, WeChatToken.expires_at).where(WeChatToken.name == bindparam("name"))
 
 
@@ -161,6 +166,25 @@ async def _shot(db: Database) -> None:
         async with db.begin() as other:
             await other.session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
         await tx.ask(ask_for(NAMED, "a"))
+
+
+async def test_who_stops_waiting_leaves_nothing_behind(db: Database) -> None:
+    """A transaction that waits for another's row is cancelled: its rows are gone, and connections and row are free."""
+    async with db.begin() as tx:
+        tx.add(WeChatToken(**row("a")))
+    async with db.begin() as holder:
+        await holder.ask(ask_for(HELD, "a"))
+        waiting = asyncio.create_task(_asked(db, inserted(WeChatToken, [row("b")]), ask_for(HELD, "a")))
+        while not await holder.session.scalar(WAITING):
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        for _ in range(3):
+            async with db.begin() as other:
+                (found,) = await other.ask(ask_for(EXPIRY, "b"))
+                assert found == []
+    await _asked(db, ask_for(HELD, "a"), inserted(WeChatToken, [row("b")]))
 
 
 def test_a_statement_must_stay_the_same_text() -> None:

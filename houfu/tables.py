@@ -228,7 +228,7 @@ async def _end_forgotten(world: World) -> None:
 
 
 async def _deliver_calls(world: World) -> None:
-    await deliver_calls(world.db, world.ports.his)
+    await deliver_calls(world.db, world.ports.his, breath=0.1)
 
 
 async def _bookings(world: World) -> None:

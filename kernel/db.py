@@ -417,6 +417,7 @@ def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
         url,
         pool_size=pool_size,
         max_overflow=5,
+        pool_use_lifo=True,  # the one used last is warm: its plans, and what it has looked up of the tables
         pool_timeout=5,
         hide_parameters=True,  # an error's text goes to the log, and what was being written does not
         connect_args={"connect_timeout": 5},

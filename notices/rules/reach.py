@@ -102,11 +102,12 @@ class Rule:
 
     @property
     def hold(self) -> timedelta:
-        """How long a fact may wait for others before anybody asks whom to tell: of those that merge, a fifth of that.
+        """How long a fact may wait for others before anybody asks whom to tell: of those that merge, most of that.
 
-        A morning's charges are then looked at by the handful and not one by one, and nobody hears of them later.
+        A morning's charges are then looked at by the handful and not one by one, and nobody hears of them later: the
+        message leaves when the time to merge is over, and the last quarter is enough to look at what has come.
         """
-        return (self.merge or timedelta()) / 5
+        return (self.merge or timedelta()) * 3 / 4
 
 
 def _s(seconds: int) -> timedelta:

@@ -131,10 +131,10 @@ async def test_a_mornings_charges_are_looked_at_together(reach: Reach) -> None:
     await reach.ward.perform("ecg")
     assert await reach.do(lambda tx: telling.expand(tx, reach.truth)) == 1  # where next, which waits for nothing
     await reach.do(lambda tx: telling.seen(tx, reach.person("mother"), reach.ward.visit))
-    reach.ward.clock.move(timedelta(seconds=25))
+    reach.ward.clock.move(timedelta(seconds=91))
     assert await reach.do(lambda tx: telling.expand(tx, reach.truth)) == 1
     assert await reach.rows("SELECT count(*) FROM push_fact") == [(0,)]
-    await reach.run(minutes=2)
+    await reach.run(minutes=1)
     assert [to for _, kind, to, _ in reach.outside.log if kind == "bill"] == ["o-daughter"]
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from houfu import migrate
-from houfu.embedded import EmbeddedPostgresError
+from houfu.embedded import RANDOM_PAGE_COST, EmbeddedPostgresError
 from houfu.server import database
 from kernel.clock import wall_clock
 from kernel.crypto import UnreadableError, load_vault
@@ -25,6 +25,7 @@ from kernel.settings import Settings, SettingsError
 Verdict = Literal["ok", "note", "bad"]
 DRIFT_SECONDS = 2.0
 OLDEST_SERVER = 150000
+TURNING_DISKS = 2.0
 CERTIFICATE_LEFT = timedelta(days=30)
 
 
@@ -97,11 +98,12 @@ def _server(url: str, settings: Settings) -> Iterator[Finding]:
         version = connection.info.server_version
         row = connection.execute(
             "SELECT clock_timestamp(), current_setting('synchronous_commit'), current_setting('fsync'),"
-            " current_setting('full_page_writes'), current_setting('server_encoding')"
+            " current_setting('full_page_writes'), current_setting('server_encoding'),"
+            " current_setting('random_page_cost')::float"
         ).fetchone()
     if row is None:
         return
-    moment, commit, fsync, pages, encoding = row
+    moment, commit, fsync, pages, encoding, page_cost = row
     named = (
         f"PostgreSQL {version // 10000}.{version % 10000}, {where.database} at {where.host or where.query.get('host')}"
     )
@@ -112,6 +114,9 @@ def _server(url: str, settings: Settings) -> Iterator[Finding]:
     for name, value in (("synchronous_commit", commit), ("fsync", fsync), ("full_page_writes", pages)):
         if value == "off":
             yield Finding("database", "bad", f"{name} is off: a power cut loses money", f"set {name} = on")
+    if page_cost > TURNING_DISKS:
+        found = f"random_page_cost is {page_cost:g}, as for turning disks: young tables are read whole, again and again"
+        yield Finding("database", "note", found, f"set random_page_cost = {RANDOM_PAGE_COST}, unless its disks turn")
     if encoding != "UTF8":
         yield Finding("database", "bad", f"encoding {encoding}", "make the database with ENCODING 'UTF8'")
     drift = abs((wall_clock() - moment).total_seconds())

@@ -35,10 +35,10 @@ def test_starts_speaks_and_stops(server_home: Path) -> None:
     server = EmbeddedPostgres(server_home / "pg", settings={"work_mem": "5MB"})
     engine = create_engine(server.start())
     with engine.connect() as connection:
-        names = ["TimeZone", "fsync", "work_mem", "listen_addresses", "server_encoding"]
+        names = ["TimeZone", "fsync", "work_mem", "listen_addresses", "server_encoding", "random_page_cost"]
         answers = [connection.execute(text(f"SHOW {name}")).scalar_one() for name in names]
     engine.dispose()
-    assert answers == ["UTC", "on", "5MB", "", "UTF8"]
+    assert answers == ["UTC", "on", "5MB", "", "UTF8", "1.1"]
     pid = server.pid
     assert pid is not None
     assert server.stop() is True

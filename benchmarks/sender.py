@@ -6,6 +6,7 @@ whether or not the answers keep up) or ``lines`` (so many connections, each wait
 """
 
 import asyncio
+import gc
 import itertools
 import json
 import sys
@@ -90,6 +91,7 @@ class Sender:
 
 
 async def _main(task: dict[str, Any]) -> None:
+    gc.disable()
     sender = Sender(task)
     began = time.monotonic()
     await (sender.paced() if "rate" in task else sender.pressed())

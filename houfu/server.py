@@ -39,10 +39,6 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port, and say so."""
         await super().startup(sockets)
-        # What is loaded by now stays for good; looking through it again and again would hold up every phone.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(5_000, 20, 20)
         if self.started and self._when_up is not None:
             self._when_up()
 
@@ -103,6 +99,10 @@ def server(app: FastAPI, settings: Settings, when_up: Callable[[], None] | None 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run the process's main work on uvloop."""
     gc.enable()
+    # What is loaded by now stays for good; looking through it again and again would hold up every phone.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 20)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work)
 

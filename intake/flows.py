@@ -13,7 +13,7 @@ from kernel.errors import HoufuError, Kind
 from people.service.hospitals import Snapshot
 
 TRIES = 3
-PACE = 0.008  # seconds from the beginning of one transaction to the next: what comes in between shares one
+PACE = 0.005  # seconds from the beginning of one transaction to the next: what comes in between shares one
 
 
 class BusyError(HoufuError):

@@ -33,6 +33,7 @@ async def faces(house: House) -> AsyncIterator[House]:
     face._tls = _TLS[0]
     async with house.town.faces():
         yield house
+        await face.close()  # else the server waits a second for the goodbye of a line nobody reads any more
 
 
 async def looked(house: House, machine: Terminal, openid: str = MOTHER) -> dict[str, str]:

@@ -9,8 +9,8 @@ import hmac
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -28,6 +28,7 @@ from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
 from sandbox.insurance import cast
 from sandbox.keys import SandboxKeys, make
+from sandbox.quiet import QuietServer
 from sandbox.wechat_letters import Server
 from words import sandbox_sms, sandbox_wechat
 
@@ -98,7 +99,7 @@ class Town:
         """WeChat Pay's cash register and its mixed office, which pays in the insurance's own books."""
         return wechat_pay.build(self.pay, mixed=self.mixed)
 
-    def faces(self) -> AbstractAsyncContextManager[uvicorn.Server]:
+    def faces(self) -> AbstractAsyncContextManager[QuietServer]:
         """WeChat Pay's address for faces, which asks for the merchant's certificate, until the block ends."""
         mine = self.keys.wechat_face
         secure = tls.context(mine.server_cert, mine.server_key, mine.ca_cert)
@@ -269,19 +270,11 @@ async def running(town: Town) -> AsyncIterator[Town]:
         yield town
 
 
-class _Server(uvicorn.Server):
-    """One among several in a process: signals are somebody else's."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @asynccontextmanager
 async def serving(
     app: ASGIApp, listening: socket.socket, secure: ssl.SSLContext | None = None
-) -> AsyncIterator[uvicorn.Server]:
-    """One server on a socket that listens already, until the block ends, or for several at once ``should_exit``.
+) -> AsyncIterator[QuietServer]:
+    """One server on a socket that listens already, until the block ends, or for several at once ``leave``.
 
     Args:
         secure: behind TLS, with what this says.
@@ -290,7 +283,7 @@ async def serving(
     config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
     config.load()
     config.ssl = secure
-    server = _Server(config)
+    server = QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         while not server.started:
@@ -300,6 +293,6 @@ async def serving(
             await asyncio.sleep(0.01)
         yield server
     finally:
-        server.should_exit = True
+        server.leave()
         await asyncio.gather(task, return_exceptions=True)
         listening.close()

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from sandbox import keys
+from sandbox.quiet import QuietServer
 from tests.adapters.pay_stand import Stand, a_stand
 
 
@@ -38,7 +39,7 @@ class Server:
         config = uvicorn.Config(
             self._answer, log_level="error", lifespan="off", ws="none", interface="asgi3", timeout_graceful_shutdown=1
         )
-        self._server = uvicorn.Server(config)
+        self._server = QuietServer(config)
         self._task = asyncio.create_task(self._server._serve([self.listener]))
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
@@ -50,7 +51,7 @@ class Server:
 
     async def stop(self) -> None:
         """Stop for good."""
-        self._server.should_exit = True
+        self._server.leave()
         await self._task
 
 

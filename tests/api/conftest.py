@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -25,16 +24,8 @@ from notices import service as notices
 from people.models import Hospital, Person
 from people.rules import Actor, ActorKind, Audience
 from people.service import sessions
+from sandbox.quiet import QuietServer
 from visits.models import Visit
-
-
-class QuietServer(uvicorn.Server):
-    """Leaves the test run's signals alone."""
-
-    def capture_signals(self) -> Any:
-        from contextlib import nullcontext
-
-        return nullcontext()
 
 
 @asynccontextmanager
@@ -61,7 +52,7 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         app.state.world.hub.close()
-        server.should_exit = True
+        server.leave()
         await task
         listening.close()
 

@@ -102,7 +102,9 @@ def test_the_doctor_finds_what_is_missing(quick: Quick, empty_database_url: str,
     assert "fsync is off" in sick.stdout, "the tests' own server does not survive a power cut"
     assert "random_page_cost" not in sick.stdout
     turning = f"{address}{'&' if '?' in address else '?'}options=-c%20random_page_cost%3D4"
-    assert "set random_page_cost = 1.1" in " ".join(quick.run(tmp_path, "doctor", HOUFU_DATABASE_URL=turning).stdout.split())
+    assert "set random_page_cost = 1.1" in " ".join(
+        quick.run(tmp_path, "doctor", HOUFU_DATABASE_URL=turning).stdout.split()
+    )
     assert quick.run(tmp_path, "migrate", HOUFU_DATABASE_URL=address).returncode == 0
     assert "houfu migrate" not in quick.run(tmp_path, "doctor", HOUFU_DATABASE_URL=address).stdout
 

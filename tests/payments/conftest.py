@@ -45,8 +45,8 @@ from sandbox.his.catalogue import HOSPITAL_FILE
 from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
 from sandbox.keys import SandboxKeys
+from sandbox.quiet import QuietServer
 from tests.adapters.conftest import until, world_keys  # noqa: F401  fixtures
-from tests.api.conftest import QuietServer
 from tests.conftest import fresh_database
 from tests.databases import Databases
 from visits.events import VisitMarked
@@ -384,7 +384,7 @@ async def _running(
             await client.aclose()
         world.hub.close()
         for server in servers:  # each takes its time to stop: all at once
-            server.should_exit = True
+            server.leave()
 
 
 @functools.cache
@@ -412,7 +412,7 @@ class _served:
         )
         self.server = QuietServer(config)
 
-    async def __aenter__(self) -> uvicorn.Server:
+    async def __aenter__(self) -> QuietServer:
         self.task = asyncio.create_task(self.server.serve(sockets=[self.listening]))
         while not self.server.started:
             if self.task.done():
@@ -422,7 +422,7 @@ class _served:
 
     async def __aexit__(self, *_: object) -> None:
         self.app.state.world.hub.close()
-        self.server.should_exit = True
+        self.server.leave()
         await self.task
         self.listening.close()
 

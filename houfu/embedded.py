@@ -34,8 +34,8 @@ SUPERUSER: Final = "postgres"
 SYSTEM_USER: Final = "houfu-postgres"  # PostgreSQL refuses to run as root
 PORT: Final = 5432  # only names the socket file; nothing listens on the network
 START_SECONDS: Final = 60.0  # recovery of a killed server included
-# A page out of turn on a solid disk or in memory. With PostgreSQL's own figure, which is that of turning disks, a plan made
-# while a table is small reads all of it, and does so until the table is analysed, however much it has grown meanwhile.
+# A page out of turn on a solid disk or in memory. With PostgreSQL's own figure, which is that of turning disks, a plan
+# made while a table is small reads all of it, and does so until the table is analysed, however much it grew meanwhile.
 RANDOM_PAGE_COST: Final = "1.1"
 MAX_SOCKET_DIR: Final = 90  # sun_path holds 107 bytes, ``/.s.PGSQL.5432`` comes after
 

@@ -34,8 +34,8 @@ def _update(model: type[DeclarativeBase], names: tuple[str, ...], source: str) -
     table, primary = _QUOTE(_table(model).name), sorted(c.name for c in _table(model).primary_key)
     values = ", ".join(f"{_QUOTE(n)} = r.{_QUOTE(n)}" for n in names if n not in primary)
     same = " AND ".join(f"{table}.{_QUOTE(n)} = r.{_QUOTE(n)}" for n in primary)
-    # PostgreSQL takes what comes as JSON for a hundred rows and would read a table of thousands to find three. Of a limit
-    # it does not know it expects a tenth.
+    # PostgreSQL takes what comes as JSON for a hundred rows and would read a table of thousands to find three. Of a
+    # limit it does not know it expects a tenth.
     few = f"(SELECT * FROM {source} LIMIT (SELECT CAST(NULL AS bigint)))"  # noqa: S608
     return f"UPDATE {table} SET {values} FROM {few} AS r WHERE {same}"  # noqa: S608
 

@@ -22,6 +22,11 @@ ARGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A page stands for a moment: compiling its scripts well, and processes of their own, cost more than they give.
+    "--js-flags=--no-opt,--no-maglev",
+    "--in-process-gpu",
+    "--disable-site-isolation-trials",
+    "--renderer-process-limit=1",
 ]
 
 

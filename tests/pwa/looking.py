@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from pwa.samples import samples
-from tests.pwa.browser import DARK, ELDER, MODES, SMALL, STANDARD, Mode, size_of, window
+from tests.pwa.browser import ARGS, CHROMIUM, DARK, ELDER, MODES, SMALL, STANDARD, Mode, size_of, window
 
 AXE = Path(__file__).parents[2] / "pwa/node_modules/axe-core/axe.min.js"
 # Boxes whose text does not fit, sideways scrolling, targets too small for a thumb, type too small for the elderly.
@@ -49,11 +49,13 @@ SHOWN = """() => {
     hash = (hash * 31 + (e.getClientRects().length && getComputedStyle(e).visibility !== 'hidden' ? 2 : 1)) | 0;
   return hash;
 }"""
-# What the page says, but for the two things 长辈版 changes on all pages alike, and the keys of forms.
+# What the page says, without what forms hide; by itself what 长辈版 changes on all pages alike.
 SAID = """() => {
-  const body = document.body.cloneNode(true);
-  for (const e of body.querySelectorAll('.aid,form[data-elder]')) e.remove();
-  return body.innerHTML.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '');
+  const text = (e) => e.outerHTML.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '').replace(/\\s+/g, ' ');
+  const body = document.body.cloneNode(true), alike = [];
+  for (const e of body.querySelectorAll('input[type=hidden]')) e.remove();
+  for (const e of body.querySelectorAll('.aid,form[data-elder],nav.tabs')) { alike.push(text(e)); e.remove(); }
+  return {own: text(body), alike: alike.join('')};
 }"""
 AXE_SAYS = """async (rules) => {
   const only = rules.length ? {runOnly: {type: 'rule', values: rules}} : {};
@@ -70,11 +72,14 @@ SEEN = f"""async (rules) => {{
   }};
 }}"""
 WIDE_FROM = 1000
+ONLY_LOOKS = "--disable-threaded-compositing"  # takes a tenth of the processor off, and the finger
 EVERYTHING: list[str] = []
 COLOURS = ["color-contrast", "link-in-text-block"]
 """All that night can change: ``test_modes`` sees to it that the style sheets change nothing else."""
-SIZES = [*COLOURS, "scrollable-region-focusable", "target-size", "css-orientation-lock"]
+SIZES = [*COLOURS, "scrollable-region-focusable", "css-orientation-lock"]
 """All that larger type can change as long as the page says the same and shows the same elements."""
+SMALLEST = [*SIZES, "target-size"]
+"""Of our own accord on the smallest phone, too: how much room a finger has between two targets."""
 
 
 def wrong_pages(browser: Browser, base: str, part: int, parts: int) -> dict[str, list[str]]:
@@ -87,38 +92,43 @@ def wrong_pages(browser: Browser, base: str, part: int, parts: int) -> dict[str,
         part: of ``parts`` shares of all pages, the one that is looked at.
     """
     bad: dict[str, list[str]] = {}
-    # One window for all pages of a width: a new one for each costs more than all that is looked at in it.
-    for size, names in groupby(sorted(samples(), key=size_of), key=size_of):
-        pages = list(names)[part::parts]
-        rounds = [MODES] if size == "phone" else [(STANDARD, DARK, ELDER), (SMALL,)]
-        for modes in rounds if pages else []:
-            with window(browser, modes[0], pages[0]) as context:
-                # Given to the window once: handing half a megabyte to every page takes longer than axe's own look.
-                context.add_init_script(path=AXE)
-                bad |= _looked_at(context.new_page(), base, pages, modes)
+    with browser.browser_type.launch(executable_path=CHROMIUM, args=[*ARGS, ONLY_LOOKS]) as looking:
+        # One window for all pages of a width: a new one for each costs more than all that is looked at in it.
+        for size, names in groupby(sorted(samples(), key=size_of), key=size_of):
+            pages = list(names)[part::parts]
+            rounds = [MODES] if size == "phone" else [(STANDARD, DARK, ELDER), (SMALL,)]
+            for modes in rounds if pages else []:
+                with window(looking, modes[0], pages[0]) as context:
+                    # Given to the window once: handing half a megabyte to every page takes longer than axe's own look.
+                    context.add_init_script(path=AXE)
+                    bad |= _looked_at(context.new_page(), base, pages, modes)
     return bad
 
 
 def _looked_at(page: Page, base: str, names: list[str], modes: tuple[Mode, ...]) -> dict[str, list[str]]:
     bad: dict[str, list[str]] = {}
     wrong: list[str] = []
+    met: set[str] = set()  # of what is alike on all pages of 长辈版, what has been looked at there
     _listen(page, wrong)
     for name in names:
-        said, shown = "", None
+        own, shown = "", None
         for mode in modes:
+            turned(page, mode)
             if mode is modes[0] or mode is ELDER:
-                turned(page, mode)
                 page.goto(f"{base}/{name}{mode.query}")
-                # What all pages of 长辈版 have in common is seen on the first of them.
-                rules = SIZES if name != names[0] and said and page.evaluate(SAID) == said else EVERYTHING
+            if mode is ELDER:
+                said = page.evaluate(SAID)
+                rules = SIZES if said["own"] == own and said["alike"] in met else EVERYTHING
+                met.add(said["alike"])
+            elif mode is DARK:
+                rules = COLOURS
             else:
-                turned(page, mode)
-                rules = COLOURS if mode is DARK else SIZES if page.evaluate(SHOWN) == shown else EVERYTHING
+                rules = SMALLEST if mode is not modes[0] and page.evaluate(SHOWN) == shown else EVERYTHING
             seen = page.evaluate(SEEN, rules)
             found = [*seen["bad"], *(_in_dialog(page, rules) if seen["dialog"] else []), *wrong]
             if found:
                 bad[f"{name} ({mode.name})"] = [str(x) for x in found]
-            said, shown = seen["said"], seen["shown"]
+            own, shown = seen["said"]["own"], seen["shown"]
             wrong.clear()
         page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
     return bad
@@ -134,7 +144,7 @@ def turned(page: Page, mode: Mode) -> None:
 
 def _in_dialog(page: Page, rules: list[str]) -> list[str]:
     """What is wrong on an open page while its dialog stands before it."""
-    page.locator("[data-open]").first.click()
+    page.locator("[data-open]").first.evaluate("e => e.click()")
     return [*(f"in dialog: {x}" for x in page.evaluate(LOOK)), *page.evaluate(AXE_SAYS, rules)]
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 import kernel.db
 from kernel.asking import Line, Sent, travel
 from kernel.crypto import load_vault
 from kernel.db import Database, Tx, connect
+from kernel.writing import Part, writing
 from people.models import WeChatToken
 
 NOON = datetime(2026, 3, 5, 4, tzinfo=UTC)
@@ -100,3 +102,28 @@ async def test_what_a_savepoint_took_back_can_be_made_again(db: Database) -> Non
         (await one(tx, "kept")).value_sealed = b"still known"
     assert await known(db, "again") == (b"second", NOON)
     assert await known(db, "kept") == (b"still known", NOON)
+
+
+async def test_few_rows_of_many_are_looked_up(db: Database) -> None:
+    """PostgreSQL does not know how many rows come as JSON; it must not read thousands to change one."""
+    many = "INSERT INTO wechat_token SELECT n::text, 'x', now() FROM generate_series(1, 3000) AS n"
+    statement = writing((Part(WeChatToken, False, ("expires_at",)),))
+    async with db.begin() as tx:
+        await tx.session.execute(text(many))
+        await tx.session.execute(text("ANALYZE wechat_token"))
+        plan = await tx.session.scalars(text(f"EXPLAIN {statement}"), {"rows_0": "[]"})
+        steps = "\n".join(plan)
+    assert "Index Scan" in steps, steps
+    assert "Seq Scan on wechat_token" not in steps, steps
+
+
+async def test_the_connection_used_last_is_used_next(db: Database) -> None:
+    """One after the other needs one connection, and keeps its plans warm, however many the pool has."""
+    async with db.begin() as first, db.begin() as second:
+        await first.session.execute(text("SELECT 1"))
+        await second.session.execute(text("SELECT 1"))
+    servers = set()
+    for _ in range(4):
+        async with db.begin() as tx:
+            servers.add(await tx.session.scalar(text("SELECT pg_backend_pid()")))
+    assert len(servers) == 1

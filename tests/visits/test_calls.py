@@ -1,5 +1,6 @@
 """Telling the hospital's own system: in order within a visit, once in effect, whatever it does meanwhile."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -99,6 +100,42 @@ async def test_everything_due_of_a_visit_travels_in_one_request_in_order(line: L
     assert line.asked == before + 1
     assert line.said == ["mark:a", "unmark:a", "mark:b"]
     assert await line.waiting() == []
+
+
+async def test_what_comes_between_two_rounds_travels_together(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One decision is delivered; two that come while the deliverer waits for company share the next request."""
+    await line.decide(STORY[0])
+    before, sleep, pauses = line.asked, asyncio.sleep, 0
+
+    async def company(seconds: float, *given: Any) -> None:
+        nonlocal pauses
+        if seconds != 7:  # somebody else's
+            await sleep(seconds, *given)
+            return
+        pauses += 1
+        if pauses == 1:
+            await line.decide(STORY[1])
+            await line.decide(STORY[2])
+
+    monkeypatch.setattr(asyncio, "sleep", company)
+    assert await flows.deliver_calls(line.ward.world.db, line, breath=7) == 3
+    assert (pauses, line.asked - before, line.said) == (2, 2, ["mark:a", "unmark:a", "mark:b"])
+
+
+async def test_a_backlog_waits_for_no_company(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than one claim takes: the next round begins at once, and only the last one waits."""
+    monkeypatch.setattr(flows, "CLAIMED_AT_ONCE", 2)
+    await line.decide(*STORY)
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def counted(seconds: float, *given: Any) -> None:
+        pauses.extend([seconds] if seconds == 7 else [])
+        await sleep(0 if seconds == 7 else seconds, *given)
+
+    monkeypatch.setattr(asyncio, "sleep", counted)
+    assert await flows.deliver_calls(line.ward.world.db, line, breath=7) == 3
+    assert pauses == [7]
 
 
 @pytest.mark.parametrize("fault", ["down", "silent", "slow", "late", "500_after", "garbage", "other_key"])

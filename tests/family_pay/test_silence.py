@@ -143,7 +143,14 @@ class Day:
             known = await hospitals.snapshot(tx, self.hospital)
         answers = await self.world.intake.take(known, items)
         assert {a.status for a in answers} == {"accepted"}, answers
-        await asyncio.sleep(0.02)  # streams whose view is decided anew
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Every stream is open or over, and nothing is on its way to one: no view is being decided anew."""
+        hub = self.world.hub
+        async with asyncio.timeout(20):
+            while hub._tasks or hub.open != sum(not ear.task.done() for ear in self.ears.values() if ear.task):
+                await asyncio.sleep(0.001)
 
     async def pays(self, minute: float) -> None:
         """She pays what is owed, as one in whose bill there is something hidden; the hospital takes it."""
@@ -173,8 +180,8 @@ class Day:
         for method, path, more in probes(self, wide=wide):
             self.told[f"{mark} {who} {method} {path}"] = await self.ask(who, method, path, **more)
 
-    def listen(self, who: str, query: str) -> None:
-        """Open a stream of the visit, through the whole app."""
+    async def listen(self, who: str, query: str) -> None:
+        """Open a stream of the visit, through the whole app; what happens from now on is heard."""
         ear = self.ears[f"{who} {query} #{len(self.ears)}"] = Ear()
         scope = {
             "type": "http", "http_version": "1.1", "method": "GET", "path": f"/api/visits/{self.visit}/stream",
@@ -182,6 +189,8 @@ class Day:
             "server": ("houfu.test", 443), "headers": [(b"cookie", f"{COOKIE}={self.tokens[who]}".encode())],
         }  # fmt: skip
         ear.task = asyncio.create_task(self.app(scope, ear.receive, ear.send))
+        await self.rest()
+        assert ear.heard  # it said when to come back
 
     async def push(self) -> None:
         """What is to be pushed to each companion: kind, what it is about, and when; keys and ids are the house's."""
@@ -295,9 +304,9 @@ async def morning(day: Day) -> None:
         assert visit is not None
         visit.mode = "DEFERRED"  # she has signed
     for who in WATCHERS:
-        day.listen(who, "format=json")
+        await day.listen(who, "format=json")
     for page in ("bill", "story", "guide"):
-        day.listen(CURIOUS, f"format=html&page={page}")
+        await day.listen(CURIOUS, f"format=html&page={page}")
     await day.at(4, hidden=(her(Teller("P"), "PSYC", 4),))
     own = {"department": "BLOOD", "kind": "lab"}
     await day.at(5, v.placed(**own), hidden=(h.placed(**own), h.placed("Q", department="GYNE")))
@@ -331,7 +340,7 @@ async def afternoon(day: Day) -> None:
     """The heart clinic once more while the gynaecologist goes on; tomorrow the gynaecologist alone."""
     w, h = Teller("W"), Teller("H", 50)
     await day.at(35, her(w, "RESP", 35), hidden=(h.charged("S", None, 4000),))
-    day.listen(CURIOUS, "format=json")
+    await day.listen(CURIOUS, "format=json")
     more = [w.placed(f"M{n}", department=d, kind="imaging", name=d) for n, d in enumerate(("CT", "US", "MRI"))]
     far = (
         h.placed("T", department="US", category="gynaecology", kind="imaging", name="妇科彩超"),

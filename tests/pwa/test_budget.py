@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import brotli
 import pytest
+from PIL import Image
 
-from pwa.build import SCRIPTS
+from pwa.build import SCRIPTS, STATIC
 from pwa.css import build_css, rules_of, to_rem
 from pwa.preview import draw
 from pwa.render import renderer
@@ -52,7 +54,7 @@ def test_first_load_fits_thirty_kilobytes() -> None:
 
 
 def test_scripts_and_styles_keep_their_budget() -> None:
-    """The scripts every page loads stay under 20 KB, all styles under 6 KB, our own script under 120 lines."""
+    """What every page loads: scripts under 20 KB, the style sheet under 6 KB, our own script under 120 lines."""
     assets = renderer().assets.all
     assert assets["app.js"]["br"] <= 20_000
     assert assets["wx.js"]["br"] <= 600
@@ -64,6 +66,26 @@ def test_scripts_and_styles_keep_their_budget() -> None:
         if line.strip() and not line.strip().startswith("//")
     ]
     assert len(own) <= 120
+
+
+def test_it_can_be_put_on_the_home_screen() -> None:
+    """What a browser asks for before it offers that: a name, a start, a window of its own, icons as large as they say."""
+    manifest = json.loads((STATIC / "manifest.webmanifest").read_text("utf-8"))
+    assert (manifest["start_url"], manifest["scope"], manifest["display"]) == ("/", "/", "standalone")
+    assert manifest["name"]
+    assert manifest["lang"] == "zh-CN"
+    found = set()
+    for icon in manifest["icons"]:
+        body = (STATIC / Path(icon["src"]).name).read_bytes()
+        if icon["type"] == "image/png":
+            with Image.open(io.BytesIO(body)) as picture:
+                assert f"{picture.width}x{picture.height}" == icon["sizes"]
+            found.add((icon["sizes"], icon.get("purpose", "any")))
+    assert found == {("192x192", "any"), ("512x512", "any"), ("512x512", "maskable")}
+    linked = [
+        attrs.get("href") for tag, attrs in _tags(draw("home")[0]) if tag == "link" and attrs.get("rel") == "manifest"
+    ]
+    assert linked == ["/manifest.webmanifest"]
 
 
 @pytest.mark.parametrize("name", samples())

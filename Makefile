@@ -29,7 +29,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 .PHONY: help setup demo test lint check torture mutants bench format lock pictures clean test-machine
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) $(ASSETS) ## virtual environment, pinned packages, web assets (quick when nothing changed)
 
@@ -64,14 +64,14 @@ $(MINI_PACKAGES): tests/miniprogram/package.json tests/miniprogram/package-lock.
 	@cd tests/miniprogram && npm ci $(NPM_FLAGS)
 	@touch $@
 
-test-machine: setup $(MINI_PACKAGES)
+test-machine: setup $(MINI_PACKAGES) ## what tests need of the machine (Chromium, fonts): installs it, or says how
 	@tools/test-machine
 
 test: test-machine ## every test, after setting up what tests need (Chromium, fonts)
 	@failed=; $(PYTEST) -m "not pictures and not browser" -n $(MORE_WORKERS) $(SPREAD) || failed=1; \
 		$(PYTEST) -m "browser and not pictures" -n $(WORKERS) $(SPREAD) || failed=1; [ -z "$$failed" ]
 
-lint: setup
+lint: setup ## format, lint, types and import rules alone
 	@echo "→ format"; $(VENV)/bin/ruff format --check .
 	@echo "→ lint"; $(VENV)/bin/ruff check .
 	@echo "→ types"; $(VENV)/bin/mypy

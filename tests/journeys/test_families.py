@@ -78,7 +78,7 @@ def test_the_husband_signs_ahead_and_sends_a_pay_link(stage: Stage) -> None:
     owed = hospital.line(hospital.runs["antenatal"]["encounter"])["self_fen"]
     expect(wife.locator("#paybar")).to_contain_text(f"¥{yuan(owed)}")
 
-    # He sees amount and hospital, cannot pay today, and sends a link to a colleague.
+    # He sees amount and hospital, cannot pay at this moment, and sends a link to a colleague.
     expect(husband.locator("#today")).to_contain_text("等您付款")
     husband.locator("#today").get_by_role("link", name="看账单").click()
     husband.get_by_role("link", name=f"去付款 ¥{yuan(owed)}").click()
@@ -111,6 +111,20 @@ def test_the_husband_signs_ahead_and_sends_a_pay_link(stage: Stage) -> None:
     assert hospital.booked(hospital.runs["antenatal"]["encounter"]) == [owed]
     wife.goto(stage.url("expectant", "/family"))
     expect(wife.locator("main")).to_contain_text("爱人 吴* 看了要付的钱")
+
+    # The doctor sends her once more. This time he pays himself, from work, and she sees it where she sits.
+    wife.goto(stage.url("expectant", f"/visits/{visit}/bill"))
+    hospital.start("antenatal")
+    hospital.until("antenatal", "finish")
+    owed = hospital.line(hospital.runs["antenatal"]["encounter"])["self_fen"]
+    expect(wife.locator("#paybar")).to_contain_text(f"¥{yuan(owed)}")
+    husband.goto(stage.url("husband"))
+    husband.locator("#today").get_by_role("link", name="看账单").click()
+    husband.get_by_role("link", name=f"去付款 ¥{yuan(owed)}").click()
+    pay_in_wechat(husband, owed)
+    expect(wife.locator("#payment")).to_contain_text("付好了", timeout=15_000)
+    expect(wife.locator("#paybar")).to_contain_text("都付清了")
+    assert hospital.booked(hospital.runs["antenatal"]["encounter"]) == [owed]
 
 
 def test_a_child_with_her_father(stage: Stage) -> None:

@@ -99,8 +99,14 @@ def test_pay_first_beside_post_pay(stage: Stage) -> None:
     page.goto(f"http://127.0.0.1:{stage.port}/visits/{visit}/bill")
     expect(page.locator("#visit")).to_contain_text("先付再做")
     expect(page.locator("#paybar a")).to_contain_text("选要付的")
+    # Beside him on the same list stands one who has signed: nobody asks her for money first.
+    hospital.start("cardiology")
+    hospital.until("cardiology", "order")
     desk = stage.desk("k.blood")
     expect(desk.locator("tbody tr", has_text="马建国")).to_contain_text("先缴费")
+    beside = desk.locator("tbody tr", has_text="朱桂芳").first
+    expect(beside).to_contain_text("看完再付")
+    expect(beside).not_to_contain_text("先缴费")
     hospital.until("pay_first", "pay_tests")
     expect(page.locator("#list-done")).to_contain_text("窗口已付")
 

@@ -32,12 +32,18 @@ def _open_stage(stage: Stage) -> tuple[Page, list[str]]:
 
 
 def test_the_stage_plays_twice_in_a_day(stage: Stage) -> None:
-    """Played to the end, paid in the daughter's frame, and played again: every frame follows, none complains."""
+    """A step by hand, then played to the end, paid in the daughter's frame, and played again: every frame follows."""
     page, said = _open_stage(stage)
     names = ("妈妈的手机", "女儿的手机", "陪着看的邻居", "医院导诊台")
     mother, daughter, neighbour, desk = (page.frame_locator(f"iframe[title='{name}']") for name in names)
     for frame in (mother, daughter, neighbour, desk):
         expect(frame.locator("main")).to_be_visible(timeout=15_000)
+    before = page.locator(".caption .dim").inner_text()
+    page.get_by_role("button", name="下一步").click()  # one step, and no further by itself
+    expect(page.locator(".caption .dim")).not_to_have_text(before)
+    expect(page.locator(".caption .dim")).to_contain_text("第 1 步")
+    page.get_by_role("button", name="4 倍").click()
+    expect(page.get_by_role("button", name="4 倍")).to_have_attribute("aria-pressed", "true")
     for _ in range(2):
         page.get_by_role("button", name="20 倍").click()
         page.locator("[data-key=play]").click()

@@ -69,7 +69,7 @@ def test_scripts_and_styles_keep_their_budget() -> None:
 
 
 def test_it_can_be_put_on_the_home_screen() -> None:
-    """What a browser asks for before it offers that: a name, a start, a window of its own, icons as large as they say."""
+    """What a browser asks for before it offers that: a name, a start, a window of its own, icons as large as said."""
     manifest = json.loads((STATIC / "manifest.webmanifest").read_text("utf-8"))
     assert (manifest["start_url"], manifest["scope"], manifest["display"]) == ("/", "/", "standalone")
     assert manifest["name"]

@@ -274,7 +274,7 @@ async def running(town: Town) -> AsyncIterator[Town]:
 async def serving(
     app: ASGIApp, listening: socket.socket, secure: ssl.SSLContext | None = None
 ) -> AsyncIterator[QuietServer]:
-    """One server on a socket that listens already, until the block ends, or for several at once ``leave``.
+    """One server on a socket that listens already, until the block ends.
 
     Args:
         secure: behind TLS, with what this says.

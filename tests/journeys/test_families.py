@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_husband_signs_ahead_and_sends_a_pay_link(stage: Stage) -> None:
-    """He signs from afar before she leaves home; his pay link is forwarded to a stranger, who pays; she is told."""
+    """He signs from afar; his pay link is forwarded to a stranger, who pays; the second time he pays, from work."""
     hospital = stage.hospital
     wife, husband = stage.phone("expectant"), stage.phone("husband")
 

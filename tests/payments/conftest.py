@@ -369,22 +369,19 @@ async def _running(
     async with AsyncExitStack() as stack:
         for name in set(towns.NAMES) - {"his", "wechat_pay", "insurance"}:
             stack.callback(ports.sockets[name].close)
-        servers = [await stack.enter_async_context(_served(world, listening))]
+        await stack.enter_async_context(_served(world, listening))
         apps: dict[str, Any] = {
             "his": his_app(town.his),
             "wechat_pay": town.register(),
             "insurance": insurance.build(town.insurance),
         }
         for name, app in apps.items():
-            servers.append(await stack.enter_async_context(towns.serving(app, ports.sockets[name])))
+            await stack.enter_async_context(towns.serving(app, ports.sockets[name]))
         made = await _house(world, town, f"http://127.0.0.1:{port}", clock)
         yield made
         await town.pay.notifier.stop()
         for client in made.clients:
             await client.aclose()
-        world.hub.close()
-        for server in servers:  # each takes its time to stop: all at once
-            server.leave()
 
 
 @functools.cache

@@ -28,6 +28,8 @@ Json = dict[str, Any]
 T = TypeVar("T")
 PATIENCE = 20_000  # milliseconds for what a quiet machine shows at once
 expect.set_options(timeout=PATIENCE)
+# HOUFU_LINE_MS=700 gives every phone a slow line: what a journey reads before it has come, it then misses every time.
+SLOW = {"offline": False, "downloadThroughput": -1, "uploadThroughput": -1}
 OUTSIDE = 6  # ports of the made-up world, from OUTSIDE_FROM on
 
 
@@ -133,6 +135,8 @@ class Stage:
         )
         self.opened.append(context)
         page = context.new_page()
+        if delay := int(os.environ.get("HOUFU_LINE_MS", "0")):
+            context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOW | {"latency": delay})
         page.set_default_timeout(PATIENCE)
         return page
 
@@ -143,6 +147,8 @@ class Stage:
         context = self.browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
         self.opened.append(context)
         page = context.new_page()
+        if delay := int(os.environ.get("HOUFU_LINE_MS", "0")):
+            context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOW | {"latency": delay})
         page.set_default_timeout(PATIENCE)
         page.goto(self.url("desk", "/desk/login"))
         page.fill("[name=name]", login)

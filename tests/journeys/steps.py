@@ -89,6 +89,7 @@ def draw_name(page: Page) -> None:
 def press_in_wechat(page: Page, fen: int) -> None:
     """From the pay sheet through the bridge WeChat gives its pages."""
     expect(page.locator(".total")).to_contain_text(yuan(fen))
+    page.wait_for_load_state()  # a page can be shown before the whole of it has come
     if page.locator("[name=way][value=insurance]").count():  # the patient's side could use the insurance first
         page.locator("[name=way][value=wechat]").check()
         page.get_by_role("button", name="下一步").click()

@@ -23,8 +23,10 @@ def test_fifteen_alone_and_on_two_devices(stage: Stage) -> None:
 
     computer.set_viewport_size({"width": 1280, "height": 900})
     computer.get_by_role("link", name="看一看，去签").click()
+    other = computer.get_by_role("link", name="换个设备看和签")
+    expect(other).to_be_visible()
     reading = computer.url
-    computer.get_by_role("link", name="换个设备看和签").click()
+    other.click()
     path = scanned(computer.locator(".qr img"))
 
     # A stranger who catches the code sees nothing of him, and the code is not spent.
@@ -37,7 +39,7 @@ def test_fifteen_alone_and_on_two_devices(stage: Stage) -> None:
     phone.goto(stage.url("youth", path))
     phone.get_by_role("button", name="在这台设备上接着看").click()
     expect(computer.locator("main")).to_contain_text("已经在另一台设备上接着看了")
-    assert phone.url == reading, "the same reading goes on: what was read counts"
+    expect(phone).to_have_url(reading)  # the same reading goes on: what was read counts
     read_letter(phone)
     draw_name(phone)
     expect(phone.locator("main")).to_contain_text("签好了")

@@ -156,7 +156,7 @@ def test_a_child_with_her_father(stage: Stage) -> None:
     read_letter(father)
     father.get_by_role("button", name="手写签名").click()
     reason = father.locator("#pad-dialog [name=reason]")
-    assert reason.input_value() == "minor"
+    expect(reason).to_have_value("minor")
     father.get_by_role("button", name="关闭").click()
     draw_name(father)
     expect(father.locator("main")).to_contain_text("签好了")
@@ -200,7 +200,7 @@ def test_two_siblings_share_a_bill(stage: Stage) -> None:
     # She writes what she takes; of the rest anybody may take charge, and she may name nobody but herself.
     daughter.goto(stage.url("daughter", f"/visits/{visit}/pay"))
     daughter.get_by_role("link", name="一起分摊").click()
-    assert daughter.locator("form#share .field span").all_inner_texts() == ["我自己（元）", "患者本人（元）"]
+    expect(daughter.locator("form#share .field span")).to_have_text(["我自己（元）", "患者本人（元）"])
     daughter.get_by_label("我自己").fill(yuan(hers))
     daughter.get_by_role("button", name="就这样分").click()
     press_in_wechat(daughter, hers)
@@ -236,6 +236,7 @@ def test_brought_in_unknown(stage: Stage) -> None:
     row = desk.locator("tbody tr", has_text="无名氏").first
     expect(row).to_contain_text("先缴费")
     row.get_by_role("link", name="无名氏", exact=True).click()
+    expect(desk).to_have_url(VISIT)
     found = VISIT.search(desk.url)
     assert found
 
@@ -245,7 +246,7 @@ def test_brought_in_unknown(stage: Stage) -> None:
     desk.goto(stage.url("desk", "/desk"))
     hospital.until("emergency", "suture")
     desk.locator("tbody tr", has_text="赵永年").get_by_role("link", name="赵永年", exact=True).first.click()
-    assert found[1] in desk.url
+    expect(desk).to_have_url(re.compile(found[1]))
     desk.get_by_role("link", name="在这台平板上签").click()
     read_letter(desk)
     desk.get_by_role("button", name="手写签名").click()

@@ -128,7 +128,7 @@ def test_the_elder_with_neither_card_nor_phone(stage: Stage) -> None:
     sheet.click()
     expect(guide.locator("main")).to_contain_text("没有手机也能用")
     expect(guide.locator("main")).to_contain_text("抽血前不吃早饭")
-    assert guide.locator("img[src^='data:image/png']").count() == 2
+    expect(guide.locator("img[src^='data:image/png']")).to_have_count(2)
     printed = ask(guide, f"/api/visits/{found[1]}/pass")["kept"]
     blood = stage.desk("k.blood")
     blood.fill("#scan", printed)

@@ -56,6 +56,6 @@ def test_key_is_stored_before_the_form_is_sent(browser: Browser, base: str) -> N
         page.goto(f"{base}/pay")
         first = page.locator("form#pay input[name=_idem]").input_value()
         page.locator(".bar button").click()
-        page.wait_for_timeout(200)
+        page.wait_for_function("location.protocol === 'chrome-error:'")
         page.goto(f"{base}/pay")
         assert page.locator("form#pay input[name=_idem]").input_value() == first

@@ -109,14 +109,19 @@
   // The live pass: a fresh picture every few seconds; when that fails the kept one, and the page says so.
   for (const img of all('img[data-renew]')) {
     const grade = (live) => { $('#pass-live').hidden = !live; $('#pass-kept').hidden = live; };
+    const fallBack = () => { img.src = img.dataset.kept; grade(false); };
+    // A phone that says it is connected may still wait a minute for nothing: then, too, the kept one.
+    const soon = (f) => setTimeout(f, 2500);
     const renew = () => {
       if (document.hidden) return;
       const fresh = new Image();
-      fresh.onload = () => { img.src = fresh.src; grade(true); };
-      fresh.onerror = () => { img.src = img.dataset.kept; grade(false); };
+      const late = soon(fallBack);
+      fresh.onload = () => { clearTimeout(late); img.src = fresh.src; grade(true); };
+      fresh.onerror = () => { clearTimeout(late); fallBack(); };
       fresh.src = `${img.dataset.live}?t=${Date.now()}`;
     };
     if (!navigator.onLine || (img.complete && !img.naturalWidth)) renew();
+    else soon(() => { if (!img.naturalWidth) fallBack(); });
     setInterval(renew, img.dataset.renew * 1000);
     on('visibilitychange', renew);
   }

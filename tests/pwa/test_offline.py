@@ -6,13 +6,13 @@ from dataclasses import replace
 from http.server import ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from pwa.preview import Preview, qr_png
 from pwa.render import Prefs, renderer
 from pwa.samples import NOW, samples
 from pwa.views import Pass
-from tests.pwa.browser import MODES
+from tests.pwa.browser import MODES, window
 
 PATHS = {
     "/visits/v1/bill": "bill",
@@ -141,3 +141,25 @@ def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
         assert page.locator("#pass-live").is_hidden()
         page.goto(f"{base}/visits/v1/pay")
         assert page.locator("h1").inner_text() == "网络不通"
+
+
+@pytest.mark.browser
+def test_a_line_that_answers_nothing_leaves_no_empty_pass(browser: Browser, server: ThreadingHTTPServer) -> None:
+    """The phone says it is connected and nothing comes: the kept code stands there, and the live one once it can."""
+    base = f"http://127.0.0.1:{server.server_port}"
+    asked: list[Route] = []
+    with window(browser, MODES[0]) as context:
+        page = context.new_page()
+        page.route("**/live.png*", lambda route: asked.append(route))
+        page.goto(f"{base}/visits/v1/pass", wait_until="domcontentloaded")
+        page.wait_for_function(SHOWN_CODE)
+        assert page.locator("#pass-kept").is_visible()
+        assert page.locator("#pass-live").is_hidden()
+        page.unroute("**/live.png*")
+        page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for_function("() => document.querySelector('.qr img').src.includes('/live.png?')")
+        assert page.locator("#pass-live").is_visible()
+        # It comes late, and what has come later stays.
+        page.wait_for_timeout(2600)
+        assert page.locator("#pass-live").is_visible()
+    assert asked

@@ -127,12 +127,14 @@ async def _watch(world: World, stage: Stage, openid: str, receive: Receive, send
     commits, visit = world.hub.bell(), await _visit(world, openid)
     try:
         with stage.watching() as bell:
-            while not gone.done() and not world.hub.closing:
+            while True:
                 moved = await _wait(bell, commits, gone)
+                if gone.done() or world.hub.closing:
+                    break
                 before, visit = visit, await _visit(world, openid)
                 data = b"event: refresh\ndata:\n\n" if moved or visit != before else b":\n\n"
                 await send({"type": "http.response.body", "body": data, "more_body": True})
-                await asyncio.sleep(PAUSE)
+                await asyncio.wait({gone}, timeout=PAUSE)
     finally:
         world.hub.no_bell(commits)
         gone.cancel()

@@ -299,12 +299,16 @@ def rehearse(
     from houfu import server
 
     if prepare is not None:
+        if url or keys:
+            raise SettingsError("--prepare sets up the installation these settings name, and plays nothing: no --url.")
         with server.database(_settings(), upgrade=False) as ready:
             rehearsal.prepare(ready, prepare, his_port)
         console.print(
             f"{prepare} is written. Now: houfu rehearse --url {_settings().base_url} --keys {prepare}", soft_wrap=True
         )
         return
+    if report is not None and not report.parent.is_dir():
+        raise SettingsError(f"--json {report}: there is no folder {report.parent} to write it to.")
     try:
         with rehearsal.bars() as progress:
             verdict = rehearsal.rehearse(visits, seed, url, keys, progress)

@@ -36,7 +36,7 @@ from sandbox import town as towns
 from sandbox.his.catalogue import HOSPITAL_FILE, PEOPLE_FILE, Catalogue, PatientCard
 from sandbox.his.server import create_app as his_app
 from sandbox.his.wire import Key
-from sandbox.rehearsal.door import answers, is_open
+from sandbox.rehearsal.door import answers, is_open, misfit
 from sandbox.rehearsal.house import House
 from sandbox.rehearsal.play import Afterwards, Rehearsal, his_for
 from sandbox.rehearsal.verdict import Verdict
@@ -54,8 +54,13 @@ def rehearse(visits: int, seed: int, url: str | None, keys: Path | None, progres
         url: an instance that is running, with ``keys``; None: a private one.
 
     Raises:
-        SettingsError: ``url`` without ``keys``, or a key file that cannot be used.
+        SettingsError: ``url`` without ``keys`` or the other way round, or a key file that cannot be used.
     """
+    if (url is None) is not (keys is None):
+        raise SettingsError(
+            "--url and --keys go together: a Houfu that is running, and the key file that --prepare wrote for it."
+            " With neither, a private one is rehearsed with."
+        )
     task, told = progress.add_task("the house opens", total=1.0), [""]
     # Whoever ends us politely still has the server and the database of the rehearsal ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -66,12 +71,10 @@ def rehearse(visits: int, seed: int, url: str | None, keys: Path | None, progres
             told[0] = what.rstrip("0123456789, ofpatiencvs")
             progress.console.print(what, markup=False)
 
-    if url is None:
+    if url is None or keys is None:
         with private_house() as settings:
             return asyncio.run(private(settings, visits, seed, say))
-    if keys is None:
-        raise SettingsError("--url needs --keys FILE: the HIS keys of that Houfu's hospital.")
-    return asyncio.run(_elsewhere(url, _key_file(keys), visits, seed, say))
+    return asyncio.run(_elsewhere(url.rstrip("/"), _key_file(keys), visits, seed, say))
 
 
 @contextmanager
@@ -318,13 +321,18 @@ def _key_file(path: Path) -> dict[str, Any]:
 
 async def _elsewhere(url: str, keys: Mapping[str, Any], visits: int, seed: int, say: Say) -> Verdict:
     if not await is_open(url):
-        raise SettingsError(f"No Houfu answers at {url}.")
+        raise SettingsError(
+            f"No Houfu answers at {url}/readyz. Is it running there? http:// or https:// is part of --url."
+        )
     inbound, outbound = (Key(keys[name]["id"], keys[name]["secret"]) for name in ("inbound", "outbound"))
     his = his_for(url, inbound, outbound, seed, Catalogue(own_hospital(0), json.loads(PEOPLE_FILE.read_text("utf-8"))))
     try:
         listening = towns.listen_at(int(keys["his_port"]))
     except OSError as error:
-        raise SettingsError(f"The rehearsal's HIS cannot listen where that Houfu expects it: {error}.") from None
+        raise SettingsError(
+            f"The rehearsal's HIS cannot listen where that Houfu expects it: {error}. End what uses it (another"
+            " rehearsal?), or write the key file anew: houfu rehearse --prepare FILE --his-port ANOTHER."
+        ) from None
     await _reachable(keys)
     house = House(
         url,
@@ -340,6 +348,11 @@ async def _elsewhere(url: str, keys: Mapping[str, Any], visits: int, seed: int, 
     )
     mark = f"{10_000 + secrets_of_chance.randbelow(90_000)}"
     async with towns.serving(his_app(his), listening):
+        if wrong := await misfit(house, inbound, his):
+            raise SettingsError(
+                f"The key file does not fit the Houfu at {url}. {wrong}. Write it anew with that Houfu's settings:"
+                " houfu rehearse --prepare FILE."
+            )
         return await Rehearsal(house, his, visits, seed, say, mark).run()
 
 
@@ -353,7 +366,10 @@ async def _reachable(keys: Mapping[str, Any]) -> None:
     places = (("texts", ""), ("till", books), ("insurance", books), ("wechat", "/control/inbox/nobody"))
     for name, path in places:
         if keys.get(name) and not await answers(keys[name] + path):
-            raise SettingsError(f"{name} of the key file, {keys[name]}, does not answer.")
+            raise SettingsError(
+                f"{name} of the key file, {keys[name]}, does not answer. Start what it belongs to (of a key file as"
+                " --prepare wrote it: houfu demo, on that Houfu's port), or put its address into the file."
+            )
 
 
 # -- how it shows itself
@@ -389,7 +405,7 @@ def tell(verdict: Verdict, console: Console) -> None:
     table.add_row(str(verdict.payments), "payments", paid)
     if verdict.ways:
         table.add_row("", "ways", ", ".join(f"{way} {times}" for way, times in verdict.ways.items()))
-    for name, wrong in verdict.wrong.items():
+    for name, wrong in verdict.wrong.items() if not verdict.broke_off else ():  # nobody judged them
         colour = "red" if wrong else "yellow" if wrong is None else "green"
         table.add_row(f"[{colour}]{'–' if wrong is None else wrong}[/]", name.replace("_", " "), "")
     console.print(table, highlight=False)

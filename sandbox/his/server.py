@@ -71,6 +71,7 @@ class His:
         self.clinic = Clinic(self.books, self.catalogue)
         self.player = Player(self.clinic)
         self.behaviour = Behaviour()
+        self.strangers = 0  # calls whose signature did not hold
         self.appointments = Appointments(self.clinic, self.behaviour)
         self.outbound = {k.id: k for k in outbound}
         self._client = httpx.AsyncClient(trust_env=False)
@@ -107,7 +108,9 @@ class _Houfu:
         ]
 
     def _signed(self, request: Request, body: bytes) -> bool:
-        return wire.is_signed(request.headers, body, self.his.outbound, self.his.signing_now())
+        signed = wire.is_signed(request.headers, body, self.his.outbound, self.his.signing_now())
+        self.his.strangers += not signed
+        return signed
 
     def _fault(self, name: str, kinds: Sequence[str]) -> Fault | None:
         """The fault, if it is on and meant for one of the kinds of command in a request (none: a question)."""

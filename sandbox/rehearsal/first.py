@@ -29,7 +29,9 @@ class First:
 
     async def play(self, accounts: Sequence[Account]) -> list[str]:
         """Two of it are done, two not; says what is wrong."""
-        able = [(account, enc) for account in accounts if (enc := self._encounter(account)) is not None]
+        # Who is only let see the bill is told no line any more once the visit has ended; the patient's side is.
+        own = [account for account in accounts if account.owner.sees == "all"]
+        able = [(account, enc) for account in own if (enc := self._encounter(account)) is not None]
         self.rng.shuffle(able)
         able.sort(key=lambda one: one[1].mode != "UPFRONT")  # where all is paid first, before a line is made so
         told, played = list[str](), 0

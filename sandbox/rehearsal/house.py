@@ -61,3 +61,18 @@ class House:
             **dict.fromkeys(("kiosk",) if "kiosk" not in kinds else (), "kiosk"),
             **dict.fromkeys(BACK if self.finance is None else (), "finance"),
         }
+
+    def not_played(self) -> list[str]:
+        """What the rehearsal could not try for want of something, in words for the verdict."""
+        if not self.till:
+            said = ["payments: the key file names no till"]
+        else:
+            lacks = self.offers()
+            said = [
+                f"not played: {', '.join(way for way in lacks if lacks[way] == what)}: this house has no {what}"
+                " for the rehearsal"
+                for what in sorted(set(lacks.values()))
+            ]
+        if self.desk is None:
+            said.append("children, guardians and who has no phone: no desk to log in at, so none came")
+        return said

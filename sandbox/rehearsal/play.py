@@ -117,7 +117,7 @@ class Rehearsal:
                 if afterwards is not None:
                     await afterwards(self)
             except (httpx.HTTPError, RuntimeError, LookupError) as error:
-                self.verdict.broke_off = f"{type(error).__name__}: {error}"
+                self.verdict.broke_off = f"{type(error).__name__}: {str(error).splitlines()[0]}"
                 self.verdict.note(f"The rehearsal broke off: {self.verdict.broke_off}")
             finally:
                 everybody = [*self.phones.values(), *(r.phone for r in self.families.relatives)]
@@ -315,7 +315,9 @@ class Rehearsal:
     async def _arrive(self, guest: Guest) -> None:
         if not any(self._told(no) for no in guest.encounters):
             return  # the hospital's first word about this patient is still on its way, or lost
-        phone = await self._phone(guest)
+        await self._meet(guest, await self._phone(guest))
+
+    async def _meet(self, guest: Guest, phone: Phone) -> None:
         await phone.look(phone.patient)
         if guest.patient.no in self.during and phone.hospital:
             await phone.sign(phone.hospital, phone.patient)
@@ -342,10 +344,13 @@ class Rehearsal:
 
     async def _everybody_watches(self) -> None:
         await self._make_up()
-        for batch in chunks([g for g in self.day.guests if g.patient.no not in self.phones], 8):
+        late = [g for g in self.day.guests if g.patient.no not in self.phones]
+        for batch in chunks(late, 8):
             await asyncio.gather(*(self._phone(guest) for guest in batch))
         for batch in chunks(list(self.phones.values()), 16):
             await asyncio.gather(*(phone.look(phone.patient) for phone in batch))
+        for guest in (g for g in late if g.patient.no == self.families.elder):
+            await self._meet(guest, self.phones[guest.patient.no])  # that she came was lost on the way until now
         await self.families.look(self._patient_of)
         await self._part_ways()  # who came late to look is shut out before anybody settles up
         await self._show_pass()
@@ -449,15 +454,7 @@ class Rehearsal:
         self.verdict.ledger_imbalance_fen = None if ledger is None else await ledger()
         if ledger is None:
             self.verdict.unjudged.append("the ledger: it is inside that Houfu")
-        if self.purse is None:
-            self.verdict.unjudged.append("payments: the key file names no till")
-        else:
-            for what in sorted(set((lacks := self.house.offers()).values())):
-                ways = ", ".join(way for way, lacking in lacks.items() if lacking == what)
-                self.verdict.unjudged.append(f"not played: {ways}: this house has no {what} for the rehearsal")
-        if self.house.desk is None:
-            why = "children, guardians and who has no phone: no desk to log in at, so none came"
-            self.verdict.unjudged.append(why)
+        self.verdict.unjudged += self.house.not_played()
 
     async def _books(self) -> None:
         """The cashiers count their drawers, then finance has the day's books compared."""

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from houfu import rehearse
 from houfu.cli import app
-from kernel.settings import Settings
+from kernel.settings import Settings, SettingsError
 from sandbox.his import cashbook, catalogue
 from sandbox.his.books import Books
 from sandbox.his.clinic import Clinic
@@ -34,6 +34,8 @@ from sandbox.rehearsal.play import Rehearsal, Say
 from sandbox.rehearsal.reconcile import judge_books
 from sandbox.rehearsal.verdict import Verdict, bill_mismatch
 from sandbox.rehearsal.ways import FIRST, WAYS, Ways
+from tests.hatchery import Hatchery
+from tests.rehearsal.keyed import KEYS, Keyed
 
 Json = dict[str, Any]
 
@@ -470,8 +472,42 @@ class Sabotage:
         )
 
 
+@dataclass
+class Played:
+    """One real rehearsal, and everything that was done in its house afterwards."""
+
+    exit_code: int
+    output: str
+    verdict: Json
+    sabotage: Sabotage
+    keyed: Keyed
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, hatchery: Hatchery) -> Played:
+    """Three patients in a storm; then the house is sabotaged, and rehearsed with from outside."""
+    folder, sabotage, houses = tmp_path_factory.mktemp("played"), Sabotage(), list[Keyed]()
+    private, report = rehearse.private, folder / "verdict.json"
+
+    def with_more(own: Settings, visits: int, seed: int, say: Say) -> Any:
+        async def afterwards(rehearsal: Rehearsal) -> None:
+            await sabotage.list_of(rehearsal)
+            await sabotage.drawer(rehearsal)
+            await sabotage.of(rehearsal)
+            houses.append(Keyed(own, hatchery, folder))
+            await houses[0].play(rehearsal)
+
+        return private(own, visits, seed, say, afterwards)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rehearse, "private", with_more)
+        ended = CliRunner().invoke(app, ["rehearse", "--visits", "3", "--seed", "14", "--json", str(report)])
+    verdict = json.loads(report.read_text("utf-8"))
+    return Played(ended.exit_code, ended.output, verdict, sabotage, houses[0])
+
+
 @pytest.mark.slow
-def test_a_real_rehearsal_and_its_sabotage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_rehearsal_and_its_sabotage(played: Played) -> None:
     """Three patients in a storm: a child, an adult with a guardian, an elder without a phone, against the real product.
 
     Exit 0, and every figure is what it must be.
@@ -479,22 +515,9 @@ def test_a_real_rehearsal_and_its_sabotage(tmp_path: Path, monkeypatch: pytest.M
     Then, in the same house: cash and a card that the HIS never heard of, one insurance settlement more and one less, a
     drawer that lacks money, a hospital's list that lacks a line. Each is seen, by its fen, where it belongs.
     """
-    sabotage, private = Sabotage(), rehearse.private
-
-    async def afterwards(rehearsal: Rehearsal) -> None:
-        await sabotage.list_of(rehearsal)
-        await sabotage.drawer(rehearsal)
-        await sabotage.of(rehearsal)
-
-    def with_sabotage(own: Settings, visits: int, seed: int, say: Say) -> Any:
-        return private(own, visits, seed, say, afterwards)
-
-    monkeypatch.setattr(rehearse, "private", with_sabotage)
-    report = tmp_path / "verdict.json"
-    ended = CliRunner().invoke(app, ["rehearse", "--visits", "3", "--seed", "14", "--json", str(report)])
-    verdict = json.loads(report.read_text("utf-8"))
+    verdict, sabotage = played.verdict, played.sabotage
     assert verdict["notes"] == []
-    assert (ended.exit_code, verdict["ok"], verdict["visits"]) == (0, True, 3), ended.output
+    assert (played.exit_code, verdict["ok"], verdict["visits"]) == (0, True, 3), played.output
     assert verdict["pushes_seen"] == verdict["pushes_expected"] > 0
     assert {name: verdict[name] for name in RIGHT} == RIGHT
     assert (verdict["unjudged"], verdict["children"], verdict["wards"], verdict["elders"]) == ([], 1, 1, 1)
@@ -507,6 +530,31 @@ def test_a_real_rehearsal_and_its_sabotage(tmp_path: Path, monkeypatch: pytest.M
         assert seen == {key: where.get(key, 0) for key in seen}, name
         assert (fen > 0) is bool(where), name
     assert {name for names in _WHERE.values() for name in names} - sabotage.found.keys() <= _NOT_ALWAYS
+
+
+@pytest.mark.slow
+def test_a_house_that_is_open_is_rehearsed_with_by_a_key_file(played: Played) -> None:
+    """A hospital is prepared beside the one that is there, and two visits are played from outside: exit 0, and why.
+
+    From outside the ledger cannot be looked at, and the verdict says so. With a secret that is not the hospital's
+    nothing is played: exit 2, and a sentence that names what does not fit and what to do.
+    """
+    keyed = played.keyed
+    assert keyed.ended["prepare"][0] == 0, keyed.ended["prepare"][1]
+    assert keyed.ended["mode"][0] == 0o600
+    assert keyed.ended["played"][0] == 0, keyed.ended["played"][1]
+    verdict = keyed.verdict
+    assert verdict.keys() >= KEYS
+    assert (verdict["ok"], verdict["visits"], verdict["notes"]) == (True, 2, [])
+    assert (verdict["wards"], verdict["elders"], verdict["people"]) == (1, 1, 6)
+    assert verdict["pushes_seen"] == verdict["pushes_expected"] > 1
+    assert {name: verdict[name] for name in RIGHT} == RIGHT | {"ledger_imbalance_fen": None}
+    assert verdict["unjudged"] == ["the ledger: it is inside that Houfu"]
+    code, said = keyed.ended["wrong key"]
+    assert code == 2
+    assert "inbound: events signed with REHEARSAL-in-1 are refused there" in said
+    assert "Write it anew with that Houfu's settings: houfu rehearse --prepare FILE." in said
+    assert not (keyed.folder / "none.json").exists()
 
 
 _WHERE = {
@@ -527,6 +575,17 @@ def test_the_verdict_is_the_exit_code(ok: bool, monkeypatch: pytest.MonkeyPatch)
     verdict = Verdict(visits=1, events_sent=9, pushes_expected=3, pushes_seen=3, drawer_mismatch_fen=0 if ok else 1)
     monkeypatch.setattr(rehearse, "rehearse", lambda *_: verdict)
     assert CliRunner().invoke(app, ["rehearse"]).exit_code == (0 if ok else 1)
+
+
+@pytest.mark.parametrize("half", [["--url", "http://127.0.0.1:9"], ["--keys", __file__]])
+def test_half_of_what_is_needed_plays_nothing(half: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address without a key file, or the other way round: nothing is played, above all no private day instead."""
+    opened: list[str] = []
+    monkeypatch.setattr(rehearse, "private_house", lambda: opened.append("private"))
+    monkeypatch.setattr(rehearse, "_elsewhere", lambda *_: opened.append("elsewhere"))
+    ended = CliRunner().invoke(app, ["rehearse", *half])
+    assert (type(ended.exception), opened) == (SettingsError, [])
+    assert "--url and --keys go together" in str(ended.exception)
 
 
 def test_every_way_is_gone_when_enough_come() -> None:

@@ -250,6 +250,9 @@ class Phone:
                     await self._listen(watched)
             except (TimeoutError, httpx.TransportError):
                 pass
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != 503:  # its database is away; it says to come again
+                    raise
             except Shut:
                 watched.shut = True
             await asyncio.sleep(self.rng.uniform(0.0, 0.5) if patience < 60 else 0.0)

@@ -1,7 +1,7 @@
 """A line that only says when a page is no longer true: a desk's list, somebody's first page; nothing about anybody.
 
 What rings is a commit (anywhere, or about certain people); what changed is asked once, at most twice a second, so a
-busy hospital costs a line no more than a quiet one, and a quiet one nothing.
+busy hospital costs a line no more than a quiet one, and a quiet one nothing (a desk asks every quarter of a minute).
 """
 
 import asyncio
@@ -63,7 +63,8 @@ class Line:
                     await bell.wait()
             except TimeoutError:
                 await send(_body(KEEP_ALIVE))
-                continue
+                if self._about is not None:
+                    continue  # at a desk it is looked all the same: what another process heard may not have rung here
             bell.clear()
             now = await self._mark()
             if now is None:

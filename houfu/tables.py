@@ -102,6 +102,7 @@ SILENT: frozenset[str] = frozenset(
         "BookingMoved",
         "BookingRefused",
         "BookingRequeued",
+        "CallsAnswered",
         "ChargeBecameBillable",
         "ClinicCalledOff",
         "ContractSealed",
@@ -120,7 +121,7 @@ SILENT: frozenset[str] = frozenset(
         "WeChatFollowChanged",
     }
 )
-"""Events nobody reacts to yet, on purpose (``ViewsChanged`` and ``SessionsEnded`` are rung, not emitted)."""
+"""Events nobody reacts to yet, on purpose (``ViewsChanged``, ``SessionsEnded``, ``CallsAnswered`` are rung, not emitted)."""
 
 
 async def _seal(world: World, contract_id: str) -> None:

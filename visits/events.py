@@ -100,6 +100,11 @@ class HisAnswered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CallsAnswered(Event):
+    """Rung, not emitted: the HIS has answered, and something that desks show as waiting waits no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class BookingMade(Event):
     """The HIS holds a half hour for her."""
 

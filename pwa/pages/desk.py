@@ -119,8 +119,9 @@ async def _page(request: Request, tx: Tx, caller: Actor, said: Said = NOTHING, s
     mark = await mark_of(tx, caller, hospital.id)
     waiting = await calls.pending(tx, hospital.id)
     rows = await _orders(tx, caller, hospital, said)
-    await lines.preload(tx, list({o.visit_id for o in rows}))
-    behind = frozenset(c.visit_id for c in waiting)
+    visits = {o.visit_id for o in rows}
+    await lines.preload(tx, list(visits))
+    behind = await calls.behind(tx, visits)
     department = await hospitals.department(tx, hospital.id, caller.department or "")
     found = None
     if said.scanned is not None:

@@ -4,6 +4,8 @@ The oracle is the books of the hospital's own system: what it did of what it was
 """
 
 import asyncio
+import html
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from billing.service import excluding, lines
 from kernel.clock import wall_clock
 from people.service import hospitals
 from tests.adapters.conftest import until
-from tests.payments.conftest import Bill, House
+from tests.payments.conftest import PAGE, Bill, House
 from tests.payments.desk import sound, staff
 from tests.payments.test_refund_requests import answer, ask, returned
 from visits import flows
@@ -26,6 +28,7 @@ from visits.models import HisCall, Visit
 from visits.ports import HisAnswer, HisCommand
 from visits.rules import Exclusion, ModeChange
 from visits.service import calls, encounters, orders
+from words.desk import Desk
 
 Json = dict[str, Any]
 PATIENCE, DELAY = (
@@ -173,6 +176,13 @@ class Telling:
         return int(charge.self_fen)
 
 
+def row(page: str, order: UUID) -> str:
+    """One row of a desk's list."""
+    found = re.search(rf'<tr role="row" id="o{order}">(.*?)</tr>', page, re.S)
+    assert found, "the order is not on the desk"
+    return found[1]
+
+
 @pytest.fixture
 async def telling(house: House, fault: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Telling]:
     """The house with a line that does not wait long, and an open letter."""
@@ -253,3 +263,54 @@ async def test_each_command_is_done_once_whatever_happens_on_its_way(telling: Te
     assert (house.payments, house.taken) == (1, bill.owed - back)
     assert [state for state in await house.said(bill.visit) if state != "offered"] == ["paid", "settled"]
     await sound(house)
+
+
+@pytest.mark.parametrize("fault", ["down"])
+async def test_desks_see_what_waits_until_the_hospital_answers(telling: Telling) -> None:
+    """The HIS is away for long: her row at the desk says so, her neighbour's not; it answers, an open page is told.
+
+    That two hundred older things wait for a third patient hides hers from nobody.
+    """
+    house, clinic = telling.house, telling.house.town.his.clinic
+    _, placed = await telling.seen()
+    cards = house.town.his.catalogue.patients
+    others = [clinic.order(clinic.register(cards[no], "CARD"), "ECG12") for no in ("P0000002", "P0000004")]
+    mine, neighbour, third = [orders.order_id(house.hospital, no) for no in (placed["ECG12"], *others)]
+    await until(house._heard)
+    await telling.tell("mark", "post")
+    desk = house.phone(house.counter)
+    assert Desk.no_calls in (await desk.get("/desk", headers=PAGE)).text
+
+    async with house.db.begin() as tx:
+        order = await orders.order_by_id(tx, third)
+        visit = await tx.get(Visit, order.visit_id) if order else None
+        assert visit is not None
+        for n in range(200):
+            await calls.tell(tx, visit, "mark", f"mark:{n}", fresh=True)
+    await telling.unmarks(house.mother.id)
+    house.town.his.behaviour.be("down", times=None)
+    assert await telling._deliver(2) == 0
+    page = (await desk.get("/desk", headers=PAGE)).text
+    assert [Desk.pending in row(page, one) for one in (mine, neighbour, third)] == [True, False, True]
+    assert Desk.calls_of["mark"] in page
+    assert Desk.no_calls not in page
+
+    address = re.search(r'hx-sse:connect="(/api/desk/stream[^"]+)"', page)
+    assert address
+    async with desk.stream("GET", html.unescape(address[1])) as stream, asyncio.timeout(5):
+        said = stream.aiter_lines()
+        assert await anext(said) == "retry: 1500"
+        house.town.his.behaviour.good()
+        while await telling.waiting():
+            await telling._deliver(60)
+        assert [line async for line in _until(said, "event: refresh")][-1] == "event: refresh"
+    page = (await desk.get("/desk", headers=PAGE)).text
+    assert [Desk.pending in row(page, one) for one in (mine, neighbour, third)] == [False, False, False]
+    assert Desk.no_calls in page
+
+
+async def _until(lines: AsyncIterator[str], last: str) -> AsyncIterator[str]:
+    async for line in lines:
+        yield line
+        if line == last:
+            return

@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from kernel.db import Tx, one_of
 from kernel.errors import NotFoundError
 from notices.service import lock, lock_all
-from visits.events import HisAnswered
+from visits.events import CallsAnswered, HisAnswered
 from visits.models import Encounter, Visit
 from visits.models import HisCall as HisCall
 from visits.ports import CommandKind, HisAnswer
@@ -92,6 +92,12 @@ async def pending(tx: Tx, hospital_id: UUID, limit: int = 200) -> list[HisCall]:
         .limit(limit)
     )
     return list(await tx.session.scalars(query))
+
+
+async def behind(tx: Tx, visit_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Which of these visits the HIS has still to answer something about, however much waits in the hospital."""
+    waits = select(HisCall.visit_id).where(one_of(HisCall.visit_id, visit_ids), HisCall.state == CallState.PENDING)
+    return frozenset(await tx.session.scalars(waits.distinct())) if visit_ids else frozenset()
 
 
 async def refused(tx: Tx, hospital_id: UUID, limit: int = 200) -> list[HisCall]:
@@ -277,6 +283,8 @@ async def record_all(tx: Tx, answers: Sequence[tuple[Claimed, HisAnswer | None, 
         columns["next_at"].append(None if answer is not None else tx.now + Pause(claimed.tries).until_next)
         columns["answered"].append(None if answer is None else tx.now)
     heard = set(await tx.session.scalars(_RECORD, columns))
+    if any(answer is not None for _, answer, _ in answers):
+        tx.ring(CallsAnswered())
     for claimed, answer, _ in answers:
         if answer is not None and claimed.key in heard:
             await tx.emit(HisAnswered(claimed.key, claimed.kind, claimed.visit_id, answer.outcome, answer.reason))

@@ -35,7 +35,7 @@ def test_one_visit_from_the_letter_to_the_paid_bill(stage: Stage, tmp_path: Path
     expect(mother.locator("main")).to_contain_text("还没有签过")
     hospital.start("letter")
     hospital.until("letter", "register")
-    row = guide.locator("tbody tr", has_text="主任医师门诊")
+    row = guide.locator("tbody tr", has_text="朱桂芳").filter(has_text="主任医师门诊")
     expect(row).to_contain_text("先缴费")
     mother.goto(stage.url("mother"))
     visit = visit_of(mother)
@@ -62,7 +62,7 @@ def test_one_visit_from_the_letter_to_the_paid_bill(stage: Stage, tmp_path: Path
     for page in (daughter, neighbour):
         expect(page.locator("[data-live]")).to_be_visible()
     desk = stage.desk("k.blood")
-    blood = desk.locator("tbody tr", has_text="抽血")
+    blood = desk.locator("tbody tr", has_text="朱桂芳").filter(has_text="抽血")
     expect(blood).to_contain_text("未报到")
     desk.fill("#scan", code)
     desk.keyboard.press("Enter")

@@ -31,6 +31,7 @@ GET    /api/hospitals/{hospital_id}/slots                     own.book
 POST   /api/bookings                                          own.book
 GET    /api/bookings                                          oneself
 GET    /api/bookings/{booking_id}                             booked
+GET    /api/bookings/{booking_id}/stream                      booked
 POST   /api/bookings/{booking_id}/cancel                      booked
 GET    /api/desk/bookings                                     queues
 POST   /api/desk/bookings/{booking_id}/requeue                requeue  doctor=no

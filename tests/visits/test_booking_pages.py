@@ -108,16 +108,16 @@ async def test_not_known_is_said_as_not_known(desk: Desk, phones: Phones) -> Non
     async with told(desk, page) as heard:
         assert heard == []
         await desk.pass_time(seconds=7)
-        await soon(heard, "event: reload")
+        await soon(heard, "event: reload", 5)
     assert "约好了" in (await mother.get(place)).text
     async with told(desk, page) as late:  # what came between the drawing of the page and its line
-        await soon(late, "event: reload")
+        await soon(late, "event: reload", 5)
     desk.his.behaviour.be("500_after", kinds=("cancel_booking",))
     await mother.post(f"{place}/cancel")
     page = (await mother.get(place)).text
     async with told(desk, page) as heard:
         await desk.pass_time(seconds=7)
-        await soon(heard, "event: reload")
+        await soon(heard, "event: reload", 5)
     assert "hx-sse:connect" not in (await mother.get(place)).text, "given up: nothing moves here any more"
 
 
@@ -130,8 +130,8 @@ async def test_the_fee_is_pushed_and_a_stranger_hears_nothing(desk: Desk, phones
     assert all("付" in page and "?line=" not in page for page in pages.values())
     async with told(desk, pages["mother"]) as hers, told(desk, pages["daughter"], "daughter") as theirs:
         assert await desk.hear()
-        await soon(hers, "event: reload")
-        await soon(theirs, "event: reload")
+        await soon(hers, "event: reload", 5)
+        await soon(theirs, "event: reload", 5)
     page = (await phones["mother"].get(place)).text
     assert "/pay?line=" in page
     async with told(desk, page) as heard:

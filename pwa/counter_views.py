@@ -77,8 +77,8 @@ InsuredStep = Literal["capture", "reckoning", "agree", "paying", "cash", "done",
 class DeskInsured:
     """The insurance a cashier uses for the patient. ``number`` of ``settlings`` waits for a certificate (``wait``).
 
-    ``unknown``: nobody has answered for a minute, which is over at ``unsure_at``. ``back_fen``: the insurance had paid it and gets it back. ``why`` is
-    the insurance's reason.
+    ``unknown``: nobody has answered for a minute, which is over at ``unsure_at``. ``back_fen``: the insurance had paid
+    it and gets it back. ``why`` is the insurance's reason.
     """
 
     step: InsuredStep

@@ -23,8 +23,8 @@ def render_row(row: Mapping[str, Any], show: Show, draw: Renderer | None = None)
     """The HTML of one SSE message; "" when the row changes nothing on this page.
 
     Args:
-        row: ``{"kind": "bill.line"|"step"|"visit"|"payment"|"word"|"soon"|"till", "data": {...}}``, perhaps ``"at"`` (ISO or
-            aware datetime); amounts in ``data["sums"]`` are already those of the viewer.
+        row: ``{"kind": "bill.line"|"step"|"visit"|"payment"|"word"|"soon"|"till", "data": {...}}``, perhaps ``"at"``
+            (ISO or aware datetime); amounts in ``data["sums"]`` are already those of the viewer.
         show: for whom and on which page.
         draw: a renderer, the process's own by default.
     """

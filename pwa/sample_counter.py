@@ -42,7 +42,9 @@ def _take() -> dict[str, Sample]:
             "desk_pay.html",
             replace(new, state="waits", wait=c.DeskWait(_SCANNERS[0][1], _UNTIL, errors.sentence("face_not_here"))),
         ),
-        "desk_pay-face": Sample("desk_pay.html", replace(new, state="waits", wait=c.DeskWait(_FACE, _UNTIL, face=True))),
+        "desk_pay-face": Sample(
+            "desk_pay.html", replace(new, state="waits", wait=c.DeskWait(_FACE, _UNTIL, face=True))
+        ),
         "desk_pay-face-late": Sample(
             "desk_pay.html", replace(new, state="closed", refusal=Take.refusal("TOO_LATE", face=True))
         ),

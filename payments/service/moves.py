@@ -72,7 +72,7 @@ async def tell_round(tx: Tx, round_: Round, state: str, relation: str, fen: int 
 
 
 async def tell_settlements(tx: Tx, round_: Round) -> None:
-    """One settlement of the insurance's has moved and the round has not: said again, because pages show each of them."""
+    """A settlement of the insurance's has moved and its round has not: said again, because pages show each of them."""
     state = _MEANWHILE.get(RoundState(round_.state))
     if state is not None:
         await tell_round(tx, round_, state, labels.DESK if parts.at_counter(round_) else labels.SELF)

@@ -1,6 +1,5 @@
 """Following from afar: degrees in one tap, shut while a stream is open, sentences both ways, every look told."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

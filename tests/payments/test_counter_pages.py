@@ -163,7 +163,7 @@ async def test_a_scanner_with_its_own_line(house: House) -> None:
     await post(desk, f"/desk/pay/{bill.visit}/scanner", **sheet(bill, said=found[1]))
     scanner = await terminal(house)
     page = await read(desk, f"/desk/pay/{bill.visit}")
-    hers = await read(house.phone(house.mother), f"/visits/{bill.visit}/bill")
+    hers = (await read(house.phone(house.mother), f"/visits/{bill.visit}/bill")).replace("page=bill", "page=pay")
     async with at(house, house.counter, page) as heard, at(house, house.mother, hers) as phone:
         assert (await scanner.send("face-code-1", kind="FACE_CODE")).status_code == 409
         await soon(heard, "data:", 5)

@@ -339,6 +339,7 @@ GET    /desk/books/{day}/rows.csv                             finance
 GET    /desk/books/{day}/books.xlsx                           finance
 # kiosks
 GET    /kiosk                                                 anyone
+GET    /kiosk/stream                                          kiosk
 POST   /kiosk/setup                                           anyone
 POST   /kiosk                                                 kiosk
 POST   /kiosk/code                                            kiosk

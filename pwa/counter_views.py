@@ -195,7 +195,7 @@ class DeskRefunds:
 class Kiosk:
     """The kiosk. ``state``: ``setup``, ``start``, ``owed``, ``nothing``, ``busy``, ``waits``, ``password``,
     ``unknown``, ``paid``. Nothing of a patient is in it before ``owed``; ``rest`` seconds without a touch lead back to
-    the start.
+    the start. ``mark``: all of it in short, empty where nobody stands; ``stream_url``: the line that says it changed.
     """
 
     state: str
@@ -207,3 +207,5 @@ class Kiosk:
     error: str | None = None
     key: str = ""
     first: bool = False
+    mark: str = ""
+    stream_url: str | None = None

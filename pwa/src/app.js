@@ -55,7 +55,13 @@
     // Where the page itself has just changed to these words they are heard, and not shown a second time.
     say.classList.toggle('sr', all('.strip').some((e) => e !== say && e.textContent.trim() === say.textContent.trim()));
   }
-  on('htmx:sse:after:message', () => { place(); announce(); htmx.trigger(document.body, 'news'); });
+  // What else a page offers (the receipt, leaving now) changes with these alone: then it is asked for.
+  const offers = () => ['#payment', '#visit'].map((q) => $(q)?.textContent).join() + !$('#list-ordered > li');
+  let offered = offers();
+  on('htmx:sse:after:message', () => {
+    place(); announce(); htmx.trigger(document.body, 'news');
+    if (offered !== (offered = offers())) htmx.trigger(document.body, 'offers');
+  });
   on('htmx:sse:error', (e) => { if ([401, 403, 404, 410].includes(e.detail.status)) location.reload(); });
   on('htmx:sse:after:connection', () => all('[data-live]').forEach((e) => { e.hidden = false; }));
   on('htmx:sse:close', () => all('[data-live]').forEach((e) => { e.hidden = true; }));

@@ -191,12 +191,21 @@ async def test_a_password_holds_the_turn(house: House) -> None:
     page = await read(kiosk, "/kiosk")
     assert "30 秒没有输密码" in page
     assert "付款码付" in page
-    await house.behave({"on": "pay", "do": "userpaying", "seconds": 3600})
+    silent = {"on": "reverse", "do": "error_before"}
+    await house.behave({"on": "pay", "do": "userpaying", "seconds": 3600}, silent)
     await post(kiosk, "/kiosk/code", **fields(page), said=await shown_code(house))
     house.clock.move(seconds=91)
-    assert "请在手机上输密码" in await read(kiosk, "/kiosk")
-    house.clock.move(seconds=91)
-    await flows.sweep(house.db, house.pay)
+    page = await read(kiosk, "/kiosk")
+    assert "请在手机上输密码" in page
+    async with told(house, kiosk, page) as heard:
+        house.clock.move(seconds=91)
+        await flows.sweep(house.db, house.pay)
+        await soon(heard, "event: refresh", 5)
+        assert "请在手机上输密码" not in await read(kiosk, "/kiosk"), "it is being undone, and nobody knows yet"
+        heard.clear()
+        house.clock.move(seconds=6)
+        await flows.sweep(house.db, house.pay)
+        await soon(heard, "event: refresh", 5)
     house.clock.move(seconds=80)
     assert "30 秒没有输密码" in await read(kiosk, "/kiosk")
     house.clock.move(seconds=11)

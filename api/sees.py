@@ -7,6 +7,7 @@ from billing.rules import see_bill, see_payment
 from family_pay.rules import see_word
 from guide.rules import said
 from notices.rules import Row
+from payments.rules.counter import see_till
 from people.rules import View
 from visits.rules import see_step, see_visit
 
@@ -21,6 +22,7 @@ SEES: Mapping[str, See] = {
     "bill.line": see_bill,
     "payment": see_payment,
     "step": _step,
+    "till": see_till,
     "visit": see_visit,
     "word": see_word,
 }

@@ -31,6 +31,7 @@ GET    /api/hospitals/{hospital_id}/slots                     own.book
 POST   /api/bookings                                          own.book
 GET    /api/bookings                                          oneself
 GET    /api/bookings/{booking_id}                             booked
+GET    /api/bookings/{booking_id}/stream                      booked
 POST   /api/bookings/{booking_id}/cancel                      booked
 GET    /api/desk/bookings                                     queues
 POST   /api/desk/bookings/{booking_id}/requeue                requeue  doctor=no
@@ -338,6 +339,7 @@ GET    /desk/books/{day}/rows.csv                             finance
 GET    /desk/books/{day}/books.xlsx                           finance
 # kiosks
 GET    /kiosk                                                 anyone
+GET    /kiosk/stream                                          kiosk
 POST   /kiosk/setup                                           anyone
 POST   /kiosk                                                 kiosk
 POST   /kiosk/code                                            kiosk

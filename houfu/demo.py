@@ -92,8 +92,8 @@ async def _serve(ready: Settings, console: Console, up: Any) -> None:
     world.extras["hosts"] = frozenset(f"{host}:{settings.port}" for host in AT_HOME)
     app = create_app(world, work=True)
     attach(app, town)
-    play, mother = Stage(town.his.player), town.wechat.at_home[MOTHER]
-    app.include_router(stage.router(play, mother, _desk(document), _outside(ports)))
+    star = stage.Star(town.wechat.at_home[MOTHER], document["hospital"]["code"])
+    app.include_router(stage.router(Stage(town.his.player), star, _desk(document), _outside(ports)))
     async with towns.running(town):
         if world.ports.wechat_account is not None:
             await bring_menu(world.ports.wechat_account, settings.base_url)

@@ -6,6 +6,7 @@ origin would share cookies.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -15,9 +16,11 @@ from starlette.types import Receive, Send
 from api.deps import Public, WorldDep, log_in
 from api.stream import HEAD, StreamResponse
 from api.world import World
+from consent.service import contracts, standing
 from kernel.clock import china_day
 from people import flows
-from people.service import sessions
+from people.rules import Actor, ActorKind
+from people.service import hospitals, sessions
 from pwa.answer import go, prefs_of
 from pwa.render import renderer
 from pwa.urls import Urls
@@ -35,11 +38,18 @@ CONTROL, ENTER, WATCH = f"{Urls.demo}/do", f"{Urls.demo}/desk", f"{Urls.demo}/st
 Short = Annotated[str, Form(max_length=20)]
 
 
-def router(stage: Stage, openid: str, desk: tuple[str, str], outside: Mapping[str, str]) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class Star:
+    """Whose day is played, by her WeChat identity, and the code of the hospital she comes to."""
+
+    openid: str
+    hospital: str
+
+
+def router(stage: Stage, star: Star, desk: tuple[str, str], outside: Mapping[str, str]) -> APIRouter:
     """The stage's routes.
 
     Args:
-        openid: the WeChat identity of the patient whose day is played.
         desk: login and PIN of the desk that is shown.
         outside: addresses of the made-up world a frame may lead to (its WeChat, its cashier).
     """
@@ -49,19 +59,21 @@ def router(stage: Stage, openid: str, desk: tuple[str, str], outside: Mapping[st
     async def show(request: Request, world: WorldDep) -> Response:
         if request.url.hostname != HOST:
             return await _lead_there(request, world)
-        return await _stage(request, world, stage, openid, tuple(outside.values()))
+        return await _stage(request, world, stage, star, tuple(outside.values()))
 
     @made.post(CONTROL)
     async def control(request: Request, world: WorldDep, do: Short = "", value: Short = "") -> Response:
+        if stage.begins:
+            await _her_letter(world, stage, star, do)
         stage.do(do, value)
         if request.headers.get("hx-request"):
-            return await _stage(request, world, stage, openid, tuple(outside.values()))
+            return await _stage(request, world, stage, star, tuple(outside.values()))
         return go(Urls.demo)
 
     @made.get(WATCH, response_class=StreamResponse)
     async def watch(world: WorldDep) -> Response:
         async def serve(receive: Receive, send: Send) -> None:
-            await _watch(world, stage, openid, receive, send)
+            await _watch(world, stage, star, receive, send)
 
         return StreamResponse(serve)
 
@@ -77,35 +89,55 @@ def router(stage: Stage, openid: str, desk: tuple[str, str], outside: Mapping[st
     return made
 
 
-async def _visit(world: World, openid: str) -> str | None:
+async def _her_letter(world: World, stage: Stage, star: Star, do: str) -> None:
+    """Before a visit begins: ``letter`` gives back what she signed; else it begins with the letter if she has none."""
+    async with world.db.begin() as tx:
+        person = await sessions.by_wechat(tx, star.openid, world.settings.wechat_appid)
+        hospital = await hospitals.by_code(tx, star.hospital)
+        signed = person is not None and await standing.contract_of(tx, hospital.id, person.id) is not None
+        if do == "letter" and signed and person is not None:
+            await contracts.withdraw(tx, Actor(ActorKind.PERSON, person.id), hospital.id, person.id)
+            signed = False
+    stage.script = "cardiology" if signed else "letter"
+
+
+async def _visit(world: World, star: Star) -> str | None:
     """Today's visit of the patient on the stage, once the hospital has told of it."""
     async with world.db.begin() as tx:
-        person = await sessions.by_wechat(tx, openid, world.settings.wechat_appid)
+        person = await sessions.by_wechat(tx, star.openid, world.settings.wechat_appid)
         found = await reading.visits_of_patient(tx, person.id, limit=1) if person else []
         return str(found[0].id) if found and found[0].day == china_day(tx.now) else None
 
 
-def _frames(port: int, visit: str | None, repeats: int) -> list[Frame]:
+def _frames(port: int, visit: str | None, stage: Stage) -> list[Frame]:
     # Begun again, everybody is led back to the page they began with; the mark makes it another address.
-    mark = f"#{repeats}" if repeats else ""
+    mark = f"#{stage.repeats}" if stage.repeats else ""
+    pages = {key: page(visit) if visit else Urls.home for key, page in FRAMES}
+    if stage.signing:
+        pages["mother"] = Urls.home
     frames = [
-        Frame(
-            Words.frames[key],
-            f"http://{key}.houfu.localhost:{port}{Urls.login_wechat}?next={page(visit) if visit else Urls.home}{mark}",
-        )
-        for key, page in FRAMES
+        Frame(Words.frames[key], f"http://{key}.houfu.localhost:{port}{Urls.login_wechat}?next={page}{mark}")
+        for key, page in pages.items()
     ]
     return [*frames, Frame(Words.frames["desk"], f"http://{DESK}:{port}{ENTER}")]
 
 
-async def _stage(request: Request, world: World, stage: Stage, openid: str, outside: tuple[str, ...]) -> Response:
-    frames = _frames(world.settings.port, await _visit(world, openid), stage.repeats)
+async def _stage(request: Request, world: World, stage: Stage, star: Star, outside: tuple[str, ...]) -> Response:
     view = StageView(
-        frames, stage.said, stage.step, stage.total, stage.playing, stage.speed, CONTROL, WATCH, tuple(SPEEDS)
+        _frames(world.settings.port, await _visit(world, star), stage),
+        stage.said,
+        stage.step,
+        stage.total,
+        stage.playing,
+        stage.speed,
+        CONTROL,
+        WATCH,
+        tuple(SPEEDS),
+        begins=stage.begins,
     )
     async with world.db.begin() as tx:
         prefs = await prefs_of(request, tx, worker=False)
-    origins = [frame.src.partition("/login")[0].partition(ENTER)[0] for frame in frames]
+    origins = [frame.src.partition("/login")[0].partition(ENTER)[0] for frame in view.frames]
     draw = renderer()
     headers = draw.headers(prefs, [*origins, *outside])
     return Response(draw.page("stage.html", view, prefs), 200, headers)
@@ -119,19 +151,19 @@ async def _lead_there(request: Request, world: World) -> Response:
     return Response(draw.page("to_stage.html", view, prefs), 200, draw.headers(prefs))
 
 
-async def _watch(world: World, stage: Stage, openid: str, receive: Receive, send: Send) -> None:
+async def _watch(world: World, stage: Stage, star: Star, receive: Receive, send: Send) -> None:
     """``refresh`` when the script moved, or when the visit it plays has arrived here."""
     await send({"type": "http.response.start", "status": 200, "headers": HEAD})
     await send({"type": "http.response.body", "body": b"retry: 1500\n\n", "more_body": True})
     gone = asyncio.create_task(_gone(receive))
-    commits, visit = world.hub.bell(), await _visit(world, openid)
+    commits, visit = world.hub.bell(), await _visit(world, star)
     try:
         with stage.watching() as bell:
             while True:
                 moved = await _wait(bell, commits, gone)
                 if gone.done() or world.hub.closing:
                     break
-                before, visit = visit, await _visit(world, openid)
+                before, visit = visit, await _visit(world, star)
                 data = b"event: refresh\ndata:\n\n" if moved or visit != before else b":\n\n"
                 await send({"type": "http.response.body", "body": data, "more_body": True})
                 await asyncio.wait({gone}, timeout=PAUSE)

@@ -40,7 +40,10 @@ class WeChatLeft(Event):
 
 @dataclass(frozen=True, slots=True)
 class ViewsChanged(Event):
-    """Rung, not emitted: whoever streams something of this patient must have the view decided anew."""
+    """Rung, not emitted: whoever streams something of this patient must have the view decided anew.
+
+    Lines about the patient compare their marks, too: it is also rung where a page of theirs is no longer true.
+    """
 
     patient_id: UUID
 

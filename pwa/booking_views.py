@@ -114,6 +114,7 @@ class BookingPage:
         todo: what to do now, one thing a line (过号).
         nearest: (address, time, doctor) of what is free instead; ``nearest_url`` leads to all times.
         fee_state: of an up-front fee, see ``billing.service.registration.FeeState``.
+        stream_url: the line that says when it stands otherwise; the whole page is drawn anew, title and all.
     """
 
     card: BookingCard
@@ -133,6 +134,7 @@ class BookingPage:
     nearest: Sequence[tuple[str, datetime, str]] = ()
     nearest_url: str | None = None
     visit_url: str | None = None
+    stream_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

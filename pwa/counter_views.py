@@ -62,9 +62,10 @@ class ShiftList:
 
 @dataclass(frozen=True, slots=True)
 class DeskWait:
-    """A terminal that waits for a code, or for a face; ``said`` is why the last one did not serve."""
+    """A terminal that waits for a code, or for a face, and until when; ``said`` is why the last one did not serve."""
 
     place: str
+    until: datetime
     said: str | None = None
     face: bool = False
 
@@ -76,8 +77,8 @@ InsuredStep = Literal["capture", "reckoning", "agree", "paying", "cash", "done",
 class DeskInsured:
     """The insurance a cashier uses for the patient. ``number`` of ``settlings`` waits for a certificate (``wait``).
 
-    ``unknown``: nobody has answered for a minute. ``back_fen``: the insurance had paid it and gets it back. ``why`` is
-    the insurance's reason.
+    ``unknown``: nobody has answered for a minute, which is over at ``unsure_at``. ``back_fen``: the insurance had paid
+    it and gets it back. ``why`` is the insurance's reason.
     """
 
     step: InsuredStep
@@ -86,13 +87,9 @@ class DeskInsured:
     split: Split | None = None
     back_fen: int = 0
     unknown: bool = False
+    unsure_at: datetime | None = None
     wait: DeskWait | None = None
     why: str | None = None
-
-    @property
-    def live(self) -> bool:
-        """Whether something moves here by itself."""
-        return self.step in ("reckoning", "paying", "ending", "manual") or self.wait is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +124,13 @@ class DeskPay:
     insurable: bool = False
     not_insurable: str | None = None
     slip_url: str | None = None
+
+    @property
+    def over_at(self) -> datetime | None:
+        """When the page is no longer true by time alone, which no feed tells: nobody came, or nobody answered."""
+        waits = [self.wait, self.insured.wait if self.insured else None]
+        ends = [w.until for w in waits if w] + [self.insured.unsure_at if self.insured else None]
+        return min((at for at in ends if at), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +195,7 @@ class DeskRefunds:
 class Kiosk:
     """The kiosk. ``state``: ``setup``, ``start``, ``owed``, ``nothing``, ``busy``, ``waits``, ``password``,
     ``unknown``, ``paid``. Nothing of a patient is in it before ``owed``; ``rest`` seconds without a touch lead back to
-    the start.
+    the start. ``mark``: all of it in short, empty where nobody stands; ``stream_url``: the line that says it changed.
     """
 
     state: str
@@ -203,3 +207,5 @@ class Kiosk:
     error: str | None = None
     key: str = ""
     first: bool = False
+    mark: str = ""
+    stream_url: str | None = None

@@ -1,5 +1,9 @@
 """How the insurance that a cashier uses for the patient stands, whichever desk asks; and whether it can be used."""
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 from billing.rules import RoundState
 from billing.service import paying
 from billing.service.paying import Round
@@ -75,18 +79,22 @@ async def _settling(tx: Tx, found: Seen, now: Round, each: list[Standing]) -> De
             place = terminal.place if terminal is not None else ""
         said = _said(wait.said) if wait is not None else None
         why = Words.once_more(every[number - 1].trouble) if said is None else None
-        return DeskInsured(
-            "capture", settlings, number, wait=DeskWait(place, said) if wait is not None else None, why=why
-        )
+        awaited = DeskWait(place, wait.until, said) if wait is not None else None
+        return DeskInsured("capture", settlings, number, wait=awaited, why=why)
     if Waits.RECKONING in waits:
         until = [p.auth_until for p in every if p.auth_until and p.state in (S.CREATED, S.UPLOADED)]
-        silent = any(tx.now - (one - AUTHORIZATION_LIFE) > UNSURE for one in until)
-        return DeskInsured("reckoning", settlings, unknown=silent)
+        unsure = min((one - AUTHORIZATION_LIFE + UNSURE for one in until), default=None)
+        return DeskInsured("reckoning", settlings, **_unsure(tx, unsure))
     split = await split_of(tx, now)
     if Waits.AGREEMENT in waits:
         return DeskInsured("agree", settlings, split=split)
     since = max((p.confirmed_at for p in every if p.confirmed_at), default=tx.now)
-    return DeskInsured("paying", settlings, split=split, unknown=tx.now - since > UNSURE)
+    return DeskInsured("paying", settlings, split=split, **_unsure(tx, since + UNSURE))
+
+
+def _unsure(tx: Tx, at: datetime | None) -> Mapping[str, Any]:
+    over = at is not None and tx.now > at
+    return {"unknown": over, "unsure_at": None if over else at}
 
 
 def _said(code: str | None) -> str | None:

@@ -224,7 +224,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """``/demo``: the screens side by side and the hand that moves them; forms post ``do=play|pause|next|speed``."""
+    """``/demo``: the screens side by side and the hand that moves them; forms post ``do=play|pause|next|speed|letter``.
+
+    ``begins``: no visit is being played, so that the next may begin with the letter.
+    """
 
     frames: Sequence[Frame]
     caption: str
@@ -235,6 +238,7 @@ class Stage:
     control_url: str
     stream_url: str | None = None
     speeds: Sequence[int] = (1, 4, 20)
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

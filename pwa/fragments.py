@@ -23,8 +23,8 @@ def render_row(row: Mapping[str, Any], show: Show, draw: Renderer | None = None)
     """The HTML of one SSE message; "" when the row changes nothing on this page.
 
     Args:
-        row: ``{"kind": "bill.line"|"step"|"visit"|"payment"|"word"|"soon", "data": {...}}``, perhaps ``"at"`` (ISO or
-            aware datetime); amounts in ``data["sums"]`` are already those of the viewer.
+        row: ``{"kind": "bill.line"|"step"|"visit"|"payment"|"word"|"soon"|"till", "data": {...}}``, perhaps ``"at"``
+            (ISO or aware datetime); amounts in ``data["sums"]`` are already those of the viewer.
         show: for whom and on which page.
         draw: a renderer, the process's own by default.
     """
@@ -36,6 +36,7 @@ def render_row(row: Mapping[str, Any], show: Show, draw: Renderer | None = None)
         "payment": _payment,
         "word": _word,
         "soon": _soon,
+        "till": _till,
     }
     parts = makers[row["kind"]](row["data"], show, draw, row)
     return "".join(parts).replace("\n", "")
@@ -154,6 +155,11 @@ def _word(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list
 def _soon(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list[str]:
     soon = data["soon"]
     return [_note(draw, f"t{soon['id']}", live.soon(soon["name"], soon["place"], soon["minutes"], mine=show.may_act))]
+
+
+def _till(data: Row, show: Show, draw: Renderer, row: Mapping[str, Any]) -> list[str]:
+    # Why what was read does not serve is an alert on the page, which asks for itself again at any message.
+    return [_incoming("")] if show.surface == "pay" else []
 
 
 def word_of(data: Row) -> Word:

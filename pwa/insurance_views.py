@@ -94,4 +94,9 @@ class Insure:
     @property
     def waits(self) -> bool:
         """Whether something moves here by itself, without anybody pressing anything."""
-        return self.step in {"reckoning", "paying", "press", "ending", "manual", "waits", "counter"}
+        return self.asks or self.step in {"reckoning", "press", "ending", "manual", "waits", "counter"}
+
+    @property
+    def asks(self) -> bool:
+        """Whether a look at the page asks WeChat and the payment centre, so that looking again is worth something."""
+        return self.step == "paying"

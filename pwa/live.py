@@ -10,7 +10,8 @@ from people.rules import Depth, View
 from pwa.fragments import render_row
 from pwa.rows import Show, Surface
 
-KINDS = frozenset({"bill.line", "step", "visit", "payment", "word", "soon"})
+KINDS = frozenset({"bill.line", "step", "visit", "payment", "word", "soon", "till"})
+PAYING = frozenset({"payment", "till"})
 
 
 def show_of(view: View, visit_id: UUID | str, now: datetime, surface: str) -> Show:
@@ -33,7 +34,7 @@ def draw_row(row: Row, payload: Mapping[str, Any], view: View, surface: str) -> 
     Args:
         payload: what of the row this view sees.
     """
-    if surface == "desk" or row.kind not in KINDS or (surface == "pay" and row.kind != "payment"):
+    if surface == "desk" or row.kind not in KINDS or (surface == "pay" and row.kind not in PAYING):
         return None
     shown = {"kind": row.kind, "data": payload, "at": row.at}
     return render_row(shown, show_of(view, row.subject, row.at, surface)) or None

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+from payments.rules.counter import CODE_WAIT
 from pwa import counter_views as c
 from pwa.insurance_views import Settling, Split
 from pwa.rows import Share, Shares
-from pwa.sample_morning import DONE, HEAD, HOSPITAL, Sample, at
+from pwa.sample_morning import DONE, HEAD, HOSPITAL, NOW, Sample, at
 from words import errors
 from words.counter import Counter, Insured, Take
 
@@ -20,6 +21,7 @@ _SHARES = Shares(
 )
 _SCANNERS = (("t1", "一楼收费处 1 号窗口"), ("t2", "一楼收费处 2 号窗口"))
 _FACE = "一楼收费处 1 号窗口刷脸机"
+_UNTIL = NOW + CODE_WAIT
 _ASKED = c.RefundCard(
     "r1", "血常规（五分类）", 2000, "这项没有做", at(10, 5), "requested", None, "示例甲", "8426 1093 55", "患者或家人"
 )
@@ -38,9 +40,11 @@ def _take() -> dict[str, Sample]:
         "desk_pay-refused": Sample("desk_pay.html", replace(new, state="closed", refusal=Take.refusal("TOO_LATE"))),
         "desk_pay-waits": Sample(
             "desk_pay.html",
-            replace(new, state="waits", wait=c.DeskWait(_SCANNERS[0][1], errors.sentence("face_not_here"))),
+            replace(new, state="waits", wait=c.DeskWait(_SCANNERS[0][1], _UNTIL, errors.sentence("face_not_here"))),
         ),
-        "desk_pay-face": Sample("desk_pay.html", replace(new, state="waits", wait=c.DeskWait(_FACE, face=True))),
+        "desk_pay-face": Sample(
+            "desk_pay.html", replace(new, state="waits", wait=c.DeskWait(_FACE, _UNTIL, face=True))
+        ),
         "desk_pay-face-late": Sample(
             "desk_pay.html", replace(new, state="closed", refusal=Take.refusal("TOO_LATE", face=True))
         ),
@@ -59,7 +63,7 @@ def _insured() -> dict[str, Sample]:
     """The insurance at the window, step by step."""
     two = (Settling("placed", 12600), Settling("waits", 6800))
     split = Split(19400, (("fund", 12820), ("account", 2000), ("mutual_aid", 520), ("hospital", 300)), 3760)
-    waits = c.DeskWait(_SCANNERS[0][1])
+    waits = c.DeskWait(_SCANNERS[0][1], _UNTIL)
     new = c.DeskPay(HEAD, 7760, None, "new", shift=True, scanners=_SCANNERS, sheet="v1-0-0")
 
     def at_(step: c.InsuredStep, *settlings: Settling, **more: object) -> Sample:

@@ -53,6 +53,7 @@ class Urls:
     kiosk_setup = "/kiosk/setup"
     kiosk_quit = "/kiosk/quit"
     kiosk_code = "/kiosk/code"
+    kiosk_stream = "/kiosk/stream"
     demo = "/demo"
     door = DOOR
 

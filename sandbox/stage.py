@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sandbox.his.clinic import NotPossibleError
 from sandbox.his.player import Player, Run
+from sandbox.his.scripts import SCRIPTS
 from words import his_scenes
 
 SPEEDS = {1: 60.0, 4: 240.0, 20: 1200.0}  # what the button says → hospital minutes in one real minute
@@ -17,6 +18,7 @@ class Stage:
     """One stage; whoever watches waits for a bell.
 
     Attributes:
+        script: what is played next; ``letter`` when she has yet to sign.
         speed: a key of ``SPEEDS``.
         said: the caption under which things stand now.
         repeats: how often the visit was begun again after its end.
@@ -41,7 +43,18 @@ class Stage:
     @property
     def total(self) -> int:
         """Steps of the script."""
-        return next(len(s["steps"]) for s in self.player.scripts() if s["name"] == self.script)
+        return len(SCRIPTS[self.script].steps)
+
+    @property
+    def begins(self) -> bool:
+        """Whether the next press begins a visit."""
+        return self.run is None or self.run.finished
+
+    @property
+    def signing(self) -> bool:
+        """Whether she is at her letter: until it is signed and the hospital has gone on."""
+        signed = next((n for n, step in enumerate(SCRIPTS[self.script].steps) if step.marked), None)
+        return signed is not None and (self.run is None or self.step <= signed + 1)
 
     @property
     def playing(self) -> bool:
@@ -49,7 +62,10 @@ class Stage:
         return self.run is not None and self.run.task is not None and not self.run.task.done()
 
     def do(self, what: str, value: str = "") -> None:
-        """Press a button: ``play``, ``pause``, ``next``, ``speed`` (1, 4 or 20); anything else changes nothing."""
+        """Press a button: ``play``, ``pause``, ``next``, ``speed`` (1, 4 or 20) or ``letter``; others change nothing.
+
+        ``letter``: the next visit begins with the letter, which she has given back; not while one is played.
+        """
         match what:
             case "play":
                 self.player.play(self._run(), SPEEDS[self.speed])
@@ -57,6 +73,9 @@ class Stage:
                 self.player.pause(self.run)
             case "next":
                 self._next()
+            case "letter" if self.begins:
+                self.repeats += 1
+                self.script, self.run, self.said = "letter", None, his_scenes.UNSIGNED
             case "speed" if value.isdigit() and int(value) in SPEEDS:
                 self.speed = int(value)
                 if self.playing:
@@ -75,7 +94,7 @@ class Stage:
             self.player.play(run, SPEEDS[self.speed])
 
     def _run(self) -> Run:
-        if self.run is None or self.run.finished:
+        if self.run is None or self.begins:
             self.repeats += self.run is not None
             self.run = self.player.start(self.script)
         return self.run

@@ -216,6 +216,7 @@ class Stage:
     play = "播放"
     pause = "暂停"
     next = "下一步"
+    letter = "从签名看起"
     speed = "快慢"
     times = "{n} 倍"
     at = "第 {n} 步，共 {m} 步"

@@ -5,36 +5,45 @@ department's own words; the product shows them as they come.
 """
 
 SKIPPED = "这一项已经取消，跳过"
-BEFORE = "点“下一步”，朱桂芳来医院看心内科。“看完病再付”她昨天签好了。"
+BEFORE = "点“下一步”，朱桂芳来医院看心内科。“看完病再付”她昨天签好了；想看她签，点“从签名看起”。"
+UNSIGNED = "她的“看完病再付”已经退出。点“下一步”，她来挂号，当场读信、签名。"
+WAITS = "等她签名：在妈妈的手机上点“看一看，去签”，读到底，写上名字"
 
 TITLES: dict[str, str] = {
     "cardiology": "朱桂芳，71岁，心内科复诊",
+    "letter": "朱桂芳，71岁，挂了号才签名",
     "antenatal": "周晓雨，孕28周，产前检查",
     "child": "孙小满，7岁，发热，父亲陪着",
     "emergency": "急诊：先救治，后办手续",
     "pay_first": "马建国：参保状态不正常，先付再查",
 }
 
+_SEEN = {
+    "see": "诊室：正在看医生",
+    "order": "诊室：开了抽血、心电图、心脏彩超、动态心电图",
+    "seen": "诊室：看完了，去做检查",
+    "blood_queue": "抽血处：前面还有 3 位",
+    "blood_call": "抽血处：请朱桂芳到 4 号窗口",
+    "blood": "抽血处：已采血",
+    "ecg_queue": "心电图室：前面还有 1 位",
+    "ecg": "心电图室：已做完",
+    "ecg_result": "心电图：报告已出",
+    "echo_queue": "心脏超声室：前面还有 2 位",
+    "echo_call": "心脏超声室：请进 306 室",
+    "echo": "心脏超声室：已做完",
+    "echo_result": "心脏彩超：报告已出",
+    "blood_result": "检验科：化验结果已出，有一项偏高",
+    "prescribe": "诊室：看了结果，开了药",
+    "medicine": "西药房：药已取走",
+    "finish": "诊室：今天的就诊结束。女儿在她的手机上付一次就行",
+}
+
 CAPTIONS: dict[str, dict[str, str]] = {
-    "cardiology": {
-        "register": "挂号：心内科，已挂上",
-        "see": "诊室：正在看医生",
-        "order": "诊室：开了抽血、心电图、心脏彩超、动态心电图",
-        "seen": "诊室：看完了，去做检查",
-        "blood_queue": "抽血处：前面还有 3 位",
-        "blood_call": "抽血处：请朱桂芳到 4 号窗口",
-        "blood": "抽血处：已采血",
-        "ecg_queue": "心电图室：前面还有 1 位",
-        "ecg": "心电图室：已做完",
-        "ecg_result": "心电图：报告已出",
-        "echo_queue": "心脏超声室：前面还有 2 位",
-        "echo_call": "心脏超声室：请进 306 室",
-        "echo": "心脏超声室：已做完",
-        "echo_result": "心脏彩超：报告已出",
-        "blood_result": "检验科：化验结果已出，有一项偏高",
-        "prescribe": "诊室：看了结果，开了药",
-        "medicine": "西药房：药已取走",
-        "finish": "诊室：今天的就诊结束。女儿在她的手机上付一次就行",
+    "cardiology": {"register": "挂号：心内科，已挂上", **_SEEN},
+    "letter": {
+        "register": "挂号：心内科，已挂上；还没签名，先缴费",
+        "signed": "签好了，医院那边也知道了：看完病再付",
+        **_SEEN,
     },
     "antenatal": {
         "register": "挂号：产科，已挂上",

@@ -1,14 +1,18 @@
 """Booking for programs: what is free, book, look, cancel; the desk puts somebody back into the queue."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
-from api.deps import PersonCaller, StaffCaller, TxDep, WorldDep
+from api.deps import PersonCaller, StaffCaller, TxDep, WorldDep, session_token
+from api.line import Line, follow_line
+from api.stream import RELOAD, StreamResponse
 from api.world import World
 from billing.service import registration
 from billing.service.registration import FeeDue
@@ -53,6 +57,19 @@ async def shown(tx: Tx, booking: Booking) -> Shown:
         until,
         bookings.can_cancel(booking, tx.now, until),
     )
+
+
+def mark_of(seen: Shown) -> str:
+    """A booking in short: another mark means that the page that shows it is no longer true."""
+    own, fee = seen.booking, seen.fee
+    said = (own.state, own.reason, own.cause, own.number, own.doctor, own.begins, own.until, own.pay_by, own.visit_id)
+    every = " ".join(str(one) for one in (own.id, *said, fee.state, *sorted(fee.line_ids)))
+    return hashlib.sha256(every.encode()).hexdigest()[:16]
+
+
+def line_url(seen: Shown) -> str:
+    """The line of a page that shows what ``mark_of`` saw."""
+    return f"/api/bookings/{seen.booking.id}/stream?after={mark_of(seen)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +237,27 @@ async def one(booking_id: UUID, caller: PersonCaller, tx: TxDep) -> BookingOut:
     """One booking as it stands."""
     found = await bookings.seen(tx, caller, booking_id)
     return await _out(tx, found, whole=found.patient_id == caller.id)
+
+
+@router.get("/bookings/{booking_id}/stream", response_class=StreamResponse)
+async def follow(
+    request: Request,
+    booking_id: UUID,
+    caller: PersonCaller,
+    world: WorldDep,
+    tx: TxDep,
+    after: Annotated[str, Query(max_length=64, description="the mark the page was drawn with")] = "",
+) -> Response:
+    """Wait until a booking or its fee stands otherwise: ``event: reload``, and nothing else."""
+    found, token = await bookings.seen(tx, caller, booking_id), session_token(request) or ""
+    about = {found.patient_id} | ({found.visit_id} if found.visit_id else set())
+
+    async def mark() -> str | None:
+        async with world.db.begin() as now:
+            same = await world.who(now, token)
+            return None if same != caller else mark_of(await shown(now, await bookings.seen(now, caller, booking_id)))
+
+    return follow_line(world.hub, caller.viewer, Line(world.hub, mark, after, RELOAD, about))
 
 
 @router.post("/bookings/{booking_id}/cancel")

@@ -29,20 +29,24 @@ async def contract_of(tx: Tx, hospital_id: UUID, patient_id: UUID) -> Contract |
     return (await standing_of(tx, hospital_id, patient_id)).contract
 
 
+async def stands(tx: Tx, hospital_id: UUID, patient_id: UUID) -> bool:
+    """Whether a contract stands that is neither withdrawn nor suspended, and its signer's right has not run out."""
+    found = await standing_of(tx, hospital_id, patient_id)
+    return found.contract is not None and not found.suspended and _alive(found.contract, china_day(tx.now))
+
+
 async def covers(tx: Tx, hospital_id: UUID, patient_id: UUID, insurance_status: str) -> bool:
     """Whether a visit that begins (or is signed for) now is paid afterwards.
 
-    A contract stands, is neither withdrawn nor suspended, its signer's right has not run out, the platform's last word
-    was not "serious", and the insurance status is normal unless the city asks for none.
+    A contract stands, the platform's last word was not "serious", and the insurance status is normal unless the city
+    asks for none.
 
     Args:
         insurance_status: ``normal``, ``suspended`` or ``none``, as the HIS sent it with the encounter.
     """
-    found = await standing_of(tx, hospital_id, patient_id)
-    contract = found.contract
-    if contract is None or found.suspended or not _alive(contract, china_day(tx.now)):
+    if not await stands(tx, hospital_id, patient_id):
         return False
-    if insurance_status == NORMAL and not found.serious:
+    if insurance_status == NORMAL and not (await standing_of(tx, hospital_id, patient_id)).serious:
         return True
     return hospitals.settings_of(await hospitals.by_id(tx, hospital_id)).zero_threshold
 

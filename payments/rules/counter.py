@@ -1,10 +1,14 @@
 """Money over the counter: which ways it comes there, when a cashier's shift holds it, and what a shown code may do."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from kernel.errors import HoufuError, Kind
 from kernel.lifecycle import Lifecycle
+from notices.rules import Row
+from people.rules import View
 
 CODE_KEPT = timedelta(hours=1)  # digests of codes that were read; their signatures are good for five minutes
 CODE_WAIT = timedelta(minutes=2)  # how long a terminal waits for a code after somebody asked for one
@@ -143,6 +147,11 @@ class NotAbnormalError(HoufuError):
 
     code = "not_abnormal"
     kind = Kind.CONFLICT
+
+
+def see_till(row: Row, view: View) -> Mapping[str, Any] | None:
+    """What of a ``till`` row a view sees: what a terminal read in vain is the desk's business alone."""
+    return row.payload if view.staff else None
 
 
 def next_code_look(created_at: datetime, now: datetime, every: timedelta, patience: timedelta) -> datetime:

@@ -17,7 +17,7 @@ from payments import rules
 from payments.models import Attempt, InsurancePart, Refund
 from payments.rules import InsuranceState, RefundState
 from payments.service import labels, parts, refunds
-from payments.service.moves import tell_round
+from payments.service.moves import tell_round, tell_settlements
 from people.rules import Actor, ActorKind, Role
 
 S = InsuranceState
@@ -81,9 +81,11 @@ async def go_on(tx: Tx, actor: Actor, part_id: UUID) -> None:
     if part is None or not may_go_on(part):
         raise rules.NotDecidedError
     part.trouble = None
+    now = await paying.round_by_id(tx, part.round_id, lock=True)
     if gone(part):
         part.refund_at = tx.now
-        await insurance_is_back(tx, part, await paying.round_by_id(tx, part.round_id, lock=True))
+        await insurance_is_back(tx, part, now)
         return
     part.refund_tries += 1
     parts.ask_back(tx, part)
+    await tell_settlements(tx, now)

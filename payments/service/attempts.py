@@ -19,6 +19,7 @@ from payments.rules import LAST_LOOK, OVER, PAYABLE, AttemptState
 from payments.rules.counter import READ, next_code_look
 from payments.service import labels, refunds, rounds
 from payments.service.moves import move, tell
+from people.events import ViewsChanged
 from people.rules import Actor, ActorKind
 
 S = AttemptState
@@ -166,6 +167,8 @@ async def refuse(tx: Tx, attempt_id: UUID, why: str) -> bool:
     attempt = await by_id(tx, attempt_id)
     if begun and attempt.refusal is None:
         attempt.refusal = why[:40]
+    if begun:  # no row, for it is as it was to everybody else: a kiosk asks for no password any more
+        tx.ring(ViewsChanged(attempt.patient_id))
     return begun
 
 

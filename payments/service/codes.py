@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from billing.service import paying
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, HoufuError, NotFoundError
+from notices.service import append
 from payments.models import CaptureSeen
 from payments.models import CodeWait as CodeWait
 from payments.ports import CERTIFICATES, BadCaptureError, Capture, CaptureKind, read_certificate
@@ -27,7 +28,7 @@ from payments.rules.counter import (
 from payments.service import attempts, certificates, pressing, rounds
 from payments.service.attempts import Attempt
 from payments.service.pressing import Press
-from people.rules import Actor, ActorKind
+from people.rules import Actor, ActorKind, Audience
 from people.service import access, hospitals, staff, terminals
 from people.service.terminals import Terminal
 from visits.service.reading import subject_of
@@ -180,7 +181,7 @@ async def captured(
         return NotAwaitedError()
     no = _unfit(capture.kind, wait, faces=faces)
     if no is not None:
-        wait.said = no.code
+        await _in_vain(tx, terminal, visit_id, no)
         return no
     if capture.kind is CaptureKind.FACE_CODE and capture.out_trade_no != wait.out_trade_no:
         return NotAwaitedError()  # it was looked at for something else; WeChat would not take it either
@@ -199,12 +200,18 @@ async def captured(
                 attempt = await pressing.begin(tx, actor, visit_id, press_of(_wanted(wait), way, number), till)
                 begun = attempt, attempt.state == attempts.S.CREATED
     except HoufuError as refusal:
-        again = await waiting(tx, terminal.id, lock=True)  # what was read before the savepoint is forgotten
-        if again is not None:
-            again.said = refusal.code
+        await _in_vain(tx, terminal, visit_id, refusal)
         return refusal
     await tx.session.execute(delete(CodeWait).where(CodeWait.terminal_id == terminal.id))
     return begun
+
+
+async def _in_vain(tx: Tx, terminal: Terminal, visit_id: UUID, no: HoufuError) -> None:
+    """What was read does not serve: kept for the desk that waits, and told to its open page; the visit is locked."""
+    wait = await waiting(tx, terminal.id, lock=True)  # anew: what was read before a savepoint is forgotten
+    if wait is not None and wait.visit_id == visit_id:
+        wait.said = no.code
+        await append(tx, visit_id, "till", {"said": no.code}, audience=Audience.PAYERS)
 
 
 def _unfit(kind: CaptureKind, wait: CodeWait, *, faces: bool) -> HoufuError | None:
@@ -226,11 +233,12 @@ def _once(capture: Capture) -> tuple[CaptureKind, str]:
 
 async def awaited(tx: Tx, terminal: Terminal, *, faces: bool) -> Awaited | HoufuError:
     """What a face is looked at for at this terminal; or why not, which the desk is told: the caller commits first."""
-    wait = await waiting(tx, terminal.id, lock=True)
+    wait = await waiting(tx, terminal.id)
     if wait is None or wait.until <= tx.now or wait.part_id is not None:
         return NotAwaitedError()
     if not faces:
-        wait.said = FaceNotHereError.code
+        await paying.locked_visit(tx, wait.visit_id)
+        await _in_vain(tx, terminal, wait.visit_id, FaceNotHereError())
         return FaceNotHereError()
     hospital = await hospitals.by_id(tx, terminal.hospital_id)
     return Awaited(wait.out_trade_no, wait.amount_fen, hospital.code, hospital.name)

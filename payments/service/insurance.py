@@ -37,7 +37,7 @@ from payments.ports import InsuranceState as Said
 from payments.rules import INSURANCE, NO_MONEY, InsuranceState
 from payments.rules.mixing import DISAGREE_ALARM, MixedState
 from payments.service import anew, labels, parts, rounds
-from payments.service.moves import tell_round
+from payments.service.moves import tell_round, tell_settlements
 from payments.service.parts import move
 from payments.service.weighing import Verdict, weigh
 from people.rules import Actor, ActorKind
@@ -367,6 +367,7 @@ async def _paid(tx: Tx, part: InsurancePart, now: Round, at: datetime | None) ->
             move(tx, part, S.REVOKING)
         part.refund_at = tx.now
         move(tx, part, S.REFUNDING)
+        await tell_settlements(tx, now)
         return
     move(tx, part, S.PAID)
     each = await parts.of_round(tx, now.id)
@@ -483,6 +484,8 @@ async def back(tx: Tx, now: Round) -> None:
     if begins:
         await _tell(tx, now, "insurance_ending")
     await rounds.go_back(tx, now)
+    if not begins and now.state == RoundState.CLOSING:
+        await tell_settlements(tx, now)  # one more is back, and others are still to come
 
 
 async def _tell(tx: Tx, now: Round, state: str) -> None:

@@ -1,6 +1,7 @@
 """Who stands before a kiosk now: one visit at a time, forgotten when they leave or touch nothing for a while."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -50,18 +51,30 @@ async def _row(tx: Tx, kiosk: Actor) -> KioskTurn | None:
 
 
 async def current(tx: Tx, kiosk: Actor) -> KioskTurn | None:
-    """Whose turn it is now; None when nobody stands there, or has touched nothing for a while."""
+    """Whose turn it is now; None when nobody stands there, or has touched nothing for a while.
+
+    While money is on its way nobody is sent off; and how it went is there to be read as long as after a touch.
+    """
     turn = await _row(tx, kiosk)
     if turn is None:
         return None
+    turn.until = await _stays(tx, kiosk, turn)
     if turn.until <= tx.now:
         await leave(tx, kiosk)
         return None
     return turn
 
 
+async def _stays(tx: Tx, kiosk: Actor, turn: KioskTurn) -> datetime:
+    begun = await attempt_of(tx, kiosk, turn)
+    if begun is None:
+        return turn.until
+    moved = tx.now if begun.state in PAYABLE else begun.closed_at or begun.paid_at
+    return turn.until if moved is None else max(turn.until, moved + KIOSK_REST)
+
+
 async def touched(tx: Tx, turn: KioskTurn) -> None:
-    """Somebody pressed something, or their money is on its way."""
+    """Somebody pressed something."""
     turn.until = tx.now + KIOSK_REST
 
 

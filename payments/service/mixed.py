@@ -32,6 +32,7 @@ from payments.ports import (
 from payments.rules import PAYABLE, AttemptState, InsuranceState, RefundState
 from payments.rules.mixing import INSURANCE_PAID, MIXED, UNDECIDED, MixedState
 from payments.service import attempts, insurance, parts
+from payments.service.moves import tell_settlements
 
 M = MixedState
 _ENDS = {
@@ -171,13 +172,13 @@ async def opened(tx: Tx, mixed_id: UUID, mix_trade_no: str, params: Mapping[str,
 
 async def dropped(tx: Tx, mixed_id: UUID, why: str) -> None:
     """It was never opened and will not be: a definite no, or nobody wants it any more. What follows the centre says."""
-    mixed, part, _ = await locked(tx, mixed_id)
+    mixed, part, now = await locked(tx, mixed_id)
     if mixed.state != M.CREATED:
         return
     MIXED.move(M.CREATED, M.DEAD)
     mixed.state, mixed.trouble = M.DEAD, why[:80]
     mixed.ended_at, mixed.next_look_at = tx.now, None
-    _wake(tx, part)
+    await _over(tx, part, now)
 
 
 async def said(tx: Tx, mixed_id: UUID, told: MixState) -> bool:
@@ -185,7 +186,7 @@ async def said(tx: Tx, mixed_id: UUID, told: MixState) -> bool:
 
     What does not fit our order is noted for a person, and decides nothing.
     """
-    mixed, part, _ = await locked(tx, mixed_id)
+    mixed, part, now = await locked(tx, mixed_id)
     if mixed.state != M.OPEN:
         return False
     ours = (
@@ -204,7 +205,7 @@ async def said(tx: Tx, mixed_id: UUID, told: MixState) -> bool:
     MIXED.move(M.OPEN, end)
     mixed.state, mixed.ended_at, mixed.next_look_at = end, tx.now, None
     mixed.trouble = told.failed_because[:80] or None
-    _wake(tx, part)
+    await _over(tx, part, now)
     return True
 
 
@@ -216,9 +217,13 @@ def _ended(told: MixState) -> MixedState | None:
     return M.INSURANCE_ALONE if alone else None
 
 
-def _wake(tx: Tx, part: InsurancePart) -> None:
+async def _over(tx: Tx, part: InsurancePart, now: Round) -> None:
+    """No password is waited for any more: the centre is asked at once, and the payer's page looks again."""
     if part.next_look_at is not None:
         part.looks, part.next_look_at = 0, tx.now
+    await tx.session.flush()
+    if now.state == RoundState.INSURING:
+        await tell_settlements(tx, now)
 
 
 async def may_be_paid(tx: Tx, attempt_id: UUID) -> bool:

@@ -15,6 +15,8 @@ S = AttemptState
 _SHOWN = {S.CREATED: "offered", S.OFFERED: "offered", S.UNKNOWN: "unknown", S.PAID: "paid", S.SETTLED: "settled"}
 _SHOWN |= {S.CLOSED: "closed", S.FAILED: "closed", S.LATE_PAID: "refunding", S.REFUNDING: "refunding"}
 _SHOWN |= {S.REFUNDED: "refunded", S.CLOSING: "offered"}
+_MEANWHILE = {RoundState.INSURING: "insuring", RoundState.CLOSING: "insurance_ending"}
+_MEANWHILE |= dict.fromkeys((RoundState.PAID, RoundState.SETTLED), "insurance_returning")
 
 
 async def shown(tx: Tx, attempt: Attempt) -> str:
@@ -67,6 +69,13 @@ async def tell_round(tx: Tx, round_: Round, state: str, relation: str, fen: int 
         "at": tx.now.isoformat(),
     }
     await paying.payment_row(tx, round_.visit_id, payment, await _round(tx, round_))
+
+
+async def tell_settlements(tx: Tx, round_: Round) -> None:
+    """A settlement of the insurance's has moved and its round has not: said again, because pages show each of them."""
+    state = _MEANWHILE.get(RoundState(round_.state))
+    if state is not None:
+        await tell_round(tx, round_, state, labels.DESK if parts.at_counter(round_) else labels.SELF)
 
 
 async def _round(tx: Tx, own: Round) -> Mapping[str, Any] | None:

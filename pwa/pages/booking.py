@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
 from api.deps import PersonCaller, TxDep, WorldDep
-from api.routes.bookings import Choice, Shown, book_now, shown
+from api.routes.bookings import Choice, Shown, book_now, line_url, shown
 from api.world import World
 from billing.service.registration import FeeState
 from kernel.clock import china_day
@@ -49,6 +49,7 @@ Slotted = Annotated[str, Query(min_length=1, max_length=64)]
 Key = Annotated[str, Form(alias="_idem", min_length=8, max_length=64)]
 _WAITS = ("asked", "cancelling", "requeuing")
 _AHEAD = ("asked", "booked", "cancelling", "missed", "requeuing")
+_MOVES = (*_AHEAD, "arrived")
 _OFFERS = ("refused", "called_off", "cancelled")
 _HAS_BILL = ("arrived", "cancelled", "called_off")  # what was paid ahead, and that it went back
 _ANOTHER = (*_OFFERS, "missed")
@@ -351,6 +352,7 @@ async def page(request: Request, booking_id: UUID, caller: PersonCaller, world: 
         cancel_until=seen.cancel_until if found.state == "booked" and seen.can_cancel else None,
         nearest_url=Urls.book_times(seen.hospital.code, found.department) if found.state in _ANOTHER else None,
         visit_url=Urls.bill(str(found.visit_id)) if found.visit_id and found.state in _HAS_BILL else None,
+        stream_url=line_url(seen) if found.state in _MOVES else None,
     )
     if not offers:
         return await show(request, tx, "booking.html", view)

@@ -150,7 +150,7 @@ async def _open(tx: Tx, caller: Actor, found: Seen, owed: int, share: int | None
         share=share or None,
         shift=await shifts.current(tx, caller) is not None,
         scanners=scanners,
-        wait=DeskWait(at.place if at else "", said, at is not None and at.kind == "face") if wait else None,
+        wait=DeskWait(at.place if at else "", wait.until, said, at is not None and at.kind == "face") if wait else None,
         refusal=_refusal(last) if mine and last is not None and state == "closed" else None,
         change=await _change(tx, last) if mine else None,
         sheet=f"{found.visit.id}-{await attempts.sheet_of(tx, found.visit.id)}-{share or 0}",

@@ -4,15 +4,18 @@ Who stands there is known to the house alone, for ninety seconds since the last 
 history of the machine names a patient, and the same address leads the next one to the start.
 """
 
+import hashlib
 from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
-from api.deps import KioskCaller, TxDep, WorldDep, log_in
+from api.deps import KioskCaller, TxDep, WorldDep, log_in, session_token
+from api.line import Line, follow_line
 from api.problems import STATUS
 from api.routes.payments import till_of
+from api.stream import StreamResponse
 from kernel.db import Tx
 from kernel.errors import HoufuError, UnauthenticatedError
 from payments.flows import counter as windows
@@ -35,6 +38,7 @@ from words.counter import Take
 router = APIRouter(include_in_schema=False)
 
 Text = Annotated[str, Form(max_length=300)]
+_MOVES = ("waits", "password", "unknown", "busy")  # by itself, without anybody touching anything
 
 
 async def _view(tx: Tx, kiosk: Actor | None, error: str | None = None) -> Kiosk:
@@ -53,21 +57,24 @@ async def _turn(tx: Tx, kiosk: Actor, turn: KioskTurn, hospital: str, error: str
     name = patient.name_masked if patient is not None else ""
     attempt, due = await kiosks.attempt_of(tx, kiosk, turn), await kiosks.due(tx, kiosk, turn)
     state, amount = _state(attempt), attempt.amount_fen if attempt is not None else 0
-    if state in ("password", "unknown"):
-        await kiosks.touched(tx, turn)  # the money is on its way: nobody is sent off meanwhile
+    said = None
     if not state:
         amount = due.fen
         wait = await codes.waiting(tx, kiosk.id)
         awaited = wait is not None and wait.until > tx.now
         busy = await kiosks.in_the_way(tx, kiosk, turn)
         state = "waits" if awaited else "owed" if due.fen else "busy" if busy else "nothing"
-        if attempt is not None and error is None:
-            error = Take.refusal(attempt.refusal, face=attempt.channel == DeskWay.FACE)
-        if wait is not None and awaited and wait.said and error is None:
-            error = errors.sentence(wait.said, "conflict")
+        if attempt is not None:
+            said = Take.refusal(attempt.refusal, face=attempt.channel == DeskWay.FACE)
+        if wait is not None and awaited and wait.said and said is None:
+            said = errors.sentence(wait.said, "conflict")
     count = due.count if state == "owed" else 0
     rest = max(1, int((turn.until - tx.now).total_seconds()))
-    return Kiosk(state, hospital, name, amount, count, rest, error, str(uuid4()), first=bool(due.lines))
+    mark = hashlib.sha256(f"{turn.since} {state} {amount} {count} {said}".encode()).hexdigest()[:16]
+    line = f"{Urls.kiosk_stream}?after={mark}" if state in _MOVES else None
+    return Kiosk(
+        state, hospital, name, amount, count, rest, error or said, str(uuid4()), bool(due.lines), mark, stream_url=line
+    )
 
 
 def _state(attempt: Attempt | None) -> str:
@@ -100,6 +107,27 @@ def _its_own(kiosk: Actor | None) -> Actor:
 async def page(request: Request, kiosk: KioskCaller, tx: TxDep) -> Response:
     """The start, or how the one who stands there gets on."""
     return await _show(request, tx, kiosk)
+
+
+@router.get(Urls.kiosk_stream, response_class=StreamResponse)
+async def follow(
+    request: Request,
+    kiosk: KioskCaller,
+    world: WorldDep,
+    tx: TxDep,
+    after: Annotated[str, Query(max_length=64, description="the mark the page was drawn with")] = "",
+) -> Response:
+    """Wait until it stands otherwise with whoever stands there: ``event: refresh``, and nothing else."""
+    own, token = _its_own(kiosk), session_token(request) or ""
+    turn = await kiosks.current(tx, own)
+    visit = await visit_of(tx, turn.visit_id) if turn is not None else None
+    about = {visit.id, visit.patient_id} if visit is not None else set()
+
+    async def mark() -> str | None:
+        async with world.db.begin() as now:
+            return (await _view(now, own)).mark if await world.who(now, token) == own else None
+
+    return follow_line(world.hub, own.viewer, Line(world.hub, mark, after, about=about))
 
 
 @router.post(Urls.kiosk)

@@ -55,7 +55,11 @@
     // Where the page itself has just changed to these words they are heard, and not shown a second time.
     say.classList.toggle('sr', all('.strip').some((e) => e !== say && e.textContent.trim() === say.textContent.trim()));
   }
-  on('htmx:sse:after:message', () => { place(); announce(); htmx.trigger(document.body, 'news'); });
+  // What else a page offers (the receipt, leaving now) changes with these alone: then it is asked for.
+  const offers = () => ['#payment', '#visit'].map((q) => $(q)?.textContent).join() + !$('#list-ordered > li');
+  let offered = offers();
+  const look = () => { if (offered !== (offered = offers())) htmx.trigger(document.body, 'offers'); };
+  on('htmx:sse:after:message', () => { place(); announce(); htmx.trigger(document.body, 'news'); look(); });
   on('htmx:sse:error', (e) => { if ([401, 403, 404, 410].includes(e.detail.status)) location.reload(); });
   on('htmx:sse:after:connection', () => all('[data-live]').forEach((e) => { e.hidden = false; }));
   on('htmx:sse:close', () => all('[data-live]').forEach((e) => { e.hidden = true; }));
@@ -110,18 +114,16 @@
   for (const img of all('img[data-renew]')) {
     const grade = (live) => { $('#pass-live').hidden = !live; $('#pass-kept').hidden = live; };
     const fallBack = () => { img.src = img.dataset.kept; grade(false); };
-    // A phone that says it is connected may still wait a minute for nothing: then, too, the kept one.
-    const soon = (f) => setTimeout(f, 2500);
     const renew = () => {
       if (document.hidden) return;
-      const fresh = new Image();
-      const late = soon(fallBack);
+      // A phone that says it is connected may still wait a minute for nothing: then, too, the kept one.
+      const fresh = new Image(), late = setTimeout(fallBack, 2500);
       fresh.onload = () => { clearTimeout(late); img.src = fresh.src; grade(true); };
       fresh.onerror = () => { clearTimeout(late); fallBack(); };
       fresh.src = `${img.dataset.live}?t=${Date.now()}`;
     };
     if (!navigator.onLine || (img.complete && !img.naturalWidth)) renew();
-    else soon(() => { if (!img.naturalWidth) fallBack(); });
+    else setTimeout(() => { if (!img.naturalWidth) fallBack(); }, 2500);
     setInterval(renew, img.dataset.renew * 1000);
     on('visibilitychange', renew);
   }

@@ -16,10 +16,12 @@ from sandbox.his.scripts import SCRIPTS, Act, Script
 from sandbox.his.wire import Json
 from words import his_scenes
 
+LOOK = 0.3  # seconds between two looks for the mark
+
 
 @dataclass(slots=True)
 class Run:
-    """One visit being played. ``orders`` maps the script's names to order numbers."""
+    """One visit being played. ``orders`` maps names to order numbers; ``waits``: for the mark, and that was said."""
 
     id: str
     script: Script
@@ -28,6 +30,7 @@ class Run:
     position: int = 0
     orders: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    waits: bool = False
     task: "asyncio.Task[None] | None" = None
 
     @property
@@ -129,19 +132,33 @@ class Player:
         return run
 
     def step(self, run: Run) -> Json:
-        """Do the next step and say what happened; ``{"finished": true}`` when there is none."""
+        """Do the next step and say what happened; ``"finished": true`` alone when there is none.
+
+        A step that waits for the mark changes nothing until it is there; the answer says ``"waits": true``.
+        """
         if run.finished:
-            return {"finished": True}
+            return {"waits": False, "finished": True}
         step = run.script.steps[run.position]
-        run.position += 1
+        if step.marked and not self._marked(run):
+            if not run.waits:
+                run.waits = True
+                self._say(run, his_scenes.WAITS)
+            return {"key": None, "caption": his_scenes.WAITS, "waits": True, "skipped": False, "finished": False}
+        run.position, run.waits = run.position + 1, False
         done = [self.actor.act(run, act) for act in step.acts]
-        caption = self._caption(run.script, step.key)
-        if not any(done):
+        skipped = bool(done) and not any(done)
+        caption = his_scenes.SKIPPED if skipped else self._caption(run.script, step.key)
+        if skipped:
             run.skipped.append(step.key)
-            caption = his_scenes.SKIPPED
+        self._say(run, caption)
+        return {"key": step.key, "caption": caption, "waits": False, "skipped": skipped, "finished": run.finished}
+
+    def _marked(self, run: Run) -> bool:
+        return run.encounter is not None and self.actor.clinic.books.encounters[run.encounter].mode == "DEFERRED"
+
+    def _say(self, run: Run, caption: str) -> None:
         for watcher in self.watchers:
             watcher(run, caption)
-        return {"key": step.key, "caption": caption, "skipped": not any(done), "finished": run.finished}
 
     def play(self, run: Run, speed: float) -> None:
         """Let it go by itself: ``speed`` hospital minutes pass in one real minute; a second call changes the speed."""
@@ -151,7 +168,8 @@ class Player:
     async def _play(self, run: Run, speed: float) -> None:
         while not run.finished:
             await asyncio.sleep(run.script.steps[run.position].minutes * 60 / speed)
-            self.step(run)
+            while self.step(run)["waits"]:
+                await asyncio.sleep(LOOK)
 
     def pause(self, run: Run) -> None:
         """Stop playing by itself; stepping goes on where it stopped."""

@@ -13,7 +13,8 @@ Each script is data. A step has a caption (``words.his_scenes``), the minutes th
 | ``pay`` | names to pay at the window; none: everything open |
 | ``finish`` | – |
 
-One order of the first script is placed and never done: it must never become payable.
+One order of the first script is placed and never done: it must never become payable. A step that waits for the mark
+happens once Houfu has told the hospital that the visit is paid afterwards: whoever has not signed yet signs now.
 """
 
 from dataclasses import dataclass
@@ -24,11 +25,12 @@ Act = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing a bystander would notice; ``minutes`` of hospital time pass before it."""
+    """One thing a bystander would notice; ``minutes`` of hospital time pass before it, and a ``marked`` one waits."""
 
     key: str
     minutes: int
     acts: tuple[Act, ...]
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,12 @@ CARDIOLOGY = Script(
         _step("medicine", 10, ("confirm", "medicine")),
         _step("finish", 2, ("finish",)),
     ),
+)
+
+LETTER = Script(
+    "letter",
+    "mother",
+    (CARDIOLOGY.steps[0], Step("signed", 0, (), marked=True), *CARDIOLOGY.steps[1:]),
 )
 
 ANTENATAL = Script(
@@ -160,4 +168,4 @@ PAY_FIRST = Script(
     ),
 )
 
-SCRIPTS: dict[str, Script] = {s.name: s for s in (CARDIOLOGY, ANTENATAL, CHILD, EMERGENCY, PAY_FIRST)}
+SCRIPTS: dict[str, Script] = {s.name: s for s in (CARDIOLOGY, LETTER, ANTENATAL, CHILD, EMERGENCY, PAY_FIRST)}

@@ -1,8 +1,7 @@
 """Following from afar: degrees in one tap, shut while a stream is open, sentences both ways, every look told."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +36,7 @@ from people.rules import (
 )
 from people.service import access, choices, hospitals, patients
 from sandbox.his.catalogue import HOSPITAL_FILE
+from tests.listening import hear, soon
 from tests.visits.ward import BASE, Ward, open_ward, visit_row
 from visits.service import encounters
 from visits.service.subjects import subject_of
@@ -73,40 +73,9 @@ async def listening(
     ward: Ward, who: str, query: str = "format=json", path: str | None = None
 ) -> AsyncIterator[list[bytes]]:
     """One open stream, of the visit unless a path says otherwise: what came, the last item empty when it has ended."""
-    heard: list[bytes] = []
-    gone, begun = asyncio.Event(), asyncio.Event()
-
-    async def receive() -> Json:
-        await gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            assert message["status"] == 200, message
-            return
-        begun.set()
-        if message["body"] != b":\n\n" and not message["body"].startswith(b"retry"):
-            heard.append(message["body"])
-
-    scope = {
-        "type": "http", "http_version": "1.1", "method": "GET",
-        "path": path or f"/api/visits/{ward.visit}/stream",
-        "raw_path": b"", "root_path": "", "scheme": "https", "query_string": query.encode(), "client": ("h", 1),
-        "server": ("houfu.test", 443), "headers": [(b"cookie", f"{COOKIE}={ward.tokens[who]}".encode())],
-    }  # fmt: skip
-    task = asyncio.create_task(create_app(ward.world)(scope, receive, send))
-    await asyncio.wait_for(begun.wait(), 10)
-    yield heard
-    gone.set()
-    await task
-
-
-async def soon(heard: list[bytes], word: str, seconds: float = 1.0) -> str:
-    """What was heard, once it holds this word; within a second."""
-    async with asyncio.timeout(seconds):
-        while word.encode() not in b"".join(heard):
-            await asyncio.sleep(0.005)
-    return b"".join(heard).decode()
+    address = path or f"/api/visits/{ward.visit}/stream"
+    async with hear(ward.world, ward.tokens[who], address, query) as heard:
+        yield heard
 
 
 async def bond_of(ward: Ward, who: str) -> UUID:

@@ -26,7 +26,8 @@ from people.service import access, grants, patients
 from people.service.hospitals import Hospital
 from sandbox.his.catalogue import HOSPITAL_FILE
 from tests.family_pay.conftest import Employ, Meet
-from tests.family_pay.test_companion import ask, listening, soon
+from tests.family_pay.test_companion import ask, listening
+from tests.listening import soon
 from tests.visits.ward import BASE, Ward, open_ward
 
 ALL = Offer(Relation.DAUGHTER, pays=True, cap_fen=50_000, depth=Depth.BILL, signs=True, books=True)

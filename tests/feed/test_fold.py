@@ -20,7 +20,9 @@ from kernel.ids import new_id
 from notices import service as notices
 from payments.ports import CashChannel, CashState, RefundState, RefundStatus, TradeState
 from payments.rules import Piece, Till
-from payments.service import attempts, pressing, refunds, returns, rounds, shares
+from payments.rules.counter import DeskWay
+from payments.service import attempts, counter, pressing, refunds, returns, rounds, shares, shifts
+from people.models import Staff
 from people.rules import OWNER, STAFF_VIEW, Actor, ActorKind, Audience, Depth, Role, View
 from people.service import patients
 from tests.consent.conftest import DRAWN
@@ -241,8 +243,9 @@ async def test_every_screen_stays_what_its_page_would_be(hall: Hall) -> None:
     await _gives_up(story, t)
     await _pays(story, t)
     await _ends(story, t)
-    # Every kind of row has come; a word somebody sends stands beside what a screen shows here, in the story.
-    assert {row.kind for row in hall.rows if row.subject == story.visit} == set(sees.SEES) - {"word"}
+    # Every kind of row has come; a word somebody sends, and what a terminal read in vain, stand beside what a screen
+    # shows here: in the story, and at the window.
+    assert {row.kind for row in hall.rows if row.subject == story.visit} == set(sees.SEES) - {"word", "till"}
     silent = set(VIEWS) - set(story.told)
     assert not silent, f"these saw nothing at all: {silent}"
     assert story.told["watcher STEPS -"] < story.told["watcher STEPS +"] < story.told["watcher RESULTS +"]
@@ -347,20 +350,63 @@ async def _pays(story: Story, t: Teller) -> None:
     await then("its money comes back", comes_back)
 
 
+async def _cash(story: Story) -> Callable[[Tx], Awaitable[object]]:
+    """What is due, put down in notes before a cashier whose shift has begun."""
+    cashier = Actor(ActorKind.STAFF, new_id(), story.hall.hospital, Role.COUNTER)
+    async with story.hall.db.begin() as tx:
+        tx.add(
+            Staff(id=cashier.id, hospital_id=story.hall.hospital, login="c", name="窗口", role="counter", pin_hash=b"")
+        )
+        await tx.session.flush()
+        await shifts.begin(tx, cashier, 0)
+
+    async def takes(tx: Tx) -> None:
+        due = await paying.due_now(tx, await story.row(tx))
+        assert due > 0
+        await counter.take(tx, cashier, story.visit, counter.InHand(DeskWay.CASH, str(new_id()), due, due + 100))
+
+    return takes
+
+
+async def _mode(story: Story) -> str:
+    async with story.hall.db.begin() as tx:
+        return (await story.row(tx)).mode
+
+
 async def _ends(story: Story, t: Teller) -> None:
     more = t.item(
         "execution.confirmed",
         {k: v for k, v in t.execution_data("N", "XN").items() if k != "order_no"} | {"charge_nos": ["NA"]},
     )
     await story.then("one thing more is done", more)
+    await story.then("it is paid in cash at the counter", await _cash(story))
     await story.then("the visit ends", t.finished())
-    again = Teller("B")
-    start = again.item("encounter.started", again.start_data() | {"patient": {"no": "PA", "name": "某某"}})
-    await story.then("she comes back the same day", start)
-    await story.then("and goes", again.finished())
 
     async def withdraws(tx: Tx) -> None:
         await contracts.withdraw(tx, story.owner, story.hall.hospital, story.patient)
+
+    def back(again: Teller) -> Json:
+        return again.item("encounter.started", again.start_data() | {"patient": {"no": "PA", "name": "某某"}})
+
+    modes = [await _mode(story)]
+    second, third, fourth, fifth = (Teller(mark) for mark in "BCDE")
+    await story.then("she comes back the same day", back(second))
+    await story.then("she gives back her letter", withdraws)
+    modes.append(await _mode(story))
+    await story.then("and goes", second.finished())
+    await signs(story)
+    await story.then("she comes back, and has signed again meanwhile", back(third))
+    modes.append(await _mode(story))
+    await story.then("and goes again", third.finished())
+    async with story.hall.db.begin() as tx:
+        await withdraws(tx)
+    await story.then("she comes back, and has given it back meanwhile", back(fourth))
+    modes.append(await _mode(story))
+    await story.then("and goes once more", fourth.finished())
+    await signs(story)
+    await story.then("she comes back for the last time", back(fifth))
+    modes.append(await _mode(story))
+    assert modes == ["DEFERRED", "UPFRONT", "DEFERRED", "UPFRONT", "DEFERRED"]
 
     async def excludes(tx: Tx) -> None:
         await encounters.exclude(tx, await story.row(tx), Exclusion.OTHER, his_knows=False)

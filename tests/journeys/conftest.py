@@ -54,8 +54,8 @@ class Hospital:
     def until(self, script: str, key: str) -> None:
         """Let the script go on until this step has happened."""
         run = self.runs[script]
-        while self.post(f"visits/{run['id']}/step")["key"] != key:
-            pass
+        while (did := self.post(f"visits/{run['id']}/step"))["key"] != key:
+            time.sleep(0.1 if did["waits"] else 0)
         self.runs[script] = self.client.get(f"/control/visits/{run['id']}").json()
 
     def act(self, what: str, **body: Any) -> Any:
@@ -111,6 +111,7 @@ class Stage:
     port: int
     browser: Browser
     hospital: Hospital
+    data: Path
     opened: list[BrowserContext] = field(default_factory=list)
 
     def url(self, who: str, path: str = "/") -> str:
@@ -177,7 +178,7 @@ def stage(browser: Browser, postgres: EmbeddedPostgres, template_database: str) 
         _read_quickly(folder, port, environment)
         control = f"http://127.0.0.1:{port + OUTSIDE_FROM}"
         with httpx.Client(base_url=control, trust_env=False, timeout=30) as client:
-            yield Stage(port, browser, Hospital(client))
+            yield Stage(port, browser, Hospital(client), folder)
     finally:
         process.send_signal(signal.SIGINT)
         _wait_until_closed(port)
@@ -192,10 +193,14 @@ def stage(browser: Browser, postgres: EmbeddedPostgres, template_database: str) 
 
 
 def _read_quickly(folder: Path, port: int, environment: dict[str, str]) -> None:
-    """This hospital asks for two seconds of reading: a setting like any other, brought in by the ordinary command."""
+    """Two seconds of reading, and a doctor signs too: settings like any other, brought in by the ordinary command."""
     document = json.loads(HOSPITAL_FILE.read_text("utf-8"))
     document["his"]["base_url"] = f"http://127.0.0.1:{port + OUTSIDE_FROM}"
-    document["hospital"]["settings"] |= {"read_chars_per_second": 500, "read_seconds_min": 2}
+    document["hospital"]["settings"] |= {
+        "read_chars_per_second": 500,
+        "read_seconds_min": 2,
+        "countersign": True,
+    }
     file = folder / "hospital.json"
     file.write_text(json.dumps(document), "utf-8")
     load = [sys.executable, "-c", "from houfu.cli import app; app()", "hospital", "load", str(file)]

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Mouse, Page, expect
 
 from houfu.demo import OUTSIDE_FROM
 from sandbox import town
@@ -60,7 +60,7 @@ def says_yes(page: Page, other: Page) -> None:
     other.get_by_role("link", name="去“家人”看看").click()
 
 
-def read_letter(page: Page) -> None:
+def read_letter(page: Page | FrameLocator) -> None:
     """Read to the end until the pen is handed over; before that the way on is shut."""
     agree = page.locator("#agree")
     page.locator("#end").scroll_into_view_if_needed()
@@ -68,8 +68,13 @@ def read_letter(page: Page) -> None:
     agree.click()
 
 
-def draw_name(page: Page) -> None:
-    """Write a name into the white field with the finger, and hand it in."""
+def draw_name(page: Page | FrameLocator, hand: Mouse | None = None) -> None:
+    """Write a name into the white field with the finger, and hand it in.
+
+    Args:
+        hand: needed where the page stands in a frame.
+    """
+    hand = hand or page.mouse  # type: ignore[union-attr]  # a frame has none
     page.get_by_role("button", name="手写签名").click()
     field = page.locator("canvas.pad")
     expect(field).to_be_visible()
@@ -77,11 +82,11 @@ def draw_name(page: Page) -> None:
     assert box
     for stroke in range(3):
         x, y = box["x"] + 40 + 70 * stroke, box["y"] + 30
-        page.mouse.move(x, y)
-        page.mouse.down()
+        hand.move(x, y)
+        hand.down()
         for step in range(1, 12):
-            page.mouse.move(x + 4 * step, y + 6 * step + 8 * (step % 3))
-        page.mouse.up()
+            hand.move(x + 4 * step, y + 6 * step + 8 * (step % 3))
+        hand.up()
     expect(page.locator("#strokes-said")).to_have_text("已写 3 笔")
     page.locator("#pad-dialog").get_by_role("button", name="签好了").click()
 

@@ -36,3 +36,4 @@ def test_a_daughter_books_for_her_mother(stage: Stage) -> None:
     expect(mother.locator("h1")).to_have_text("已经取消")
     held = stage.hospital.held("朱桂芳")
     assert [a["state"] for a in held.values()] == ["cancelled"]
+    expect(daughter.locator("h1")).to_have_text("已经取消")  # on the page she has had open since, which nobody touched

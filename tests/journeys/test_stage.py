@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect
 
 from tests.journeys.conftest import Stage
-from tests.journeys.steps import VISIT
+from tests.journeys.steps import VISIT, draw_name, read_letter
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +32,7 @@ def _open_stage(stage: Stage) -> tuple[Page, list[str]]:
 
 
 def test_the_stage_plays_twice_in_a_day(stage: Stage) -> None:
-    """A step by hand, then played to the end, paid in the daughter's frame, and played again: every frame follows."""
+    """A step by hand, then to the end, paid in the daughter's frame, and again from the letter: every frame follows."""
     page, said = _open_stage(stage)
     names = ("妈妈的手机", "女儿的手机", "陪着看的邻居", "医院导诊台")
     mother, daughter, neighbour, desk = (page.frame_locator(f"iframe[title='{name}']") for name in names)
@@ -44,9 +44,17 @@ def test_the_stage_plays_twice_in_a_day(stage: Stage) -> None:
     expect(page.locator(".caption .dim")).to_contain_text("第 1 步")
     page.get_by_role("button", name="4 倍").click()
     expect(page.get_by_role("button", name="4 倍")).to_have_attribute("aria-pressed", "true")
-    for _ in range(2):
+    for script in ("cardiology", "letter"):
+        if script == "letter":
+            page.get_by_role("button", name="从签名看起").click()
         page.get_by_role("button", name="20 倍").click()
         page.locator("[data-key=play]").click()
+        if script == "letter":
+            expect(page.locator("#caption")).to_contain_text("等她签名")
+            expect(mother.locator("#today")).to_contain_text("这次先缴费")
+            mother.get_by_role("link", name="看一看，去签").click()
+            read_letter(mother)
+            draw_name(mother, page.mouse)
         expect(neighbour.locator("#list-story")).to_contain_text("做完了", timeout=20_000)
         expect(page.locator("#caption")).to_contain_text("今天的就诊结束", timeout=90_000)
         expect(mother.locator("#visit")).to_contain_text("前付", timeout=15_000)

@@ -15,10 +15,12 @@ from payments.models import Attempt, CodeWait, Refund, Shift, TillMovement
 from payments.rules import Piece
 from payments.service import rounds
 from people.rules import Actor
+from tests.listening import soon
 from tests.payments.conftest import PAGE, Bill, House
 from tests.payments.desk import cash, opened, shown_code, sound, staff, takes
-from tests.payments.test_captures import terminal
+from tests.payments.test_captures import terminal, waits
 from tests.payments.test_pages import read
+from tests.payments.test_told import at, moved
 from visits.models import Visit
 from visits.service import passes
 
@@ -130,10 +132,12 @@ async def test_a_code_with_a_password_on_the_page(house: House) -> None:
     await post(desk, f"/desk/pay/{bill.visit}/code", **sheet(bill, said=await shown_code(house)))
     waiting = await read(desk, f"/desk/pay/{bill.visit}")
     assert "等患者输密码" in waiting
-    assert "every 2s" in waiting
-    for _ in range(7):
-        house.clock.move(seconds=5)
-        await flows.sweep(house.db, house.pay)
+    assert moved(waiting) == "news from:body"
+    async with at(house, house.counter, waiting) as heard:
+        for _ in range(7):
+            house.clock.move(seconds=5)
+            await flows.sweep(house.db, house.pay)
+        await soon(heard, "data:", 5)
     page = await read(desk, f"/desk/pay/{bill.visit}")
     assert "30 秒没有输密码，已经撤销" in page
     await house.behave()
@@ -158,11 +162,35 @@ async def test_a_scanner_with_its_own_line(house: House) -> None:
     assert await house.count(CodeWait) == 0
     await post(desk, f"/desk/pay/{bill.visit}/scanner", **sheet(bill, said=found[1]))
     scanner = await terminal(house)
-    assert (await scanner.send("face-code-1", kind="FACE_CODE")).status_code == 409
-    assert "这里还不能刷脸付" in await read(desk, f"/desk/pay/{bill.visit}")
-    assert (await scanner.send(await shown_code(house))).status_code == 202
+    page = await read(desk, f"/desk/pay/{bill.visit}")
+    hers = (await read(house.phone(house.mother), f"/visits/{bill.visit}/bill")).replace("page=bill", "page=pay")
+    async with at(house, house.counter, page) as heard, at(house, house.mother, hers) as phone:
+        assert (await scanner.send("face-code-1", kind="FACE_CODE")).status_code == 409
+        await soon(heard, "data:", 5)
+        assert "这里还不能刷脸付" in await read(desk, f"/desk/pay/{bill.visit}")
+        assert (await scanner.look()).status_code == 409  # nor looked at, which is told as well
+        await soon(heard[1:], "data:", 5)
+        assert phone == [], "what is read in vain at a window is the window's business"
+        heard.clear()
+        assert (await scanner.send(await shown_code(house))).status_code == 202
+        await soon(heard, "data:", 5)
+        await soon(phone, "data:", 5)
     assert "钱已付到" in await read(desk, f"/desk/pay/{bill.visit}")
     await sound(house)
+
+
+async def test_what_only_time_changes_is_looked_at_once(house: House) -> None:
+    """A scanner waits for two minutes: the page looks again when they are over, and not before, and not twice."""
+    bill = await house.bill()
+    await waits(house, bill)
+    desk = house.phone(house.counter)
+    trigger = moved(await read(desk, f"/desk/pay/{bill.visit}"))
+    found = re.fullmatch(r"news from:body, load delay:(\d+)s", trigger)
+    assert found, trigger
+    assert 115 <= int(found[1]) <= 121
+    house.clock.move(seconds=int(found[1]))
+    page = await read(desk, f"/desk/pay/{bill.visit}")
+    assert ("等扫码" in page, moved(page)) == (False, "news from:body")
 
 
 async def lines_of(house: House, bill: Bill) -> list[Any]:

@@ -21,6 +21,7 @@ from payments.service import anew, insurance
 from people.models import Hospital, Staff
 from people.rules import Actor, ActorKind, Role
 from people.service import sessions
+from tests.listening import soon
 from tests.payments.conftest import MOTHER, Bill, House
 from tests.payments.desk import opened, sound, staff
 from tests.payments.test_captures import OTHER, SCANNER, Terminal, terminal
@@ -28,6 +29,7 @@ from tests.payments.test_counter_pages import post, sheet, visit_of
 from tests.payments.test_insurance import center, held, insurer, nothing, of_visit, swept
 from tests.payments.test_insurance_pages import numbers
 from tests.payments.test_pages import read
+from tests.payments.test_told import at, moved
 from visits.service import passes
 
 I = InsuranceState  # noqa: E741
@@ -350,9 +352,13 @@ async def test_unknown_in_the_middle(house: House) -> None:
     world.behaviour.plan([{"on": "upload", "do": "error_after"}, {"on": "place", "do": "error_before", "times": 2}])
     desk = await reckoned(house, bill)
     assert "医保正在算" in await read(desk, here(bill))
+    assert re.fullmatch(r"news from:body, load delay:(5\d|6[01])s", moved(await read(desk, here(bill))))
     house.clock.move(seconds=61)
-    assert "医保还没有回话" in await read(desk, here(bill))
-    await swept(house, 4)
+    page = await read(desk, here(bill))
+    assert ("医保还没有回话" in page, moved(page)) == (True, "news from:body")
+    async with at(house, house.counter, page) as heard:
+        await swept(house, 4)
+        await soon(heard, "医保算好了", 5)
     world.behaviour.plan([{"on": "query", "do": "stale", "times": None}])
     await agreed(desk, bill)
     insurer(house, "pay")

@@ -22,10 +22,11 @@ from people.models import Grant
 from people.rules import Actor, ActorKind, GrantKind
 from people.service import patients, sessions
 from tests.adapters.conftest import until
+from tests.listening import soon
 from tests.payments.conftest import DAUGHTER, MOTHER, PAGE, Bill, House
 from tests.payments.test_insurance import held, nothing, of_visit, whole
 from tests.payments.test_pages import SAFARI, attempt_of, press, read
-from tests.payments.test_told import line_of, pushed
+from tests.payments.test_told import at, line_of, moved, pushed
 
 
 def here(bill: Bill) -> str:
@@ -181,6 +182,33 @@ async def test_from_the_bill_to_the_receipt(house: House) -> None:
     assert (await phone.get(f"{found[1]}.pdf")).content.startswith(b"%PDF-")
     assert "（医院估算）" not in await read(mother, f"/visits/{bill.visit}/bill")
     await whole(house, bill)
+
+
+async def test_what_asks_and_what_is_told(house: House) -> None:
+    """Reckoning and the password are told by a push; only once nobody but WeChat knows does the page ask by itself."""
+    bill = await house.bill()
+    centre, phone = house.town.insurance.behaviour, house.phone(house.mother)
+    await begin(phone, bill)
+    centre.plan([{"on": "place", "do": "error_before"}])
+    page = await consented(house, phone, bill)
+    assert ("医保正在算" in page, moved(page)) == (True, "news from:body")
+    async with at(house, house.mother, page) as heard:
+        await swept(house, 1)
+        await soon(heard, "医保算好了", 5)
+    page = await agree(phone, bill, await read(phone, here(bill)))
+    assert ("请在微信里输密码" in page, moved(page)) == (True, "news from:body")
+    centre.plan([{"on": "query", "do": "error_before", "times": None}])
+    async with at(house, house.mother, page) as heard:
+        assert await password(house, page) == "ok"
+        house.clock.move(seconds=61)
+        await mixed_flows.due(house.db, lines(house))
+        await soon(heard, "医保正在结算", 5)
+    page = await read(phone, here(bill))
+    assert ("data-invoke" in page, moved(page)) == (False, "news from:body, every 5s")
+    assert (await of_visit(house, bill))[0].state == "paying"
+    centre.forget()
+    house.clock.move(seconds=3)
+    assert "都付好了" in await read(phone, here(bill)), "the look itself had the centre asked"
 
 
 async def test_two_departments(house: House) -> None:
@@ -416,8 +444,17 @@ async def test_given_up_after_the_insurance_paid(house: House) -> None:
     assert f"医保付的 ¥{yuan(gone)} 会退回医保" in asked
     assert "正在付的会取消" in asked
     await phone.post(f"{here(bill)}/stop", headers=PAGE)
-    assert f"医保付过的 ¥{yuan(gone)} 正在退回医保" in await read(phone, here(bill))
-    await swept(house)
+    page = await read(phone, here(bill))
+    assert f"医保付过的 ¥{yuan(gone)} 正在退回医保" in page
+    assert moved(page) == "news from:body"
+    house.town.insurance.behaviour.plan([{"on": "refund", "do": "error_before"}])
+    async with at(house, house.mother, page) as heard:  # each settlement is shown, so each is told
+        await swept(house, 1)
+        await soon(heard, "正在取消", 5)
+        page = await read(phone, here(bill))
+        assert ("取消了，没有扣" in page, "正在退回" in page) == (True, True)
+        await swept(house)
+        await soon(heard, "这次没有用成医保", 5)
     assert f"医保付过的 ¥{yuan(gone)} 已退回医保" in await read(phone, here(bill))
     assert sorted(p.state for p in await of_visit(house, bill)) == ["refunded", "revoked"]
     assert held(house) == 0

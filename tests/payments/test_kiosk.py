@@ -3,6 +3,7 @@
 import html
 import os
 import re
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from payments import flows
 from payments.models import Attempt, KioskTurn
 from people.models import Session
 from people.service import sessions, terminals
+from tests.listening import hear, soon
 from tests.payments.conftest import PAGE, Bill, House
 from tests.payments.desk import shown_code, sound
 from tests.payments.test_captures import KIOSK, terminal
 from tests.payments.test_counter_pages import post, visit_of
 from tests.payments.test_pages import read
+from tests.payments.test_told import line_of
 from tests.pwa.browser import ARGS, CHROMIUM
 from visits.service import passes
 
@@ -35,6 +38,13 @@ async def machine(house: House) -> httpx.AsyncClient:
     client = httpx.AsyncClient(base_url=house.url, trust_env=False, headers={"Authorization": f"Bearer {token}"})
     house.clients.append(client)
     return client
+
+
+def told(house: House, kiosk: httpx.AsyncClient, page: str) -> AbstractAsyncContextManager[list[bytes]]:
+    """What this page is told from now on; it asks for nothing by itself."""
+    assert "every 2s" not in page
+    path, _, query = line_of(page).partition("?")
+    return hear(house.world, kiosk.headers["Authorization"].partition(" ")[2], path, query)
 
 
 async def printed(house: House, bill: Bill) -> str:
@@ -84,6 +94,7 @@ async def test_a_kiosk_is_nobody_elsewhere(house: House) -> None:
     kiosk = await machine(house)
     for path in (f"/api/visits/{bill.visit}", "/api/visits", "/api/session", "/api/desk/stream"):
         assert (await kiosk.get(path)).status_code == 401, path
+    assert (await house.phone(house.counter).get("/kiosk/stream")).status_code == 401, "and its line is nobody else's"
     body = {"amount_fen": bill.owed}
     answer = await kiosk.post(f"/api/visits/{bill.visit}/payments", json=body, headers={"Idempotency-Key": "k" * 12})
     assert answer.status_code == 401
@@ -123,12 +134,21 @@ async def test_by_an_id_number_at_its_own_scanner(house: House) -> None:
     await post(kiosk, "/kiosk", said=house.town.his.catalogue.patients["P0000001"].id_number)
     page = await read(kiosk, "/kiosk")
     await post(kiosk, "/kiosk/code", **fields(page))
-    assert "请把付款码对着扫码口" in await read(kiosk, "/kiosk")
+    page = await read(kiosk, "/kiosk")
+    assert "请把付款码对着扫码口" in page
     scanner = await terminal(house, KIOSK)
-    assert (await scanner.send("face-1", kind="FACE_CODE", operator="")).status_code == 409
-    assert "这里还不能刷脸付" in await read(kiosk, "/kiosk")
-    assert (await scanner.send(await shown_code(house), operator="")).status_code == 202
-    assert "付好了" in await read(kiosk, "/kiosk")
+    async with told(house, kiosk, page) as heard:
+        assert (await scanner.send("face-1", kind="FACE_CODE", operator="")).status_code == 409
+        await soon(heard, "event: refresh", 5)
+        assert "这里还不能刷脸付" in await read(kiosk, "/kiosk")
+        heard.clear()
+        assert (await scanner.send(await shown_code(house), operator="")).status_code == 202
+        await soon(heard, "event: refresh", 5)
+        assert b"".join(heard).replace(b"event: refresh\ndata:\n\n", b"") == b"", "it says nothing else"
+    done = await read(kiosk, "/kiosk")
+    assert ("付好了" in done, "hx-sse:connect" in done) == (True, False)
+    async with told(house, kiosk, page) as late:  # what came between the drawing of the page and its line
+        await soon(late, "event: refresh", 5)
     await sound(house)
 
 
@@ -152,19 +172,44 @@ async def test_it_times_out_to_the_start(house: House) -> None:
 
 
 async def test_a_password_holds_the_turn(house: House) -> None:
-    """While the payer types nobody is sent off; after thirty seconds it is undone and can be tried again."""
+    """While the payer types nobody is sent off; after thirty seconds it is undone, told, and can be tried again.
+
+    No look at the page is needed to stay: a payment longer on its way than a turn lasts is seen to its end.
+    """
     await house.behave({"on": "pay", "do": "userpaying", "seconds": 3600})
     bill = await house.bill()
     kiosk = await machine(house)
     await post(kiosk, "/kiosk", said=await printed(house, bill))
     await post(kiosk, "/kiosk/code", **fields(await read(kiosk, "/kiosk")), said=await shown_code(house))
-    for _ in range(7):
-        assert "请在手机上输密码" in await read(kiosk, "/kiosk") or _ == 6
-        house.clock.move(seconds=5)
-        await flows.sweep(house.db, house.pay)
+    page = await read(kiosk, "/kiosk")
+    assert "请在手机上输密码" in page
+    async with told(house, kiosk, page) as heard:
+        for _ in range(7):
+            house.clock.move(seconds=5)
+            await flows.sweep(house.db, house.pay)
+        await soon(heard, "event: refresh", 5)
     page = await read(kiosk, "/kiosk")
     assert "30 秒没有输密码" in page
     assert "付款码付" in page
+    silent = {"on": "reverse", "do": "error_before"}
+    await house.behave({"on": "pay", "do": "userpaying", "seconds": 3600}, silent)
+    await post(kiosk, "/kiosk/code", **fields(page), said=await shown_code(house))
+    house.clock.move(seconds=91)
+    page = await read(kiosk, "/kiosk")
+    assert "请在手机上输密码" in page
+    async with told(house, kiosk, page) as heard:
+        house.clock.move(seconds=91)
+        await flows.sweep(house.db, house.pay)
+        await soon(heard, "event: refresh", 5)
+        assert "请在手机上输密码" not in await read(kiosk, "/kiosk"), "it is being undone, and nobody knows yet"
+        heard.clear()
+        house.clock.move(seconds=6)
+        await flows.sweep(house.db, house.pay)
+        await soon(heard, "event: refresh", 5)
+    house.clock.move(seconds=80)
+    assert "30 秒没有输密码" in await read(kiosk, "/kiosk")
+    house.clock.move(seconds=11)
+    assert "请扫就诊码" in await read(kiosk, "/kiosk")
     await sound(house)
 
 
@@ -181,7 +226,8 @@ async def test_nothing_owed_and_nobody_found(house: House) -> None:
 
 @pytest.mark.browser
 async def test_in_the_browser(house: House, tmp_path: Path) -> None:
-    """A printed pass held to the scanner, the amount read, a neighbour's code pays, and nothing is left."""
+    """A printed pass held to the scanner, the amount read, a neighbour's code and password pay, and nothing is left."""
+    await house.behave({"on": "pay", "do": "userpaying", "seconds": 4})
     bill = await house.bill()
     token = (await machine(house)).headers["Authorization"]
     shots = Path(os.environ.get("HOUFU_SHOTS", tmp_path))
@@ -206,6 +252,9 @@ async def test_in_the_browser(house: House, tmp_path: Path) -> None:
         await page.wait_for_function(WAITING)
         await page.keyboard.type(await shown_code(house))
         await page.keyboard.press("Enter")
+        await page.wait_for_selector("text=请在手机上输密码")
+        house.clock.move(seconds=5)
+        await flows.sweep(house.db, house.pay)
         await page.wait_for_selector("text=付好了")
         await page.screenshot(path=shots / "kiosk-paid.png")
         await page.click("text=退出")

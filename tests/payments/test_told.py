@@ -4,13 +4,16 @@ import asyncio
 import html
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import httpx
 
 from kernel.money import yuan
 from payments import flows
 from payments.models import Refund
+from people.rules import Actor
 from tests.adapters.conftest import until
+from tests.listening import hear
 from tests.payments.conftest import DAUGHTER, PAGE, House
 
 
@@ -36,6 +39,18 @@ def line_of(text: str) -> str:
     found = re.search(r'hx-sse:connect="([^"]+)"', text)
     assert found
     return found[1]
+
+
+def moved(text: str) -> str:
+    """What makes a page ask for itself again."""
+    (found,) = re.findall(r'hx-trigger="((?:news|every|load delay)[^"]*)"', text)
+    return str(found)
+
+
+def at(house: House, reader: Actor, text: str) -> AbstractAsyncContextManager[list[bytes]]:
+    """What the page a reader has before them is told from now on."""
+    path, _, query = line_of(text).partition("?")
+    return hear(house.world, house.tokens[reader.id], path, query)
 
 
 async def test_the_waiting_page_is_told(house: House) -> None:

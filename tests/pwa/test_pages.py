@@ -3,7 +3,31 @@
 import pytest
 from playwright.sync_api import Browser
 
+from pwa.samples import samples
 from tests.pwa.browser import MODES, window
+
+# What can be seen and does nothing: a button or a link that only a script would bring to life, a page without words.
+DEAD = """() => {
+  const shown = (e) => e.checkVisibility({ visibilityProperty: true });
+  const dead = [...document.querySelectorAll('button')].filter((e) => shown(e) && (e.type === 'button' || !e.form));
+  dead.push(...[...document.querySelectorAll('a:not([href]), a[href="#"]')].filter(shown));
+  return [...dead.map((e) => e.outerHTML), ...(document.querySelector('main').innerText.trim() ? [] : ['no words'])];
+}"""
+
+
+@pytest.mark.browser
+def test_nothing_that_is_shown_needs_javascript(browser: Browser, base: str) -> None:
+    """Each template at its longest, on a phone that runs no script: whatever can be tapped does something."""
+    longest = {s.template: name for name, s in sorted(samples().items(), key=lambda one: len(str(one[1].view)))}
+    assert len(longest) > 50
+    dead = {}
+    with browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        for name in longest.values():
+            page.goto(f"{base}/{name}", wait_until="domcontentloaded")
+            if found := page.evaluate(DEAD):
+                dead[name] = found
+    assert dead == {}
 
 
 @pytest.mark.browser

@@ -14,7 +14,14 @@ from words import his_scenes
 
 def finish(player: Player, run: Run) -> None:
     while not run.finished:
-        player.step(run)
+        if player.step(run)["waits"]:
+            mark(player, run)
+
+
+def mark(player: Player, run: Run) -> None:
+    """Houfu told the hospital that this visit is paid afterwards."""
+    assert run.encounter is not None
+    player.actor.clinic.books.encounters[run.encounter].mode = "DEFERRED"
 
 
 @pytest.mark.parametrize("name", list(SCRIPTS))
@@ -51,6 +58,23 @@ def test_the_holter_is_ordered_and_never_owed(clinic: Clinic) -> None:
     bill = clinic.books.right_bill(run.encounter)
     assert list(bill.planned.values()) == [16000]
     assert bill.total_fen == 100 + 2800 + 740 + 4800 + 3600 + 600 + 2200 + 18600 + 3200 + 1280 + 3120 + 2745 + 2230
+
+
+def test_a_step_waits_until_the_hospital_was_told(clinic: Clinic) -> None:
+    """She has not signed: pressed three times nothing happens, which is said once; marked, the visit goes on."""
+    player, heard = Player(clinic), list[str]()
+    player.watchers.append(lambda _, caption: heard.append(caption))
+    run = player.start("letter")
+    player.step(run)
+    before = len(clinic.books.outbox)
+    assert [player.step(run)["waits"] for _ in range(3)] == [True, True, True]
+    assert (run.position, len(clinic.books.outbox)) == (1, before)
+    mark(player, run)
+    assert [player.step(run)["key"] for _ in range(2)] == ["signed", "see"]
+    assert heard == [his_scenes.CAPTIONS["letter"]["register"], his_scenes.WAITS] + [
+        his_scenes.CAPTIONS["letter"][key] for key in ("signed", "see")
+    ]
+    assert run.skipped == []
 
 
 def test_an_abandoned_order_is_passed_over(clinic: Clinic) -> None:

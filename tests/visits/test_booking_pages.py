@@ -1,14 +1,16 @@
 """The pages and the API of booking, by plain forms: three taps, and every way it can go."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from uuid import uuid4
 
 import pytest
 from httpx import ASGITransport, AsyncClient
 
 from houfu.app import create_app
+from tests.listening import hear, soon
 from tests.visits.booking_stand import TODAY, Desk
 
 PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
@@ -35,6 +37,13 @@ async def phones(desk: Desk) -> AsyncIterator[Phones]:
 def fields(page: str) -> dict[str, str]:
     """The hidden fields of a page's form."""
     return dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"', page))
+
+
+def told(desk: Desk, page: str, who: str = "mother") -> AbstractAsyncContextManager[list[bytes]]:
+    """What this page is told from now on."""
+    (line,) = re.findall(r'hx-sse:connect="([^"]+)"', page)
+    path, _, query = line.partition("?")
+    return hear(desk.world, desk.tokens[who], path, query)
 
 
 async def test_a_daughter_books_for_her_mother_by_three_taps(desk: Desk, phones: Phones) -> None:
@@ -86,7 +95,7 @@ async def test_taken_meanwhile_then_cancelled_with_a_question(desk: Desk, phones
 
 
 async def test_not_known_is_said_as_not_known(desk: Desk, phones: Phones) -> None:
-    """No answer: do not book again; the page looks again by itself, with and without a script; then it is booked."""
+    """No answer: do not book again; then it is booked, and the page is told, or looks by itself without a script."""
     mother = phones["mother"]
     third = (await mother.get(f"/book/HF01/CARD/confirm?day={TODAY}&slot={desk.slot(14)}")).text
     desk.his.behaviour.be("500_after", kinds=("book",))
@@ -95,8 +104,41 @@ async def test_not_known_is_said_as_not_known(desk: Desk, phones: Phones) -> Non
     assert "还不知道约上没有" in page
     assert "请别再约" in page
     assert '<noscript><meta http-equiv="refresh"' in page
-    await desk.pass_time(seconds=7)
+    assert 'hx-trigger="every' not in page
+    async with told(desk, page) as heard:
+        assert heard == []
+        await desk.pass_time(seconds=7)
+        await soon(heard, "event: reload", 5)
     assert "约好了" in (await mother.get(place)).text
+    async with told(desk, page) as late:  # what came between the drawing of the page and its line
+        await soon(late, "event: reload", 5)
+    desk.his.behaviour.be("500_after", kinds=("cancel_booking",))
+    await mother.post(f"{place}/cancel")
+    page = (await mother.get(place)).text
+    async with told(desk, page) as heard:
+        await desk.pass_time(seconds=7)
+        await soon(heard, "event: reload", 5)
+    assert "hx-sse:connect" not in (await mother.get(place)).text, "given up: nothing moves here any more"
+
+
+async def test_the_fee_is_pushed_and_a_stranger_hears_nothing(desk: Desk, phones: Phones) -> None:
+    """Booked, the fee to come: its page is told when she may pay. The daughter who booked hears it, others may not."""
+    await desk.settings(registration_upfront=True)
+    made = await desk.book(desk.slot(), by="daughter")
+    place = f"/bookings/{made.id}"
+    pages = {who: (await phones[who].get(place)).text for who in ("mother", "daughter")}
+    assert all("付" in page and "?line=" not in page for page in pages.values())
+    async with told(desk, pages["mother"]) as hers, told(desk, pages["daughter"], "daughter") as theirs:
+        assert await desk.hear()
+        await soon(hers, "event: reload", 5)
+        await soon(theirs, "event: reload", 5)
+    page = (await phones["mother"].get(place)).text
+    assert "/pay?line=" in page
+    async with told(desk, page) as heard:
+        await asyncio.sleep(0.05)
+        assert heard == [], "it is as it was drawn"
+    refused = await phones["neighbour"].get(f"/api{place}/stream")
+    assert refused.status_code == 404
 
 
 async def test_the_hospital_is_away_and_the_fee_changes(desk: Desk, phones: Phones) -> None:

@@ -64,7 +64,6 @@ class ModeChange(StrEnum):
     CONTRACT = "contract"  # signed, or a standing contract applied
     WITHDRAWN = "withdrawn"
     EXCLUDED = "excluded"  # sealed: relatives and companions never see it
-    INELIGIBLE = "ineligible"
 
 
 class Exclusion(StrEnum):

@@ -17,7 +17,7 @@ from visits.models import Booking
 from visits.ports import HisAnswer, HisCommand
 from visits.rules import booking as rules
 from visits.rules.booking import BOOKING, OPEN, SAID, BookingState, Cause, Pay, Repeat
-from visits.service.bookings import give_up
+from visits.service.bookings import give_up, ring
 
 ANSWER_TIME = timedelta(seconds=6)  # longer than the slowest answer, so that nobody else asks meanwhile
 S = BookingState
@@ -131,6 +131,7 @@ async def _booked(tx: Tx, booking: Booking, answer: HisAnswer) -> None:
 async def _move(tx: Tx, booking: Booking, state: BookingState, reason: str | None = None) -> None:
     fact = BOOKING.move(S(booking.state), state)
     booking.state, booking.reason, booking.next_at = state, (reason or "")[:60] or None, None
+    ring(tx, booking)
     if fact in _FACTS:
         await tx.emit(_FACTS[fact](booking.id, booking.patient_id))  # type: ignore[call-arg]
 
@@ -179,6 +180,8 @@ async def _moved(tx: Tx, booking: Booking, told: Change) -> bool:
     booking.half_day = f"{half}/{booking.id.hex}" if beside else half
     if booking.state == S.BOOKED:
         await _move(tx, booking, S.BOOKED, told.reason)
+    else:
+        ring(tx, booking)
     return True
 
 
@@ -192,6 +195,7 @@ async def begun(tx: Tx, booking: Booking, patient_id: UUID, visit_id: UUID, enco
         return
     if found.patient_id == patient_id:
         found.visit_id, found.encounter_id = visit_id, encounter_id
+        ring(tx, found)
     if at <= tx.now and BOOKING.allows(S(found.state), S.ARRIVED):
         await _move(tx, found, S.ARRIVED)
 

@@ -11,6 +11,7 @@ from kernel.clock import CHINA, china_day
 from kernel.db import Tx
 from kernel.errors import ForbiddenError, NotFoundError
 from kernel.ids import derive
+from people.events import ViewsChanged
 from people.rules import Action, Actor, ActorKind, Role, age_on, role_may
 from people.service import access, hospitals, patients
 from people.service.hospitals import Hospital
@@ -232,6 +233,12 @@ def _say(tx: Tx, booking: Booking, state: BookingState) -> None:
     BOOKING.move(BookingState(booking.state), state)
     booking.state, booking.decided_at = state, tx.now
     booking.said, booking.tries, booking.next_at = booking.said + 1, 0, tx.now
+    ring(tx, booking)
+
+
+def ring(tx: Tx, booking: Booking) -> None:
+    """Whoever has its page open is told that it stands otherwise; what is open of the patient is looked at anew."""
+    tx.ring(ViewsChanged(booking.patient_id))
 
 
 async def requeue(tx: Tx, actor: Actor, booking_id: UUID) -> Booking:

@@ -198,15 +198,19 @@ async def _join(tx: Tx, hospital: Hospital, visit: Visit, fact: EncounterFact) -
         )
     )
     visit.stages = begun(visit.stages, category, fact.started_at)
-    if visit.state != VisitState.OPEN:
+    reopened = visit.state != VisitState.OPEN
+    if reopened:
         VISIT.move(VisitState(visit.state), VisitState.OPEN)
         visit.state, visit.ended_at, visit.due_at, visit.settled_at = VisitState.OPEN, None, None, None
         await tx.emit(VisitReopened(visit.id))
     elif first:
         await tx.emit(VisitOpened(visit.id))
-    if first:
+    if visit.mode == PaymentMode.UPFRONT:
         await offer_mark(tx, visit, fact.insurance_status)
-    elif visit.mode == PaymentMode.DEFERRED:
+    elif reopened and not await standing.stands(tx, visit.hospital_id, visit.patient_id):
+        # Given back, or paused, after the visit had ended: what begins now is not covered by it.
+        await unmark(tx, visit, ModeChange.WITHDRAWN)
+    else:
         await tell(tx, visit, "mark", f"mark:{visit.id.hex}:{fact.number}")
     tx.ring(ViewsChanged(visit.patient_id))
     await announce(tx, visit, category)

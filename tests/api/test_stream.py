@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from api import line
 from api.hub import STREAMS_PER_VIEWER
 from kernel.ids import new_id
 from kernel.settings import Settings
@@ -270,6 +271,36 @@ async def test_everything_closes_at_once(settings: Settings) -> None:
         began = time.monotonic()
     assert time.monotonic() - began < 15  # half of the patience the server has with those who do not let go
     assert all(p.ended for p in phones)
+
+
+@pytest.mark.parametrize("desk", [True, False])
+async def test_a_desk_looks_though_nothing_rang(house: House, monkeypatch: pytest.MonkeyPatch, desk: bool) -> None:
+    """Another process heard what a desk waits for, so nothing rang: told all the same; a line about people is not."""
+    monkeypatch.setattr(line, "QUIET", 0.02)
+    monkeypatch.setattr(line, "PAUSE", 0.01)
+    marks, sent = ["as drawn"], list[bytes]()
+
+    async def mark() -> str:
+        return marks[-1]
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b""))
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    listens = line.Line(house.world.hub, mark, "as drawn", about=None if desk else (new_id(),))
+    serving = asyncio.create_task(listens.serve(receive, send))
+    while sent.count(line.KEEP_ALIVE) < 2:  # it has looked, and it is quiet
+        await asyncio.sleep(0.01)
+    assert line.REFRESH not in sent
+    marks.append("answered")
+    quiet = sent.count(line.KEEP_ALIVE)
+    while sent.count(line.KEEP_ALIVE) < quiet + 2:
+        await asyncio.sleep(0.01)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    assert sent.count(line.REFRESH) == desk
 
 
 async def test_a_slow_reader_is_let_go_and_resumes(house: House) -> None:

@@ -121,7 +121,7 @@ SILENT: frozenset[str] = frozenset(
         "WeChatFollowChanged",
     }
 )
-"""Events nobody reacts to yet, on purpose (``ViewsChanged``, ``SessionsEnded``, ``CallsAnswered`` are rung, not emitted)."""
+"""Events nobody reacts to on purpose (``ViewsChanged``, ``SessionsEnded``, ``CallsAnswered`` are rung, not emitted)."""
 
 
 async def _seal(world: World, contract_id: str) -> None:

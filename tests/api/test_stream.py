@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from api import line
 from api.hub import STREAMS_PER_VIEWER
+from api.stream import KEEP_ALIVE
 from kernel.ids import new_id
 from kernel.settings import Settings
 from notices import service as notices
@@ -291,12 +292,12 @@ async def test_a_desk_looks_though_nothing_rang(house: House, monkeypatch: pytes
 
     listens = line.Line(house.world.hub, mark, "as drawn", about=None if desk else (new_id(),))
     serving = asyncio.create_task(listens.serve(receive, send))
-    while sent.count(line.KEEP_ALIVE) < 2:  # it has looked, and it is quiet
+    while sent.count(KEEP_ALIVE) < 2:  # it has looked, and it is quiet
         await asyncio.sleep(0.01)
     assert line.REFRESH not in sent
     marks.append("answered")
-    quiet = sent.count(line.KEEP_ALIVE)
-    while sent.count(line.KEEP_ALIVE) < quiet + 2:
+    quiet = sent.count(KEEP_ALIVE)
+    while sent.count(KEEP_ALIVE) < quiet + 2:
         await asyncio.sleep(0.01)
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)

@@ -32,19 +32,19 @@ class Keyed:
     verdict: Json = field(default_factory=dict)
 
     async def play(self, rehearsal: Rehearsal) -> None:
-        """Prepare a hospital beside the one that is there, knock with a wrong key, and play two visits."""
-        keys, wrong = self.folder / "keys.json", self.folder / "wrong.json"
-        report, none = self.folder / "keyed.json", self.folder / "none.json"
+        """Prepare a hospital beside the one that is there, knock with wrong keys, and play two visits."""
+        keys, report = self.folder / "keys.json", self.folder / "keyed.json"
         house = rehearsal.house
         await self._run("prepare", house.url, "--prepare", str(keys), "--his-port", str(free_port()))
         written = json.loads(keys.read_text("utf-8"))
         # It says where the demo's outside world would be; this house was told of another.
         written |= {"texts": house.texts, "till": house.till, "wechat": house.wechat, "insurance": house.insurance}
         keys.write_text(json.dumps(written), "utf-8")
-        forged = written | {"inbound": written["inbound"] | {"secret": "nobody's"}}
-        wrong.write_text(json.dumps(forged), "utf-8")
         outside = ("--url", f"{house.url}/", "--visits", "2", "--seed", "3", "--keys")
-        await self._run("wrong key", house.url, *outside, str(wrong), "--json", str(none))
+        for name in ("inbound", "outbound"):
+            wrong, none = self.folder / f"wrong-{name}.json", self.folder / "none.json"
+            wrong.write_text(json.dumps(written | {name: written[name] | {"secret": "nobody's"}}), "utf-8")
+            await self._run(f"wrong {name}", house.url, *outside, str(wrong), "--json", str(none))
         await self._run("played", house.url, *outside, str(keys), "--json", str(report))
         self.verdict = json.loads(report.read_text("utf-8"))
         self.ended["mode"] = (keys.stat().st_mode & 0o777, "")

@@ -550,13 +550,18 @@ def test_a_house_that_is_open_is_rehearsed_with_by_a_key_file(played: Played) ->
     assert verdict["pushes_seen"] == verdict["pushes_expected"] > 1
     assert {name: verdict[name] for name in RIGHT} == RIGHT | {"ledger_imbalance_fen": None}
     assert verdict["unjudged"] == ["the ledger: it is inside that Houfu"]
-    code, said = keyed.ended["wrong key"]
-    assert code == 2
-    assert "inbound: events signed with REHEARSAL-in-1 are refused there" in said
-    assert "Write it anew with that Houfu's settings: houfu rehearse --prepare FILE." in said
+    for name, why in _MISFITS.items():
+        code, said = keyed.ended[f"wrong {name}"]
+        assert code == 2
+        assert f"{name}: {why}" in said
+        assert "Write it anew with that Houfu's settings: houfu rehearse --prepare FILE." in said
     assert not (keyed.folder / "none.json").exists()
 
 
+_MISFITS = {
+    "inbound": "events signed with REHEARSAL-in-1 are refused there",
+    "outbound": "it signs what it asks the hospital's system with another key or secret",
+}
 _WHERE = {
     "drawer_mismatch_fen": (
         "cash that never reached the HIS",

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.journeys.camera import scan
 from tests.journeys.conftest import ROOT, Stage
 from tests.journeys.steps import draw_name, pay_in_wechat, read_letter, visit_of, yuan
+from tests.pwa.browser import until
 
 pytestmark = pytest.mark.browser
 
@@ -137,5 +138,4 @@ def _in_the_cellar(stage: Stage, mother: Page, visit: str) -> None:
 
 def _paper(phone: Page, path: str) -> bytes:
     """A file as her phone takes it, once it is made."""
-    found = phone.wait_for_function(PAPER, arg=path, polling=500).json_value()
-    return base64.b64decode(str(found))
+    return base64.b64decode(until(phone, PAPER, path, 20))

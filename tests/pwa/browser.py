@@ -3,11 +3,13 @@
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from pwa.preview import serve
 
@@ -52,6 +54,18 @@ DARK = Mode("dark", "", dark=True)
 SMALL = Mode("small", "?scale=180&elder=1", width=320, height=720)
 MODES = (STANDARD, DARK, ELDER, SMALL)
 WIDE = ("desk", "stage")  # what the names of pages for a wide screen begin with
+
+
+def until(page: Page, function: str, arg: object = None, seconds: float = 12) -> Any:
+    """What a function of the page returns as soon as it is something; it may be asynchronous.
+
+    ``wait_for_function`` takes a promise for something, whatever becomes of it.
+    """
+    end = time.monotonic() + seconds
+    while not (found := page.evaluate(function, arg)) and time.monotonic() < end:
+        page.wait_for_timeout(30)
+    assert found, function
+    return found
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pwa.preview import Preview, qr_png
 from pwa.render import Prefs, renderer
 from pwa.samples import NOW, samples
 from pwa.views import Pass
-from tests.pwa.browser import MODES, window
+from tests.pwa.browser import MODES, until, window
 
 PATHS = {
     "/visits/v1/bill": "bill",
@@ -93,11 +93,11 @@ def test_pass_and_bill_open_without_a_network_and_say_how_old_they_are(
         for path in ("/visits/v1/pass", "/visits/v1/bill", "/visits/v1/pay", "/visits/v1/guide"):
             page.goto(base + path)
             assert page.locator("#age").is_hidden()
-        page.wait_for_function("async () => Boolean(await caches.match('/visits/v1/ways'))")
+        until(page, "async () => Boolean(await caches.match('/visits/v1/ways'))")
         page.evaluate("async () => (await caches.open('pages-1')).delete('/visits/v1/ways')")
         assert not page.evaluate("async () => Boolean(await caches.match('/visits/v1/ways'))")
         page.evaluate("() => fetch('/visits/v1/guide', { headers: { 'HX-Request': 'true' } })")
-        page.wait_for_function("async () => Boolean(await caches.match('/visits/v1/ways'))")
+        until(page, "async () => Boolean(await caches.match('/visits/v1/ways'))")
         kept = page.evaluate(
             "async () => (await Promise.all((await caches.keys()).map(async (n) =>"
             " (await (await caches.open(n)).keys()).map((r) => new URL(r.url).pathname)))).flat()"
@@ -151,7 +151,11 @@ def test_a_line_that_answers_nothing_leaves_no_empty_pass(browser: Browser, serv
     with window(browser, MODES[0]) as context:
         page = context.new_page()
         page.route("**/live.png*", lambda route: asked.append(route))
+        page.clock.install()
         page.goto(f"{base}/visits/v1/pass", wait_until="domcontentloaded")
+        page.clock.run_for(2400)
+        assert page.locator("#pass-live").is_visible()
+        page.clock.run_for(200)
         page.wait_for_function(SHOWN_CODE)
         assert page.locator("#pass-kept").is_visible()
         assert page.locator("#pass-live").is_hidden()
@@ -160,6 +164,6 @@ def test_a_line_that_answers_nothing_leaves_no_empty_pass(browser: Browser, serv
         page.wait_for_function("() => document.querySelector('.qr img').src.includes('/live.png?')")
         assert page.locator("#pass-live").is_visible()
         # It comes late, and what has come later stays.
-        page.wait_for_timeout(2600)
+        page.clock.run_for(2600)
         assert page.locator("#pass-live").is_visible()
     assert asked

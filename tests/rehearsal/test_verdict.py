@@ -328,6 +328,45 @@ async def test_a_family_that_fails_is_counted(wrong: int, over: Json) -> None:
     await families.client.aclose()
 
 
+async def test_an_elder_whose_coming_was_lost_is_signed_for_in_the_evening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the hospital said of her came late: her daughter signs and books then; who can do it alone does not."""
+    done: list[str] = []
+
+    class Late:
+        def __init__(self, no: str) -> None:
+            self.no, self.hospital, self.patient = no, "H", no
+
+        async def look(self, patient: str) -> None:
+            done.append(f"{self.no} looks")
+
+        async def sign(self, hospital: str, patient: str) -> None:
+            done.append(f"{self.no} is signed for")
+
+    async def nothing(*_: object) -> None:
+        return
+
+    async def books(*_: object, **__: object) -> None:
+        done.append("E is booked for")
+
+    async def opens(self: Any, guest: Any) -> Any:
+        self.phones[guest.patient.no] = Late(guest.patient.no)
+        return self.phones[guest.patient.no]
+
+    for name in ("_make_up", "_part_ways", "_show_pass"):
+        monkeypatch.setattr(Rehearsal, name, nothing)
+    monkeypatch.setattr(Rehearsal, "_phone", opens)
+    guests: list[Any] = [SimpleNamespace(patient=SimpleNamespace(no=number)) for number in ("A", "E")]
+    carried = SimpleNamespace(guest=guests[1], books=False, book=books)
+    played: Any = Rehearsal.__new__(Rehearsal)
+    played.day, played.families = (
+        SimpleNamespace(guests=guests),
+        SimpleNamespace(elder="E", carried=carried, look=nothing),
+    )
+    played.phones, played.during, played.met, played.his = {}, {"A", "E"}, set(), None
+    await played._everybody_watches()
+    assert [what for what in done if "looks" not in what] == ["E is signed for", "E is booked for"]
+
+
 def test_a_payer_of_the_bill_reads_no_report() -> None:
     """Whoever sees the bill sees that a step is done, and not what came of it."""
     books, no = a_day()

@@ -112,10 +112,14 @@ class Spending:
 
     async def settle_up(self, account: Account) -> str:
         """Pay until nothing is owed; says what is wrong, or nothing."""
+        before = 0
         for _ in range(24):
             bill = await account.owner.get(f"/api/visits/{account.visit}")
             owed, now = bill["sums"]["payable_fen"], bill["round"]
             if owed:
+                if owed == before:
+                    await asyncio.sleep(2)  # somebody's code may wait for a password; that takes half a minute
+                before = owed
                 await self._once(account, owed, now)
             elif now is None or now["state"] not in _LIVE:
                 return ""

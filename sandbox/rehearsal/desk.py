@@ -257,7 +257,7 @@ async def came(cashier: Pages, path: str) -> bool | None:
     end = asyncio.get_running_loop().time() + _PATIENCE
     while asyncio.get_running_loop().time() < end:
         text = (await cashier.page(path)).text
-        if "every 2s" not in text:
+        if "data-waits" not in text:
             return 'class="strip bad"' not in text
         await asyncio.sleep(0.4)
     return None

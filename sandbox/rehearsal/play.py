@@ -117,7 +117,7 @@ class Rehearsal:
                 if afterwards is not None:
                     await afterwards(self)
             except (httpx.HTTPError, RuntimeError, LookupError) as error:
-                self.verdict.broke_off = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                self.verdict.broke_off = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
                 self.verdict.note(f"The rehearsal broke off: {self.verdict.broke_off}")
             finally:
                 everybody = [*self.phones.values(), *(r.phone for r in self.families.relatives)]

@@ -280,7 +280,15 @@ async def serving(
         secure: behind TLS, with what this says.
     """
     http: Any = tls.Shaken if secure is not None else "auto"
-    config = uvicorn.Config(app, http=http, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        http=http,
+        log_config=None,
+        access_log=False,
+        ws="none",
+        timeout_keep_alive=60,  # longer than any caller keeps a line: else one that hangs up now is used once more
+        timeout_graceful_shutdown=1,
+    )
     config.load()
     config.ssl = secure
     server = QuietServer(config)

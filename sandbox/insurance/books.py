@@ -143,10 +143,12 @@ class Books:
         return auth, token
 
     def join(self, person: Person) -> None:
-        """Somebody more is insured; whoever is already stays as they are."""
-        if person.id_number not in self.people:
-            self.people[person.id_number] = person
+        """Somebody more is insured; whoever is already stays as they are, with the WeChat they came with last."""
+        known = self.people.setdefault(person.id_number, person)
+        if known is person:
             self._opened += person.account
+        elif person.openid:
+            known.openid = person.openid
 
     def resolve(self, code: str, openid: str) -> tuple[Auth, str]:
         """userQuery: the authorization behind a code, once, and an ecToken of the payer's."""

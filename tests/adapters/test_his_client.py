@@ -11,6 +11,7 @@ import pytest
 from adapters.his import HisAccess, HisClient
 from kernel.clock import wall_clock
 from kernel.outside import NotConfigured, Rejected, Throttled, Unknown
+from sandbox.his.scripts import SCRIPTS
 from sandbox.his.server import His, create_app
 from sandbox.his.wire import Key
 from visits.ports import HisAnswer, HisCommand, HisCommands
@@ -197,7 +198,7 @@ async def test_the_stage_buttons(his: His, base_url: str) -> None:
     """Start a script, step it, confirm an order as the desk would, read the bill, see an impossible act refused."""
     async with httpx.AsyncClient(base_url=base_url, trust_env=False) as stage:
         scripts = (await stage.get("/control/scripts")).json()["scripts"]
-        assert [s["name"] for s in scripts] == ["cardiology", "antenatal", "child", "emergency", "pay_first"]
+        assert [s["name"] for s in scripts] == list(SCRIPTS)
         run = (await stage.post("/control/scripts/cardiology/start")).json()
         for _ in range(3):
             step = (await stage.post(f"/control/visits/{run['id']}/step")).json()

@@ -58,6 +58,15 @@ def people() -> list[Person]:
     return [Person("甲", "ID1", "o1", "310", 5000, ("ID2",), ("ID2",)), Person("乙", "ID2", "o2", "390", 3000)]
 
 
+def test_who_comes_with_another_wechat_consents_there(books: Books) -> None:
+    """Known by the identity number: the account is as it was, the code comes to the new phone and no more to the old."""
+    books.join(Person("甲", "ID1", "o9", "390", 99))
+    assert (books.people["ID1"].account, books.people["ID1"].scheme) == (5000, "310")
+    assert books.consents[books.consent("o9")].patient == "ID1"
+    with pytest.raises(Refusal):
+        books.consent("o1")
+
+
 @pytest.fixture
 def books(clock: Clock) -> Books:
     return Books(people(), RULES, clock)

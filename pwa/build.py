@@ -30,6 +30,7 @@ SCRIPTS: dict[str, tuple[Path, ...]] = {
         SRC / "app.js",
     ),
     "map.js": (SRC / "map.js",),
+    "pass.js": (SRC / "pass.js",),
     "letter.js": (NODE / "signature_pad/dist/signature_pad.umd.min.js", SRC / "letter.js"),
     "pay.js": (SRC / "pay.js",),
     "wx.js": (SRC / "wx.js",),
@@ -117,7 +118,9 @@ def build() -> dict[str, Asset]:
         if name == "sw.js":
             # A new build is a new worker: the list of files names the cache.
             names = sorted(
-                a["file"] for k, a in assets.items() if k in {"app.css", "app.js", "map.js", "pay.js", "icon.svg"}
+                a["file"]
+                for k, a in assets.items()
+                if k in {"app.css", "app.js", "map.js", "pass.js", "pay.js", "icon.svg"}
             )
             text = squeeze_js(text).replace("__BUILD__", hashlib.sha256("".join(names).encode()).hexdigest()[:10])
             text = text.replace("__FILES__", json.dumps([f"/static/{n}" for n in names]))

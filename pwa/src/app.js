@@ -5,7 +5,19 @@
     createScriptURL: (s) => { if (s !== '/sw.js') throw new TypeError('no such script'); return s; },
   }) ?? { createHTML: (s) => s, createScriptURL: (s) => s };
   class NoEval { constructor() { throw new Error('eval is not allowed'); } }
-  htmx.registerExtension('tt', { init: (api) => api.initSecurity(policy, NoEval, NoEval) });
+  // A part that asks for itself is replaced by the answer: what was asked meanwhile is for its successor, and what was
+  // asked earlier never replaces what was asked later.
+  const shown = {};
+  let turn = 0;
+  htmx.registerExtension('tt', {
+    init: (api) => api.initSecurity(policy, NoEval, NoEval),
+    htmx_before_request: (_, { ctx }) => { ctx.turn = turn += 1; },
+    htmx_after_request: (_, { ctx }) => {
+      const id = ctx.target?.id;
+      if (ctx.turn < shown[id]) ctx.status = 'late';
+      else if (id) { shown[id] = ctx.turn; ctx.target = document.getElementById(id) ?? ctx.target; }
+    },
+  });
 
   const $ = (q, from = document) => from.querySelector(q);
   const all = (q, from = document) => [...from.querySelectorAll(q)];
@@ -108,24 +120,6 @@
       if (speechSynthesis.speaking) { speechSynthesis.cancel(); return; }
       aloud(again ? heard : all('[data-read]').map((e) => e.innerText).join('。') || $('main').innerText);
     }, button);
-  }
-
-  // The live pass: a fresh picture every few seconds; when that fails the kept one, and the page says so.
-  for (const img of all('img[data-renew]')) {
-    const grade = (live) => { $('#pass-live').hidden = !live; $('#pass-kept').hidden = live; };
-    const fallBack = () => { img.src = img.dataset.kept; grade(false); };
-    const renew = () => {
-      if (document.hidden) return;
-      // A phone that says it is connected may still wait a minute for nothing: then, too, the kept one.
-      const fresh = new Image(), late = setTimeout(fallBack, 2500);
-      fresh.onload = () => { clearTimeout(late); img.src = fresh.src; grade(true); };
-      fresh.onerror = () => { clearTimeout(late); fallBack(); };
-      fresh.src = `${img.dataset.live}?t=${Date.now()}`;
-    };
-    if (!navigator.onLine || (img.complete && !img.naturalWidth)) renew();
-    else setTimeout(() => { if (!img.naturalWidth) fallBack(); }, 2500);
-    setInterval(renew, img.dataset.renew * 1000);
-    on('visibilitychange', renew);
   }
 
   on('click', (e) => {

@@ -107,5 +107,5 @@ def press_in_wechat(page: Page, fen: int) -> None:
 def pay_in_wechat(page: Page, fen: int) -> None:
     """From the pay sheet to the receipt."""
     press_in_wechat(page, fen)
-    page.wait_for_url("**/receipt*", timeout=45_000)
+    expect(page).to_have_url(re.compile("/receipt"), timeout=45_000)
     expect(page.locator("main")).to_contain_text("付好了")

@@ -49,6 +49,7 @@ class Hospital:
         self.cut = 0  # raised to drop every open stream
         self.replay = 0  # so many rows a stream says again when it is resumed
         self.connections = 0
+        self.takes: list[float] = []  # seconds each of the next answers to a page that asks for a part of itself takes
 
     def push(self, kind: str, **data: Any) -> None:
         """One fact more."""
@@ -110,6 +111,8 @@ def hospital() -> Iterator[tuple[str, Hospital]]:
             elif part[0] == "visits" and part[2] in {"bill", "guide", "story"}:
                 with visit.bell:
                     body = visit.page(part[2], len(visit.rows))
+                if self.headers.get("HX-Request") and visit.takes:
+                    time.sleep(visit.takes.pop(0))
                 self.answer(body, renderer().headers(Prefs(now=NOW)))
             else:
                 super().do_GET()
@@ -330,6 +333,24 @@ def test_guide_and_story_grown_by_pushes_equal_fresh_ones(browser: Browser) -> N
                     assert page.locator("#list-story > li").first.get_attribute("id") == "t-c1-billable"
                     assert page.locator("#status").inner_text() == "做完了：抽血"
                     assert "诊" not in json.dumps(page.locator("#list-story").inner_text(), ensure_ascii=False)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("takes", [[0.5, 0, 0], [0.5, 0.8, 0.1], [0, 0.8, 0.1]])
+def test_what_comes_while_the_page_asks_is_seen(browser: Browser, takes: list[float]) -> None:
+    """The guide asks for its next step, slowly, and meanwhile more happens: whichever answer comes last, none is lost."""
+    with hospital() as (base, visit):
+        visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=9))
+        address = f"{base}/visits/v1/guide"
+        context, page = _open(browser, address, visit)
+        with context:
+            visit.takes = takes
+            for n, ahead in enumerate((5, 3, 1)):
+                at = NOW.replace(minute=n).isoformat()
+                visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=at, ahead=ahead))
+                _until(page, f"document.querySelector('#list-steps').textContent.includes('{ahead}')")
+                page.wait_for_timeout(150)
+            _same(browser, page, address)
 
 
 def test_message_is_one_line_and_names_its_targets() -> None:

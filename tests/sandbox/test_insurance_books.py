@@ -59,7 +59,7 @@ def people() -> list[Person]:
 
 
 def test_who_comes_with_another_wechat_consents_there(books: Books) -> None:
-    """Known by the identity number: the account is as it was, the code comes to the new phone and no more to the old."""
+    """Known by the identity number: the account is as it was, the code comes to the new phone, no more to the old."""
     books.join(Person("甲", "ID1", "o9", "390", 99))
     assert (books.people["ID1"].account, books.people["ID1"].scheme) == (5000, "310")
     assert books.consents[books.consent("o9")].patient == "ID1"

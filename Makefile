@@ -17,10 +17,9 @@ ASSET_SOURCES := $(shell find pwa -name node_modules -prune -o -path pwa/static 
 MINI_PACKAGES := tests/miniprogram/node_modules/.stamp-packages
 NPM_FLAGS := --no-audit --no-fund --ignore-scripts
 PYTEST := $(PY) -m pytest
-# The browser's tests get as many workers as processors: a third one makes the browser wait longer than its tests do.
-# The others wait a lot, for silence that has to end and for servers that start; one more makes use of that time.
-WORKERS ?= 2
-MORE_WORKERS ?= 3
+# Tests wait a lot, for silence that has to end, for servers that start, for a stage that plays: one worker more than
+# processors makes use of that time.
+WORKERS ?= 3
 SPREAD := --dist loadfile --no-loadscope-reorder
 # Bytecode is kept, whatever the shell says: reading all modules anew makes every start of Python three times as long.
 unexport PYTHONDONTWRITEBYTECODE
@@ -68,7 +67,7 @@ test-machine: setup $(MINI_PACKAGES) ## what tests need of the machine (Chromium
 	@tools/test-machine
 
 test: test-machine ## every test, after setting up what tests need (Chromium, fonts)
-	@failed=; $(PYTEST) -m "not pictures and not browser" -n $(MORE_WORKERS) $(SPREAD) || failed=1; \
+	@failed=; $(PYTEST) -m "not pictures and not browser" -n $(WORKERS) $(SPREAD) || failed=1; \
 		$(PYTEST) -m "browser and not pictures" -n $(WORKERS) $(SPREAD) || failed=1; [ -z "$$failed" ]
 
 lint: setup ## format, lint, types and import rules alone
@@ -79,7 +78,7 @@ lint: setup ## format, lint, types and import rules alone
 
 check: lint $(MINI_PACKAGES) ## format, lint, types, import rules, and the fast tests
 	@echo "→ fast tests"; $(PYTEST) -q -m "not slow and not browser and not pictures" \
-		-n $(MORE_WORKERS) $(SPREAD)
+		-n $(WORKERS) $(SPREAD)
 
 torture: setup ## proves that money is never wrong: 10,000 schedules of crashes and faults, random histories
 	@$(PY) -m tests.proof.torture

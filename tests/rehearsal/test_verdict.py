@@ -585,7 +585,8 @@ def test_a_house_that_is_open_is_rehearsed_with_by_a_key_file(played: Played) ->
     verdict = keyed.verdict
     assert verdict.keys() >= KEYS
     assert (verdict["ok"], verdict["visits"], verdict["notes"]) == (True, 2, [])
-    assert (verdict["wards"], verdict["elders"], verdict["people"]) == (1, 1, 6)
+    assert (verdict["wards"], verdict["elders"]) == (1, 1)
+    assert verdict["people"] >= 4  # a guardian and somebody of the elder's; how many more is chance
     assert verdict["pushes_seen"] == verdict["pushes_expected"] > 1
     assert {name: verdict[name] for name in RIGHT} == RIGHT | {"ledger_imbalance_fen": None}
     assert verdict["unjudged"] == ["the ledger: it is inside that Houfu"]

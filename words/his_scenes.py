@@ -6,7 +6,7 @@ department's own words; the product shows them as they come.
 
 SKIPPED = "这一项已经取消，跳过"
 BEFORE = "点“下一步”，朱桂芳来医院看心内科。“看完病再付”她昨天签好了；想看她签，点“从签名看起”。"
-UNSIGNED = "她的“看完病再付”已经退出。点“下一步”，她来挂号，当场读信、签名。"
+UNSIGNED = "“看完病再付”她停用了。点“下一步”，她来挂号，当场读信、签名。"
 WAITS = "等她签名：在妈妈的手机上点“看一看，去签”，读到底，写上名字"
 
 TITLES: dict[str, str] = {

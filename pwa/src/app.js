@@ -5,17 +5,18 @@
     createScriptURL: (s) => { if (s !== '/sw.js') throw new TypeError('no such script'); return s; },
   }) ?? { createHTML: (s) => s, createScriptURL: (s) => s };
   class NoEval { constructor() { throw new Error('eval is not allowed'); } }
+  htmx.registerExtension('tt', { init: (api) => api.initSecurity(policy, NoEval, NoEval) });
+
   // A part that asks for itself is replaced by the answer: what was asked meanwhile is for its successor, and what was
   // asked earlier never replaces what was asked later.
   const shown = {};
   let turn = 0;
-  htmx.registerExtension('tt', {
-    init: (api) => api.initSecurity(policy, NoEval, NoEval),
+  htmx.registerExtension('turns', {
     htmx_before_request: (_, { ctx }) => { ctx.turn = turn += 1; },
     htmx_after_request: (_, { ctx }) => {
       const id = ctx.target?.id;
       if (ctx.turn < shown[id]) ctx.status = 'late';
-      else if (id) { shown[id] = ctx.turn; ctx.target = document.getElementById(id) ?? ctx.target; }
+      else if (id && ctx.response?.raw.ok) { shown[id] = ctx.turn; ctx.target = document.getElementById(id) ?? ctx.target; }
     },
   });
 

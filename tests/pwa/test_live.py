@@ -1,6 +1,7 @@
 """A page grown by pushes is the page drawn afresh: in order, replayed, after a reconnect, in a real browser."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import APIResponse, Browser, Page, Route
 
 from pwa.fragments import render_row, status_line, story_entry
 from pwa.preview import Preview
@@ -349,6 +350,34 @@ def test_what_comes_while_the_page_asks_is_seen(browser: Browser) -> None:
                 visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=at, ahead=ahead))
                 _until(page, f"document.querySelector('#list-steps').textContent.includes('{ahead}')")
                 page.wait_for_timeout(150)
+            _same(browser, page, address)
+
+
+@pytest.mark.browser
+def test_an_earlier_question_replaces_no_later_answer(browser: Browser) -> None:
+    """Two questions about the same part are out at once, and the first is answered last, with what was true before."""
+    with hospital() as (base, visit):
+        visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=9))
+        address = f"{base}/visits/v1/guide"
+        context, page = _open(browser, address, visit)
+        held: list[tuple[Route, APIResponse]] = []
+        ask = """([at, source]) => {
+          htmx.ajax('GET', at, { source, target: '#now', select: '#now', swap: 'outerHTML' });
+        }"""
+        with context:
+            page.route(re.compile("earlier"), lambda route: held.append((route, route.fetch())))
+            page.evaluate(ask, [f"{address}?earlier", "body"])
+            for _ in range(200):
+                if held:
+                    break
+                page.wait_for_timeout(20)
+            visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=2))
+            page.evaluate(ask, [f"{address}?later", "html"])
+            _until(page, "document.querySelector('#now').textContent.includes('前面 2 人')")
+            ((route, answer),) = held
+            with page.expect_event("requestfinished", lambda request: request.url.endswith("?earlier")):
+                route.fulfill(response=answer)
+            page.wait_for_timeout(100)
             _same(browser, page, address)
 
 

@@ -7,17 +7,24 @@
   class NoEval { constructor() { throw new Error('eval is not allowed'); } }
   htmx.registerExtension('tt', { init: (api) => api.initSecurity(policy, NoEval, NoEval) });
 
-  // A part that asks for itself is replaced by the answer: what was asked meanwhile is for its successor, and what was
-  // asked earlier never replaces what was asked later.
+  // A timer of the page outlives the parts that wait for it, which may be replaced meanwhile.
+  const due = {};
+  const soon = (type, ms, to = document.body) => { clearTimeout(due[type]); due[type] = setTimeout(() => htmx.trigger(to, type), ms); };
+
+  // A part that asks for itself is replaced by the answer: what was asked meanwhile is for its successor, what was asked
+  // earlier never replaces what was asked later, and what got no answer is asked again.
   const shown = {};
   let turn = 0;
+  const again = (ctx) => { const e = ctx.sourceEvent; if (e instanceof CustomEvent && e.target !== ctx.sourceElement) soon(e.type, 2000, e.target); };
   htmx.registerExtension('turns', {
     htmx_before_request: (_, { ctx }) => { ctx.turn = turn += 1; },
     htmx_after_request: (_, { ctx }) => {
       const id = ctx.target?.id;
       if (ctx.turn < shown[id]) ctx.status = 'late';
       else if (id && ctx.response?.raw.ok) { shown[id] = ctx.turn; ctx.target = document.getElementById(id) ?? ctx.target; }
+      else if (ctx.response?.status >= 500) again(ctx);
     },
+    htmx_error: (_, { ctx }) => { if (ctx) again(ctx); },
   });
 
   const $ = (q, from = document) => from.querySelector(q);
@@ -72,7 +79,7 @@
   const offers = () => ['#payment', '#visit'].map((q) => $(q)?.textContent).join() + !$('#list-ordered > li');
   let offered = offers();
   const look = () => { if (offered !== (offered = offers())) htmx.trigger(document.body, 'offers'); };
-  on('htmx:sse:after:message', () => { place(); announce(); htmx.trigger(document.body, 'news'); look(); });
+  on('htmx:sse:after:message', () => { place(); announce(); htmx.trigger(document.body, 'news'); soon('calm', 300); look(); });
   on('htmx:sse:error', (e) => { if ([401, 403, 404, 410].includes(e.detail.status)) location.reload(); });
   on('htmx:sse:after:connection', () => all('[data-live]').forEach((e) => { e.hidden = false; }));
   on('htmx:sse:close', () => all('[data-live]').forEach((e) => { e.hidden = true; }));

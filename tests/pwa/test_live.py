@@ -4,7 +4,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -16,6 +16,7 @@ from playwright.sync_api import APIResponse, Browser, Page, Route
 from pwa.fragments import render_row, status_line, story_entry
 from pwa.preview import Preview
 from pwa.render import Prefs, renderer
+from pwa.sample_ways import floors
 from pwa.samples import HEAD, NOW, line_row, step_row
 from pwa.views import Bill, Companion, Guide, Line, PaymentNote, Show, Step, Sums, VisitState
 from tests.pwa.browser import MODES, until, window
@@ -86,9 +87,8 @@ class Hospital:
                 HEAD, visit, sums, done, ordered, cancelled, stream, note, can_leave=leaves, receipt_url=receipt
             )
         elif surface == "guide":
-            view = Guide(
-                HEAD, next((s for s in steps if s.state in {"placed", "checked_in", "called"}), None), steps, stream
-            )
+            now = next((s for s in steps if s.state in {"placed", "checked_in", "called"}), None)
+            view = Guide(HEAD, now, steps, stream, way=("乘2号电梯到2楼。",), floors=floors("way"))
         else:
             newest = sorted(story.values(), key=lambda e: -e.rank)
             view = Companion(
@@ -351,6 +351,52 @@ def test_what_comes_while_the_page_asks_is_seen(browser: Browser) -> None:
                 _until(page, f"document.querySelector('#list-steps').textContent.includes('{ahead}')")
                 page.wait_for_timeout(150)
             _same(browser, page, address)
+
+
+@pytest.mark.browser
+def test_what_comes_the_moment_a_part_is_replaced_is_seen(browser: Browser) -> None:
+    """The new part listens from the moment it stands there: what is told in that very moment, it asks for."""
+    with hospital() as (base, visit):
+        visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=9))
+        address = f"{base}/visits/v1/guide"
+        context, page = _open(browser, address, visit)
+        with context:
+            page.evaluate(
+                "() => { const old = document.querySelector('#now'); new MutationObserver((_, me) => {"
+                " if (old.isConnected) return; me.disconnect(); htmx.trigger(document.body, 'placed-steps'); })"
+                ".observe(old.parentNode, {childList: true}); }"
+            )
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=3))
+            _until(page, "document.querySelector('#now').textContent.includes('前面 3 人')")
+            page.wait_for_timeout(200)
+            assert asked.count(address) == 2
+
+
+@pytest.mark.browser
+def test_a_part_that_got_no_answer_asks_again(browser: Browser) -> None:
+    """The row came, and the line broke before the guide was told what it means; then the hospital's house was full."""
+    with hospital() as (base, visit):
+        visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=9))
+        address = f"{base}/visits/v1/guide"
+        context, page = _open(browser, address, visit)
+        troubles: list[Callable[[Route], None]] = [lambda r: r.abort(), lambda r: r.fulfill(status=503, body="满了")]
+        asked: list[str] = []
+
+        def meet(route: Route) -> None:
+            asked.append(route.request.url)
+            if troubles:
+                troubles.pop(0)(route)
+            else:
+                route.continue_()
+
+        with context:
+            page.route(address, meet)
+            visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=3))
+            _until(page, "document.querySelector('#now').textContent.includes('前面 3 人')")
+            _same(browser, page, address)
+            assert len(asked) == 3
 
 
 @pytest.mark.browser

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
+import psycopg
 import pytest
 
 from houfu.embedded import EmbeddedPostgres
@@ -172,3 +174,23 @@ def test_serve_stops_when_asked(quick: Quick, server_home: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
     assert process.returncode == 0, log.read_text("utf-8")
+
+
+def test_a_worker_works_gives_way_and_stops_when_asked(quick: Quick, database_url: str, tmp_path: Path) -> None:
+    """`houfu worker` registers for jobs, leaves a core that is wanted to the pages (nice), and ends on SIGTERM."""
+    said, address = quick.folder / "worker", database_url.replace("+psycopg", "")
+    process = quick.hatchery.start(["worker"], environment(tmp_path, HOUFU_DATABASE_URL=address), said, said)
+    try:
+        until = time.monotonic() + 60
+        with psycopg.connect(address, autocommit=True) as database:
+            while database.execute("SELECT count(*) FROM procrastinate_workers").fetchone() != (1,):
+                assert process.poll() is None, said.read_text("utf-8")
+                assert time.monotonic() < until, "no worker in time"
+                time.sleep(0.05)
+        assert psutil.Process(process.pid).nice() == 10
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, said.read_text("utf-8")

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
 
 from houfu.demo import OUTSIDE_FROM
 from houfu.embedded import EmbeddedPostgres
@@ -29,8 +29,12 @@ T = TypeVar("T")
 PATIENCE = 20_000  # milliseconds for what a quiet machine shows at once
 expect.set_options(timeout=PATIENCE)
 # HOUFU_LINE_MS=700 gives every phone a slow line: what a journey reads before it has come, it then misses every time.
-SLOW = {"offline": False, "downloadThroughput": -1, "uploadThroughput": -1}
 OUTSIDE = 6  # ports of the made-up world, from OUTSIDE_FROM on
+
+
+def plain() -> dict[str, str]:
+    """The environment of the commands, without the settings of this run of the tests."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("HOUFU_")}
 
 
 @dataclass
@@ -113,6 +117,7 @@ class Stage:
     hospital: Hospital
     data: Path
     opened: list[BrowserContext] = field(default_factory=list)
+    slow: dict[Page, CDPSession] = field(default_factory=dict)
 
     def url(self, who: str, path: str = "/") -> str:
         """A page on the host of one of its people."""
@@ -136,10 +141,21 @@ class Stage:
         )
         self.opened.append(context)
         page = context.new_page()
-        if delay := int(os.environ.get("HOUFU_LINE_MS", "0")):
-            context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOW | {"latency": delay})
+        self._slow(page)
         page.set_default_timeout(PATIENCE)
         return page
+
+    def _slow(self, page: Page) -> None:
+        if delay := int(os.environ.get("HOUFU_LINE_MS", "0")):
+            conditions = {"offline": False, "latency": delay, "downloadThroughput": -1, "uploadThroughput": -1}
+            self.slow[page] = page.context.new_cdp_session(page)
+            self.slow[page].send("Network.emulateNetworkConditions", conditions)
+
+    def cut(self, page: Page) -> None:
+        """Cut a phone's line; a slow one is an ordinary one afterwards, for Chromium hears one of the two only."""
+        if slow := self.slow.pop(page, None):
+            slow.detach()
+        page.context.set_offline(True)
 
     def desk(self, login: str) -> Page:
         """A desk's screen, logged in with the PIN of the hospital's file."""
@@ -148,8 +164,7 @@ class Stage:
         context = self.browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
         self.opened.append(context)
         page = context.new_page()
-        if delay := int(os.environ.get("HOUFU_LINE_MS", "0")):
-            context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOW | {"latency": delay})
+        self._slow(page)
         page.set_default_timeout(PATIENCE)
         page.goto(self.url("desk", "/desk/login"))
         page.fill("[name=name]", login)
@@ -165,7 +180,7 @@ def stage(browser: Browser, postgres: EmbeddedPostgres, template_database: str) 
     name = f"test_{os.getpid()}_journeys"
     folder = Path(tempfile.mkdtemp(prefix="houfu-journey-"))
     port = free_port(*(OUTSIDE_FROM + n for n in range(OUTSIDE)))
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("HOUFU_")} | {
+    environment = plain() | {
         "HOUFU_PORT": str(port),
         "HOUFU_DATA_DIR": str(folder),
         "HOUFU_DATABASE_URL": postgres.ensure_database(name, template=template_database).replace("+psycopg", ""),

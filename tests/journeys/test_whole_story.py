@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.journeys.camera import scan
-from tests.journeys.conftest import ROOT, Stage
+from tests.journeys.conftest import ROOT, Stage, plain
 from tests.journeys.steps import draw_name, pay_in_wechat, read_letter, visit_of, yuan
 from tests.pwa.browser import until
 
@@ -113,7 +113,7 @@ def test_one_visit_from_the_letter_to_the_paid_bill(stage: Stage, tmp_path: Path
     roots = [stage.data / "signing" / "ca.pem", stage.data / "sandbox" / "tsa-ca.pem"]
     check = [sys.executable, "-c", "from houfu.cli import app; app()", "verify-consent", str(file)]
     trusted = [word for root in roots for word in ("--root", str(root))]
-    said = subprocess.run([*check, *trusted], cwd=ROOT, capture_output=True, text=True, check=False)
+    said = subprocess.run([*check, *trusted], env=plain(), cwd=ROOT, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout
 
 
@@ -122,7 +122,7 @@ def _in_the_cellar(stage: Stage, mother: Page, visit: str) -> None:
     mother.goto(stage.url("mother", f"/visits/{visit}/pass"))
     mother.goto(stage.url("mother", f"/visits/{visit}/bill"))
     mother.wait_for_function("() => navigator.serviceWorker.controller !== null")
-    mother.context.set_offline(True)
+    stage.cut(mother)
     mother.goto(stage.url("mother", f"/visits/{visit}/pass"))
     expect(mother.locator("#age")).to_contain_text("网络不通")
     mother.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 100")

@@ -393,6 +393,7 @@ def test_a_part_that_got_no_answer_asks_again(browser: Browser) -> None:
 
         with context:
             page.route(address, meet)
+            page.evaluate("Math.random = () => 0")
             visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=3))
             _until(page, "document.querySelector('#now').textContent.includes('前面 3 人')")
             _same(browser, page, address)

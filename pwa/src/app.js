@@ -10,22 +10,22 @@
   // A timer of the page outlives the parts that wait for it, which may be replaced meanwhile.
   const due = {};
   const soon = (type, ms, to = document.body) => { clearTimeout(due[type]); due[type] = setTimeout(() => htmx.trigger(to, type), ms); };
-  // What got no answer is asked again; not by all phones at once, which would add to the hospital's trouble.
-  const again = (e, part) => { if (e instanceof CustomEvent && e.target !== part) soon(e.type, 2000 + 4000 * Math.random(), e.target); };
+  // What got no answer, or too late a one, is asked again; not by all phones at once: that would add to their trouble.
+  const again = ({ sourceEvent: e, sourceElement }) => { if (e instanceof CustomEvent && e.target !== sourceElement) soon(e.type, 2000 + 4000 * Math.random(), e.target); };
 
   // A part that asks for itself is replaced by the answer: what was asked meanwhile is for its successor, and what was
-  // asked earlier never replaces what was asked later.
+  // asked earlier never replaces what was asked later, nor what the answer to an act says.
   const shown = {};
   let turn = 0;
   htmx.registerExtension('turns', {
     htmx_before_request: (_, { ctx }) => { ctx.turn = turn += 1; },
     htmx_after_request: (_, { ctx }) => {
-      const id = ctx.target?.id;
-      if (ctx.turn < shown[id]) ctx.status = 'late';
-      else if (id && ctx.response?.raw.ok) { shown[id] = ctx.turn; ctx.target = document.getElementById(id) ?? ctx.target; }
-      else if (ctx.response?.status >= 500) again(ctx.sourceEvent, ctx.sourceElement);
+      const id = ctx.target?.id, asked = ctx.request.method === 'GET' ? ctx.turn : turn += 1;
+      if (asked < shown[id]) { ctx.status = 'late'; again(ctx); }
+      else if (id && ctx.response?.raw.ok) { shown[id] = asked; ctx.target = document.getElementById(id) ?? ctx.target; }
+      else if (ctx.response?.status >= 500) again(ctx);
     },
-    htmx_error: (_, { ctx }) => { if (ctx) again(ctx.sourceEvent, ctx.sourceElement); },
+    htmx_error: (_, { ctx }) => { if (ctx) again(ctx); },
   });
 
   const $ = (q, from = document) => from.querySelector(q);

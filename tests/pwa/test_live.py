@@ -428,6 +428,32 @@ def test_an_earlier_question_replaces_no_later_answer(browser: Browser) -> None:
             _same(browser, page, address)
 
 
+@pytest.mark.browser
+def test_the_answer_to_an_act_is_shown_whatever_was_asked_meanwhile(browser: Browser) -> None:
+    """Somebody presses, the page asks for the same part, and is told first what was true before the press."""
+    with hospital() as (base, visit):
+        visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=9))
+        address = f"{base}/visits/v1/guide"
+        context, page = _open(browser, address, visit)
+        held: list[Route] = []
+        ask = """([method, at, source]) => {
+          htmx.ajax(method, at, { source, target: '#now', select: '#now', swap: 'outerHTML' });
+        }"""
+        with context:
+            page.route(re.compile("press"), lambda route: held.append(route))
+            page.evaluate(ask, ["POST", f"{address}?press", "body"])
+            for _ in range(200):
+                if held:
+                    break
+                page.wait_for_timeout(20)
+            page.evaluate("document.querySelector('#now').dataset.old = ''")
+            page.evaluate(ask, ["GET", f"{address}?before", "html"])
+            _until(page, "!('old' in document.querySelector('#now').dataset)")
+            (route,) = held
+            route.fulfill(body=page.content().replace("前面 9 人", "前面 4 人"), content_type="text/html")
+            _until(page, "document.querySelector('#now').textContent.includes('前面 4 人')")
+
+
 def test_message_is_one_line_and_names_its_targets() -> None:
     """An SSE message must be one line; a companion without the bill gets no amount from any row."""
     row = {

@@ -38,9 +38,9 @@ class Counter:
     def change(self, *orders: DeskOrder) -> None:
         """The list becomes another one, and the page is told."""
         self.orders = list(orders)
-        with self.page.expect_response("**/desk"):
-            self.page.evaluate("htmx.trigger('#stream', 'refresh')")
-        self.page.wait_for_function("n => document.querySelectorAll('tbody tr').length === n", arg=len(orders))
+        self.page.evaluate("document.querySelector('#list').dataset.before = ''; htmx.trigger('#stream', 'refresh')")
+        self.page.wait_for_function("!('before' in document.querySelector('#list').dataset)")
+        assert self.page.locator("tbody tr").count() == len(orders)
 
 
 @pytest.fixture

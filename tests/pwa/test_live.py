@@ -42,6 +42,9 @@ SEEN = """() => {
 }"""
 
 
+QUIET = "!document.querySelector('main .htmx-request')"  # no part of the page is being fetched
+
+
 class Hospital:
     """The smallest visit there is: rows in order, and the pages that follow from them."""
 
@@ -255,6 +258,7 @@ def test_replay_after_a_cut_changes_and_says_nothing_twice(browser: Browser) -> 
         with context:
             _morning(visit)
             _until(page, "document.querySelector('#visit').textContent.includes('请在')")
+            _until(page, QUIET)
             before, heard = page.evaluate(SEEN), len(page.evaluate("heard"))
             assert heard >= 1
             with visit.bell:
@@ -265,6 +269,7 @@ def test_replay_after_a_cut_changes_and_says_nothing_twice(browser: Browser) -> 
                 page.wait_for_timeout(50)
             assert visit.connections == 2
             page.wait_for_timeout(400)
+            _until(page, QUIET)
             assert page.evaluate(SEEN) == before
             assert len(page.evaluate("heard")) == heard, "a replayed fact was announced again"
             with visit.bell:

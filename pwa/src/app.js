@@ -15,8 +15,7 @@
 
   // A part that asks for itself is replaced by the answer: what was asked meanwhile is for its successor, and what was
   // asked earlier never replaces what was asked later, nor what the answer to an act says.
-  const shown = {};
-  let turn = 0;
+  let turn = 0; const shown = {};
   htmx.registerExtension('turns', {
     htmx_before_request: (_, { ctx }) => { ctx.turn = turn += 1; },
     htmx_after_request: (_, { ctx }) => {
@@ -88,6 +87,7 @@
   let leaving = false;
   on('beforeunload', () => { leaving = true; setTimeout(() => { leaving = false; }, 8000); }, window);
   on('reload', () => { if (!leaving) location.reload(); }, document.body);
+  on('htmx:after:request', (e) => { const { ctx } = e.detail; if (leaving && ctx.hx?.redirect) { e.preventDefault(); again(ctx); } });
 
   // 长辈版: switch at once, tell the server, then let it draw its own pages.
   on('submit', (e) => {

@@ -459,6 +459,36 @@ def test_the_answer_to_an_act_is_shown_whatever_was_asked_meanwhile(browser: Bro
             _until(page, "document.querySelector('#now').textContent.includes('前面 4 人')")
 
 
+@pytest.mark.browser
+def test_whoever_has_left_is_not_fetched_back(browser: Browser) -> None:
+    """She taps on; before the next page comes, the old one is told to go somewhere else: she gets where she tapped."""
+    with hospital() as (base, visit):
+        visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=9))
+        address = f"{base}/visits/v1/guide"
+        context, page = _open(browser, address, visit)
+        held: dict[str, Route] = {}
+
+        def wait_for(name: str) -> Route:
+            for _ in range(200):
+                if name in held:
+                    break
+                page.wait_for_timeout(20)
+            return held[name]
+
+        with context:
+            both = re.compile("/visits/v1/(guide|bill)$")
+            page.route(both, lambda route: held.update({route.request.url.rpartition("/")[2]: route}))
+            visit.push("step", step=step_row(1, "抽血", "2 楼抽血处", "placed", at=NOW.isoformat(), ahead=3))
+            wait_for("guide")
+            page.evaluate(f"setTimeout(() => {{ location.href = '{base}/visits/v1/bill'; }})")
+            wait_for("bill")
+            held["guide"].fulfill(headers={"HX-Redirect": "/visits/v1/story"})
+            page.wait_for_timeout(200)
+            held["bill"].continue_()
+            page.wait_for_url(re.compile("/(bill|story)$"))
+            assert page.url.endswith("/bill")
+
+
 def test_message_is_one_line_and_names_its_targets() -> None:
     """An SSE message must be one line; a companion without the bill gets no amount from any row."""
     row = {

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from http.server import ThreadingHTTPServer
 
 import pytest
@@ -151,7 +152,8 @@ def test_a_line_that_answers_nothing_leaves_no_empty_pass(browser: Browser, serv
     with window(browser, MODES[0]) as context:
         page = context.new_page()
         page.route("**/live.png*", lambda route: asked.append(route))
-        page.clock.install()
+        page.clock.install(time=NOW)
+        page.clock.pause_at(NOW + timedelta(seconds=1))
         page.goto(f"{base}/visits/v1/pass", wait_until="domcontentloaded")
         page.clock.run_for(2400)
         assert page.locator("#pass-live").is_visible()

@@ -28,7 +28,6 @@ Json = dict[str, Any]
 T = TypeVar("T")
 PATIENCE = 20_000  # milliseconds for what a quiet machine shows at once
 expect.set_options(timeout=PATIENCE)
-# HOUFU_LINE_MS=700 gives every phone a slow line: what a journey reads before it has come, it then misses every time.
 OUTSIDE = 6  # ports of the made-up world, from OUTSIDE_FROM on
 
 
@@ -146,6 +145,7 @@ class Stage:
         return page
 
     def _slow(self, page: Page) -> None:
+        # HOUFU_LINE_MS=700 gives every screen a slow line: what a journey reads before it has come, it misses every time.
         if delay := int(os.environ.get("HOUFU_LINE_MS", "0")):
             conditions = {"offline": False, "latency": delay, "downloadThroughput": -1, "uploadThroughput": -1}
             self.slow[page] = page.context.new_cdp_session(page)

@@ -145,7 +145,7 @@ class Stage:
         return page
 
     def _slow(self, page: Page) -> None:
-        # HOUFU_LINE_MS=700 gives every screen a slow line: what a journey reads before it has come, it misses every time.
+        # HOUFU_LINE_MS=700 gives every screen a slow line: what a journey reads before it has come, it always misses.
         if delay := int(os.environ.get("HOUFU_LINE_MS", "0")):
             conditions = {"offline": False, "latency": delay, "downloadThroughput": -1, "uploadThroughput": -1}
             self.slow[page] = page.context.new_cdp_session(page)

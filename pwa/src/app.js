@@ -2,29 +2,29 @@
 (() => {
   const policy = window.trustedTypes?.createPolicy('app', {
     createHTML: (s) => s,
-    createScriptURL: (s) => { if (s !== '/sw.js') throw new TypeError('no such script'); return s; },
+    createScriptURL: (s) => { if (s !== '/sw.js') throw new TypeError(s); return s; },
   }) ?? { createHTML: (s) => s, createScriptURL: (s) => s };
-  class NoEval { constructor() { throw new Error('eval is not allowed'); } }
+  class NoEval { constructor() { throw new Error('no eval'); } }
   htmx.registerExtension('tt', { init: (api) => api.initSecurity(policy, NoEval, NoEval) });
 
   // A timer of the page outlives the parts that wait for it, which may be replaced meanwhile.
-  const due = {};
+  const due = {}, shown = {};
   const soon = (type, ms, to = document.body) => { clearTimeout(due[type]); due[type] = setTimeout(() => htmx.trigger(to, type), ms); };
-  // What got no answer, or too late a one, is asked again; not by all phones at once: that would add to their trouble.
-  const again = ({ sourceEvent: e, sourceElement }) => { if (e instanceof CustomEvent && e.target !== sourceElement) soon(e.type, 2000 + 4000 * Math.random(), e.target); };
+  // What got no answer is asked again; not by all phones at once, which would add to the hospital's trouble.
+  const again = ({ sourceEvent: e, sourceElement }) => { if (e instanceof CustomEvent && e.target !== sourceElement) soon(e.type, 5000 * Math.random(), e.target); };
 
   // A part that asks for itself is replaced by the answer: what was asked meanwhile is for its successor, and what was
   // asked earlier never replaces what was asked later, nor what the answer to an act says.
-  let turn = 0; const shown = {};
+  let turn = 0;
   htmx.registerExtension('turns', {
     htmx_before_request: (_, { ctx }) => { ctx.turn = turn += 1; },
     htmx_after_request: (_, { ctx }) => {
-      const id = ctx.target?.id, asked = ctx.request.method === 'GET' ? ctx.turn : turn += 1;
-      if (asked < shown[id]) { ctx.status = 'late'; again(ctx); }
-      else if (id && ctx.response?.raw.ok) { shown[id] = asked; ctx.target = document.getElementById(id) ?? ctx.target; }
-      else if (ctx.response?.status >= 500) again(ctx);
+      const id = ctx.target?.id, asked = ctx.request.body ? turn += 1 : ctx.turn;
+      if (asked < shown[id]) ctx.status = 'late';
+      else if (id && ctx.response.raw.ok) { shown[id] = asked; ctx.target = document.getElementById(id) ?? ctx.target; }
+      else if (ctx.response.status >= 500) again(ctx);
     },
-    htmx_error: (_, { ctx }) => { if (ctx) again(ctx); },
+    htmx_error: (_, { ctx }) => { ctx && again(ctx); },
   });
 
   const $ = (q, from = document) => from.querySelector(q);
@@ -87,7 +87,7 @@
   let leaving = false;
   on('beforeunload', () => { leaving = true; setTimeout(() => { leaving = false; }, 8000); }, window);
   on('reload', () => { if (!leaving) location.reload(); }, document.body);
-  on('htmx:after:request', (e) => { const { ctx } = e.detail; if (leaving && ctx.hx?.redirect) { e.preventDefault(); again(ctx); } });
+  on('htmx:after:request', (e) => { if (leaving && e.detail.ctx.hx?.redirect) e.preventDefault(); });
 
   // 长辈版: switch at once, tell the server, then let it draw its own pages.
   on('submit', (e) => {

@@ -87,7 +87,7 @@
   let leaving = false;
   on('beforeunload', () => { leaving = true; setTimeout(() => { leaving = false; }, 8000); }, window);
   on('reload', () => { if (!leaving) location.reload(); }, document.body);
-  on('htmx:after:request', (e) => { if (leaving && e.detail.ctx.hx?.redirect) e.preventDefault(); });
+  on('htmx:after:request', (e) => { const { ctx } = e.detail; if (leaving && ctx.hx?.redirect) { e.preventDefault(); again(ctx); } });
 
   // 长辈版: switch at once, tell the server, then let it draw its own pages.
   on('submit', (e) => {

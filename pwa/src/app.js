@@ -10,8 +10,8 @@
   // A timer of the page outlives the parts that wait for it, which may be replaced meanwhile.
   const due = {}, shown = {};
   const soon = (type, ms, to = document.body) => { clearTimeout(due[type]); due[type] = setTimeout(() => htmx.trigger(to, type), ms); };
-  // What got no answer is asked again.
-  const again = ({ sourceEvent: e, sourceElement }) => { if (e instanceof CustomEvent && e.target !== sourceElement) soon(e.type, 3000, e.target); };
+  // What got no answer is asked again; not by all phones at once, which would add to the hospital's trouble.
+  const again = ({ sourceEvent: e, sourceElement }) => { if (e instanceof CustomEvent && e.target !== sourceElement) soon(e.type, 5000 * Math.random(), e.target); };
 
   // A part that asks for itself is replaced by the answer: what was asked meanwhile is for its successor, and what was
   // asked earlier never replaces what was asked later, nor what the answer to an act says.

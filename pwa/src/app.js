@@ -2,9 +2,9 @@
 (() => {
   const policy = window.trustedTypes?.createPolicy('app', {
     createHTML: (s) => s,
-    createScriptURL: (s) => { if (s !== '/sw.js') throw new TypeError(s); return s; },
+    createScriptURL: (s) => { if (s !== '/sw.js') throw new TypeError('no such script'); return s; },
   }) ?? { createHTML: (s) => s, createScriptURL: (s) => s };
-  class NoEval { constructor() { throw new Error('no eval'); } }
+  class NoEval { constructor() { throw new Error('eval is not allowed'); } }
   htmx.registerExtension('tt', { init: (api) => api.initSecurity(policy, NoEval, NoEval) });
 
   // A timer of the page outlives the parts that wait for it, which may be replaced meanwhile.
@@ -19,12 +19,12 @@
   htmx.registerExtension('turns', {
     htmx_before_request: (_, { ctx }) => { ctx.turn = turn += 1; },
     htmx_after_request: (_, { ctx }) => {
-      const id = ctx.target?.id, asked = ctx.request.body ? turn += 1 : ctx.turn;
+      const id = ctx.target?.id, asked = ctx.request.method === 'GET' ? ctx.turn : turn += 1;
       if (asked < shown[id]) ctx.status = 'late';
       else if (id && ctx.response.raw.ok) { shown[id] = asked; ctx.target = document.getElementById(id) ?? ctx.target; }
       else if (ctx.response.status >= 500) again(ctx);
     },
-    htmx_error: (_, { ctx }) => { ctx && again(ctx); },
+    htmx_error: (_, { ctx }) => { if (ctx) again(ctx); },
   });
 
   const $ = (q, from = document) => from.querySelector(q);
@@ -102,14 +102,15 @@
     if (once && key) {
       if (form.dataset.sent) { e.preventDefault(); return; }
       form.dataset.sent = '1';
-      try { sessionStorage.setItem(`once:${once}`, key.value); } catch { /* private mode: the page's own key serves */ }
+      // In private mode the page's own key serves.
+      try { sessionStorage.setItem(`once:${once}`, key.value); } catch {}
       setTimeout(() => { delete form.dataset.sent; }, 8000);
     }
   });
   for (const form of all('form[data-once]')) {
-    try { const key = sessionStorage.getItem(`once:${form.dataset.once}`); if (key) form.elements._idem.value = key; } catch { /* as above */ }
+    try { const key = sessionStorage.getItem(`once:${form.dataset.once}`); if (key) form.elements._idem.value = key; } catch {}
   }
-  const forget = () => all('[data-done]').forEach((e) => { try { sessionStorage.removeItem(`once:${e.dataset.done}`); } catch { /* as above */ } });
+  const forget = () => all('[data-done]').forEach((e) => { try { sessionStorage.removeItem(`once:${e.dataset.done}`); } catch {} });
   forget(); on('htmx:after:swap', forget);
 
   // Read aloud: what the family says by itself in 长辈版 (where the browser waits for a tap, 再听一遍 is that tap).

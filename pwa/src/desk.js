@@ -3,7 +3,8 @@
   const scan = document.getElementById('scan');
   if (!scan) return;
   const rows = () => [...document.querySelectorAll('tbody tr')].map((r) => r.querySelector('button,a')).filter(Boolean);
-  const alone = window.top === window; // in a frame of another page the focus is not ours to take
+  // In a frame of another page the focus is not ours to take.
+  const alone = window.top === window;
   if (alone) scan.focus();
   document.addEventListener('keydown', (e) => {
     const typing = e.target.matches('input,textarea,select');

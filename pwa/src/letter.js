@@ -26,11 +26,12 @@
     if (end) watch.observe(end);
     const beat = async () => {
       if (document.hidden || (left <= 0 && seen && root.dataset.told)) return;
+      // Without a network the server counts again from the next beat.
       try {
         const body = new URLSearchParams({ _csrf: root.dataset.csrf, end: seen ? '1' : '0', regions: [...regions].join(',') });
         const answer = await fetch(root.dataset.beat, { method: 'POST', body, headers: { Accept: 'application/json' } });
         if (answer.ok) { left = (await answer.json()).left; if (left <= 0 && seen) root.dataset.told = '1'; show(); }
-      } catch { /* offline: the server counts again from the next beat */ }
+      } catch {}
     };
     setInterval(beat, 3000);
     setInterval(() => { if (!document.hidden && left > 0) { left -= 1; show(); } }, 1000);

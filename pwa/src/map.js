@@ -51,7 +51,8 @@
       const speech = new SpeechSynthesisUtterance(say.dataset.say);
       speech.lang = 'zh-CN'; speech.rate = 0.85;
       speechSynthesis.speak(speech);
-    } else if (svg?.matches('.deep')) { // who cannot drag taps on what is to stand in the middle
+    } else if (svg?.matches('.deep')) {
+      // Who cannot drag taps on what is to stand in the middle.
       const [x, y] = spot(svg, e), [, , w, h] = box(svg);
       look(svg, x - w / 2, y - h / 2, w);
     }
@@ -60,7 +61,8 @@
   const fingers = new Map();
   on('pointerdown', (e) => {
     const svg = e.target.closest('.map > svg');
-    if (!fingers.size) moved = false; // two fingers make no click: what is tapped next, anywhere, counts
+    // Two fingers make no click: what is tapped next, anywhere, counts.
+    if (!fingers.size) moved = false;
     if (svg) fingers.set(e.pointerId, { svg, e });
   });
   on('pointermove', (e) => {

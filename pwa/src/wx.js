@@ -1,4 +1,5 @@
 // Inside WeChat: scan with its camera, close its window, and no sharing of pages that are somebody's own.
+// Where WeChat signs nothing the page serves without these.
 (() => {
   if (!window.wx) return;
   const all = [...document.querySelectorAll('[data-wx]')];
@@ -10,5 +11,5 @@
       for (const b of all) { b.hidden = false; b.onclick = calls[b.dataset.wx]; }
     });
     wx.config({ ...signed, jsApiList: ['scanQRCode', 'closeWindow', 'hideAllNonBaseMenuItem'] });
-  }).catch(() => { /* the page serves without WeChat's extras */ });
+  }).catch(() => {});
 })();
